@@ -1,0 +1,1 @@
+"""Every option once: flags, MEMTOP_* variables and a TOML file."""

@@ -1,0 +1,1 @@
+"""Kubernetes: connect, list and watch, metrics, describe, logs, exec, changes and rollouts."""

@@ -1,0 +1,1 @@
+"""Prometheus: find it, query it, turn answers into series."""

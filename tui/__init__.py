@@ -1,0 +1,1 @@
+"""The Textual application: screens, key bindings, dialogs and commands."""
