@@ -1,0 +1,141 @@
+"""Samples folded into buckets: the compressed past that every verdict is made from.
+
+A summary keeps at most about `BUCKETS` buckets per container however long it was watched. A bucket never
+spans a restart, so a *life* (from one start of the container to the next) is a run of buckets. All columns
+are flat: buckets of one container follow one another, containers follow one another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from memtop.growth.series import Batch, Floats, Ints
+
+BUCKETS = 128
+"""Buckets a container's whole window is folded into; fewer samples than that stay single."""
+_GLITCH = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """Buckets of many containers.
+
+    Attributes:
+        time: Mean sample time of each bucket, unix seconds, shape (m,).
+        low: Smallest value, bytes.
+        mean: Mean value.
+        high: Largest value.
+        rough: Sum of squared differences of successive samples in the bucket, bytes².
+        count: Samples in it.
+        life: Number of the life it belongs to, counted over all containers from 0.
+        life_container: The container of each life, shape (lives,).
+        first: First sample time of each container, shape (n,), NaN without samples.
+        last: Last sample time.
+        latest: Value of the last sample, bytes.
+        samples: Samples per container.
+    """
+
+    time: Floats
+    low: Floats
+    mean: Floats
+    high: Floats
+    rough: Floats
+    count: Ints
+    life: Ints
+    life_container: Ints
+    first: Floats
+    last: Floats
+    latest: Floats
+    samples: Ints
+
+
+def summarise(batch: Batch) -> Summary:
+    """Folds the samples of ``batch`` into buckets.
+
+    Single false readings are dropped first: a sample below half of both its neighbours, in the same life, is
+    a scrape that went wrong, not memory that was freed and taken again within one step.
+    """
+    rows, columns = np.nonzero(np.isfinite(batch.values) & np.isfinite(batch.times))
+    value = np.asarray(batch.values[rows, columns], np.float64)
+    time = batch.times[columns] if batch.times.ndim == 1 else batch.times[rows, columns]
+    life = _lives(batch, rows, time)
+    keep = _trustworthy(value, life)
+    return fold(rows[keep], time[keep], value[keep], life[keep], len(batch))
+
+
+def _lives(batch: Batch, rows: Ints, time: Floats) -> Ints:
+    """The number of restarts up to each sample, counted over all containers before it."""
+    if not len(batch.restarts.times):
+        return rows
+    owners = batch.restarts.owners()
+    base = min(float(time.min(initial=np.inf)), float(batch.restarts.times.min()))
+    span = max(float(time.max(initial=-np.inf)), float(batch.restarts.times.max())) - base + 1.0
+    before = np.searchsorted(
+        owners * span + (batch.restarts.times - base), rows * span + (time - base), "right"
+    )
+    return rows + before
+
+
+def _trustworthy(value: Floats, life: Ints) -> np.ndarray:
+    keep = np.ones(len(value), np.bool_)
+    if len(value) < 3:
+        return keep
+    neighbours = np.minimum(value[:-2], value[2:])
+    keep[1:-1] = ~((value[1:-1] < _GLITCH * neighbours) & (life[:-2] == life[2:]))
+    return keep
+
+
+def fold(rows: Ints, time: Floats, value: Floats, life: Ints, containers: int) -> Summary:
+    """Folds flat samples, ordered by container and time, into buckets.
+
+    Args:
+        rows: Container of each sample, ascending.
+        time: Unix seconds.
+        value: Bytes.
+        life: A number that grows by container and restart.
+        containers: How many containers there are, including those without samples.
+    """
+    samples = np.bincount(rows, minlength=containers)
+    first, last, latest = (np.full(containers, np.nan) for _ in range(3))
+    ends = np.cumsum(samples)
+    some = samples > 0
+    first[some], last[some] = time[(ends - samples)[some]], time[ends[some] - 1]
+    latest[some] = value[ends[some] - 1]
+    if not len(value):
+        nothing = np.empty(0, np.float64)
+        none = np.empty(0, np.int64)
+        return Summary(
+            nothing, nothing, nothing, nothing, nothing, none, none, none, first, last, latest, samples
+        )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        step = (last - first) / np.maximum(samples - 1, 1)
+        doublings = np.ceil(np.log2(np.maximum(samples / BUCKETS, 1.0)))
+        width = np.where(step > 0, step, 1.0) * 2.0**doublings
+    folded = doublings[rows] > 0
+    slot = np.where(folded, np.floor((time - first[rows]) / width[rows]), np.arange(len(time)))
+    new_life = np.empty(len(time), np.bool_)
+    new_life[0] = True
+    new_life[1:] = (life[1:] != life[:-1]) | (rows[1:] != rows[:-1])
+    opens = new_life.copy()
+    opens[1:] |= slot[1:] != slot[:-1]
+    starts = np.nonzero(opens)[0]
+    count = np.diff(np.append(starts, len(time)))
+    squares = np.zeros(len(time))
+    squares[1:] = np.where(opens[1:], 0.0, np.diff(value)) ** 2
+    numbered = np.cumsum(new_life) - 1
+    return Summary(
+        time=np.add.reduceat(time - time[0], starts) / count + time[0],
+        low=np.minimum.reduceat(value, starts),
+        mean=np.add.reduceat(value, starts) / count,
+        high=np.maximum.reduceat(value, starts),
+        rough=np.add.reduceat(squares, starts),
+        count=count,
+        life=numbered[starts],
+        life_container=rows[new_life],
+        first=first,
+        last=last,
+        latest=latest,
+        samples=samples,
+    )

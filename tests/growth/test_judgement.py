@@ -1,0 +1,47 @@
+import pytest
+
+from memtop.growth import Judgement, Verdict
+
+
+@pytest.mark.parametrize(
+    ("judgement", "sentence"),
+    [
+        (
+            Judgement(
+                Verdict.LEAK, 0.99, 48 * 2**20, 45 * 2**20, 51 * 2**20, 6600, 6000, 7200, 22800, 1520, 3, 3
+            ),
+            "floor rises 48 MiB/h (±3) over 6 h 20 m across 3 OOM kills; limit in about 1 h 50 m",
+        ),
+        (
+            Judgement(
+                Verdict.LEAK, 0.7, 2**20, 2**20 - 1024, 2**20 + 1024, None, None, None, 3600, 240, 1, 0
+            ),
+            "floor rises 1 MiB/h (±1 KiB) over 1 h across 1 restart",
+        ),
+        (
+            Judgement(Verdict.NOT_ENOUGH_DATA, 1, window_seconds=45, samples=4),
+            "only 4 samples over 45 s; too little to judge",
+        ),
+        (
+            Judgement(Verdict.STEADY, 0.9, 0, -1, 1, window_seconds=3600, samples=240, cuts=2, oom_kills=1),
+            "no lasting growth over 1 h across 2 restarts, 1 OOM kill",
+        ),
+    ],
+)
+def test_evidence_is_one_sentence_in_the_words_of_the_field(judgement, sentence):
+    assert judgement.evidence() == sentence
+
+
+def test_every_verdict_has_evidence():
+    for verdict in Verdict:
+        assert Judgement(verdict, 0.9, window_seconds=60, samples=9).evidence()
+
+
+def test_only_a_sure_leak_is_called_a_leak():
+    assert Judgement(Verdict.LEAK, 0.97).certainty == "leak"
+    assert Judgement(Verdict.LEAK, 0.9).certainty == "suspected leak"
+    assert Judgement(Verdict.STEP, 0.5).certainty == "step"
+
+
+def test_a_rate_that_is_not_known_is_left_out():
+    assert Judgement(Verdict.LEAK, 0.5, 2**20).evidence().startswith("floor rises 1 MiB/h over")
