@@ -1,0 +1,242 @@
+"""List once, then watch: how memtop keeps a copy of what the API server knows.
+
+The rules are the API's (https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes):
+a list with ``resourceVersion=0`` comes from the server's cache; a watch continues from the list's version; a
+bookmark moves that version without a change; 410 Gone, as a status or as an ERROR event inside a watch that
+answered 200, means that the version is too old and only a new list helps.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+
+from memtop.cluster.client import ApiError, Client, Unreachable
+from memtop.cluster.objects import (
+    ListMetadata,
+    Metadata,
+    Node,
+    NodeList,
+    PartialObject,
+    PartialObjectList,
+    Pod,
+    PodList,
+    Status,
+    WatchEvent,
+)
+
+WATCH_SECONDS = (300, 600)
+"""A watch asks the server to end it after a time in this range, so that many clients do not return at once."""
+SILENCE_SECONDS = 100.0
+"""Bookmarks come about once a minute; a connection that says nothing for longer is taken for dead."""
+PAGE = 500
+"""What kubectl asks for at a time; the first page of 10,000 pods takes 0.16 s, all of them 0.7 s."""
+LIST_TIMEOUT = 60.0
+
+
+class _Named(Protocol):
+    @property
+    def metadata(self) -> Metadata: ...
+
+
+T = TypeVar("T", bound=_Named)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed(Generic[T]):
+    """The whole collection, to replace what was known."""
+
+    items: list[T]
+
+
+@dataclass(frozen=True, slots=True)
+class Preview(Generic[T]):
+    """The first page of a large collection, to be shown while the whole is on its way."""
+
+    items: list[T]
+    remaining: int
+
+
+@dataclass(frozen=True, slots=True)
+class Changed(Generic[T]):
+    """One object was ADDED, MODIFIED or DELETED."""
+
+    type: str
+    object: T
+
+
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """The watch is open and has said so: it was opened, or a bookmark came."""
+
+
+class WatchExpired(Exception):
+    """410 Gone: the version is too old to continue from; only a new list helps."""
+
+
+@dataclass(frozen=True)
+class Collection(Generic[T]):
+    """What to list and watch, and how to read it.
+
+    Attributes:
+        path: The collection's path, such as ``/api/v1/pods``.
+        item_type: The struct of one object.
+        list_type: The struct of one page of them.
+        params: Selectors, sent with every request.
+        accept_list: Media type of a list.
+        accept_watch: Media type of a watch.
+    """
+
+    path: str
+    item_type: type[T]
+    list_type: type[Any]
+    params: Mapping[str, str] = field(default_factory=dict)
+    accept_list: str = "application/json"
+    accept_watch: str = "application/json"
+
+    async def page(self, client: Client, params: Mapping[str, str]) -> tuple[ListMetadata, list[T]]:
+        """Asks for one page.
+
+        Raises:
+            ApiError: The API refused.
+            Unreachable: There was no whole, readable answer.
+        """
+        body = await client.get(
+            self.path, {**self.params, **params}, accept=self.accept_list, timeout=LIST_TIMEOUT
+        )
+        page = _decode(body, self.list_type, f"the list {self.path}")
+        return page.metadata, page.items or []
+
+    def item(self, raw: bytes | msgspec.Raw) -> T:
+        """Reads one object.
+
+        Raises:
+            Unreachable: It is not of the promised kind.
+        """
+        return _decode(raw, self.item_type, f"an event of {self.path}")
+
+
+def pods(namespace: str | None, selector: str | None = None) -> Collection[Pod]:
+    """The pods of one namespace, or of all."""
+    return Collection(_path("/api/v1", namespace, "pods"), Pod, PodList, _selected(selector))
+
+
+def nodes() -> Collection[Node]:
+    """The nodes, for their conditions."""
+    return Collection("/api/v1/nodes", Node, NodeList)
+
+
+def replica_sets(namespace: str | None) -> Collection[PartialObject]:
+    """The metadata of ReplicaSets: all that is needed to know the Deployment behind a pod."""
+    return _metadata_only(_path("/apis/apps/v1", namespace, "replicasets"))
+
+
+def jobs(namespace: str | None) -> Collection[PartialObject]:
+    """The metadata of Jobs: all that is needed to know the CronJob behind a pod."""
+    return _metadata_only(_path("/apis/batch/v1", namespace, "jobs"))
+
+
+async def list_and_watch(
+    client: Client, collection: Collection[T]
+) -> AsyncIterator[Listed[T] | Preview[T] | Changed[T] | Alive]:
+    """Yields the whole collection, then each change, for as long as the server keeps to its word.
+
+    A collection that fits on one page costs one request. A larger one is asked for a second time, whole and
+    from the server's cache: ``resourceVersion=0`` ignores ``limit``, but is five times faster than paging.
+
+    Raises:
+        WatchExpired: The version became too old; call again for a new list.
+        ApiError: The API refused (401, 403, 429, 5xx …).
+        Unreachable: The connection failed, was cut, or fell silent.
+    """
+    try:
+        metadata, items = await collection.page(client, {"limit": str(PAGE)})
+        if metadata.continue_:
+            yield Preview(items, metadata.remaining_item_count or 0)
+            metadata, items = await collection.page(client, {"resourceVersion": "0"})
+    except ApiError as error:
+        raise _expired_or(error) from error
+    version = metadata.resource_version
+    yield Listed(items)
+    del items
+    while True:
+        async for change in _watch(client, collection, version):
+            if isinstance(change, str):
+                version = change
+                yield Alive()
+            else:
+                version = change.object.metadata.resource_version or version
+                yield change
+
+
+async def _watch(client: Client, collection: Collection[T], version: str) -> AsyncIterator[Changed[T] | str]:
+    """One watch request: yields changes, and at a bookmark the version it carries."""
+    params = {
+        **collection.params,
+        "watch": "true",
+        "allowWatchBookmarks": "true",
+        "resourceVersion": version,
+        "timeoutSeconds": str(random.randint(*WATCH_SECONDS)),
+    }
+    try:
+        async with client.stream(
+            collection.path, params, accept=collection.accept_watch, idle_timeout=SILENCE_SECONDS
+        ) as lines:
+            yield version
+            async for line in lines:
+                event: WatchEvent = _decode(line, WatchEvent, f"an event of {collection.path}")
+                if event.type == "BOOKMARK":
+                    bookmark: PartialObject = _decode(event.object, _Bookmark, "a bookmark")
+                    yield bookmark.metadata.resource_version
+                elif event.type == "ERROR":
+                    status: Status = _decode(event.object, Status, "an error event")
+                    raise ApiError(status.code, status.reason, status.message)
+                else:
+                    yield Changed(event.type, collection.item(event.object))
+    except ApiError as error:
+        raise _expired_or(error) from error
+
+
+class _BookmarkMetadata(msgspec.Struct, rename="camel"):
+    resource_version: str = ""
+
+
+class _Bookmark(msgspec.Struct):
+    metadata: _BookmarkMetadata
+
+
+def _expired_or(error: ApiError) -> Exception:
+    if error.status == 410 or error.reason in {"Expired", "Gone"}:
+        return WatchExpired(error.message)
+    return error
+
+
+def _decode(raw: bytes | msgspec.Raw, kind: type[Any], what: str) -> Any:
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except msgspec.MsgspecError as error:
+        raise Unreachable(f"{what} cannot be read: {error}") from error
+
+
+def _path(group: str, namespace: str | None, resource: str) -> str:
+    return f"{group}/namespaces/{namespace}/{resource}" if namespace else f"{group}/{resource}"
+
+
+def _selected(selector: str | None) -> dict[str, str]:
+    return {"labelSelector": selector} if selector else {}
+
+
+def _metadata_only(path: str) -> Collection[PartialObject]:
+    """Kubernetes ≥ 1.15 serves any object as PartialObjectMetadata."""
+    kind = "application/json;as={};v=v1;g=meta.k8s.io,application/json"
+    return Collection(
+        path,
+        PartialObject,
+        PartialObjectList,
+        accept_list=kind.format("PartialObjectMetadataList"),
+        accept_watch=kind.format("PartialObjectMetadata"),
+    )

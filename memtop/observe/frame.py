@@ -1,0 +1,174 @@
+"""A frame: one frozen snapshot of everything a screen may show, ready to draw.
+
+Rows are columns of numbers plus shared, immutable descriptions; a table turns into text only the rows it
+shows. Nothing in a frame changes after it is built.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from memtop.cluster.containers import Kind, Mood, Termination
+from memtop.cluster.workloads import Workload
+from memtop.growth.judgement import Judgement
+from memtop.observe.source import SourceStatus
+from memtop.observe.store import Identity, Key
+from memtop.observe.view import Pane, View
+
+Floats = npt.NDArray[np.float64]
+Slots = npt.NDArray[np.intp]
+SPARK_BINS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadKey:
+    """Names a workload's row."""
+
+    namespace: str
+    workload: Workload
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadIdentity:
+    """What of a workload's row does not change."""
+
+    key: WorkloadKey
+    namespace: str
+    workload: Workload
+
+
+RowKey = Key | WorkloadKey
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows in columns; all arrays have one entry a row, NaN is unknown.
+
+    Attributes:
+        identities: Who each row is.
+        working_set: Bytes; of a workload, the sum of its containers.
+        sampled_at: Unix seconds.
+        limit: Bytes; of a workload, the sum, unknown if any container has none.
+        request: Bytes, likewise.
+        share: Part of the limit in use, 0..1; of a workload, the highest of its containers.
+        restarts: Restarts since the pods were created.
+        restarts_hour: Restarts within the last hour, as far as known.
+        restarts_exact: Whether that is exact, else it is a lower bound.
+        ooms_hour: OOM kills within the last hour, as far as known.
+        last_end: When it last ended, Unix seconds.
+        rate: Growth of the floor, bytes per hour.
+        seconds_to_limit: Until the limit is reached at that rate.
+        verdict: Code as in `memtop.growth.judgement.VERDICTS`.
+        confidence: Of the verdict, 0..1.
+        spark: Highest value of each part of the recent past, shape (rows, `SPARK_BINS`), bytes.
+        states: The current state in words.
+        moods: How much it asks for attention.
+        lasts: The last end, or None.
+        pods: Live pods behind the row.
+    """
+
+    identities: list[Identity | WorkloadIdentity | None]
+    working_set: Floats
+    sampled_at: Floats
+    limit: Floats
+    request: Floats
+    share: Floats
+    restarts: npt.NDArray[np.int32]
+    restarts_hour: npt.NDArray[np.int32]
+    restarts_exact: npt.NDArray[np.bool_]
+    ooms_hour: npt.NDArray[np.int32]
+    last_end: Floats
+    rate: Floats
+    seconds_to_limit: Floats
+    verdict: npt.NDArray[np.uint8]
+    confidence: Floats
+    spark: npt.NDArray[np.float32]
+    states: list[str]
+    moods: list[Mood]
+    lasts: list[Termination | None]
+    pods: npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The numbers of the header; None is unknown."""
+
+    pods: int
+    containers: int
+    growing: int | None
+    suspected: int | None
+    near_limit: int | None
+    over_critical: int | None
+    oom_killed_last_hour: int
+    evicted: int
+    nodes_under_pressure: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class Detail:
+    """The selected row drawn large.
+
+    Attributes:
+        key: Whose it is.
+        title: Its name in words.
+        times: Unix seconds, shape (n,).
+        values: Bytes, shape (n,).
+        limit: Bytes or None.
+        request: Bytes or None.
+        restarts: When it started again, Unix seconds.
+        oom_kills: When it was OOM-killed, Unix seconds.
+        judgement: What is judged of it, or None before anything is.
+    """
+
+    key: RowKey
+    title: str
+    times: Floats
+    values: Floats
+    limit: float | None
+    request: float | None
+    restarts: tuple[float, ...]
+    oom_kills: tuple[float, ...]
+    judgement: Judgement | None
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """Everything a screen may show, at one moment.
+
+    Attributes:
+        number: Counts up with every frame.
+        time: The cluster's time, Unix seconds.
+        context: The kubeconfig's context.
+        scope: Which namespaces are observed, in words.
+        notes: What a user must know about the connection (TLS not verified, clock skew …).
+        sources: How each source is.
+        counts: The header's numbers, of the namespaces in view and before the text filter.
+        view: What was asked for.
+        rows: All rows.
+        orders: For each pane the rows it shows, in order.
+        detail: The selected row drawn large, or None.
+        remaining: How many pods of the first list are still on their way.
+        namespaces: Namespaces known to exist, for the picker.
+    """
+
+    number: int
+    time: float
+    context: str
+    scope: str
+    notes: tuple[str, ...]
+    sources: tuple[SourceStatus, ...]
+    counts: Counts
+    view: View
+    rows: Rows
+    orders: dict[Pane, Slots]
+    detail: Detail | None
+    remaining: int
+    namespaces: tuple[str, ...]
+
+
+def is_ordinary(identity: Identity | WorkloadIdentity) -> bool:
+    """Whether a row is more than a finished init container."""
+    return isinstance(identity, WorkloadIdentity) or identity.kind is not Kind.INIT

@@ -1,0 +1,75 @@
+"""The lives of a container: when it ended, when it started again, and how often within the last hour."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+
+from memtop.cluster.containers import ContainerFacts, Termination
+
+REMEMBERED = 200
+HOUR = 3600.0
+
+
+@dataclass(slots=True)
+class Lives:
+    """What has been seen of one container's ends and starts.
+
+    Attributes:
+        created_at: Creation of the pod, Unix seconds.
+        first_seen: When memtop saw the container first, Unix seconds.
+        ends: Known ends, oldest first.
+        starts: Known starts after an end, Unix seconds, oldest first.
+    """
+
+    created_at: float
+    first_seen: float
+    ends: list[Termination] = field(default_factory=list)
+    starts: list[float] = field(default_factory=list)
+    _counts: list[tuple[float, int]] = field(default_factory=list)
+
+    def observe(self, facts: ContainerFacts, now: float) -> None:
+        """Takes in one status; what is already known is not counted twice."""
+        for end in facts.terminations:
+            if all(end != known for known in self.ends[-4:]):
+                self.ends.append(end)
+        if facts.restarts and facts.started_at is not None and facts.started_at not in self.starts[-2:]:
+            self.starts.append(facts.started_at)
+        if not self._counts or self._counts[-1][1] != facts.restarts:
+            self._counts.append((now, facts.restarts))
+        del self.ends[:-REMEMBERED], self.starts[:-REMEMBERED], self._counts[:-REMEMBERED]
+
+    @property
+    def last(self) -> Termination | None:
+        """The newest end, or None."""
+        return self.ends[-1] if self.ends else None
+
+    def restarts_within(self, now: float, window: float = HOUR) -> tuple[int, bool]:
+        """Restarts between `now` − `window` and `now`, and whether that is exact or only a lower bound.
+
+        It is exact for a pod younger than the window, for a container observed for the whole of it, and
+        where the last end is older than the window.
+        """
+        total = self._counts[-1][1] if self._counts else 0
+        since = now - window
+        if self.created_at >= since:
+            return total, True
+        if self.first_seen <= since:
+            index = bisect_right(self._counts, since, key=lambda entry: entry[0]) - 1
+            return total - self._counts[max(index, 0)][1], True
+        known_ends = sum(1 for end in self.ends if end.finished_at is not None and end.finished_at > since)
+        last = self.last
+        if not known_ends and last is not None and last.finished_at is not None:
+            return 0, True
+        seen = total - self._counts[0][1]
+        return max(seen, min(known_ends, total)), total == 0
+
+    def oom_kills_within(self, now: float, window: float = HOUR) -> int:
+        """OOM kills known to have happened between `now` − `window` and `now`."""
+        return sum(
+            1 for end in self.ends if end.oom and (end.finished_at is None or end.finished_at > now - window)
+        )
+
+    def oom_times(self) -> list[float]:
+        """When it was OOM-killed, as far as known, Unix seconds, oldest first."""
+        return [end.finished_at for end in self.ends if end.oom and end.finished_at is not None]

@@ -1,0 +1,130 @@
+"""A source of observations: it runs on its own, never waits for a screen, and always says how it is."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from memtop.cluster.client import ApiError, CredentialError, Unreachable
+from memtop.cluster.reflector import WatchExpired
+from memtop.cluster.sanitize import sanitize
+
+FIRST_DELAY = 0.5
+LONGEST_DELAY = 30.0
+FORBIDDEN_DELAY = 120.0
+"""Rights change rarely; asking again at this pace still notices that they were granted."""
+
+
+class State(StrEnum):
+    """How a source is."""
+
+    CONNECTING = "connecting"
+    LIVE = "live"
+    STALE = "stale"
+    FORBIDDEN = "forbidden"
+    ABSENT = "absent"
+    FAILING = "failing"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """What the header says of a source.
+
+    Attributes:
+        name: Which source, such as ``pods`` or ``metrics``.
+        state: How it is.
+        words: Why, in one sentence; empty while all is well.
+        data_at: Cluster time (Unix seconds) of its newest data, or None before the first.
+        output: What a credential plugin wrote, where it was the one that failed.
+    """
+
+    name: str
+    state: State = State.CONNECTING
+    words: str = ""
+    data_at: float | None = None
+    output: str = ""
+
+
+class Source:
+    """The status of one source and the loop that keeps it going.
+
+    Args:
+        name: What the header calls it.
+        run: Works until something goes wrong; it calls `live` whenever data has come.
+        now: The cluster's time.
+        on_change: Called whenever the status has changed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        run: Callable[[Source], Awaitable[None]],
+        now: Callable[[], float],
+        on_change: Callable[[], None],
+    ) -> None:
+        self.status = SourceStatus(name)
+        self._run = run
+        self._now = now
+        self._on_change = on_change
+        self._failures = 0
+        self._retry = asyncio.Event()
+
+    def live(self, data_at: float | None = None) -> None:
+        """Data has come; what failed before is over."""
+        self._failures = 0
+        before = self.status
+        self.status = replace(
+            before, state=State.LIVE, words="", output="", data_at=self._now() if data_at is None else data_at
+        )
+        if before.state is not State.LIVE:
+            self._on_change()
+
+    def retry_now(self) -> None:
+        """Ends a pause between attempts: something has changed, such as the user pressing a key."""
+        self._retry.set()
+
+    async def loop(self) -> None:
+        """Runs for ever; every failure becomes a state, a pause and another attempt."""
+        while True:
+            pause = 0.0
+            try:
+                await self._run(self)
+            except WatchExpired:
+                pause = random.uniform(0, FIRST_DELAY)
+            except ApiError as error:
+                pause = self._refused(error)
+            except CredentialError as error:
+                pause = self._failed(State.FAILING, str(error), error.output)
+            except Unreachable as error:
+                pause = self._failed(State.FAILING, str(error))
+            self._retry.clear()
+            try:
+                await asyncio.wait_for(self._retry.wait(), pause)
+            except TimeoutError:
+                continue
+
+    def _refused(self, error: ApiError) -> float:
+        words = sanitize(error.message or error.reason or f"HTTP {error.status}")
+        if error.status == 403:
+            self._failed(State.FORBIDDEN, words)
+            return FORBIDDEN_DELAY
+        if error.status == 404:
+            self._failed(State.ABSENT, words)
+            return LONGEST_DELAY
+        pause = self._failed(State.FAILING, words if error.status != 401 else f"not logged in: {words}")
+        return pause if error.retry_after is None else max(pause, error.retry_after)
+
+    def _failed(self, state: State, words: str, output: str = "") -> float:
+        if state is State.FAILING and self.status.data_at is not None:
+            state = State.STALE
+        self.status = replace(self.status, state=state, words=words, output=output)
+        self._on_change()
+        self._failures += 1
+        # Exponential with full jitter, so that many clients do not come back together (AWS, "Exponential
+        # Backoff And Jitter"); never less than a quarter, so that it cannot spin.
+        ceiling = min(LONGEST_DELAY, FIRST_DELAY * 2 ** (self._failures - 1))
+        return random.uniform(ceiling / 4, ceiling)

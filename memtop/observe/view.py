@@ -1,0 +1,111 @@
+"""What a screen asks to be shown: scope, filter, grouping and order. Plain values, sent to the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+
+class Pane(StrEnum):
+    """The three live panes of the overview."""
+
+    TOP = "top"
+    RESTARTS = "restarts"
+    GROWTH = "growth"
+
+
+class Column(StrEnum):
+    """What rows can be ordered by."""
+
+    NAMESPACE = "namespace"
+    NAME = "name"
+    WORKLOAD = "workload"
+    NODE = "node"
+    STATE = "state"
+    MEMORY = "memory"
+    LIMIT = "limit"
+    SHARE = "share"
+    RATE = "rate"
+    TIME_TO_LIMIT = "time to limit"
+    VERDICT = "verdict"
+    RESTARTS = "restarts"
+    LAST_HOUR = "last hour"
+    LAST_END = "last end"
+    PODS = "pods"
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """An order; rows without a value come last either way."""
+
+    column: Column
+    descending: bool = True
+
+
+DEFAULT_SORTS: dict[Pane, Sort] = {
+    Pane.TOP: Sort(Column.MEMORY),
+    Pane.RESTARTS: Sort(Column.LAST_HOUR),
+    Pane.GROWTH: Sort(Column.VERDICT),
+}
+
+
+class Searchable(Protocol):
+    """Anything a filter can look at."""
+
+    @property
+    def labels(self) -> Mapping[str, str]: ...  # noqa: D102
+
+    def haystack(self) -> str: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A filter as it is typed: words that must all hold.
+
+    A word is looked for, without regard to case, in namespace, pod, container, workload, node and state;
+    ``!word`` must not be there; ``label=value`` (or ``!label=value``) looks at that label alone.
+    """
+
+    text: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.text.strip())
+
+    def matches(self, row: Searchable, state: str = "") -> bool:
+        """Whether every word holds for the row."""
+        haystack: str | None = None
+        for word in self.text.split():
+            inverted, bare = word.startswith("!"), word.removeprefix("!")
+            if not bare:
+                continue
+            label, equals, value = bare.partition("=")
+            if equals:
+                found = row.labels.get(label) == value
+            else:
+                if haystack is None:
+                    haystack = f"{row.haystack()} {state.lower()}"
+                found = bare.lower() in haystack
+            if found == inverted:
+                return False
+        return True
+
+
+@dataclass(frozen=True)
+class View:
+    """What a screen wants.
+
+    Attributes:
+        namespaces: Only these; empty for all in sight.
+        filter: Only rows that match.
+        workloads: One row per workload instead of one per container.
+        sorts: The order of each pane.
+        selected: The row to be drawn large, as its key; None for none.
+    """
+
+    namespaces: frozenset[str] = frozenset()
+    filter: Filter = Filter()
+    workloads: bool = False
+    sorts: Mapping[Pane, Sort] = field(default_factory=lambda: dict(DEFAULT_SORTS))
+    selected: object = None
