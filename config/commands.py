@@ -1,0 +1,149 @@
+"""What memtop can be asked to do, and the flags and arguments that belong to each.
+
+A new command is one entry in `COMMANDS` and one in the table of `tui.cli`: help, completion and the command
+line follow from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from config import values
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A flag that is not a setting: it belongs to one run of some commands.
+
+    Attributes:
+        name: Its long spelling, such as ``--watch-for``.
+        help: What it does.
+        short: Its one-letter spelling.
+        metavar: What stands for its value in the help; empty for a switch.
+        choices: The only values allowed, where there are few.
+        default: The option's value without the flag.
+        read: Turns the text into the value, or raises ValueError with the end of a sentence.
+        files: Whether its value is a path, for completion.
+    """
+
+    name: str
+    help: str
+    short: str = ""
+    metavar: str = ""
+    choices: tuple[str, ...] = ()
+    default: Any = None
+    read: Callable[[str], Any] = str
+    files: bool = False
+
+    @property
+    def option(self) -> str:
+        """The key of its value in an invocation's options, such as ``watch_for``."""
+        return self.name.removeprefix("--").replace("-", "_")
+
+    @property
+    def spelling(self) -> str:
+        """Both spellings, for sentences: ``-o/--output``."""
+        return f"{self.short}/{self.name}" if self.short else self.name
+
+
+@dataclass(frozen=True)
+class Command:
+    """One thing memtop can be asked to do.
+
+    Attributes:
+        name: Its words, such as ``demo serve``; in an invocation too.
+        summary: One line for the help.
+        flags: The flags that are its own.
+        arguments: What stands for its arguments in the help; empty if it takes none.
+        at_least: How many arguments it needs.
+        at_most: How many it takes at most; None for any number.
+        choices: The only arguments allowed, where there are few.
+        needs_settings: Whether it works with the user's settings, so that mistakes in them matter.
+        typed: Whether it is asked for by its words; the others are asked for by a flag or by nothing.
+        files: Whether its arguments are paths, for completion.
+    """
+
+    name: str
+    summary: str
+    flags: tuple[Flag, ...] = ()
+    arguments: str = ""
+    at_least: int = 0
+    at_most: int | None = 0
+    choices: tuple[str, ...] = ()
+    needs_settings: bool = True
+    typed: bool = True
+    files: bool = False
+
+
+HELP = Flag("--help", "Show this help.", short="-h")
+VERSION = Flag("--version", "Show the version.")
+CONFIG = Flag(
+    "--config",
+    "The settings file; by default config.toml in the configuration folder.",
+    metavar="FILE",
+    files=True,
+)
+EVERYWHERE = (CONFIG, HELP, VERSION)
+DEMO = Flag("--demo", "Open the embedded demo cluster; it needs no cluster of yours.", default=False)
+ONCE = Flag("--once", "Print what the screen would show, once, and end.", default=False)
+_ONCE_OUTPUT = Flag(
+    "--output", "How to print it.", "-o", "FORMAT", ("table", "wide", "json", "markdown"), default="table"
+)
+_CONFIG_OUTPUT = Flag(
+    "--output", "How to print them.", "-o", "FORMAT", ("table", "toml", "json"), default="table"
+)
+_WATCH_FOR = Flag(
+    "--watch-for", "Observe that long first.", metavar="TIME", default=0.0, read=values.duration
+)
+
+TUI = Command("tui", "open the screen", flags=(DEMO, ONCE), typed=False)
+ONE_SHOT = Command("once", "print once", flags=(DEMO, ONCE, _ONCE_OUTPUT, _WATCH_FOR), typed=False)
+COMMANDS = (
+    TUI,
+    ONE_SHOT,
+    Command("config", "Print the effective settings and where each comes from.", flags=(_CONFIG_OUTPUT,)),
+    Command("doctor", "Check what memtop can reach and may do.", flags=(DEMO,)),
+    Command(
+        "classify",
+        "Judge recorded series: one line of JSON for each.",
+        arguments="FILE...",
+        at_least=1,
+        at_most=None,
+        needs_settings=False,
+        files=True,
+    ),
+    Command(
+        "demo serve",
+        "Run the demo cluster alone, for kubectl and others.",
+        flags=(
+            Flag(
+                "--port",
+                "Port to listen on; 0 takes a free one.",
+                metavar="PORT",
+                default=0,
+                read=values.between(0, 65535, whole=True),
+            ),
+            Flag("--kubeconfig-out", "Where to write its kubeconfig.", metavar="PATH", files=True),
+        ),
+    ),
+    Command(
+        "completion",
+        "Print the completion script for a shell.",
+        arguments="SHELL",
+        at_least=1,
+        at_most=1,
+        choices=("bash", "zsh", "fish"),
+        needs_settings=False,
+    ),
+    Command(
+        "help",
+        "Show the help of memtop or of a command.",
+        arguments="[COMMAND]",
+        at_most=None,
+        needs_settings=False,
+    ),
+    Command("version", "show the version", needs_settings=False, typed=False),
+)
+BY_NAME = {command.name: command for command in COMMANDS}

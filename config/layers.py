@@ -1,0 +1,229 @@
+"""The three places a setting can come from, each read into a layer that remembers the exact source.
+
+Strongest first: flags, ``MEMTOP_*`` variables, the TOML file. A layer is a pydantic-settings source, which
+merges them; what nobody gives keeps its default.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic.fields import FieldInfo
+from pydantic_settings import PydanticBaseSettingsSource
+
+from config.errors import ConfigError, did_you_mean
+from config.options import Option, options, sections
+from config.settings import Settings
+
+CONFIG_VARIABLE = "MEMTOP_CONFIG"
+# Not ours to judge: where the tests find their cluster, and what Kubernetes puts into every container beside
+# a Service whose name is memtop or starts with it.
+_FOREIGN_VARIABLE = re.compile(
+    r"MEMTOP_(CLUSTER_HOME|(\w+_)?SERVICE_(HOST|PORT(_\w+)?)|(\w+_)?PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)"
+)
+_TOML_POSITION = re.compile(
+    r"^(?P<what>.*?) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$"
+)
+
+
+@dataclass(frozen=True)
+class Given:
+    """A value somebody gave.
+
+    Attributes:
+        value: As it was written.
+        source: Where, such as ``flag --interval`` or ``file /etc/memtop.toml, line 3``.
+    """
+
+    value: Any
+    source: str
+
+
+class Layer(PydanticBaseSettingsSource):
+    """What one place says: option by option, and for tables item by item."""
+
+    def __init__(self, given: Mapping[tuple[str, ...], Given]) -> None:
+        super().__init__(Settings)
+        self.given = dict(given)
+        """By section, field and, in a table, the item's name."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """The values of one section, as pydantic-settings asks for them."""
+        return self().get(field_name), field_name, True
+
+    def __call__(self) -> dict[str, Any]:
+        """The values as nested tables."""
+        tables: dict[str, Any] = {}
+        for (*parents, last), given in self.given.items():
+            table = tables
+            for name in parents:
+                table = table.setdefault(name, {})
+            table[last] = given.value
+        return tables
+
+    def settle_scope(self) -> None:
+        """Lets a place that names namespaces, or asks for all, overrule what weaker places say of the other.
+
+        Within one place all namespaces win, as with kubectl.
+        """
+        named = self.given.get(("cluster", "namespaces"))
+        everything = self.given.get(("cluster", "all_namespaces"))
+        if everything is not None and everything.value in {True, "true"}:
+            self.given["cluster", "namespaces"] = Given((), everything.source)
+        elif named is not None and named.value and everything is None:
+            self.given["cluster", "all_namespaces"] = Given(False, named.source)
+
+
+def flag_layer(flags: Iterable[tuple[Option, str, str]]) -> Layer:
+    """Reads the flags that set options.
+
+    Args:
+        flags: Option, text and spelling (``-n``), in the order they were given.
+
+    Raises:
+        ConfigError: An item of a table has no ``=``.
+    """
+    given: dict[tuple[str, ...], Given] = {}
+    for option, text, spelling in flags:
+        path = (option.section, option.field)
+        source = f"flag {spelling}"
+        if option.kind == "list" and path in given:
+            given[path] = Given(f"{given[path].value},{text}", source)
+        else:
+            given.update(_from_text(option, text, source))
+    return Layer(given)
+
+
+def variable_layer(environ: Mapping[str, str]) -> Layer:
+    """Reads the ``MEMTOP_*`` variables; an empty one counts as not set.
+
+    Raises:
+        ConfigError: A variable sets no option, or an item of a table has no ``=``.
+    """
+    known = {option.variable: option for option in options()}
+    given: dict[tuple[str, ...], Given] = {}
+    for name, text in environ.items():
+        if not name.startswith("MEMTOP_") or name == CONFIG_VARIABLE or _FOREIGN_VARIABLE.fullmatch(name):
+            continue
+        if name not in known:
+            meant = did_you_mean(name, [*known, CONFIG_VARIABLE])
+            raise ConfigError(f"variable {name} is not one that memtop knows{meant}")
+        if text.strip():
+            given.update(_from_text(known[name], text, f"variable {name}"))
+    return Layer(given)
+
+
+def _from_text(option: Option, text: str, source: str) -> dict[tuple[str, ...], Given]:
+    path = (option.section, option.field)
+    if option.kind != "table":
+        return {path: Given(text, source)}
+    items: dict[tuple[str, ...], Given] = {}
+    for line in text.splitlines():
+        name, equals, value = line.partition("=")
+        if not equals or not name.strip():
+            shown = "" if option.field == "headers" else f" {line!r}"  # a header can be a credential
+            raise ConfigError(f"{source}:{shown} is not {option.mark.metavar}")
+        items[*path, name.strip()] = Given(value.strip(), source)
+    return items
+
+
+def file_layer(path: Path, *, required: bool) -> Layer:
+    """Reads the settings file.
+
+    Args:
+        path: Where it is.
+        required: Whether it is a mistake when it is not there (someone named it).
+
+    Raises:
+        ConfigError: It cannot be read, is no TOML, or holds a key that is no option.
+    """
+    try:
+        content = path.read_bytes().decode()
+    except FileNotFoundError:
+        if required:
+            raise ConfigError(f"file {path} does not exist") from None
+        return Layer({})
+    except UnicodeDecodeError:
+        raise ConfigError(f"file {path} is not UTF-8 text") from None
+    except OSError as error:
+        raise ConfigError(f"file {path} cannot be read: {error.strerror}") from None
+    try:
+        tables = tomllib.loads(content)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(_toml_sentence(path, error, content)) from None
+    return Layer(_from_tables(path, tables, content))
+
+
+def _toml_sentence(path: Path, error: tomllib.TOMLDecodeError, content: str) -> str:
+    match = _TOML_POSITION.match(str(error))
+    if match is None:
+        return f"file {path} is not TOML: {error}"
+    line = match["line"] or str(len(content.splitlines()))
+    column = f", column {match['column']}" if match["column"] else ""
+    what = match["what"]
+    return f"file {path}, line {line}{column}: not TOML: {what[:1].lower()}{what[1:]}"
+
+
+def _from_tables(path: Path, tables: Mapping[str, Any], content: str) -> dict[tuple[str, ...], Given]:
+    lines = key_lines(content)
+    known = {(option.section, option.field): option for option in options()}
+    given: dict[tuple[str, ...], Given] = {}
+
+    def where(*names: str) -> str:
+        found = [lines[names[:depth]] for depth in range(len(names), 0, -1) if names[:depth] in lines]
+        return f"file {path}" + (f", line {found[0]}" if found else "")
+
+    for section, table in tables.items():
+        if section not in sections():
+            near = [option.key for option in options() if option.field == section]
+            meant = f"; did you mean {near[0]}?" if near else did_you_mean(section, sections())
+            raise ConfigError(f"{where(section)}: {section!r} is not a table of settings{meant}")
+        if not isinstance(table, dict):
+            raise ConfigError(
+                f"{where(section)}: {section!r} is a table; write its settings under [{section}]"
+            )
+        for field, value in table.items():
+            option = known.get((section, field))
+            if option is None:
+                fields = {name: f"{table}.{name}" for table, name in known}
+                elsewhere = f"; did you mean {fields[field]}?" if field in fields else ""
+                meant = elsewhere or did_you_mean(f"{section}.{field}", fields.values())
+                raise ConfigError(f"{where(section, field)}: unknown key {section}.{field}{meant}")
+            if option.kind == "table" and isinstance(value, dict):
+                for item, text in value.items():
+                    given[section, field, item] = Given(text, where(section, field, item))
+            else:
+                given[section, field] = Given(value, where(section, field))
+    return given
+
+
+_NAME = r"""(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')"""
+_NAMES = rf"{_NAME}(?:\s*\.\s*{_NAME})*"
+_HEADER = re.compile(rf"\s*\[\[?\s*({_NAMES})\s*\]")
+_KEY = re.compile(rf"\s*({_NAMES})\s*=")
+
+
+def key_lines(content: str) -> dict[tuple[str, ...], int]:
+    """The line, counted from 1, of each table and key that stands at the start of a line of TOML.
+
+    `tomllib` does not tell, and a mistake is found sooner with a line. Keys inside inline tables are not
+    found; their table is.
+    """
+    lines: dict[tuple[str, ...], int] = {}
+    table: tuple[str, ...] = ()
+    for number, line in enumerate(content.splitlines(), start=1):
+        if header := _HEADER.match(line):
+            table = _split(header[1])
+            lines.setdefault(table, number)
+        elif key := _KEY.match(line):
+            lines.setdefault(table + _split(key[1]), number)
+    return lines
+
+
+def _split(names: str) -> tuple[str, ...]:
+    return tuple(name.strip("\"'") for name in re.findall(_NAME, names))

@@ -1,0 +1,148 @@
+"""What each field of the settings is called as a flag, as a variable and in the file.
+
+The rules: a flag is the field's name with dashes (``--read-only``), after the section's name where the word
+alone would say too little (``--prometheus-url``); a list's or a table's flag is its singular and can be
+repeated (``--namespace``); a switch also has its negation (``--no-keep-history``); a field named ``enabled``
+is its section's switch (``--no-prometheus``). A variable is ``MEMTOP_`` and the flag's name. The key in the
+file is the section and the field (``[safety]``, ``read_only``).
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from config import settings as definitions
+from config.settings import Mark, Section, Settings
+
+PREFIXED = {"prometheus": "prometheus", "demo": "demo", "logs": "log"}
+GROUPS = {
+    "cluster": "Connecting",
+    "observe": "What to show",
+    "prometheus": "Prometheus",
+    "logs": "What to show",
+    "safety": "Safety",
+    "ui": "Screen",
+    "demo": "Demo",
+}
+Kind = Literal["value", "list", "table", "switch"]
+
+
+@dataclass(frozen=True)
+class Option:
+    """One field of the settings under all its names.
+
+    Attributes:
+        section: The table in the file.
+        field: The key in that table.
+        name: The flag without its dashes.
+        kind: How often and how it is written: a value, a list, a table of names and values, or a switch.
+        mark: What else the field says about itself.
+        choices: The only values allowed, where there are few.
+        default: Its value when nobody says anything.
+    """
+
+    section: str
+    field: str
+    name: str
+    kind: Kind
+    mark: Mark
+    choices: tuple[str, ...]
+    default: object
+
+    @property
+    def key(self) -> str:
+        """The dotted key in the file, such as ``observe.interval``."""
+        return f"{self.section}.{self.field}"
+
+    @property
+    def flag(self) -> str:
+        """The long flag, such as ``--interval``."""
+        return f"--{self.name}"
+
+    @property
+    def variable(self) -> str:
+        """The variable, such as ``MEMTOP_INTERVAL``."""
+        return "MEMTOP_" + self.name.upper().replace("-", "_")
+
+    @property
+    def group(self) -> str:
+        """The heading it stands under in the help."""
+        return self.mark.group or GROUPS[self.section]
+
+    @property
+    def help(self) -> str:
+        """The text under the field, as one paragraph."""
+        return documentation()[self.section, self.field]
+
+
+@cache
+def options() -> tuple[Option, ...]:
+    """All options, in the order of the settings."""
+    return tuple(
+        _option(section, name, field)
+        for section, model in sections().items()
+        for name, field in model.model_fields.items()
+    )
+
+
+@cache
+def sections() -> dict[str, type[Section]]:
+    """The tables of the settings file and the models that check them."""
+    return {name: _model(field) for name, field in Settings.model_fields.items()}
+
+
+def _model(field: FieldInfo) -> type[Section]:
+    model = field.annotation
+    assert isinstance(model, type)
+    assert issubclass(model, Section)
+    return model
+
+
+def _option(section: str, name: str, field: FieldInfo) -> Option:
+    mark = next((item for item in field.metadata if isinstance(item, Mark)), Mark())
+    kind = _kind(field.annotation)
+    singular = name.removesuffix("s") if kind in {"list", "table"} else name
+    prefix = PREFIXED.get(section, "")
+    words = [prefix] if name == "enabled" else [prefix, singular]
+    return Option(
+        section=section,
+        field=name,
+        name="-".join(word for word in words if word).replace("_", "-"),
+        kind=kind,
+        mark=mark,
+        choices=get_args(field.annotation) if get_origin(field.annotation) is Literal else (),
+        default=field.default,
+    )
+
+
+def _kind(annotation: Any) -> Kind:  # noqa: ANN401 - an annotation can be anything
+    if annotation is bool:
+        return "switch"
+    shapes: dict[Any, Kind] = {tuple: "list", dict: "table"}
+    return shapes.get(get_origin(annotation), "value")
+
+
+@cache
+def documentation() -> dict[tuple[str, str], str]:
+    """The text under each field, by section and field.
+
+    Read from the source when someone asks, not while the classes are made: that would be paid at each start.
+    """
+    classes = {model.__name__: name for name, model in sections().items()}
+    texts: dict[tuple[str, str], str] = {}
+    for node in ast.parse(inspect.getsource(definitions)).body:
+        if isinstance(node, ast.ClassDef) and node.name in classes:
+            for statement, following in zip(node.body, node.body[1:], strict=False):
+                match statement, following:
+                    case (
+                        ast.AnnAssign(target=ast.Name(id=field)),
+                        ast.Expr(value=ast.Constant(value=str(text))),
+                    ):
+                        texts[classes[node.name], field] = inspect.cleandoc(text).replace("\n", " ")
+    return texts

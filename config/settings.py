@@ -1,0 +1,243 @@
+"""Every option of memtop, once.
+
+A field here is one option: its flag, its ``MEMTOP_*`` variable and its key in the TOML file derive from its
+name (`config.options` says how), and the text under it is what ``--help``, ``memtop config`` and the README
+say about it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from config import values
+from config.presets import DEFAULT_PRESETS
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a field's name and type don't say about its option.
+
+    Attributes:
+        short: A one-letter flag, such as ``-n``.
+        metavar: What stands for the value in the help.
+        group: The heading it stands under in the help; by default its section's.
+        secret: Never shown, and without a flag, since other users can read a command line.
+    """
+
+    short: str = ""
+    metavar: str = ""
+    group: str = ""
+    secret: bool = False
+
+
+def _interval(value: object) -> float:
+    seconds = values.duration(value)
+    if not 1 <= seconds <= 3600:
+        raise ValueError("is not between 1s and 1h")
+    return seconds
+
+
+def _timeout(value: object) -> float:
+    seconds = values.duration(value)
+    if not 0.1 <= seconds <= 600:
+        raise ValueError("is not between 100ms and 10m")
+    return seconds
+
+
+def _history(value: object) -> float:
+    hours = values.hours(value)
+    if not 0.25 <= hours <= 168:
+        raise ValueError("is not between 15m and 7d")
+    return hours
+
+
+def _path(value: object) -> str:
+    return str(Path(values.text(value)).expanduser())
+
+
+def _presets(value: object) -> object:
+    """The user's presets over the built-in ones, so that a file names only what it adds or changes."""
+    if not isinstance(value, dict):
+        raise ValueError('is not a table such as {leak = "leaked \\\\d+ bytes"}')  # noqa: TRY004
+    return DEFAULT_PRESETS | value
+
+
+def _headers(value: object) -> object:
+    if not isinstance(value, dict):
+        raise ValueError('is not a table such as {X-Scope-OrgID = "team"}')  # noqa: TRY004
+    return value
+
+
+Text = Annotated[str, BeforeValidator(values.text)]
+FilePath = Annotated[str, BeforeValidator(_path)]
+Url = Annotated[str, BeforeValidator(values.url)]
+Switch = Annotated[bool, BeforeValidator(values.switch)]
+Words = Annotated[tuple[str, ...], BeforeValidator(values.words)]
+Namespaces = Annotated[tuple[str, ...], BeforeValidator(values.namespaces)]
+Ratio = Annotated[float, BeforeValidator(values.ratio)]
+Regex = Annotated[str, BeforeValidator(values.regex)]
+
+
+class Section(BaseModel):
+    """A table of the settings file; unknown keys are mistakes, and nothing changes after the start."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Cluster(Section):
+    """Which cluster, and what of it."""
+
+    context: Annotated[Text | None, Mark(metavar="NAME")] = None
+    """The kubeconfig's context to use; by default its current one."""
+
+    kubeconfig: Annotated[FilePath | None, Mark(metavar="FILE")] = None
+    """The kubeconfig; by default what KUBECONFIG names, else ~/.kube/config, else the pod's own account."""
+
+    namespaces: Annotated[Namespaces, Mark(short="-n", metavar="NS", group="What to show")] = ()
+    """Namespace to watch; by default the context's own."""
+
+    all_namespaces: Annotated[Switch, Mark(short="-A", group="What to show")] = False
+    """Watch all namespaces."""
+
+    selector: Annotated[Text | None, Mark(short="-l", metavar="LABELS", group="What to show")] = None
+    """Only pods with these labels, as kubectl writes them: app=shop,tier!=cache."""
+
+
+class Observe(Section):
+    """How often, how long, and from where on it matters."""
+
+    interval: Annotated[float, BeforeValidator(_interval), Mark(metavar="TIME")] = 15.0
+    """Time between two readings of the metrics, 1s to 1h. Metrics servers measure every 15 to 60 s."""
+
+    history: Annotated[float, BeforeValidator(_history), Mark(metavar="TIME")] = 24.0
+    """How long samples are kept for trends and verdicts, 15m to 7d; a bare number counts hours."""
+
+    warn_ratio: Annotated[Ratio, Mark(metavar="SHARE")] = 0.70
+    """Share of the limit from which memory is shown as high: 70%, 70 or 0.7."""
+
+    critical_ratio: Annotated[Ratio, Mark(metavar="SHARE")] = 0.90
+    """Share of the limit from which memory is shown as critical."""
+
+    keep_history: Switch = True
+    """Keep samples on disk between runs, in the state folder, bounded."""
+
+
+class Prometheus(Section):
+    """Where the longer past comes from."""
+
+    enabled: Switch = True
+    """Ask Prometheus for the past; without it only what memtop saw itself counts."""
+
+    url: Annotated[Url | None, Mark(metavar="URL")] = None
+    """Address of Prometheus, Thanos, VictoriaMetrics or Mimir; by default it is looked for."""
+
+    headers: Annotated[dict[str, Text], BeforeValidator(_headers), Mark(metavar="NAME=VALUE")] = Field(
+        default={}, repr=False
+    )
+    """Header to send to Prometheus, such as X-Scope-OrgID=team."""
+
+    username: Annotated[Text | None, Mark(metavar="NAME")] = None
+    """User name for basic authentication."""
+
+    password: Annotated[Text | None, Mark(secret=True)] = Field(default=None, repr=False)
+    """Password for basic authentication."""
+
+    bearer_token: Annotated[Text | None, Mark(secret=True)] = Field(default=None, repr=False)
+    """Bearer token for Prometheus."""
+
+    bearer_token_file: Annotated[FilePath | None, Mark(metavar="FILE")] = None
+    """File with a bearer token for Prometheus, read again when it changes."""
+
+    namespaces: Annotated[Namespaces, Mark(metavar="NS")] = ("monitoring", "observability", "prometheus")
+    """Namespace to look for Prometheus in where listing all services is forbidden."""
+
+    metric: Literal["rss", "working_set", "usage"] = "rss"
+    """Memory that verdicts are computed on. The limit is always compared with the working set."""
+
+    timeout: Annotated[float, BeforeValidator(_timeout), Mark(metavar="TIME")] = 10.0
+    """Longest wait for an answer of Prometheus."""
+
+
+class Logs(Section):
+    """How logs are searched."""
+
+    presets: Annotated[dict[str, Regex], BeforeValidator(_presets), Mark(metavar="NAME=REGEX")] = (
+        DEFAULT_PRESETS
+    )
+    """Regular expression under a name, to search logs for; adds to the built-in presets or replaces one."""
+
+
+class Safety(Section):
+    """What memtop may change."""
+
+    read_only: Switch = False
+    """Never change anything in the cluster."""
+
+    protected_contexts: Annotated[Words, Mark(metavar="PATTERN")] = ("*prod*",)
+    """Contexts (patterns with * and ?) where a change needs the workload's name typed in full."""
+
+
+class Ui(Section):
+    """What the screen looks like."""
+
+    theme: Annotated[Text, Mark(metavar="NAME")] = "textual-dark"
+    """Colour theme."""
+
+    symbols: Literal["braille", "block", "ascii"] = "braille"
+    """What graphs are drawn with."""
+
+
+class Demo(Section):
+    """The embedded cluster that --demo opens."""
+
+    pods: Annotated[int, BeforeValidator(values.between(1, 100_000, whole=True)), Mark(metavar="N")] = 60
+    """Number of pods in the demo cluster."""
+
+    speed: Annotated[float, BeforeValidator(values.between(0.01, 100_000)), Mark(metavar="N")] = 1.0
+    """How fast its time passes: at 60 an hour takes a minute."""
+
+    seed: Annotated[int, BeforeValidator(values.between(0, 2**31, whole=True)), Mark(metavar="N")] = 1
+    """The same seed makes the same cluster."""
+
+    churn: Annotated[float, BeforeValidator(values.between(0, 10_000)), Mark(metavar="N")] = 0.0
+    """Pod changes a second, beside what its pods do by themselves."""
+
+
+class Settings(BaseSettings):
+    """All settings, checked; what is not given has its default."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid")
+
+    cluster: Cluster = Cluster()
+    observe: Observe = Observe()
+    prometheus: Prometheus = Prometheus()
+    logs: Logs = Logs()
+    safety: Safety = Safety()
+    ui: Ui = Ui()
+    demo: Demo = Demo()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what is given counts: `config.layers` reads variables and files, since it knows the lines."""
+        return (init_settings,)
+
+    @classmethod
+    def from_sources(cls, *sources: PydanticBaseSettingsSource) -> Self:
+        """Merges sources, the strongest first.
+
+        Raises:
+            pydantic.ValidationError: A value is wrong.
+        """
+        return cls(_build_sources=(sources, {}))  # type: ignore[call-arg]  # hidden by dataclass_transform

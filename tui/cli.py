@@ -1,0 +1,114 @@
+"""The command ``memtop``: understands the command line and hands over to whoever does the work."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from config import ConfigError
+
+if TYPE_CHECKING:
+    from config import Invocation
+
+# Each import waits until its command is asked for: `memtop --version` must not pay for the screen.
+# ruff: noqa: PLC0415
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs memtop.
+
+    Args:
+        argv: The words after the program's name; by default the process's own.
+
+    Returns:
+        The exit code: 2 for a mistake in the command line, a variable or the settings file, else the
+        command's.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words == ["--version"]:
+        return _version()
+    try:
+        from config import parse
+
+        invocation = parse(words, os.environ)
+        return COMMANDS[invocation.command](invocation)
+    except ConfigError as error:
+        print(f"memtop: {error}", file=sys.stderr)
+        return 2
+
+
+def _version(_: Invocation | None = None) -> int:
+    from memtop import __version__
+
+    print(f"memtop {__version__}")
+    return 0
+
+
+def _tui(invocation: Invocation) -> int:
+    from tui.app import run
+
+    return run(invocation)
+
+
+def _once(invocation: Invocation) -> int:
+    from memtop.observe.once import run
+
+    return run(invocation, sys.stdout, sys.stderr)
+
+
+def _config(invocation: Invocation) -> int:
+    from config.show import show
+
+    print(show(invocation, invocation.options["output"]))
+    return 0
+
+
+def _doctor(invocation: Invocation) -> int:
+    from memtop.doctor import run
+
+    return run(invocation, sys.stdout)
+
+
+def _classify(invocation: Invocation) -> int:
+    from memtop.growth.classify import classify
+
+    return classify(invocation.arguments, sys.stdout, sys.stderr)
+
+
+def _demo_serve(invocation: Invocation) -> int:
+    from memtop.demo.command import serve
+
+    return serve(invocation.settings.demo, invocation.options["kubeconfig_out"], invocation.options["port"])
+
+
+def _completion(invocation: Invocation) -> int:
+    from config.completion import script
+
+    print(script(invocation.arguments[0]))
+    return 0
+
+
+def _help(invocation: Invocation) -> int:
+    from config.help import help_text
+
+    print(help_text(" ".join(invocation.arguments)))
+    return 0
+
+
+COMMANDS: dict[str, Callable[[Invocation], int]] = {
+    "tui": _tui,
+    "once": _once,
+    "config": _config,
+    "doctor": _doctor,
+    "classify": _classify,
+    "demo serve": _demo_serve,
+    "completion": _completion,
+    "help": _help,
+    "version": _version,
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
