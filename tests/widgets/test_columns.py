@@ -1,0 +1,74 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from widgets.columns import Column, gap, layout
+
+OVERVIEW = [
+    Column("name", "Container", 20, flex=3, max_width=80),
+    Column("memory", "Memory", 9, justify="right"),
+    Column("limit", "Limit", 9, justify="right", drop=3),
+    Column("share", "Share", 14, flex=1, max_width=30),
+    Column("trend", "Trend", 12, flex=2, drop=2),
+    Column("node", "Node", 12, drop=1),
+]
+
+
+def keys(width: int) -> list[str]:
+    return [column.key for column, _ in layout(OVERVIEW, width)]
+
+
+def taken(placed: list[tuple[Column, int]], width: int) -> int:
+    return sum(each for _, each in placed) + gap(width) * (len(placed) - 1)
+
+
+@pytest.mark.parametrize("width", range(40, 301))
+def test_columns_never_take_more_than_the_width_and_flexible_ones_use_it_up(width):
+    placed = layout(OVERVIEW, width)
+    assert taken(placed, width) <= width
+    if width <= 160:
+        assert taken(placed, width) == width
+
+
+def test_columns_leave_in_their_order_and_the_ones_that_must_stay_do():
+    assert keys(120) == ["name", "memory", "limit", "share", "trend", "node"]
+    assert keys(79) == ["name", "memory", "limit", "share", "trend"]
+    assert keys(66) == ["name", "memory", "limit", "share"]
+    assert keys(50) == ["name", "memory", "share"]
+    assert keys(20) == ["name", "memory", "share"]
+
+
+def test_the_widest_column_gives_way_first_when_nothing_more_can_be_dropped():
+    widths = {column.key: width for column, width in layout(OVERVIEW, 40)}
+    assert widths["memory"] == 9
+    assert widths["name"] < 20
+
+
+def test_a_bounded_column_stops_growing_and_leaves_the_rest_to_the_others():
+    widths = {column.key: width for column, width in layout(OVERVIEW, 300)}
+    assert widths["name"] == 80
+    assert widths["share"] == 30
+    assert widths["memory"] == 9
+    assert sum(widths.values()) == 300 - 2 * 5
+
+
+@given(
+    st.lists(
+        st.builds(
+            Column,
+            key=st.text(),
+            title=st.text(),
+            width=st.integers(1, 40),
+            flex=st.integers(0, 4),
+            max_width=st.sampled_from([0, 40, 60]),
+            drop=st.integers(0, 5),
+        ),
+        max_size=12,
+    ),
+    st.integers(40, 300),
+)
+def test_any_columns_fit(columns, width):
+    placed = layout(columns, width)
+    assert taken(placed, width) <= width
+    assert all(each >= 1 for _, each in placed)
+    assert [column for column, _ in placed if not column.drop] == [c for c in columns if not c.drop]

@@ -1,0 +1,457 @@
+"""A table whose cost depends on what is visible of it, not on how many rows it has.
+
+It asks its rows only for the lines on screen, and repaints only the cells that came out different, so that a
+frame in which five of 10,000 containers changed writes five short pieces to the terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Text
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from widgets import ink
+from widgets.columns import Column, Placed, gap, layout
+from widgets.palette import inks, without_colour
+from widgets.rows import Cell, NoRows, Rows
+from widgets.text import fit, literal
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line as it was painted, with what it was painted from."""
+
+    cells: tuple[Cell, ...]
+    look: Hashable
+    strip: Strip
+
+
+class LiveTable(ScrollView, can_focus=True):
+    """Rows of columns with a cursor that stays on its row while the rows move.
+
+    Until someone moves the cursor it rests on the first row, whichever that is; from then on it follows the
+    row's key. The first line holds the titles and the rightmost cell of each line the scroll bar.
+    """
+
+    DEFAULT_CSS = """
+    LiveTable {
+        height: 1fr;
+        overflow-x: hidden;
+        overflow-y: scroll;
+        scrollbar-size: 0 0;
+    }
+    LiveTable > .livetable--header { color: $foreground-muted; text-style: bold; }
+    LiveTable > .livetable--sorted { color: $foreground; text-style: bold; }
+    LiveTable > .livetable--cursor { background: $primary 40%; text-style: bold; }
+    LiveTable > .livetable--cursor-blurred { background: $foreground 10%; }
+    LiveTable > .livetable--note { color: $foreground-muted; text-style: italic; }
+    LiveTable > .livetable--track { color: $foreground 30%; }
+    """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "livetable--header",
+        "livetable--sorted",
+        "livetable--cursor",
+        "livetable--cursor-blurred",
+        "livetable--note",
+        "livetable--track",
+    }
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "cursor(-1)", "Up", show=False),
+        Binding("down,j", "cursor(1)", "Down", show=False),
+        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False),
+        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False),
+        Binding("home,g", "first", "First", show=False),
+        Binding("end,G", "last", "Last", show=False),
+        Binding("enter", "activate", "Open", show=False),
+    ]
+
+    class Selected(Message):
+        """The cursor is on another row than before."""
+
+        def __init__(self, table: LiveTable, key: Hashable | None) -> None:
+            super().__init__()
+            self.table = table
+            self.key = key
+            """The row's key, ``None`` when no row is left."""
+
+        @property
+        def control(self) -> LiveTable:
+            """The table it comes from."""
+            return self.table
+
+    class Activated(Selected):
+        """Someone wants to see more of a row: enter, a double click, or a second click."""
+
+    class SortRequested(Message):
+        """Someone clicked on the title of a sortable column."""
+
+        def __init__(self, table: LiveTable, column_key: str) -> None:
+            super().__init__()
+            self.table = table
+            self.column_key = column_key
+
+        @property
+        def control(self) -> LiveTable:
+            """The table it comes from."""
+            return self.table
+
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        *,
+        empty: str = "Nothing here yet",
+        symbols_ascii: bool = False,
+        name: str | None = None,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        """Makes a table without rows.
+
+        Args:
+            columns: What it can show, in order.
+            empty: What to say while there are no rows.
+            symbols_ascii: Whether sort marks and scroll bar must do with ASCII.
+            name: As for any widget.
+            id: As for any widget.
+            classes: As for any widget.
+        """
+        super().__init__(name=name, id=id, classes=classes)
+        self._columns = tuple(columns)
+        self._rows: Rows = NoRows()
+        self._empty = empty
+        self._note = ""
+        self._sort: tuple[str, bool] | None = None
+        self._cursor = 0
+        self._cursor_key: Hashable | None = None
+        self._clicked: Hashable | None = None
+        self._touched = False
+        self._placed: list[Placed] = []
+        self._painted: dict[int, _Line] = {}
+        self._styles_known: dict[str, Style] | None = None
+        self._look = 0
+        self._up, self._down, self._bar = ("^", "v", "|") if symbols_ascii else ("▲", "▼", "▐")
+
+    # What it shows
+
+    @property
+    def rows(self) -> Rows:
+        """The rows shown now."""
+        return self._rows
+
+    @property
+    def cursor_key(self) -> Hashable | None:
+        """The key of the row the cursor is on; ``None`` without rows."""
+        return self._cursor_key
+
+    @property
+    def cursor_row(self) -> int:
+        """The index of the row the cursor is on; 0 without rows."""
+        return self._cursor
+
+    @property
+    def placed(self) -> Sequence[Placed]:
+        """The columns shown at the present width."""
+        return self._placed
+
+    @property
+    def sort(self) -> tuple[str, bool] | None:
+        """The column the rows are sorted by, and whether the largest comes first."""
+        return self._sort
+
+    def show(
+        self,
+        rows: Rows,
+        *,
+        sort: tuple[str, bool] | None = None,
+        note: str = "",
+        empty: str | None = None,
+    ) -> None:
+        """Replaces the rows and repaints what came out different.
+
+        The cursor stays on its row. Where that was on screen it stays on the same line of it, unless the
+        table stands at its top, which it then doesn't leave. When the row is gone, the next one gets the
+        cursor.
+
+        Args:
+            rows: The new rows, already in order.
+            sort: The column they are sorted by, and whether the largest comes first; only to mark it.
+            note: A line below the rows; none if empty.
+            empty: What to say when there are no rows; as before if ``None``.
+        """
+        was, scroll, page = self._cursor, round(self.scroll_y), self._page
+        visible = scroll <= was < scroll + page
+        self._rows, self._sort, self._note = rows, sort, note
+        if empty is not None:
+            self._empty = empty
+        count = len(rows)
+        found = rows.index(self._cursor_key) if self._touched and self._cursor_key is not None else None
+        if found is None:
+            found = min(was, max(0, count - 1)) if self._touched else 0
+        self._cursor = found
+        self._resize()
+        if visible:
+            page = self._page
+            self._scroll_to_row(scroll if scroll == 0 and found < page else scroll + found - was)
+            self._show_cursor()
+        self._repaint()
+        self._announce()
+
+    def set_columns(self, columns: Sequence[Column]) -> None:
+        """Replaces the columns; the next `show` must bring rows that know them."""
+        self._columns = tuple(columns)
+        self._forget()
+
+    def select(self, key: Hashable) -> bool:
+        """Puts the cursor on a row and brings it into view; tells whether there is such a row."""
+        found = self._rows.index(key)
+        if found is None:
+            return False
+        self._move(found)
+        return True
+
+    # Cursor and scrolling
+
+    @property
+    def _page(self) -> int:
+        """How many rows are visible at once."""
+        return max(1, self.size.height - 1 - bool(self._note))
+
+    def _resize(self) -> None:
+        """Tells the scrolling machinery how long the table is now, without a new layout of the screen."""
+        length = len(self._rows) + 1 + bool(self._note)
+        self.set_reactive(ScrollView.virtual_size, Size(self.size.width, length))
+        self.scroll_y = self.validate_scroll_y(self.scroll_y)
+
+    def _scroll_to_row(self, first: float) -> None:
+        self.scroll_to(y=first, animate=False, force=True)
+
+    def _show_cursor(self) -> None:
+        first, page = round(self.scroll_y), self._page
+        if self._cursor < first:
+            self._scroll_to_row(self._cursor)
+        elif self._cursor >= first + page:
+            self._scroll_to_row(self._cursor - page + 1)
+
+    def _move(self, row: int) -> None:
+        if not len(self._rows):
+            return
+        self._touched = True
+        self._cursor = min(max(row, 0), len(self._rows) - 1)
+        self._show_cursor()
+        self._repaint()
+        self._announce()
+
+    def _announce(self) -> None:
+        key = self._rows.key(self._cursor) if len(self._rows) else None
+        if key != self._cursor_key:
+            self._cursor_key = key
+            self.post_message(self.Selected(self, key))
+
+    def on_focus(self) -> None:
+        """Shows the cursor as that of the pane that listens."""
+        self._repaint()
+
+    def on_blur(self) -> None:
+        """Shows the cursor as one that only remembers its place."""
+        self._repaint()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Repaints the lines that scrolling made different, instead of all of them."""
+        if round(old_value) != round(new_value):
+            self._repaint()
+
+    def action_cursor(self, step: int) -> None:
+        """Moves the cursor by ``step`` rows."""
+        self._move(self._cursor + step)
+
+    def action_page(self, direction: int) -> None:
+        """Moves the cursor by a screenful, up (-1) or down (1)."""
+        self._move(self._cursor + direction * max(1, self._page - 1))
+
+    def action_first(self) -> None:
+        """Moves the cursor to the first row."""
+        self._move(0)
+
+    def action_last(self) -> None:
+        """Moves the cursor to the last row."""
+        self._move(len(self._rows) - 1)
+
+    def action_activate(self) -> None:
+        """Asks for more about the row under the cursor."""
+        if len(self._rows):
+            self._touched = True
+            self.post_message(self.Activated(self, self._cursor_key))
+
+    # Mouse
+
+    def on_click(self, event: events.Click) -> None:
+        """Selects or activates a row, asks for a sort order, or scrolls."""
+        at = event.get_content_offset(self)
+        if at is None:
+            return
+        event.stop()
+        if at.y == 0:
+            self._click_title(at.x)
+            return
+        if at.x == self.size.width - 1 and len(self._rows) > self._page:
+            self._scroll_to_row(round((at.y - 1) / max(1, self._page - 1) * self.max_scroll_y))
+            return
+        row = at.y - 1 + round(self.scroll_y)
+        if at.y > self._page or row >= len(self._rows):
+            return
+        again = event.chain > 1 or (row == self._cursor and self._clicked == self._rows.key(row))
+        self._move(row)
+        self._clicked = self._cursor_key
+        if again:
+            self.action_activate()
+
+    def _click_title(self, x: int) -> None:
+        start = 0
+        for column, width in self._placed:
+            if start <= x < start + width and column.sortable:
+                self.post_message(self.SortRequested(self, column.key))
+            start += width + gap(self.size.width - 1)
+
+    # Painting
+
+    def on_resize(self) -> None:
+        """Lays the columns out for the new size."""
+        self._placed = layout(self._columns, max(1, self.size.width - 1))
+        self._forget()
+        self._resize()
+        if self._touched or not round(self.scroll_y):
+            self._show_cursor()
+
+    def notify_style_update(self) -> None:
+        """Looks colours up again after a change of theme or focus."""
+        super().notify_style_update()
+        self._styles_known = None
+        self._look += 1
+
+    def _forget(self) -> None:
+        """Makes every line come out new: the widths or the columns changed."""
+        self._placed = layout(self._columns, max(1, self.size.width - 1))
+        self._painted.clear()
+        self._look += 1
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """Paints line ``y`` of the visible part."""
+        line = self._painted[y] = self._line(y)
+        return line.strip
+
+    def _repaint(self) -> None:
+        """Marks for painting what differs from what was painted last: whole lines, or cells of them."""
+        width = self.size.width
+        for y in range(self.size.height):
+            old = self._painted.get(y)
+            if old is None:
+                self.refresh(Region(0, y, width, 1))
+                continue
+            new = self._line(y)
+            if new is old:
+                continue
+            if new.look != old.look or len(new.cells) != len(old.cells):
+                self.refresh(Region(0, y, width, 1))
+                continue
+            x = 0
+            for was, now, cells in zip(old.cells, new.cells, self._widths(len(new.cells)), strict=True):
+                if not ink.same(was, now):
+                    self.refresh(Region(x, y, cells, 1))
+                x += cells + gap(width - 1)
+
+    def _line(self, y: int) -> _Line:
+        """Returns line ``y``, painted afresh only if it differs from what was painted there."""
+        cells, look, style = self._contents(y)
+        old = self._painted.get(y)
+        if old and old.look == look and len(old.cells) == len(cells) and all(map(ink.same, old.cells, cells)):
+            return old
+        return _Line(cells, look, self._paint(cells, style, header=y == 0))
+
+    def _contents(self, y: int) -> tuple[tuple[Cell, ...], Hashable, Style]:
+        """Returns the cells of line ``y`` (the last one is the scroll bar's), their look and base style."""
+        row = y - 1 + round(self.scroll_y)
+        if y == 0:
+            return (*self._titles(), ""), ("header", self._look), self._ink("livetable--header")
+        if self._note and y == self.size.height - 1:
+            return (literal(self._note),), ("note", self._look), self._ink("livetable--note")
+        if row >= len(self._rows):
+            words = literal(self._empty) if y == 2 and not len(self._rows) else ""
+            return (words,), ("empty", self._look), self._ink("livetable--note")
+        cells = tuple(self._rows.cells(row, self._placed))
+        kind = "row"
+        if row == self._cursor:
+            kind = "livetable--cursor" if self.has_focus else "livetable--cursor-blurred"
+        return (*cells, self._thumb(y)), (kind, self._look), self._ink(kind)
+
+    def _titles(self) -> Sequence[Text]:
+        titles = []
+        key, reverse = self._sort or (None, False)
+        for column, width in self._placed:
+            words = literal(column.title)
+            if column.key != key:
+                titles.append(Text(fit(words, width, right=column.justify == "right")))
+                continue
+            mark = self._down if reverse else self._up
+            words = fit(words, min(len(words), width - len(mark))) + mark
+            titles.append(Text(fit(words, width, right=column.justify == "right"), "livetable--sorted"))
+        return titles
+
+    def _thumb(self, y: int) -> Text:
+        """Returns the cell of the scroll bar in line ``y``."""
+        count, page = len(self._rows), self._page
+        if count <= page:
+            return Text(" ")
+        length = max(1, page * page // count)
+        start = round(self.scroll_y / max(1, self.max_scroll_y) * (page - length))
+        return Text(self._bar if start <= y - 1 < start + length else " ", "livetable--track")
+
+    def _widths(self, count: int) -> list[int]:
+        """Returns the width of each of the ``count`` cells of a line."""
+        if count == 1 and len(self._placed) != 0:
+            return [self.size.width]
+        return [width for _, width in self._placed] + [1]
+
+    def _paint(self, cells: Sequence[Cell], style: Style, *, header: bool) -> Strip:
+        width = self.size.width
+        if len(cells) == 1:
+            return Strip([Segment(fit(f" {cells[0]}", width), style)], width)
+        space = Segment(" " * gap(width - 1), style)
+        segments: list[Segment] = []
+        used = 0
+        for cell, (column, cell_width) in zip(cells[:-1], self._placed, strict=True):
+            segments += ink.segments(cell, cell_width, style, self._styles, right=column.justify == "right")
+            segments.append(space)
+            used += cell_width + len(space.text)
+        segments.append(Segment(" " * max(0, width - 1 - used), style))
+        strip = Strip(segments).adjust_cell_length(width - 1, style)
+        end = Strip([Segment(" ", style)] if header else ink.segments(cells[-1], 1, style, self._styles), 1)
+        return Strip.join([strip, end]).simplify()
+
+    @property
+    def _styles(self) -> dict[str, Style]:
+        """What each role and each part of the table looks like now."""
+        if self._styles_known is None:
+            styles: dict[str, Style] = {"row": self.rich_style, **inks(self)}
+            for part in self.COMPONENT_CLASSES:
+                styles[part] = self.get_component_rich_style(part)
+            styles["livetable--track"] = Style(color=styles["livetable--track"].color)
+            styles["livetable--sorted"] = Style(color=styles["livetable--sorted"].color, bold=True)
+            if without_colour(self):
+                styles["livetable--cursor"] += Style(reverse=True)
+                styles["livetable--cursor-blurred"] += Style(underline=True)
+            self._styles_known = styles
+        return self._styles_known
+
+    def _ink(self, name: str) -> Style:
+        return self._styles[name]
