@@ -181,6 +181,8 @@ def _check_arguments(command: Command, arguments: Sequence[str]) -> None:
         raise ConfigError(f"command {command.name!r} needs {command.arguments}{choices}")
     if command.at_most is not None and len(arguments) > command.at_most:
         raise ConfigError(f"command {command.name!r} has no use for {arguments[command.at_most]!r}")
+    if command.name == "help" and arguments and BY_NAME.get(" ".join(arguments)) is None:
+        raise ConfigError(f"command 'help': there is no command {' '.join(arguments)!r}")
     for argument in arguments:
         if command.choices and argument not in command.choices:
             raise ConfigError(

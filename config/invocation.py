@@ -121,10 +121,11 @@ def _settle(layers: Sequence[Layer]) -> tuple[Settings, dict[str, str]]:
     """Merges the layers, strongest first, checks the result, and says where each value comes from."""
     for layer in layers:
         layer.settle_scope()
-    try:
-        settings = Settings.from_sources(*layers)
-    except ValidationError as error:
-        raise _sentence(error.errors(include_url=False)[0], layers) from None
+        try:
+            Settings.from_sources(layer)  # each alone, so that no mistake hides behind a stronger value
+        except ValidationError as error:
+            raise _sentence(error.errors(include_url=False)[0], layer) from None
+    settings = Settings.from_sources(*layers)
     provenance = {".".join(path): _source(path, layers) for path in _paths(settings)}
     _check_together(settings, provenance)
     return settings, provenance
@@ -147,15 +148,17 @@ def _source(path: tuple[str, ...], layers: Sequence[Layer]) -> str:
 
 def _place(source: str, key: str) -> str:
     """The source of a mistake; a file needs the key as well, since flags and variables are named after it."""
+    if source == DEFAULT:
+        return f"setting {key}"
     return f"{source}, {key}" if source.startswith("file ") else source
 
 
-def _sentence(error: ErrorDetails, layers: Sequence[Layer]) -> ConfigError:
+def _sentence(error: ErrorDetails, layer: Layer) -> ConfigError:
     """One sentence for one finding of pydantic's."""
     location = tuple(str(part) for part in error["loc"])
     option = next(option for option in options() if (option.section, option.field) == location[:2])
     path = location[:3] if option.kind == "table" else location[:2]
-    source = _source(path, layers)
+    source = _source(path, [layer])
     hidden = option.mark.secret or option.field == "headers"
     shown = "the value" if hidden else repr(error["input"])
     return ConfigError(f"{_place(source, '.'.join(path))}: {shown} {_problem(error, option)}")
@@ -175,10 +178,7 @@ def _check_together(settings: Settings, provenance: Mapping[str, str]) -> None:
     """Finds settings that are fine alone and wrong together."""
 
     def clash(first: str, second: str, problem: str) -> ConfigError:
-        places = [
-            _place(provenance[key], key) if provenance[key] != DEFAULT else f"default of {key}"
-            for key in (first, second)
-        ]
+        places = [_place(provenance[key], key) for key in (first, second)]
         return ConfigError(f"{places[0]} and {places[1]}: {problem}")
 
     observe, prometheus = settings.observe, settings.prometheus
@@ -186,7 +186,7 @@ def _check_together(settings: Settings, provenance: Mapping[str, str]) -> None:
         raise clash(
             "observe.warn_ratio",
             "observe.critical_ratio",
-            f"a warning at {observe.warn_ratio:.0%} must come before critical at {observe.critical_ratio:.0%}",
+            f"a warning at {observe.warn_ratio:.0%} must precede critical at {observe.critical_ratio:.0%}",
         )
     ways = [
         key

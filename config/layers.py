@@ -16,6 +16,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource
 
+from config import values
 from config.errors import ConfigError, did_you_mean
 from config.options import Option, options, sections
 from config.settings import Settings
@@ -73,10 +74,17 @@ class Layer(PydanticBaseSettingsSource):
         """
         named = self.given.get(("cluster", "namespaces"))
         everything = self.given.get(("cluster", "all_namespaces"))
-        if everything is not None and everything.value in {True, "true"}:
+        if everything is not None and _is_on(everything.value):
             self.given["cluster", "namespaces"] = Given((), everything.source)
         elif named is not None and named.value and everything is None:
             self.given["cluster", "all_namespaces"] = Given(False, named.source)
+
+
+def _is_on(value: object) -> bool:
+    try:
+        return values.switch(value)
+    except ValueError:
+        return False  # the check of the settings will say so
 
 
 def flag_layer(flags: Iterable[tuple[Option, str, str]]) -> Layer:

@@ -26,12 +26,14 @@ class Mark:
         short: A one-letter flag, such as ``-n``.
         metavar: What stands for the value in the help.
         group: The heading it stands under in the help; by default its section's.
+        unit: What a number counts, as it is written after it: ``s``, ``h``, or ``%`` for a share.
         secret: Never shown, and without a flag, since other users can read a command line.
     """
 
     short: str = ""
     metavar: str = ""
     group: str = ""
+    unit: str = ""
     secret: bool = False
 
 
@@ -111,16 +113,16 @@ class Cluster(Section):
 class Observe(Section):
     """How often, how long, and from where on it matters."""
 
-    interval: Annotated[float, BeforeValidator(_interval), Mark(metavar="TIME")] = 15.0
+    interval: Annotated[float, BeforeValidator(_interval), Mark(metavar="TIME", unit="s")] = 15.0
     """Time between two readings of the metrics, 1s to 1h. Metrics servers measure every 15 to 60 s."""
 
-    history: Annotated[float, BeforeValidator(_history), Mark(metavar="TIME")] = 24.0
+    history: Annotated[float, BeforeValidator(_history), Mark(metavar="TIME", unit="h")] = 24.0
     """How long samples are kept for trends and verdicts, 15m to 7d; a bare number counts hours."""
 
-    warn_ratio: Annotated[Ratio, Mark(metavar="SHARE")] = 0.70
+    warn_ratio: Annotated[Ratio, Mark(metavar="SHARE", unit="%")] = 0.70
     """Share of the limit from which memory is shown as high: 70%, 70 or 0.7."""
 
-    critical_ratio: Annotated[Ratio, Mark(metavar="SHARE")] = 0.90
+    critical_ratio: Annotated[Ratio, Mark(metavar="SHARE", unit="%")] = 0.90
     """Share of the limit from which memory is shown as critical."""
 
     keep_history: Switch = True
@@ -159,7 +161,7 @@ class Prometheus(Section):
     metric: Literal["rss", "working_set", "usage"] = "rss"
     """Memory that verdicts are computed on. The limit is always compared with the working set."""
 
-    timeout: Annotated[float, BeforeValidator(_timeout), Mark(metavar="TIME")] = 10.0
+    timeout: Annotated[float, BeforeValidator(_timeout), Mark(metavar="TIME", unit="s")] = 10.0
     """Longest wait for an answer of Prometheus."""
 
 

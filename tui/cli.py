@@ -23,20 +23,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The words after the program's name; by default the process's own.
 
     Returns:
-        The exit code: 2 for a mistake in the command line, a variable or the settings file, else the
-        command's.
+        The exit code: 2 for a mistake in the command line, a variable or the settings file, 130 after
+        Ctrl-C, 141 when nobody reads the output any more, else the command's.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if words == ["--version"]:
         return _version()
     try:
-        from config import parse
-
-        invocation = parse(words, os.environ)
-        return COMMANDS[invocation.command](invocation)
+        return _run(words)
     except ConfigError as error:
         print(f"memtop: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `memtop config | head`; Python would complain again when it closes stdout
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _run(words: Sequence[str]) -> int:
+    from config import parse
+
+    invocation = parse(words, os.environ)
+    code = COMMANDS[invocation.command](invocation)
+    sys.stdout.flush()
+    return code
 
 
 def _version(_: Invocation | None = None) -> int:
