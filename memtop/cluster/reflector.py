@@ -15,7 +15,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
-from memtop.cluster.client import ApiError, Client, Unreachable
+from memtop.cluster.client import Client
+from memtop.cluster.errors import ApiError, Unreachable
 from memtop.cluster.objects import (
     ListMetadata,
     Metadata,
@@ -30,7 +31,7 @@ from memtop.cluster.objects import (
 )
 
 WATCH_SECONDS = (300, 600)
-"""A watch asks the server to end it after a time in this range, so that many clients do not return at once."""
+"""A watch asks to be ended after a time in this range, so that many clients do not return at once."""
 SILENCE_SECONDS = 100.0
 """Bookmarks come about once a minute; a connection that says nothing for longer is taken for dead."""
 PAGE = 500
@@ -74,7 +75,7 @@ class Alive:
     """The watch is open and has said so: it was opened, or a bookmark came."""
 
 
-class WatchExpired(Exception):
+class WatchExpired(Exception):  # noqa: N818  (the API's word for it)
     """410 Gone: the version is too old to continue from; only a new list helps."""
 
 
@@ -193,8 +194,7 @@ async def _watch(client: Client, collection: Collection[T], version: str) -> Asy
                     bookmark: PartialObject = _decode(event.object, _Bookmark, "a bookmark")
                     yield bookmark.metadata.resource_version
                 elif event.type == "ERROR":
-                    status: Status = _decode(event.object, Status, "an error event")
-                    raise ApiError(status.code, status.reason, status.message)
+                    raise _refusal(_decode(event.object, Status, "an error event"))
                 else:
                     yield Changed(event.type, collection.item(event.object))
     except ApiError as error:
@@ -209,13 +209,17 @@ class _Bookmark(msgspec.Struct):
     metadata: _BookmarkMetadata
 
 
+def _refusal(status: Status) -> ApiError:
+    return ApiError(status.code, status.reason, status.message)
+
+
 def _expired_or(error: ApiError) -> Exception:
     if error.status == 410 or error.reason in {"Expired", "Gone"}:
         return WatchExpired(error.message)
     return error
 
 
-def _decode(raw: bytes | msgspec.Raw, kind: type[Any], what: str) -> Any:
+def _decode(raw: bytes | msgspec.Raw, kind: type[Any], what: str) -> Any:  # noqa: ANN401
     try:
         return msgspec.json.decode(raw, type=kind)
     except msgspec.MsgspecError as error:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from memtop.cluster.containers import Kind, Mood, Termination
+from memtop.cluster.containers import Mood, Termination
 from memtop.cluster.workloads import Workload
 from memtop.growth.judgement import Judgement
 from memtop.observe.source import SourceStatus
@@ -38,6 +38,11 @@ class WorkloadIdentity:
     key: WorkloadKey
     namespace: str
     workload: Workload
+    labels: dict[str, str]
+
+    def haystack(self) -> str:
+        """What a text filter looks through, in lower case."""
+        return f"{self.namespace}/{self.workload}".lower()
 
 
 RowKey = Key | WorkloadKey
@@ -167,8 +172,3 @@ class Frame:
     detail: Detail | None
     remaining: int
     namespaces: tuple[str, ...]
-
-
-def is_ordinary(identity: Identity | WorkloadIdentity) -> bool:
-    """Whether a row is more than a finished init container."""
-    return isinstance(identity, WorkloadIdentity) or identity.kind is not Kind.INIT

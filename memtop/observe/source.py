@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from memtop.cluster.client import ApiError, CredentialError, Unreachable
+from memtop.cluster.errors import ApiError, CredentialError, Unreachable
 from memtop.cluster.reflector import WatchExpired
 from memtop.cluster.sanitize import sanitize
 
@@ -83,6 +83,12 @@ class Source:
         if before.state is not State.LIVE:
             self._on_change()
 
+    def waiting(self, words: str) -> None:
+        """The source answers, but has nothing yet; words say why."""
+        self._failures = 0
+        self.status = replace(self.status, state=State.LIVE, words=words, output="")
+        self._on_change()
+
     def retry_now(self) -> None:
         """Ends a pause between attempts: something has changed, such as the user pressing a key."""
         self._retry.set()
@@ -128,3 +134,21 @@ class Source:
         # Backoff And Jitter"); never less than a quarter, so that it cannot spin.
         ceiling = min(LONGEST_DELAY, FIRST_DELAY * 2 ** (self._failures - 1))
         return random.uniform(ceiling / 4, ceiling)
+
+
+_SEVERITY = (
+    State.LIVE,
+    State.OFF,
+    State.CONNECTING,
+    State.ABSENT,
+    State.FORBIDDEN,
+    State.STALE,
+    State.FAILING,
+)
+
+
+def merged(statuses: list[SourceStatus]) -> SourceStatus:
+    """Several sources of one name as one: the worst state, and the oldest data."""
+    worst = max(statuses, key=lambda status: _SEVERITY.index(status.state))
+    ages = [status.data_at for status in statuses if status.data_at is not None]
+    return replace(worst, data_at=min(ages) if ages else None)

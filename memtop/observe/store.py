@@ -1,7 +1,7 @@
 """The store: one row per container of each live pod, in columns, with the samples of its recent past.
 
-It has one writer, the engine's thread; readers get copies (`memtop.observe.frame`). A row's index, its *slot*,
-stays the same for as long as the container lives and is then used again.
+It has one writer, the engine's thread; readers get copies (`memtop.observe.frame`). A row's index, its
+*slot*, stays the same for as long as the container lives and is then used again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from operator import itemgetter
 import numpy as np
 import numpy.typing as npt
 
-from memtop.cluster.containers import ContainerFacts, Kind, container_facts, epoch
+from memtop.cluster.containers import ContainerFacts, Kind, Mood, container_facts, epoch
 from memtop.cluster.objects import Metadata, Node, PartialObject, Pod, PodMetrics
 from memtop.cluster.sanitize import sanitize
 from memtop.cluster.workloads import Owners, Workload, controller
@@ -127,7 +127,8 @@ class Store:
         self.history = history
         self.columns = Columns(slots)
         self.identities: list[Identity | None] = [None] * slots
-        self.facts: list[ContainerFacts | None] = [None] * slots
+        self.states: list[str] = [""] * slots
+        self.moods: list[Mood] = [Mood.RUNNING] * slots
         self.lives: dict[int, Lives] = {}
         self.workloads: list[tuple[str, Workload]] = []
         self.pressured_nodes: frozenset[str] = frozenset()
@@ -239,8 +240,11 @@ class Store:
         columns.restarts[slot] = fact.restarts
         columns.started_at[slot] = np.nan if fact.started_at is None else fact.started_at
         if fact.started_at is None:
-            columns.working_set[slot] = np.nan  # what does not run holds nothing; the sample is of its last life
-        self.facts[slot] = fact
+            columns.working_set[slot] = (
+                np.nan
+            )  # what does not run holds nothing; the sample is of its last life
+        self.states[slot] = fact.state
+        self.moods[slot] = fact.mood
         if fact.restarts or fact.terminations or slot in self.lives:
             lives = self.lives.get(slot)
             if lives is None:
@@ -252,9 +256,19 @@ class Store:
         where = (identity.namespace, identity.workload)
         number = self._workload_numbers.get(where)
         if number is None:
+            if len(self.workloads) > 2 * len(self._pods) + 1000:
+                self._renumber_workloads()
             number = self._workload_numbers[where] = len(self.workloads)
             self.workloads.append(where)
         self.columns.workload[slot] = number
+
+    def _renumber_workloads(self) -> None:
+        """Drops the numbers of workloads that are gone; short-lived Jobs would add up for ever."""
+        live, numbers = np.unique(self.columns.workload, return_inverse=True)
+        kept = [self.workloads[number] for number in live if number >= 0]
+        self.columns.workload = (numbers - (len(live) - len(kept))).astype(np.int32)
+        self.workloads = kept
+        self._workload_numbers = {where: number for number, where in enumerate(kept)}
 
     def _shared_labels(self, labels: dict[str, str] | None) -> dict[str, str]:
         """One dictionary for all pods with the same labels: replicas share theirs."""
@@ -354,7 +368,8 @@ class Store:
             self.columns.grow(new)
             self.history.grow(new)
             self.identities.extend([None] * (new - old))
-            self.facts.extend([None] * (new - old))
+            self.states.extend([""] * (new - old))
+            self.moods.extend([Mood.RUNNING] * (new - old))
             self._free.extend(range(new - 1, old - 1, -1))
         return self._free.pop()
 
@@ -362,7 +377,8 @@ class Store:
         self.columns.clear(slot)
         self.history.clear(slot)
         self.identities[slot] = None
-        self.facts[slot] = None
+        self.states[slot] = ""
+        self.moods[slot] = Mood.RUNNING
         self.lives.pop(slot, None)
         self._free.append(slot)
 

@@ -1,0 +1,185 @@
+"""The engine: observes on a thread of its own and hands frames to whoever watches.
+
+The thread has its own event loop; nothing it does waits for a screen. A frame is built when something has
+changed, at most once in `FRAME_SECONDS`, and at once when a screen asks for another view.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from memtop.cluster.target import Target
+from memtop.observe.frame import Frame
+from memtop.observe.observer import Forbidden, Observer, Scope
+from memtop.observe.snapshot import Snapshots, Thresholds
+from memtop.observe.view import View
+
+FRAME_SECONDS = 1.0
+STOP_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an engine is to observe.
+
+    Attributes:
+        target: Which cluster.
+        scope: What of it.
+        interval: Seconds of the cluster's clock between polls of the metrics.
+        hours: Hours of samples kept.
+        speed: Seconds of cluster time per second here.
+        thresholds: For the header's counts.
+        notes: What else the header must say of the connection.
+    """
+
+    target: Target
+    scope: Scope
+    interval: float = 15.0
+    hours: float = 24.0
+    speed: float = 1.0
+    thresholds: Thresholds = Thresholds()
+    notes: tuple[str, ...] = ()
+
+
+class Engine:
+    """Runs one observer on a thread of its own.
+
+    Args:
+        plan: What to observe.
+        on_frame: Called on the engine's thread with every frame; must return at once.
+        on_crash: Called on the engine's thread if it ends by a mistake of memtop's own.
+        view: What to show first.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        on_frame: Callable[[Frame], None],
+        on_crash: Callable[[BaseException], None],
+        view: View | None = None,
+    ) -> None:
+        self._plan = plan
+        self._on_frame = on_frame
+        self._on_crash = on_crash
+        self._view = view or View()
+        self._scope = plan.scope
+        self._interval = plan.interval
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._observer: Observer | None = None
+        self._main: asyncio.Task[None] | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+        self._asked = asyncio.Event()
+        self._thread = threading.Thread(target=self._work, name="memtop-engine", daemon=True)
+
+    def start(self) -> None:
+        """Begins to observe."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends every request and the thread; waits a little for it."""
+        self._call(lambda: self._main.cancel() if self._main else None)
+        self._thread.join(STOP_SECONDS)
+
+    def show(self, view: View) -> None:
+        """Asks for frames under another view; the first one comes at once."""
+
+        def change() -> None:
+            self._view = view
+            self._asked.set()
+
+        self._call(change)
+
+    def observe(self, scope: Scope) -> None:
+        """Observes something else of the same cluster; what was observed so far is dropped."""
+
+        def change() -> None:
+            self._scope = scope
+            if self._running is not None:
+                self._running.cancel()
+
+        self._call(change)
+
+    def set_interval(self, interval: float) -> None:
+        """Changes how often the metrics are asked for, in seconds of the cluster's clock."""
+
+        def change() -> None:
+            self._interval = interval
+            if self._observer is not None:
+                self._observer.set_interval(interval)
+
+        self._call(change)
+
+    def retry(self) -> None:
+        """Tries at once whatever waits to be tried again."""
+        self._call(lambda: self._observer.retry() if self._observer else None)
+
+    # -- the engine's thread
+
+    def _call(self, action: Callable[[], object]) -> None:
+        loop = self._loop
+        if loop is None:
+            action()
+        elif not loop.is_closed():
+            loop.call_soon_threadsafe(action)
+
+    def _work(self) -> None:
+        with asyncio.Runner() as runner:
+            self._loop = runner.get_loop()
+            try:
+                runner.run(self._observe())
+            except asyncio.CancelledError:
+                return
+            except BaseException as error:  # noqa: BLE001  (whatever it is, the screen has to say it)
+                self._on_crash(error)
+
+    async def _observe(self) -> None:
+        self._main = asyncio.current_task()
+        notes = self._plan.notes
+        while True:
+            observer = self._observer = Observer(
+                self._plan.target,
+                self._scope,
+                interval=self._interval,
+                hours=self._plan.hours,
+                speed=self._plan.speed,
+                on_change=self._changed.set,
+            )
+            frames = asyncio.create_task(self._frames(Snapshots(observer, self._plan.thresholds, notes)))
+            scope, self._running = self._scope, asyncio.create_task(observer.run())
+            try:
+                await self._running
+            except Forbidden:
+                fallback = self._plan.target.namespace
+                self._scope = Scope((fallback,), scope.selector)
+                notes = (*self._plan.notes, f"listing all namespaces is forbidden: only {fallback} is shown")
+            except asyncio.CancelledError:
+                if self._scope is scope:
+                    raise
+                notes = self._plan.notes
+            finally:
+                self._running.cancel()
+                frames.cancel()
+
+    async def _frames(self, snapshots: Snapshots) -> None:
+        while True:
+            self._asked.clear()
+            self._changed.clear()
+            self._on_frame(snapshots.build(self._view))
+            try:
+                await asyncio.wait_for(self._asked.wait(), FRAME_SECONDS)
+            except TimeoutError:
+                await _either(self._asked, self._changed)
+
+
+async def _either(*events: asyncio.Event) -> None:
+    """Returns when any of the events is set."""
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()

@@ -1,0 +1,296 @@
+"""The observer: every source of one cluster, feeding one store, on one event loop.
+
+It knows nothing of threads or screens: `memtop.observe.engine` runs it beside a screen and
+`memtop.observe.once` without one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
+
+from memtop.cluster import reflector
+from memtop.cluster.client import Client
+from memtop.cluster.errors import ApiError, Unreachable
+from memtop.cluster.objects import Node, PartialObject, Pod, PodMetrics, PodMetricsList
+from memtop.cluster.reflector import Alive, Changed, Collection, Listed, Preview
+from memtop.cluster.target import Target
+from memtop.observe.clock import ServerClock
+from memtop.observe.samples import History
+from memtop.observe.source import Source, SourceStatus, State, merged
+from memtop.observe.store import Store
+from memtop.observe.verdicts import Verdicts
+
+T = TypeVar("T", Pod, Node, PartialObject)
+
+RECENT = 3600.0
+"""Seconds of which every sample is kept."""
+METRICS = "/apis/metrics.k8s.io/v1beta1"
+METRICS_TIMEOUT = 30.0
+SHORTEST_PAUSE = 0.5
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What is observed.
+
+    Attributes:
+        namespaces: These namespaces; empty for all.
+        selector: A label selector, or None.
+    """
+
+    namespaces: tuple[str, ...] = ()
+    selector: str | None = None
+
+    def words(self) -> str:
+        """For the header."""
+        return ", ".join(self.namespaces) if self.namespaces else "all namespaces"
+
+
+class Forbidden(Exception):  # noqa: N818  (not a failure but an answer)
+    """All namespaces together may not be listed."""
+
+
+class Observer:
+    """Keeps one store up to date.
+
+    Args:
+        target: Which cluster.
+        scope: What of it.
+        interval: Seconds of the cluster's clock between polls of the metrics.
+        hours: Hours of samples kept.
+        speed: Seconds of cluster time per second here; 1 but for a simulated cluster.
+        on_change: Called on the observer's loop whenever a new frame would differ.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        scope: Scope,
+        *,
+        interval: float,
+        hours: float,
+        speed: float = 1.0,
+        on_change: Callable[[], None],
+    ) -> None:
+        self.target = target
+        self.scope = scope
+        self.interval = interval
+        self.clock = ServerClock(speed)
+        self.store = Store(History(256, interval, RECENT, hours))
+        self.verdicts = Verdicts(self.store)
+        self.remaining = 0
+        self.ticks = 0
+        self._speed = speed
+        self._on_change = on_change
+        self._client = Client(target)
+        self._sources: list[Source] = []
+        self._unlisted: set[str | None] = set()
+        self._waiting_metrics: list[PodMetrics] | None = None
+        self._pods_seen = asyncio.Event()
+        self._tick = asyncio.Event()
+        self._poll_now = asyncio.Event()
+
+    # -- running
+
+    async def run(self) -> None:
+        """Observes until cancelled.
+
+        Raises:
+            Forbidden: All namespaces were asked for and may not be listed.
+        """
+        namespaces: tuple[str | None, ...] = self.scope.namespaces or (None,)
+        self._unlisted = set(namespaces)
+        self._sources = [self._source("metrics", self._poll_metrics)]
+        for namespace in namespaces:
+            self._sources += self._sources_of(namespace)
+        self._sources.append(self._source("nodes", self._watch_nodes))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for source in self._sources:
+                    group.create_task(source.loop())
+                group.create_task(self._judge())
+        except* Forbidden as several:
+            raise Forbidden(str(several.exceptions[0])) from several
+        finally:
+            await self._client.close()
+
+    def _sources_of(self, namespace: str | None) -> list[Source]:
+        async def watch_pods(source: Source) -> None:
+            await self._watch_pods(source, namespace)
+
+        async def watch_replica_sets(source: Source) -> None:
+            await self._watch_owners(source, reflector.replica_sets(namespace))
+
+        async def watch_jobs(source: Source) -> None:
+            await self._watch_owners(source, reflector.jobs(namespace))
+
+        return [
+            self._source("pods", watch_pods),
+            self._source("owners", watch_replica_sets),
+            self._source("owners", watch_jobs),
+        ]
+
+    def _source(self, name: str, run: Callable[[Source], object]) -> Source:
+        return Source(name, run, self.clock.now, self._on_change)  # type: ignore[arg-type]
+
+    def retry(self) -> None:
+        """Tries at once whatever waits to be tried again, and asks for the metrics."""
+        for source in self._sources:
+            source.retry_now()
+        self._poll_now.set()
+
+    def set_interval(self, interval: float) -> None:
+        """Changes how often the metrics are asked for, in seconds of the cluster's clock."""
+        self.interval = interval
+        self._poll_now.set()
+
+    # -- how it is
+
+    def statuses(self) -> tuple[SourceStatus, ...]:
+        """How each source is, one status a name."""
+        names = dict.fromkeys(source.status.name for source in self._sources)
+        return tuple(
+            merged([source.status for source in self._sources if source.status.name == name])
+            for name in names
+        )
+
+    @property
+    def settled(self) -> bool:
+        """Whether pods and metrics have come, or are known not to come for now."""
+        pods_known = not self._unlisted or any(
+            source.status.state not in {State.CONNECTING, State.LIVE}
+            for source in self._sources
+            if source.status.name == "pods"
+        )
+        metrics_known = any(
+            source.status.state is not State.CONNECTING
+            for source in self._sources
+            if source.status.name == "metrics"
+        )
+        return pods_known and metrics_known and self._waiting_metrics is None
+
+    # -- sources
+
+    async def _watch_pods(self, source: Source, namespace: str | None) -> None:
+        collection = reflector.pods(namespace, self.scope.selector)
+        try:
+            async for update in reflector.list_and_watch(self._client, collection):
+                now = self.clock.now()
+                match update:
+                    case Preview(items, remaining):
+                        for pod in items:
+                            self.store.put_pod(pod, now)
+                        self.remaining = remaining
+                        self._arrived()
+                    case Listed(items):
+                        self.store.replace_pods(items, namespace, now)
+                        items.clear()
+                        self.remaining = 0
+                        self._unlisted.discard(namespace)
+                        self._arrived()
+                    case Changed("DELETED", pod):
+                        self.store.remove_pod(pod.metadata.uid)
+                    case Changed(_, pod):
+                        self.store.put_pod(pod, now)
+                    case Alive():
+                        pass
+                source.live()
+                self._on_change()
+        except ApiError as error:
+            if error.status == 403 and namespace is None:
+                raise Forbidden(error.message) from error
+            raise
+
+    def _arrived(self) -> None:
+        self._pods_seen.set()
+        waiting = self._waiting_metrics
+        if waiting is not None:
+            if not self._unlisted:
+                self._waiting_metrics = None
+            self._take_metrics(waiting)
+
+    async def _watch_owners(self, source: Source, collection: Collection[PartialObject]) -> None:
+        async for update in reflector.list_and_watch(self._client, collection):
+            match update:
+                case Listed(items) | Preview(items):
+                    self.store.learn_owners(items)
+                case Changed("DELETED", owner):
+                    self.store.forget_owner(owner.metadata.uid)
+                case Changed(_, owner):
+                    self.store.learn_owner(owner)
+                case Alive():
+                    pass
+            source.live()
+            self._on_change()
+
+    async def _watch_nodes(self, source: Source) -> None:
+        async for update in reflector.list_and_watch(self._client, reflector.nodes()):
+            match update:
+                case Listed(items):
+                    self.store.put_nodes(items)
+                case Changed(kind, node):
+                    self.store.put_node(node, gone=kind == "DELETED")
+                case Preview() | Alive():
+                    pass
+            source.live()
+            self._on_change()
+
+    async def _poll_metrics(self, source: Source) -> None:
+        while True:
+            metrics = await self._ask_metrics()
+            await self._pods_seen.wait()
+            if self._unlisted:
+                self._waiting_metrics = metrics
+            newest = self._take_metrics(metrics)
+            if newest is None:
+                source.waiting("metrics-server has no samples yet" if not metrics else "")
+            else:
+                source.live(newest)
+            del metrics
+            self._poll_now.clear()
+            try:
+                await asyncio.wait_for(
+                    self._poll_now.wait(), max(SHORTEST_PAUSE, self.interval / self._speed)
+                )
+            except TimeoutError:
+                continue
+
+    async def _ask_metrics(self) -> list[PodMetrics]:
+        params = {"labelSelector": self.scope.selector} if self.scope.selector else None
+        found: list[PodMetrics] = []
+        for namespace in self.scope.namespaces or (None,):
+            path = f"{METRICS}/namespaces/{namespace}/pods" if namespace else f"{METRICS}/pods"
+            try:
+                response = await self._client.request("GET", path, params, timeout=METRICS_TIMEOUT)
+            except ApiError as error:
+                if error.status == 404:
+                    words = "this cluster has no metrics API; metrics-server provides it"
+                    raise ApiError(404, error.reason, words) from error
+                raise
+            self.clock.observe(response.headers.get("Date"))
+            try:
+                found += msgspec.json.decode(response.body, type=PodMetricsList).items or []
+            except msgspec.MsgspecError as error:
+                raise Unreachable(f"the answer to {path} cannot be read: {error}") from error
+        return found
+
+    def _take_metrics(self, metrics: list[PodMetrics]) -> float | None:
+        newest = self.store.put_metrics(metrics, self.clock.now())
+        self.ticks += 1
+        self._tick.set()
+        self._on_change()
+        return newest
+
+    async def _judge(self) -> None:
+        while True:
+            await self._tick.wait()
+            self._tick.clear()
+            self.verdicts.queue_all()
+            while self.verdicts.judge_next():
+                await asyncio.sleep(0)
+            self._on_change()

@@ -1,0 +1,137 @@
+"""Builds frames: the store as it is now, under the view that a screen asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from memtop.observe.frame import SPARK_BINS, Counts, Detail, Frame, Rows, Slots, WorkloadIdentity
+from memtop.observe.observer import RECENT, Observer
+from memtop.observe.order import in_view, matching, order
+from memtop.observe.rows import container_rows, workload_rows
+from memtop.observe.source import State
+from memtop.observe.store import Key
+from memtop.observe.verdicts import growing
+from memtop.observe.view import Pane, View
+from memtop.wording import duration
+
+SKEW_WORTH_SAYING = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Shares of the limit from which a container is near it, and at it."""
+
+    warn: float = 0.70
+    critical: float = 0.90
+
+
+class Snapshots:
+    """Builds one frame after another from one observer.
+
+    Args:
+        observer: Whose store is shown.
+        thresholds: For the counts.
+        notes: What else the header must say of the connection.
+    """
+
+    def __init__(self, observer: Observer, thresholds: Thresholds, notes: Sequence[str] = ()) -> None:
+        self._observer = observer
+        self._thresholds = thresholds
+        self._notes = tuple(notes)
+        self._spark: npt.NDArray[np.float32] = np.empty((0, SPARK_BINS), np.float32)
+        self._spark_tick = -1
+        self._number = 0
+
+    def build(self, view: View) -> Frame:
+        """The frame of this moment."""
+        observer = self._observer
+        store = observer.store
+        now = observer.clock.now()
+        rows = container_rows(store, observer.verdicts, self._recent_past(now), now)
+        everyone = in_view(rows, view)
+        counts = self._counts(rows, everyone)
+        shown = workload_rows(store, rows) if view.workloads else rows
+        candidates = matching(shown, view, in_view(shown, view) if view.workloads else everyone)
+        self._number += 1
+        return Frame(
+            number=self._number,
+            time=now,
+            context=observer.target.context,
+            scope=observer.scope.words(),
+            notes=(*self._notes, *self._skew()),
+            sources=observer.statuses(),
+            counts=counts,
+            view=view,
+            rows=shown,
+            orders={pane: order(pane, shown, candidates, view.sorts[pane]) for pane in Pane},
+            detail=self._detail(view.selected),
+            remaining=observer.remaining,
+            namespaces=tuple(sorted(store.namespaces())),
+        )
+
+    def _recent_past(self, now: float) -> npt.NDArray[np.float32]:
+        """The sparklines' data; it changes with the ticks, not with every frame."""
+        observer = self._observer
+        if self._spark_tick != observer.ticks or len(self._spark) != len(observer.store.identities):
+            self._spark = observer.store.history.recent.peaks(SPARK_BINS, now - RECENT)
+            self._spark_tick = observer.ticks
+        return self._spark
+
+    def _counts(self, rows: Rows, everyone: Slots) -> Counts:
+        share = rows.share[everyone]
+        measured = np.isfinite(rows.working_set[everyone]).any()
+        leaks, suspected = growing(rows.verdict[everyone], rows.confidence[everyone])
+        identities = [rows.identities[slot] for slot in everyone]
+        nodes_known = any(
+            status.name == "nodes" and status.state is State.LIVE for status in self._observer.statuses()
+        )
+        return Counts(
+            pods=len(
+                {
+                    identity.key.uid
+                    for identity in identities
+                    if not isinstance(identity, WorkloadIdentity) and identity
+                }
+            ),
+            containers=len(everyone),
+            growing=leaks if measured else None,
+            suspected=suspected if measured else None,
+            near_limit=int((share >= self._thresholds.warn).sum()) if measured else None,
+            over_critical=int((share >= self._thresholds.critical).sum()) if measured else None,
+            oom_killed_last_hour=int(rows.ooms_hour[everyone].sum()),
+            evicted=sum(rows.states[slot] == "Evicted" for slot in everyone),
+            nodes_under_pressure=len(self._observer.store.pressured_nodes) if nodes_known else None,
+        )
+
+    def _skew(self) -> tuple[str, ...]:
+        skew = self._observer.clock.skew()
+        if skew is None or abs(skew) < SKEW_WORTH_SAYING:
+            return ()
+        way = "ahead of" if skew > 0 else "behind"
+        return (f"the cluster's clock is {duration(abs(skew))} {way} this machine's",)
+
+    def _detail(self, key: object) -> Detail | None:
+        store = self._observer.store
+        slot = store.slot_of(key) if isinstance(key, Key) else None
+        if slot is None or not isinstance(key, Key):
+            return None
+        identity = store.identities[slot]
+        if identity is None:
+            return None
+        series = self._observer.verdicts.series(slot)
+        request = float(store.columns.request[slot])
+        return Detail(
+            key=key,
+            title=identity.pod if identity.only else f"{identity.pod}/{identity.container}",
+            times=series.timestamps,
+            values=series.values,
+            limit=series.limit,
+            request=request if np.isfinite(request) else None,
+            restarts=tuple(series.restarts),
+            oom_kills=tuple(series.oom_kills),
+            judgement=self._observer.verdicts.judgement(slot) if len(series.values) else None,
+        )
