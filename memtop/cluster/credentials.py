@@ -15,14 +15,14 @@ from pathlib import Path
 
 from memtop.cluster.errors import CredentialError
 from memtop.cluster.exec_plugin import PluginResult, run_plugin
-from memtop.cluster.target import Auth
+from memtop.cluster.target import Auth, ExecSpec
 
 EXPIRY_MARGIN = 30.0
 """Seconds before its expiry that a plugin's credential is no longer used."""
 SHORTEST_LIFE = 10.0
-"""Seconds that a plugin's credential is used at least, so that a wrong clock cannot make it run for each request."""
+"""Seconds that a plugin's credential is used at least, so that a wrong clock does not run it each time."""
 FAILURE_LIFE = 5.0
-"""Seconds that a plugin's failure is remembered, so that many requests do not run it (or open a browser) each."""
+"""Seconds that a plugin's failure is remembered, so that not every request runs it (or opens a browser)."""
 REJECTION_GAP = 30.0
 """Seconds in which a credential that was renewed because of a 401 is not renewed for another 401."""
 
@@ -44,7 +44,7 @@ _Stamp = tuple[tuple[int, int, int], ...]
 
 
 class Credentials:
-    """The current `Grant` of one user; renews it when it expires, its file changes or the server rejects it."""
+    """The current `Grant` of one user; renewed when it expires, its file changes or it is rejected."""
 
     def __init__(
         self, auth: Auth, *, environ: Mapping[str, str] | None = None, plugin_timeout: float = 30.0
@@ -116,7 +116,7 @@ class Credentials:
         stamp = _stamp(self._files)
         certificate = self._certificate()
         if self._auth.plugin is not None:
-            self._grant, self._good_until = self._run(certificate)
+            self._grant, self._good_until = self._run(self._auth.plugin, certificate)
         else:
             self._grant, self._good_until = Grant(self._bearer(), certificate), float("inf")
         self._stamp = stamp
@@ -155,13 +155,12 @@ class Credentials:
             raise CredentialError(f"token file {path} holds no token")
         return token
 
-    def _run(self, certificate: tuple[bytes, bytes] | None) -> tuple[Grant, float]:
-        assert self._auth.plugin is not None  # noqa: S101
+    def _run(self, plugin: ExecSpec, certificate: tuple[bytes, bytes] | None) -> tuple[Grant, float]:
         if self._failure is not None and time.monotonic() < self._failure_until:
             raise self._failure
         try:
             result = run_plugin(
-                self._auth.plugin, environ=self._environ, timeout=self._plugin_timeout, cancelled=self._closed
+                plugin, environ=self._environ, timeout=self._plugin_timeout, cancelled=self._closed
             )
         except CredentialError as error:
             self._failure, self._failure_until = error, time.monotonic() + FAILURE_LIFE

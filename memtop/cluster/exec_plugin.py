@@ -78,7 +78,7 @@ def run_plugin(
         cancelled: Ends it early when set.
 
     Raises:
-        CredentialError: It is not there, failed, took too long, or printed something else; carries its stderr.
+        CredentialError: It is not there, failed, took too long, or printed something else.
     """
     name = sanitize(os.path.basename(spec.command))  # noqa: PTH119  (a command, not a file)
     if spec.interactive_mode == "Always":
@@ -131,8 +131,8 @@ def _collect(
     process: subprocess.Popen[bytes], timeout: float, cancelled: threading.Event
 ) -> tuple[bytes, bytes, str]:
     """Reads both pipes until the plugin ends: stdout, the end of stderr, and why it was stopped (or "")."""
-    assert process.stdout is not None  # noqa: S101
-    assert process.stderr is not None  # noqa: S101
+    assert process.stdout is not None
+    assert process.stderr is not None
     stdout, stderr = bytearray(), bytearray()
     deadline = time.monotonic() + timeout
     stopped = ""

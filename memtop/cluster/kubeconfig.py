@@ -7,21 +7,19 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
-from memtop.cluster import kubefile
+from memtop.cluster import kubefile, kubeuser
 from memtop.cluster.errors import KubeconfigError
-from memtop.cluster.kubefile import ClusterEntry, ExecEntry, Kubeconfig, UserEntry
-from memtop.cluster.proxy import proxy_for
+from memtop.cluster.kubefile import ClusterEntry, Kubeconfig, UserEntry
+from memtop.cluster.proxy import is_loopback, proxy_for
 from memtop.cluster.sanitize import sanitize
-from memtop.cluster.target import Auth, ExecSpec, Pem, Target
+from memtop.cluster.target import Auth, Target
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where a pod finds its service account's token, authority and namespace."""
 
 IN_CLUSTER = "in-cluster"
-_EXEC_VERSIONS = tuple(f"client.authentication.k8s.io/{v}" for v in ("v1", "v1beta1", "v1alpha1"))
-_EXEC_EXTENSION = "client.authentication.k8s.io/exec"
 
 
 @dataclass(frozen=True)
@@ -158,10 +156,11 @@ def _target(config: Kubeconfig, name: str, environ: Mapping[str, str]) -> Target
         server=server,
         namespace=context.namespace or "default",
         source=str(source),
-        auth=_auth(user, context.user, user_file, _cluster_info(cluster, server, authority)),
+        auth=kubeuser.auth(user, context.user, user_file, kubeuser.cluster_info(cluster, server, authority)),
         authority=authority,
         insecure=cluster.insecure_skip_tls_verify,
         server_name=cluster.tls_server_name,
+        compress=not cluster.disable_compression and not is_loopback(urlsplit(server).hostname or ""),
         proxy=_proxy(cluster, context.cluster, cluster_file, server, environ),
     )
 
@@ -204,10 +203,14 @@ def _proxy(
     origin = (
         f"proxy-url of cluster {sanitize(name)!r} in {path}" if cluster.proxy_url else "the proxy variable"
     )
-    return checked_proxy(url, origin)
+    return _checked_proxy(url, origin)
 
 
-def checked_proxy(url: str, origin: str) -> str:
+def _variable(server: str) -> str:
+    return f"the variable {server.partition(':')[0].upper()}_PROXY"
+
+
+def _checked_proxy(url: str, origin: str) -> str:
     """``url`` if memtop can go through it.
 
     Raises:
@@ -220,102 +223,12 @@ def checked_proxy(url: str, origin: str) -> str:
         scheme, host = "", None
     if scheme.startswith("socks"):
         raise KubeconfigError(
-            f"{origin} is a SOCKS proxy ({sanitize(scheme)}://{sanitize(host or '')}), which memtop does not speak; "
-            "use an http:// or https:// proxy, or an SSH port forward"
+            f"{origin} is a SOCKS proxy ({sanitize(scheme)}://{sanitize(host or '')}), which memtop does "
+            "not speak; use an http:// or https:// proxy, or an SSH port forward"
         )
     if scheme not in ("http", "https") or not host:
         raise KubeconfigError(f"{origin} is not an http:// or https:// URL")
     return url
-
-
-def _auth(user: UserEntry, name: str, path: Path, info: dict[str, object]) -> Auth:
-    who = f"user {sanitize(name)!r}"
-    certificate = _pem(
-        user.client_certificate_data, user.client_certificate, f"client-certificate of {who}", path
-    )
-    key = _pem(user.client_key_data, user.client_key, f"client-key of {who}", path)
-    if (certificate is None) != (key is None):
-        present, absent = (
-            ("client-certificate", "client-key") if certificate else ("client-key", "client-certificate")
-        )
-        raise KubeconfigError(f"{who} in {path} has a {present} but no {absent}")
-    token_file = path.parent / user.token_file if user.token_file else None
-    has_bearer = bool(token_file or user.token or user.username)
-    if user.auth_provider is not None and user.plugin is None and not has_bearer:
-        raise KubeconfigError(
-            f"{who} in {path} uses the auth-provider {sanitize(user.auth_provider.name)!r}, which Kubernetes "
-            "removed in 1.26; let your cloud's tool write the kubeconfig again, with an exec plugin"
-        )
-    return Auth(
-        token=user.token or None,
-        token_file=token_file,
-        username=user.username or None,
-        password=user.password,
-        plugin=_plugin(user.plugin, who, path, info) if user.plugin and not has_bearer else None,
-        certificate=certificate,
-        key=key,
-        impersonation=_impersonation(user),
-    )
-
-
-def _pem(data: str | None, file: str | None, what: str, path: Path) -> Pem | None:
-    if data:
-        return Pem(data=kubefile.decode(data, f"{what} (data)", path))
-    if file:
-        kubefile.read_file(path.parent / file, what)
-        return Pem(path=path.parent / file)
-    return None
-
-
-def _impersonation(user: UserEntry) -> tuple[tuple[str, str], ...]:
-    headers = [("Impersonate-User", user.impersonate)] if user.impersonate else []
-    if user.impersonate_uid:
-        headers.append(("Impersonate-Uid", user.impersonate_uid))
-    headers += [("Impersonate-Group", group) for group in user.impersonate_groups or ()]
-    for key, values in (user.impersonate_extra or {}).items():
-        headers += [(f"Impersonate-Extra-{quote(key, safe='')}", value) for value in values]
-    return tuple(headers)
-
-
-def _plugin(entry: ExecEntry, who: str, path: Path, info: dict[str, object]) -> ExecSpec:
-    if not entry.command:
-        raise KubeconfigError(f"the exec plugin of {who} in {path} has no command")
-    if entry.api_version not in _EXEC_VERSIONS:
-        raise KubeconfigError(
-            f"the exec plugin of {who} in {path} has the apiVersion {sanitize(entry.api_version)!r}; "
-            f"memtop knows {', '.join(_EXEC_VERSIONS)}"
-        )
-    command = entry.command
-    if os.sep in command:  # relative to its kubeconfig; a bare name is looked up in PATH
-        command = str(path.parent / command)
-    return ExecSpec(
-        api_version=entry.api_version,
-        command=command,
-        args=tuple(entry.args or ()),
-        env=tuple((variable.name, variable.value) for variable in entry.env or ()),
-        install_hint=sanitize(entry.install_hint or ""),
-        interactive_mode=entry.interactive_mode or "IfAvailable",
-        cluster_info=info if entry.provide_cluster_info else None,
-    )
-
-
-def _cluster_info(cluster: ClusterEntry, server: str, authority: bytes | None) -> dict[str, object]:
-    """``spec.cluster`` of an ExecCredential (client.authentication.k8s.io/v1)."""
-    info: dict[str, object] = {"server": server}
-    if cluster.tls_server_name:
-        info["tls-server-name"] = cluster.tls_server_name
-    if cluster.insecure_skip_tls_verify:
-        info["insecure-skip-tls-verify"] = True
-    if authority is not None:
-        info["certificate-authority-data"] = authority
-    if cluster.proxy_url:
-        info["proxy-url"] = cluster.proxy_url
-    if cluster.disable_compression:
-        info["disable-compression"] = True
-    for item in cluster.extensions or ():
-        if isinstance(item, dict) and item.get("name") == _EXEC_EXTENSION:
-            info["config"] = item.get("extension")
-    return info
 
 
 def _in_cluster(environ: Mapping[str, str], folder: Path) -> Target:
@@ -335,5 +248,5 @@ def _in_cluster(environ: Mapping[str, str], folder: Path) -> Target:
         source=IN_CLUSTER,
         auth=Auth(token_file=folder / "token"),
         authority=authority,
-        proxy=checked_proxy(proxy, "the proxy variable") if proxy else None,
+        proxy=_checked_proxy(proxy, _variable(server)) if proxy else None,
     )

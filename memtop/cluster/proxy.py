@@ -19,7 +19,7 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
     parts = urlsplit(url)
     scheme, host = parts.scheme, (parts.hostname or "").rstrip(".")
     proxy = _variable(environ, f"{scheme.upper()}_PROXY")
-    if not proxy or not host or _is_loopback(host):
+    if not proxy or not host or is_loopback(host):
         return None
     port = parts.port or _DEFAULT_PORT.get(scheme, 443)
     if any(_excludes(entry, host, port) for entry in _variable(environ, "NO_PROXY").split(",")):
@@ -38,7 +38,8 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` (a name or an address) is this machine."""
     address = _address(host)
     return host == "localhost" if address is None else address.is_loopback
 

@@ -38,7 +38,7 @@ def sanitize_text(value: str) -> str:
 
 
 def sanitize(value: str) -> str:
-    """Like `sanitize_text`, on one line: newlines and tabs become spaces. For names, reasons, labels, messages."""
+    """Like `sanitize_text`, on one line: newlines and tabs become spaces. For names and messages."""
     if value.isascii() and value.isprintable():
         return value
     return sanitize_text(value).replace("\n", " ").replace("\t", " ").strip()

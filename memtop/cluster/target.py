@@ -69,6 +69,7 @@ class Target:
         authority: Certificates to trust (PEM); None trusts the system's.
         insecure: The server's certificate is not checked; screens warn of it.
         server_name: The name to expect in the server's certificate instead of the URL's host.
+        compress: Long answers may come compressed.
         proxy: URL of the HTTP proxy to go through, from the kubeconfig or the environment; None is direct.
     """
 
@@ -82,4 +83,5 @@ class Target:
     authority: bytes | None = field(default=None, repr=False)
     insecure: bool = False
     server_name: str | None = None
+    compress: bool = True
     proxy: str | None = field(default=None, repr=False)

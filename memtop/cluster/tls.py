@@ -38,11 +38,16 @@ def ssl_context(target: Target, certificate: tuple[bytes, bytes] | None) -> ssl.
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if certificate is not None:
-        _show(context, certificate, target)
+        show_certificate(context, certificate, target)
     return context
 
 
-def _show(context: ssl.SSLContext, certificate: tuple[bytes, bytes], target: Target) -> None:
+def show_certificate(context: ssl.SSLContext, certificate: tuple[bytes, bytes], target: Target) -> None:
+    """Makes ``context`` show ``certificate`` (chain and key, PEM) on the connections it makes from now on.
+
+    Raises:
+        KubeconfigError: The certificate or the key is not usable.
+    """
     chain, key = certificate
     try:
         with private_file(chain + b"\n" + key) as path:

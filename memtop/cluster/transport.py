@@ -6,11 +6,10 @@ Importing this module imports aiohttp and the Kubernetes client (0.25 to 0.3 s o
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,12 +23,62 @@ from memtop.cluster.sanitize import sanitize
 from memtop.cluster.target import Target
 
 CONNECT_TIMEOUT = 10.0
-"""Seconds to wait for a TCP and TLS connection."""
-READ_BUFFER = 2 * 1024 * 1024
-_KEEPALIVE = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
+"""Seconds to wait for a connection, by way of a proxy where there is one, TLS included."""
+READ_BUFFER = 2 * 1024 * 1024  # bytes
+_KEEPALIVE = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))  # seconds, seconds, probes
 
 
-class Transport(RESTClientObject):  # type: ignore[misc]  # the package has no types
+class Answer:
+    """An answer whose head has been read and whose body has not."""
+
+    def __init__(self, response: aiohttp.ClientResponse, target: Target) -> None:
+        self.status: int = response.status
+        self.headers: Mapping[str, str] = response.headers
+        self._response = response
+        self._target = target
+
+    async def body(self, most: int) -> bytes:
+        """The whole body.
+
+        Raises:
+            Unreachable: It was cut short, took too long, or is larger than ``most`` bytes.
+        """
+        chunks: list[bytes] = []
+        size = 0
+        with failures(self._target):
+            async for chunk in self._response.content.iter_any():
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > most:
+                    raise Unreachable(f"{self._target.server} sent an answer of more than {most} bytes")
+        return b"".join(chunks)
+
+    async def lines(self, most: int) -> AsyncGenerator[bytes, None]:
+        """The body's lines as they come, without their newline.
+
+        Raises:
+            Unreachable: It was cut short or fell silent, or one line is longer than ``most`` bytes.
+        """
+        pending = bytearray()
+        with failures(self._target):
+            async for chunk in self._response.content.iter_any():
+                *ended, rest = chunk.split(b"\n")
+                for end in ended:
+                    pending += end
+                    yield bytes(pending)
+                    pending.clear()
+                pending += rest
+                if len(pending) > most:
+                    raise Unreachable(f"{self._target.server} sent a line of more than {most} bytes")
+        if pending:
+            yield bytes(pending)
+
+    def close(self) -> None:
+        """Ends the exchange. A connection whose answer was not read to its end is closed with it."""
+        self._response.close()
+
+
+class Transport(RESTClientObject):
     """The Kubernetes client's connection pool for one target and certificate, for raw bytes both ways.
 
     Its own ``request`` turns bodies into JSON and knows no streams, so ours talks to its session directly.
@@ -42,6 +91,7 @@ class Transport(RESTClientObject):  # type: ignore[misc]  # the package has no t
             host=target.server,
             proxy=target.proxy,
             tls_server_name=target.server_name,
+            connection_pool_maxsize=0,  # no limit: waiting for a free one would look like an outage
             client_session_kwargs={
                 "trust_env": False,
                 "cookie_jar": aiohttp.DummyCookieJar(),
@@ -59,12 +109,23 @@ class Transport(RESTClientObject):  # type: ignore[misc]  # the package has no t
         self,
         method: str,
         path: str,
+        *,
         params: Mapping[str, str] | None,
         headers: Mapping[str, str],
         body: bytes | None,
-        timeout: aiohttp.ClientTimeout,
-    ) -> aiohttp.ClientResponse:
-        """Sends one request and returns its answer, headers read and body not.
+        total: float | None,
+        idle: float | None,
+    ) -> Answer:
+        """Sends one request and reads the head of its answer.
+
+        Args:
+            method: The HTTP method.
+            path: Below the server's URL, percent-encoded.
+            params: The query, not encoded.
+            headers: All headers but those HTTP itself needs.
+            body: Sent as it is.
+            total: Seconds for the whole exchange, body included; None for any.
+            idle: Seconds without a byte; None for any.
 
         Raises:
             Unreachable: No answer came.
@@ -74,19 +135,20 @@ class Transport(RESTClientObject):  # type: ignore[misc]  # the package has no t
         options: dict[str, Any] = {}
         if self._target.server_name:
             options["server_hostname"] = self._target.server_name
+        limits = aiohttp.ClientTimeout(total=total, connect=CONNECT_TIMEOUT, sock_read=idle)
         with failures(self._target):
-            response: aiohttp.ClientResponse = await self.pool_manager.request(
+            response = await self.pool_manager.request(
                 method,
                 URL(self._target.server + path, encoded=True),
                 params=params,
                 headers=headers,
                 data=body,
-                timeout=timeout,
+                timeout=limits,
                 allow_redirects=False,
                 proxy=self.proxy,
                 **options,
             )
-        return response
+        return Answer(response, self._target)
 
 
 def _socket(address: Any) -> socket.socket:  # noqa: ANN401  (a getaddrinfo tuple)
@@ -105,62 +167,60 @@ def failures(target: Target) -> Iterator[None]:
     """Turns what aiohttp raises into one `Unreachable` sentence."""
     try:
         yield
-    except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
+    except (aiohttp.ClientError, OSError, ValueError) as error:
         raise Unreachable(_sentence(error, target)) from error
 
 
 def _sentence(error: Exception, target: Target) -> str:
     server = sanitize(target.server)
-    via = f" through the proxy {_host(target.proxy)}" if target.proxy else ""
+    proxy = _host(target.proxy) if target.proxy else ""
+    to = f"{server} through the proxy {proxy}" if proxy else server
     match error:
         case aiohttp.ClientConnectorCertificateError():
-            return (
-                f"{server} shows a certificate that is not trusted: {_verification(error.certificate_error)}"
-            )
-        case aiohttp.ClientSSLError():
-            return f"TLS with {server}{via} failed: {_tls(error)}"
+            return f"{server} shows a certificate that is not trusted: {_reason(error.certificate_error)}"
         case aiohttp.ClientProxyConnectionError():
-            return f"the proxy {_host(target.proxy)} cannot be reached: {_reason(error.os_error)}"
+            return f"the proxy {proxy} cannot be reached: {_reason(error.os_error)}"
         case aiohttp.ClientHttpProxyError():
             words = sanitize(error.message)
-            return f"the proxy {_host(target.proxy)} refused to connect to {server}: {error.status} {words}"
+            return f"the proxy {proxy} refused to connect to {server}: {error.status} {words}".rstrip()
         case aiohttp.ClientConnectorDNSError():
-            return f"{server} cannot be reached{via}: the host name does not resolve"
+            return f"{to} cannot be reached: the host name does not resolve"
         case aiohttp.ClientConnectorError():
-            return f"{server} cannot be reached{via}: {_reason(error.os_error)}"
+            return f"{to} cannot be reached: {_reason(error.os_error)}"
         case aiohttp.ConnectionTimeoutError():
-            return f"{server} cannot be reached{via}: no connection within {CONNECT_TIMEOUT:g} s"
-        case asyncio.TimeoutError():
-            return f"{server} did not answer in time{via}"
-        case aiohttp.ClientPayloadError():
-            return f"the answer of {server}{via} was cut short"
+            return f"{to} cannot be reached: no connection within {CONNECT_TIMEOUT:g} s"
+        case TimeoutError():
+            return f"{to} did not answer in time"
         case aiohttp.ServerDisconnectedError():
-            return f"{server}{via} closed the connection without an answer"
-        case aiohttp.ClientOSError():
-            return f"the connection to {server}{via} broke: {_reason(error)}"
+            return f"{to} closed the connection without an answer"
+        case aiohttp.ClientPayloadError():
+            return f"the answer of {to} was cut short"
         case aiohttp.ClientResponseError():
-            return f"{server}{via} does not speak HTTP as expected: {sanitize(error.message)}"
+            return f"{to} does not speak HTTP as expected: {sanitize(error.message)}"
+        case OSError():
+            return f"the connection to {to} broke: {_reason(error)}"
         case _:
-            return f"the request to {server}{via} failed: {sanitize(str(error)) or type(error).__name__}"
+            return f"the request to {to} failed: {sanitize(str(error)) or type(error).__name__}"
 
 
-def _host(url: str | None) -> str:
+def _host(url: str) -> str:
     """Host and port of a proxy's URL, without the password it may hold."""
-    parts = urlsplit(url or "")
+    parts = urlsplit(url)
     return sanitize(f"{parts.hostname}:{parts.port}" if parts.port else f"{parts.hostname}")
 
 
-def _reason(error: OSError) -> str:
-    if isinstance(error, ConnectionRefusedError):
-        return "connection refused"
-    return sanitize(error.strerror or str(error) or type(error).__name__)
-
-
-def _verification(error: Exception) -> str:
-    return sanitize(getattr(error, "verify_message", "") or str(error))
-
-
-def _tls(error: Exception) -> str:
-    cause = getattr(error, "os_error", None) or error
-    reason = getattr(cause, "reason", None)
-    return sanitize(str(reason).lower().replace("_", " ") if reason else str(cause))
+def _reason(error: BaseException) -> str:
+    """Why, in a few words of the system's or of OpenSSL's."""
+    match error:
+        case ssl.SSLCertVerificationError():
+            return sanitize(error.verify_message or str(error))
+        case ssl.SSLError(reason="WRONG_VERSION_NUMBER"):
+            return "it does not speak TLS"
+        case ssl.SSLError(reason=str(reason)):
+            return f"TLS failed ({sanitize(reason.lower().replace('_', ' '))})"
+        case ConnectionRefusedError():
+            return "connection refused"
+        case OSError(strerror=str(words)) if words:
+            return sanitize(words)
+        case _:
+            return sanitize(str(error)) or type(error).__name__
