@@ -53,7 +53,7 @@ def usage_bar(ratio: float | None, width: int, warn: float, critical: float, sym
     bar = Text(no_wrap=True, end="")
     if ascii_:
         bar.append("[", "dim")
-    bar.append(filled + end, judged)
+    bar.append(filled + end, "calm" if judged == "ok" else judged)  # colour is for what needs attention
     bar.append(rest, "faint")
     if ascii_:
         bar.append("]", "dim")

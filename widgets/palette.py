@@ -24,12 +24,18 @@ ROLES: Final[Mapping[str, str]] = {
     "warn": "$text-warning bold",
     "critical": "$text-error bold",
     "unknown": "$foreground-muted",
+    "calm": "$foreground 45%",
     "dim": "$foreground-muted",
     "faint": "$foreground 30%",
     "strong": "bold",
     "changed": "underline",
     "accent": "$text-accent",
     "primary": "$text-primary",
+    "title": "$text-primary bold",
+    "brand": "$text-primary bold",
+    "match": "$text-accent bold underline",
+    "rule": "$foreground 20%",
+    "alert": "$text-warning reverse",
 }
 """Role to a Textual style; ``$`` names are the theme's variables."""
 
@@ -47,7 +53,10 @@ def inks(widget: Widget) -> dict[str, RichStyle]:
     for role, markup in ROLES.items():
         style = (behind + Style.parse(markup, variables)).rich_style
         resolved[role] = RichStyle(
-            color=style.color if "$" in markup else None, bold=style.bold, underline=style.underline
+            color=style.color if "$" in markup else None,
+            bold=style.bold,
+            underline=style.underline,
+            reverse=style.reverse,
         )
     return resolved
 

@@ -7,12 +7,9 @@ frame in which five of 10,000 containers changed writes five short pieces to the
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
-from rich.segment import Segment
 from rich.style import Style
-from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
@@ -20,20 +17,11 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from widgets import ink
 from widgets.columns import Column, Placed, gap, layout
+from widgets.lines import changed
 from widgets.palette import inks, without_colour
 from widgets.rows import Cell, NoRows, Rows
-from widgets.text import fit, literal
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """A line as it was painted, with what it was painted from."""
-
-    cells: tuple[Cell, ...]
-    look: Hashable
-    strip: Strip
+from widgets.table_line import TRACK, Line, paint, thumb, titles
 
 
 class LiveTable(ScrollView, can_focus=True):
@@ -52,7 +40,7 @@ class LiveTable(ScrollView, can_focus=True):
     }
     LiveTable > .livetable--header { color: $foreground-muted; text-style: bold; }
     LiveTable > .livetable--sorted { color: $foreground; text-style: bold; }
-    LiveTable > .livetable--cursor { background: $primary 40%; text-style: bold; }
+    LiveTable > .livetable--cursor { background: $primary 40%; }
     LiveTable > .livetable--cursor-blurred { background: $foreground 10%; }
     LiveTable > .livetable--note { color: $foreground-muted; text-style: italic; }
     LiveTable > .livetable--track { color: $foreground 30%; }
@@ -110,7 +98,7 @@ class LiveTable(ScrollView, can_focus=True):
         columns: Sequence[Column],
         *,
         empty: str = "Nothing here yet",
-        symbols_ascii: bool = False,
+        ascii_only: bool = False,
         name: str | None = None,
         id: str | None = None,
         classes: str | None = None,
@@ -120,7 +108,7 @@ class LiveTable(ScrollView, can_focus=True):
         Args:
             columns: What it can show, in order.
             empty: What to say while there are no rows.
-            symbols_ascii: Whether sort marks and scroll bar must do with ASCII.
+            ascii_only: Whether sort marks and scroll bar must do with ASCII.
             name: As for any widget.
             id: As for any widget.
             classes: As for any widget.
@@ -136,10 +124,11 @@ class LiveTable(ScrollView, can_focus=True):
         self._clicked: Hashable | None = None
         self._touched = False
         self._placed: list[Placed] = []
-        self._painted: dict[int, _Line] = {}
+        self._painted: dict[int, Line] = {}
         self._styles_known: dict[str, Style] | None = None
         self._look = 0
-        self._up, self._down, self._bar = ("^", "v", "|") if symbols_ascii else ("▲", "▼", "▐")
+        self._marks = ("^", "v") if ascii_only else ("▲", "▼")
+        self._bar = "|" if ascii_only else "▐"
 
     # What it shows
 
@@ -320,13 +309,12 @@ class LiveTable(ScrollView, can_focus=True):
         for column, width in self._placed:
             if start <= x < start + width and column.sortable:
                 self.post_message(self.SortRequested(self, column.key))
-            start += width + gap(self.size.width - 1)
+            start += width + gap(self.size.width - TRACK)
 
     # Painting
 
     def on_resize(self) -> None:
         """Lays the columns out for the new size."""
-        self._placed = layout(self._columns, max(1, self.size.width - 1))
         self._forget()
         self._resize()
         if self._touched or not round(self.scroll_y):
@@ -340,7 +328,7 @@ class LiveTable(ScrollView, can_focus=True):
 
     def _forget(self) -> None:
         """Makes every line come out new: the widths or the columns changed."""
-        self._placed = layout(self._columns, max(1, self.size.width - 1))
+        self._placed = layout(self._columns, max(1, self.size.width - TRACK))
         self._painted.clear()
         self._look += 1
         self.refresh()
@@ -361,82 +349,34 @@ class LiveTable(ScrollView, can_focus=True):
             new = self._line(y)
             if new is old:
                 continue
-            if new.look != old.look or len(new.cells) != len(old.cells):
-                self.refresh(Region(0, y, width, 1))
-                continue
-            x = 0
-            for was, now, cells in zip(old.cells, new.cells, self._widths(len(new.cells)), strict=True):
-                if not ink.same(was, now):
-                    self.refresh(Region(x, y, cells, 1))
-                x += cells + gap(width - 1)
+            for x, cells in changed(old.strip, new.strip):
+                self.refresh(Region(x, y, cells, 1))
 
-    def _line(self, y: int) -> _Line:
+    def _line(self, y: int) -> Line:
         """Returns line ``y``, painted afresh only if it differs from what was painted there."""
-        cells, look, style = self._contents(y)
+        cells, part = self._contents(y)
+        look = (part, self._look)
         old = self._painted.get(y)
-        if old and old.look == look and len(old.cells) == len(cells) and all(map(ink.same, old.cells, cells)):
+        if old and old.shows(cells, look):
             return old
-        return _Line(cells, look, self._paint(cells, style, header=y == 0))
+        return Line(
+            cells, look, paint(cells, self._placed, self.size.width, self._styles[part], self._styles)
+        )
 
-    def _contents(self, y: int) -> tuple[tuple[Cell, ...], Hashable, Style]:
-        """Returns the cells of line ``y`` (the last one is the scroll bar's), their look and base style."""
-        row = y - 1 + round(self.scroll_y)
+    def _contents(self, y: int) -> tuple[tuple[Cell, ...], str]:
+        """Returns the cells of line ``y`` and which part of the table it is."""
+        row, scrolled = y - 1 + round(self.scroll_y), self.scroll_y / max(1, self.max_scroll_y)
         if y == 0:
-            return (*self._titles(), ""), ("header", self._look), self._ink("livetable--header")
+            return (*titles(self._placed, self._sort, self._marks), " "), "livetable--header"
         if self._note and y == self.size.height - 1:
-            return (literal(self._note),), ("note", self._look), self._ink("livetable--note")
+            return (self._note,), "livetable--note"
         if row >= len(self._rows):
-            words = literal(self._empty) if y == 2 and not len(self._rows) else ""
-            return (words,), ("empty", self._look), self._ink("livetable--note")
-        cells = tuple(self._rows.cells(row, self._placed))
-        kind = "row"
+            return (self._empty if y == 2 and not len(self._rows) else "",), "livetable--note"
+        track = thumb(y - 1, self._page, len(self._rows), scrolled, self._bar)
+        part = "row"
         if row == self._cursor:
-            kind = "livetable--cursor" if self.has_focus else "livetable--cursor-blurred"
-        return (*cells, self._thumb(y)), (kind, self._look), self._ink(kind)
-
-    def _titles(self) -> Sequence[Text]:
-        titles = []
-        key, reverse = self._sort or (None, False)
-        for column, width in self._placed:
-            words = literal(column.title)
-            if column.key != key:
-                titles.append(Text(fit(words, width, right=column.justify == "right")))
-                continue
-            mark = self._down if reverse else self._up
-            words = fit(words, min(len(words), width - len(mark))) + mark
-            titles.append(Text(fit(words, width, right=column.justify == "right"), "livetable--sorted"))
-        return titles
-
-    def _thumb(self, y: int) -> Text:
-        """Returns the cell of the scroll bar in line ``y``."""
-        count, page = len(self._rows), self._page
-        if count <= page:
-            return Text(" ")
-        length = max(1, page * page // count)
-        start = round(self.scroll_y / max(1, self.max_scroll_y) * (page - length))
-        return Text(self._bar if start <= y - 1 < start + length else " ", "livetable--track")
-
-    def _widths(self, count: int) -> list[int]:
-        """Returns the width of each of the ``count`` cells of a line."""
-        if count == 1 and len(self._placed) != 0:
-            return [self.size.width]
-        return [width for _, width in self._placed] + [1]
-
-    def _paint(self, cells: Sequence[Cell], style: Style, *, header: bool) -> Strip:
-        width = self.size.width
-        if len(cells) == 1:
-            return Strip([Segment(fit(f" {cells[0]}", width), style)], width)
-        space = Segment(" " * gap(width - 1), style)
-        segments: list[Segment] = []
-        used = 0
-        for cell, (column, cell_width) in zip(cells[:-1], self._placed, strict=True):
-            segments += ink.segments(cell, cell_width, style, self._styles, right=column.justify == "right")
-            segments.append(space)
-            used += cell_width + len(space.text)
-        segments.append(Segment(" " * max(0, width - 1 - used), style))
-        strip = Strip(segments).adjust_cell_length(width - 1, style)
-        end = Strip([Segment(" ", style)] if header else ink.segments(cells[-1], 1, style, self._styles), 1)
-        return Strip.join([strip, end]).simplify()
+            part = "livetable--cursor" if self.has_focus else "livetable--cursor-blurred"
+        return (*self._rows.cells(row, self._placed), track), part
 
     @property
     def _styles(self) -> dict[str, Style]:
@@ -452,6 +392,3 @@ class LiveTable(ScrollView, can_focus=True):
                 styles["livetable--cursor-blurred"] += Style(underline=True)
             self._styles_known = styles
         return self._styles_known
-
-    def _ink(self, name: str) -> Style:
-        return self._styles[name]

@@ -56,6 +56,11 @@ def _crop(text: str, width: int) -> str:
     return cropped if text.startswith(cropped) else cropped[:-1]
 
 
+def cut(text: str, width: int) -> str:
+    """Shortens ``text`` to ``width`` cells by leaving out its end, as is right for words."""
+    return text if cell_len(text) <= width else _crop(text, width - 1) + ELLIPSIS[: max(0, width)]
+
+
 def fit(text: str, width: int, *, right: bool = False) -> str:
     """Makes ``text`` exactly ``width`` cells wide: shortened, or padded on the left or the right."""
     text = shorten(text, width)

@@ -186,10 +186,10 @@ async def test_the_mouse_selects_then_activates_sorts_and_scrolls():
         assert app.heard[-1] == ("selected", "pod-4")
         await pilot.click(Spied, offset=(3, 5))
         assert app.heard[-1] == ("activated", "pod-4")
-        await pilot.click(Spied, offset=(45, 0))
+        await pilot.click(Spied, offset=(47, 0))
         assert app.heard[-1] == ("sort", "memory")
         app.heard.clear()
-        await pilot.click(Spied, offset=(55, 0))
+        await pilot.click(Spied, offset=(60, 0))
         assert app.heard == []
         await pilot.click(Spied, offset=(79, 23))
         assert "pod-99 " in screen(app)[23]

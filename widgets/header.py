@@ -1,0 +1,184 @@
+"""The lines at the top: where we are, how it stands, and how old what we see is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from memtop import wording
+from widgets.lines import Lines
+from widgets.palette import Level
+from widgets.text import literal, shorten
+
+SourceState = Literal["connecting", "live", "stale", "forbidden", "absent", "failing"]
+
+WIDE = 120
+"""From this many columns on two lines are enough."""
+
+_SIGNS: Final[dict[SourceState, tuple[str, str, str]]] = {
+    "live": ("●", "+", "ok"),
+    "connecting": ("◌", "~", "dim"),
+    "stale": ("◐", "!", "warn"),
+    "forbidden": ("⊘", "x", "warn"),
+    "absent": ("○", "-", "dim"),
+    "failing": ("✖", "X", "critical"),
+}
+_LEVEL_SIGN: Final[dict[Level, str]] = {"ok": "", "unknown": "", "warn": "! ", "critical": "!! "}
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLine:
+    """How one source stands.
+
+    Attributes:
+        name: What it is called on screen, such as ``metrics``.
+        state: What it does now.
+        words: What to say about it, such as ``stale since 14:02: connection refused``; the state if empty.
+        age_seconds: The age of its newest data; ``None`` where it has none.
+    """
+
+    name: str
+    state: SourceState
+    words: str = ""
+    age_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderData:
+    """Everything the header shows.
+
+    Attributes:
+        context: The kubeconfig's context.
+        namespace: The namespace or namespaces in words.
+        warnings: What must not be overlooked: ``TLS not verified``, ``read-only``.
+        counts: Label, number (``None`` while unknown) and how bad it is that there are any.
+        sources: The sources, the most important first.
+        clock: The time as it should be shown.
+        frozen: Whether the tables stand still.
+        filter: The filter in force; empty for none.
+    """
+
+    context: str = ""
+    namespace: str = ""
+    warnings: Sequence[str] = ()
+    counts: Sequence[tuple[str, int | None, Level]] = ()
+    sources: Sequence[SourceLine] = ()
+    clock: str = ""
+    frozen: bool = False
+    filter: str = ""
+
+
+class StatusHeader(Lines):
+    """Two lines from `WIDE` columns on, else three."""
+
+    DEFAULT_CSS = """
+    StatusHeader {
+        height: 2;
+        background: $panel;
+        color: $foreground;
+    }
+    StatusHeader.-narrow { height: 3; }
+    """
+
+    def __init__(self, *, ascii_only: bool = False, name: str | None = None, id: str | None = None) -> None:
+        """Makes an empty header.
+
+        Args:
+            ascii_only: Whether signs must do with ASCII.
+            name: As for any widget.
+            id: As for any widget.
+        """
+        super().__init__(name=name, id=id)
+        self._data = HeaderData()
+        self._ascii = ascii_only
+
+    @property
+    def data(self) -> HeaderData:
+        """What is shown now."""
+        return self._data
+
+    def show(self, data: HeaderData) -> None:
+        """Shows other data; only the cells that differ are repainted."""
+        if data != self._data:
+            self._data = data
+            self.redraw()
+
+    def on_resize(self) -> None:
+        """Takes a third line where two are too short."""
+        super().on_resize()
+        self.set_class(self.size.width < WIDE, "-narrow")
+
+    def draw(self, width: int, height: int) -> Sequence[Text]:
+        """Returns the two or three lines."""
+        data = self._data
+        if height < 3:
+            return [
+                _spread(self._place(width * 3 // 5), self._counts(), width),
+                _spread(self._sources(), self._now(data.clock), width),
+            ]
+        return [
+            _spread(self._place(width - 12), self._now(data.clock, with_filter=False), width),
+            _spread(self._counts(), self._now("", with_frozen=False), width),
+            _spread(self._sources(), Text(), width),
+        ]
+
+    def _place(self, width: int) -> Text:
+        data = self._data
+        warnings = Text()
+        for warning in data.warnings:
+            warnings.append("  ").append(f" {literal(warning)} ", "alert")
+        line = Text(" ").append("memtop", "brand").append("  ")
+        room = max(8, width - cell_len(line.plain) - cell_len(warnings.plain) - 3)
+        namespace = shorten(literal(data.namespace), room // 2)
+        line.append(shorten(literal(data.context), room - cell_len(namespace)), "strong")
+        line.append(" > " if self._ascii else " ▸ ", "dim").append(namespace)
+        return line.append_text(warnings)
+
+    def _counts(self) -> Text:
+        line = Text(" ")
+        for i, (label, number, level) in enumerate(self._data.counts):
+            line.append(("  |  " if self._ascii else "  ·  ") if i else "", "faint")
+            role = "dim" if not number or level in {"ok", "unknown"} else level
+            sign = _LEVEL_SIGN[level] if number else ""
+            figure = wording.UNKNOWN if number is None else f"{number:,}"
+            line.append(sign + figure, "strong" if role == "dim" and number else role)
+            line.append(f" {literal(label)}", "dim" if role == "dim" else role)
+        return line.append(" ")
+
+    def _sources(self) -> Text:
+        line = Text(" ")
+        for i, source in enumerate(self._data.sources):
+            line.append("   " if i else "")
+            sign, plain, role = _SIGNS[source.state]
+            line.append(plain if self._ascii else sign, role).append(f" {literal(source.name)} ")
+            quiet = source.state in {"live", "absent", "connecting"}
+            words = literal(source.words) or source.state
+            if source.age_seconds is not None:
+                words = wording.ago(source.age_seconds) if not source.words else f"{words}, {_age(source)}"
+            line.append(words, "dim" if quiet else role)
+        return line
+
+    def _now(self, clock: str, *, with_filter: bool = True, with_frozen: bool = True) -> Text:
+        data, line = self._data, Text()
+        if with_filter and data.filter:
+            line.append("/", "dim").append(shorten(literal(data.filter), 30), "accent").append("  ")
+        if with_frozen and data.frozen:
+            line.append(" frozen ", "alert").append("  ")
+        return line.append(clock, "dim").append(" ")
+
+
+def _age(source: SourceLine) -> str:
+    return wording.ago(source.age_seconds)
+
+
+def _spread(left: Text, right: Text, width: int) -> Text:
+    """Sets ``left`` and ``right`` against their sides of a line; ``left`` gives way, at its end."""
+    room = width - cell_len(right.plain)
+    if cell_len(left.plain) > room - 1:
+        left = left.copy()
+        left.truncate(max(0, room - 1), overflow="ellipsis")
+    return Text.assemble(left, " " * (room - cell_len(left.plain)), right)
