@@ -190,7 +190,7 @@ def _zsh_flag(entry: Entry) -> str:
 
 def _fish() -> str:
     lines = ["# Completion of memtop for fish. Use it with: memtop completion fish | source"]
-    lines += [_fish_flag(entry, "") for entry in _shared()]
+    lines += ["complete -c memtop -f", *(_fish_flag(entry, "") for entry in _shared())]
     first = " ".join(_first_words())
     for command, name in _places():
         seen = (

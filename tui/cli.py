@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -27,18 +28,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         Ctrl-C, 141 when nobody reads the output any more, else the command's.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that knows no "…" is no crash
     if words == ["--version"]:
         return _version()
     try:
         return _run(words)
     except ConfigError as error:
-        print(f"memtop: {error}", file=sys.stderr)
+        print(f"memtop: {_printable(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # `memtop config | head`; Python would complain again when it closes stdout
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+
+
+def _printable(text: str) -> str:
+    """Text with its control characters spelled out: a value that somebody wrote may hold any."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
 def _run(words: Sequence[str]) -> int:
