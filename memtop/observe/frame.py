@@ -157,6 +157,7 @@ class Frame:
         detail: The selected row drawn large, or None.
         remaining: How many pods of the first list are still on their way.
         namespaces: Namespaces known to exist, for the picker.
+        pressured_nodes: Nodes that report MemoryPressure.
     """
 
     number: int
@@ -172,3 +173,4 @@ class Frame:
     detail: Detail | None
     remaining: int
     namespaces: tuple[str, ...]
+    pressured_nodes: frozenset[str]

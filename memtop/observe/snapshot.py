@@ -71,6 +71,7 @@ class Snapshots:
             detail=self._detail(view.selected),
             remaining=observer.remaining,
             namespaces=tuple(sorted(store.namespaces())),
+            pressured_nodes=store.pressured_nodes,
         )
 
     def _recent_past(self, now: float) -> npt.NDArray[np.float32]:
