@@ -1,0 +1,247 @@
+"""From a request to what answers it: parse the path as the API server does, authorize, dispatch."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import msgspec
+from aiohttp import web
+
+from memtop.demo.api import discovery
+from memtop.demo.api.forms import Form, form_of
+from memtop.demo.api.lists import list_body
+from memtop.demo.api.rbac import Ask, User, authorize
+from memtop.demo.api.reviews import access_review, rules_review
+from memtop.demo.api.selectors import label_test
+from memtop.demo.api.status import ApiStatusError, details_of, json_response, not_found, page_not_found
+from memtop.demo.api.watch import Watch
+from memtop.demo.cluster import Cluster
+from memtop.demo.metrics import MetricsServer
+from memtop.demo.resources import (
+    ACCESS_REVIEWS,
+    BY_PATH,
+    METRICS_GROUP,
+    NODE_METRICS,
+    POD_METRICS,
+    RULES_REVIEWS,
+    Resource,
+)
+
+JSON = "application/json"
+Handler = Callable[["Call"], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a path names."""
+
+    resource: Resource
+    namespace: str | None = None
+    name: str = ""
+    subresource: str = ""
+    rest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One authorized request for a resource."""
+
+    request: web.Request
+    user: User
+    target: Target
+    form: Form
+
+
+def target_of(path: str) -> Target | None:
+    """Read a resource path such as `/apis/apps/v1/namespaces/NS/deployments/NAME/scale`; None if it is none."""
+    parts = path.strip("/").split("/")
+    if parts[0] == "api" and len(parts) > 2:
+        group, version, parts = "", parts[1], parts[2:]
+    elif parts[0] == "apis" and len(parts) > 3:
+        group, version, parts = parts[1], parts[2], parts[3:]
+    else:
+        return None
+    namespace = None
+    if parts[0] == "namespaces" and len(parts) > 2 and parts[2] not in ("status", "finalize"):
+        namespace, parts = parts[1], parts[2:]
+    resource = resource_of(group, version, parts[0])
+    if resource is None:
+        return None
+    if resource.plural == "namespaces" and len(parts) > 1:
+        namespace = parts[1]
+    name, subresource = (*parts[1:3], "", "")[:2]
+    return Target(resource, namespace, name, subresource, "/".join(parts[3:]))
+
+
+def resource_of(group: str, version: str, plural: str) -> Resource | None:
+    """Return the resource a path names."""
+    for virtual in (POD_METRICS, NODE_METRICS, ACCESS_REVIEWS, RULES_REVIEWS):
+        if (virtual.group, virtual.version, virtual.plural) == (group, version, plural):
+            return virtual
+    return BY_PATH.get((group, version, plural))
+
+
+class Router:
+    """Answers requests for one cluster.
+
+    Attributes:
+        watches: the watches being served.
+        bookmark_every: real seconds between bookmarks.
+    """
+
+    def __init__(self, cluster: Cluster, bookmark_every: float) -> None:
+        self._cluster = cluster
+        self._metrics = MetricsServer(cluster)
+        self.bookmark_every = bookmark_every
+        self.watches: set[Watch] = set()
+        self._subresources: dict[str, Handler] = {}
+
+    def serves(self, subresource: str, handler: Handler) -> None:
+        """Let `handler` answer all requests for a subresource (`log`, `scale`, `proxy`, …)."""
+        self._subresources[subresource] = handler
+
+    async def answer(self, request: web.Request, path: str, user: User) -> web.StreamResponse:
+        """Answer a request.
+
+        Args:
+            request: the request.
+            path: its path, without a prefix.
+            user: who asks.
+
+        Raises:
+            ApiStatusError: whatever the API refuses.
+        """
+        document = self._discovery(path, request)
+        if document is not None:
+            return json_response(document)
+        target = target_of(path)
+        if target is None:
+            return page_not_found()
+        call = Call(
+            request,
+            user,
+            target,
+            form_of(request.headers.get("Accept", JSON), request.query.get("includeObject", "Metadata")),
+        )
+        authorize(user, Ask(_verb(call), target.resource, target.namespace, target.name, target.subresource))
+        return await self._dispatch(call)
+
+    def _discovery(self, path: str, request: web.Request) -> object | None:
+        parts = path.strip("/").split("/")
+        match parts:
+            case ["version"]:
+                return discovery.version_document()
+            case ["api"]:
+                return discovery.core_versions(request.host)
+            case ["apis"]:
+                return discovery.group_list()
+            case ["api", version]:
+                return discovery.resource_list("", version)
+            case ["apis", group]:
+                return discovery.group_document(group)
+            case ["apis", group, version]:
+                return discovery.resource_list(group, version)
+            case _:
+                return None
+
+    async def _dispatch(self, call: Call) -> web.StreamResponse:
+        target, request = call.target, call.request
+        if target.resource is ACCESS_REVIEWS:
+            return json_response(access_review(await _document(request), call.user), 201)
+        if target.resource is RULES_REVIEWS:
+            return json_response(rules_review(await _document(request), call.user), 201)
+        if target.resource.group == METRICS_GROUP:
+            return self._answer_metrics(call)
+        if target.subresource:
+            handler = self._subresources.get(target.subresource)
+            return page_not_found() if handler is None else await handler(call)
+        if request.method == "GET" and not target.name:
+            return await self._watch(call) if _watches(request) else self._list(call)
+        if request.method == "GET":
+            return self._get(call)
+        raise ApiStatusError(
+            405,
+            "the server does not allow this method on the requested resource",
+            details=details_of(target.resource),
+        )
+
+    def _get(self, call: Call) -> web.Response:
+        target = call.target
+        namespace = (target.namespace or "") if target.resource.namespaced else ""
+        entry = self._cluster.store.get(target.resource, namespace, target.name)
+        if entry is None:
+            raise not_found(target.resource, target.name)
+        return web.Response(
+            body=call.form.one(target.resource, entry, self._cluster.clock.now()), content_type=JSON
+        )
+
+    def _list(self, call: Call) -> web.Response:
+        target = call.target
+        now = self._cluster.clock.now()
+        body = list_body(
+            self._cluster.store, target.resource, target.namespace, call.request.query, call.form, now
+        )
+        return web.Response(body=body, content_type=JSON)
+
+    async def _watch(self, call: Call) -> web.StreamResponse:
+        target = call.target
+        watch = Watch(
+            self._cluster.store,
+            target.resource,
+            target.namespace,
+            call.request.query,
+            call.form,
+            self._cluster.clock.now,
+        )
+        response = web.StreamResponse(headers={"Content-Type": JSON})
+        await response.prepare(call.request)
+        self.watches.add(watch)
+        try:
+            await watch.serve(response, self.bookmark_every)
+        finally:
+            self.watches.discard(watch)
+        return response
+
+    def _answer_metrics(self, call: Call) -> web.Response:
+        target, query = call.target, call.request.query
+        if call.request.method != "GET":
+            raise ApiStatusError(405, "the server does not allow this method on the requested resource")
+        body: bytes | None
+        if target.resource is NODE_METRICS:
+            body = self._metrics.node(target.name) if target.name else self._metrics.nodes()
+        elif target.name:
+            body = self._metrics.pod(target.namespace or "", target.name)
+        else:
+            test = label_test(query["labelSelector"]) if query.get("labelSelector") else None
+            body = self._metrics.pods(target.namespace, test)
+        if body is None:
+            raise ApiStatusError(
+                404,
+                f'{target.resource.plural} "{target.name}" not found',
+                details={"name": target.name, "kind": target.resource.plural},
+            )
+        return web.Response(body=body, content_type=JSON)
+
+
+def _watches(request: web.Request) -> bool:
+    return request.query.get("watch", "") in ("true", "1")
+
+
+def _verb(call: Call) -> str:
+    method, target = call.request.method, call.target
+    if method == "GET":
+        if target.name:
+            return "get"
+        return "watch" if _watches(call.request) else "list"
+    return {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}.get(
+        method, method.lower()
+    )
+
+
+async def _document(request: web.Request) -> dict[str, object]:
+    try:
+        document: dict[str, object] = msgspec.json.decode(await request.read(), type=dict[str, object])
+    except msgspec.DecodeError as error:
+        raise ApiStatusError(400, f"the object provided is unrecognized: {error}") from None
+    return document

@@ -1,0 +1,94 @@
+"""The API's errors: `Status` objects, worded as a real API server words them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from memtop.demo.resources import Resource
+
+REASONS = {
+    400: "BadRequest",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "NotFound",
+    405: "MethodNotAllowed",
+    409: "Conflict",
+    410: "Expired",
+    415: "UnsupportedMediaType",
+    422: "Invalid",
+    429: "TooManyRequests",
+    500: "InternalError",
+    503: "ServiceUnavailable",
+    504: "Timeout",
+}
+
+
+class ApiStatusError(Exception):
+    """A request the API answers with a `Status`."""
+
+    def __init__(
+        self,
+        code: int,
+        message: str,
+        *,
+        details: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.details = details
+        self.metadata = metadata or {}
+
+    def document(self) -> dict[str, Any]:
+        """Return the Status object."""
+        document: dict[str, Any] = {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": self.metadata,
+            "status": "Failure",
+            "message": self.message,
+            "reason": REASONS[self.code],
+        }
+        if self.details is not None:
+            document["details"] = self.details
+        return {**document, "code": self.code}
+
+    def response(self) -> web.Response:
+        """Return the HTTP response."""
+        return json_response(self.document(), self.code)
+
+
+def json_response(document: Any, code: int = 200) -> web.Response:
+    """Return a JSON response, the way the API server ends it with a newline."""
+    return web.Response(
+        body=msgspec.json.encode(document) + b"\n", status=code, content_type="application/json"
+    )
+
+
+def details_of(resource: Resource, name: str = "") -> dict[str, Any]:
+    """Return the `details` of an error about a resource."""
+    details: dict[str, Any] = {}
+    if name:
+        details["name"] = name
+    if resource.group:
+        details["group"] = resource.group
+    return {**details, "kind": resource.plural}
+
+
+def not_found(resource: Resource, name: str) -> ApiStatusError:
+    """Return the error for an object that does not exist."""
+    return ApiStatusError(404, f'{resource.qualified} "{name}" not found', details=details_of(resource, name))
+
+
+def gone(version: int, current: int) -> ApiStatusError:
+    """Return the error for a watch from a version that is no longer known."""
+    return ApiStatusError(410, f"too old resource version: {version} ({current})")
+
+
+def page_not_found() -> web.Response:
+    """Return the plain-text answer to a path the API server does not know."""
+    return web.Response(text="404 page not found\n", status=404)

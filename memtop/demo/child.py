@@ -1,0 +1,81 @@
+"""The embedded cluster as a child process, for `memtop --demo`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Self
+
+from memtop.demo.command import DemoOptions
+
+STOP_TIMEOUT = 5.0  # seconds
+
+
+class DemoFailedError(Exception):
+    """The child process did not come up; the message says what it said."""
+
+
+class DemoChild:
+    """A context manager: the demo cluster runs in a process of its own while it is entered.
+
+    Attributes:
+        kubeconfig: path of the kubeconfig, known once `wait` has returned.
+    """
+
+    def __init__(self, options: DemoOptions | None = None) -> None:
+        self._options = options or DemoOptions()
+        self._folder = tempfile.TemporaryDirectory(prefix="memtop-demo-")
+        self.kubeconfig = Path(self._folder.name) / "kubeconfig"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        """Start the process; it becomes ready in the background."""
+        options = self._options
+        self._process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "memtop.demo", "--child", "--kubeconfig", str(self.kubeconfig)),
+                *("--pods", str(options.pods), "--speed", str(options.speed), "--seed", str(options.seed)),
+                *("--churn", str(options.churn), "--containers", str(options.containers)),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        return self
+
+    def wait(self) -> Path:
+        """Wait until the cluster serves and return the path of its kubeconfig.
+
+        Raises:
+            DemoFailedError: the process ended before it served.
+        """
+        process = self._process
+        assert process is not None
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line:
+            assert process.stderr is not None
+            said = process.stderr.read().decode(errors="replace").strip().splitlines()
+            raise DemoFailedError(
+                f"the demo cluster did not start: {said[-1] if said else 'it said nothing'}"
+            )
+        return Path(json.loads(line)["kubeconfig"])
+
+    def __exit__(self, *_: object) -> None:
+        """End the process and remove its folder."""
+        process = self._process
+        if process is not None:
+            process.terminate()
+            try:
+                process.wait(STOP_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            for pipe in (process.stdin, process.stdout, process.stderr):
+                if pipe is not None:
+                    pipe.close()
+        self._folder.cleanup()

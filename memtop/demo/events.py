@@ -1,0 +1,221 @@
+"""Core events: what the scheduler, the kubelet and the controllers say about objects.
+
+As in a real cluster, an event that repeats is one object whose count grows.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from memtop.demo.clock import rfc3339
+from memtop.demo.life import Life, Phase
+from memtop.demo.objects import metadata_of, uid_of
+from memtop.demo.pod import Container, Pod, pull_error
+from memtop.demo.resources import EVENTS, Resource
+from memtop.demo.store import Object, Store
+
+BACK_OFF_PERIOD = 12.0  # roughly how often the kubelet repeats BackOff, seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """One kind of thing said about one object."""
+
+    reason: str
+    message: str
+    component: str
+    warning: bool = False
+    field: str = ""
+
+
+class EventLog:
+    """The events of the cluster."""
+
+    def __init__(self, store: Store, seed: int) -> None:
+        self._store = store
+        self._seed = seed
+        self._begins = -math.inf
+        self._told: dict[tuple[str, str], tuple[int, Phase]] = {}
+
+    def remember_from(self, at: float) -> None:
+        """Nothing before `at` is remembered, as events expire."""
+        self._begins = at
+
+    def say(
+        self, subject: Object, saying: Saying, at: float, *, count: int = 1, first: float | None = None
+    ) -> None:
+        """Say something about an object.
+
+        Args:
+            subject: a reference (`kind`, `namespace`, `name`, `uid`, `apiVersion`).
+            saying: what.
+            at: when it was last said.
+            count: how many times in all, added to what is there.
+            first: when it was first said.
+        """
+        if at < self._begins:
+            return
+        first = max(at if first is None else first, self._begins)
+        namespace = subject.get("namespace") or "default"
+        digest = uid_of(self._seed, subject["uid"], saying.reason, saying.message, saying.field)
+        name = f"{subject['name']}.{digest.replace('-', '')[:16]}"
+        known = self._store.get(EVENTS, namespace, name)
+        if known is not None:
+            count += known.object["count"]
+            first_text = known.object["firstTimestamp"]
+        else:
+            first_text = rfc3339(first)
+        involved = dict(subject)
+        if saying.field:
+            involved["fieldPath"] = saying.field
+        source = {"component": saying.component}
+        if saying.component == "kubelet" and "node" in involved:
+            source["host"] = involved["node"]
+        involved.pop("node", None)
+        self._store.put(
+            EVENTS,
+            {
+                "metadata": metadata_of(name, namespace, uid=uid_of(digest, "event"), created=first),
+                "involvedObject": involved,
+                "reason": saying.reason,
+                "message": saying.message,
+                "source": source,
+                "firstTimestamp": first_text,
+                "lastTimestamp": rfc3339(at),
+                "count": count,
+                "type": "Warning" if saying.warning else "Normal",
+                "eventTime": None,
+                "reportingComponent": "",
+                "reportingInstance": "",
+            },
+        )
+
+    def about(self, resource: Resource, obj: Object, saying: Saying, at: float) -> None:
+        """Say something about an API object."""
+        metadata = obj["metadata"]
+        subject = {"kind": resource.kind, "apiVersion": resource.api_version, "name": metadata["name"]}
+        if metadata.get("namespace"):
+            subject["namespace"] = metadata["namespace"]
+        self.say({**subject, "uid": metadata["uid"]}, saying, at)
+
+    def scheduled(self, pod: Pod, _now: float) -> None:
+        """Say where a new pod was put, or why nowhere."""
+        if pod.unschedulable is not None:
+            saying = Saying("FailedScheduling", pod.unschedulable, "default-scheduler", warning=True)
+            self.say(_reference(pod), saying, pod.created)
+            return
+        message = f"Successfully assigned {pod.namespace}/{pod.name} to {pod.node}"
+        self.say(_reference(pod), Saying("Scheduled", message, "default-scheduler"), pod.created)
+        if pod.evicted is not None:
+            evicted = Saying("Evicted", pod.evicted[1], "kubelet", warning=True)
+            self.say(_reference(pod), evicted, pod.evicted[0])
+
+    def killing(self, pod: Pod, at: float) -> None:
+        """Say that a deleted pod's containers are being stopped."""
+        for container in pod.mains:
+            if container.life.state(at).phase is Phase.RUNNING:
+                saying = Saying(
+                    "Killing", f"Stopping container {container.name}", "kubelet", field=_field(container)
+                )
+                self.say(_reference(pod), saying, at)
+
+    def observed(self, pod: Pod, at: float) -> None:
+        """Say what has happened to a pod's containers since they were last looked at."""
+        if pod.deleted is not None or pod.evicted is not None or pod.unschedulable is not None:
+            return
+        for container in pod.containers:
+            state = container.life.state(at)
+            runs = state.run.index + 1 if state.run is not None else 0
+            key = (pod.uid, container.name)
+            told, phase = self._told.get(key, (0, Phase.CREATING))
+            if (runs, state.phase) == (told, phase):
+                continue
+            self._told[key] = (runs, state.phase)
+            self._started(pod, container, told, at)
+            if state.phase is Phase.BACKING_OFF:
+                saying = Saying(
+                    "BackOff",
+                    "Back-off restarting failed container",
+                    "kubelet",
+                    warning=True,
+                    field=_field(container),
+                )
+                self.say(_reference(pod), saying, at, count=max(1, int(state.backoff / BACK_OFF_PERIOD)))
+            elif state.phase in (Phase.PULL_FAILED, Phase.PULL_BACKING_OFF):
+                self._pull_failed(pod, container, state.phase, at)
+
+    def _started(self, pod: Pod, container: Container, told: int, at: float) -> None:
+        fresh = [run for run in container.life.runs(at)[told:] if run.start >= self._begins]
+        if not fresh:
+            return
+        reference, field = _reference(pod), _field(container)
+        pulled = f'Container image "{container.image}" already present on machine'
+        for reason, message in (
+            ("Pulled", pulled),
+            ("Created", f"Created container {container.name}"),
+            ("Started", f"Started container {container.name}"),
+        ):
+            saying = Saying(reason, message, "kubelet", field=field)
+            self.say(reference, saying, fresh[-1].start, count=len(fresh), first=fresh[0].start)
+        for run in fresh:
+            if run.reason == "OOMKilled" and run.end <= at:
+                self._node_oom(pod, container, run.end)
+        self._past_backoffs(pod, container, container.life, fresh[0].index, at)
+
+    def _past_backoffs(self, pod: Pod, container: Container, life: Life, first: int, at: float) -> None:
+        ended = [run for run in life.runs(at)[max(0, first - 1) : -1] if run.end >= self._begins]
+        if ended and self._told[(pod.uid, container.name)][0] - first > 1:
+            saying = Saying(
+                "BackOff",
+                "Back-off restarting failed container",
+                "kubelet",
+                warning=True,
+                field=_field(container),
+            )
+            self.say(_reference(pod), saying, ended[-1].end, count=len(ended), first=ended[0].end)
+
+    def _node_oom(self, pod: Pod, container: Container, at: float) -> None:
+        node = {"kind": "Node", "name": str(pod.node), "uid": str(pod.node), "node": str(pod.node)}
+        message = (
+            f"Memory cgroup out of memory: Killed process {1000 + len(pod.name) * 37} ({container.name[:15]})"
+        )
+        self.say(node, Saying("OOMKilling", message, "kernel-monitor", warning=True), at)
+
+    def _pull_failed(self, pod: Pod, container: Container, phase: Phase, at: float) -> None:
+        reference, field = _reference(pod), _field(container)
+        if phase is Phase.PULL_FAILED:
+            sayings = [
+                Saying("Pulling", f'Pulling image "{container.image}"', "kubelet", field=field),
+                Saying(
+                    "Failed",
+                    f'Failed to pull image "{container.image}": {pull_error(container.image)}',
+                    "kubelet",
+                    True,
+                    field,
+                ),
+                Saying("Failed", "Error: ErrImagePull", "kubelet", True, field),
+            ]
+        else:
+            sayings = [
+                Saying("BackOff", f'Back-off pulling image "{container.image}"', "kubelet", field=field),
+                Saying("Failed", "Error: ImagePullBackOff", "kubelet", True, field),
+            ]
+        for saying in sayings:
+            self.say(reference, saying, at)
+
+
+def _field(container: Container) -> str:
+    kind = "initContainers" if container.init else "containers"
+    return f"spec.{kind}{{{container.name}}}"
+
+
+def _reference(pod: Pod) -> Object:
+    return {
+        "kind": "Pod",
+        "namespace": pod.namespace,
+        "name": pod.name,
+        "uid": pod.uid,
+        "apiVersion": "v1",
+        "node": str(pod.node),
+    }

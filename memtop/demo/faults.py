@@ -1,0 +1,79 @@
+"""Faults on demand: the embedded cluster misbehaves the way real ones do."""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+class Harm(enum.Enum):
+    """What is done to a request."""
+
+    ANSWER = "answer"  # with another status, body and headers
+    DELAY = "delay"  # and then answer as usual
+    CUT = "cut"  # half of the body, then the connection is dropped
+    HANG = "hang"  # no answer until the client gives up
+    DROP = "drop"  # the connection is closed without a word
+    ENDLESS_LINE = "endless line"  # a body that never ends and has no newline
+
+
+@dataclass(slots=True)
+class Fault:
+    """One rule.
+
+    Attributes:
+        harm: what to do.
+        path: regular expression searched in the path with its query.
+        method: HTTP method, any if empty.
+        times: how often it applies; None for always.
+        status: status of an `ANSWER`.
+        body: body of an `ANSWER`; a Status object fitting the status when None.
+        headers: headers of an `ANSWER`.
+        seconds: real seconds of a `DELAY`.
+        hits: how often it has applied.
+    """
+
+    harm: Harm
+    path: str = ""
+    method: str = ""
+    times: int | None = None
+    status: int = 500
+    body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    hits: int = 0
+
+    def applies(self, method: str, path: str) -> bool:
+        """Return whether the rule is meant for a request."""
+        if self.times is not None and self.hits >= self.times:
+            return False
+        return (not self.method or self.method == method) and re.search(self.path, path) is not None
+
+
+class Faults:
+    """The rules in force; the first that fits is applied.
+
+    A list may be changed from another thread while requests are served: rules are only appended or cleared.
+    """
+
+    def __init__(self) -> None:
+        self._rules: list[Fault] = []
+
+    def add(self, fault: Fault) -> Fault:
+        """Put a rule in force and return it, so that its `hits` can be looked at."""
+        self._rules.append(fault)
+        return fault
+
+    def clear(self) -> None:
+        """Behave again."""
+        self._rules.clear()
+
+    def take(self, method: str, path: str) -> Fault | None:
+        """Return the rule that applies to a request, counting it."""
+        for fault in tuple(self._rules):
+            if fault.applies(method, path):
+                fault.hits += 1
+                return fault
+        return None

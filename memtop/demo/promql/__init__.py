@@ -1,0 +1,1 @@
+"""The Prometheus side of the embedded cluster: a subset of PromQL over the simulated past."""

@@ -1,0 +1,217 @@
+"""The embedded cluster as an HTTP server on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from email.utils import formatdate
+from typing import Self
+
+from aiohttp import web
+
+from memtop.demo.api.rbac import USERS, User
+from memtop.demo.api.routes import Router
+from memtop.demo.api.status import ApiStatusError, json_response
+from memtop.demo.clock import Clock
+from memtop.demo.cluster import Cluster
+from memtop.demo.faults import Fault, Faults, Harm
+from memtop.demo.kubeconfig import kubeconfig_text
+from memtop.demo.world.build import build
+from memtop.demo.world.ordinary import behaviour_of
+
+DEFAULT_PODS = 60
+DEFAULT_SEED = 7
+LARGEST_BODY = 8 * 1024 * 1024
+ENDLESS_CHUNK = b"x" * 65536
+
+
+class DemoServer:
+    """A simulated cluster that speaks the Kubernetes API over HTTP.
+
+    Use it as an async context manager. All state outlives `stop` and `start`, as it does when only an API
+    server dies.
+
+    Args:
+        pods: how many pods in all, roughly.
+        speed: simulated seconds per real second.
+        seed: what the world is drawn from.
+        churn: pod changes per real second that happen for no reason, for benchmarks.
+        port: port on loopback; 0 for any.
+        containers: containers of each ordinary pod, 1 or 2.
+        epoch: simulated time at the start; the real time if None.
+        bookmark_every: real seconds between bookmarks of a watch.
+        ssl_context: speak TLS with this.
+
+    Attributes:
+        cluster: the simulated cluster.
+        faults: what goes wrong on purpose.
+    """
+
+    def __init__(
+        self,
+        pods: int = DEFAULT_PODS,
+        speed: float = 1.0,
+        seed: int = DEFAULT_SEED,
+        churn: float = 0.0,
+        port: int = 0,
+        *,
+        containers: int = 1,
+        epoch: float | None = None,
+        bookmark_every: float = 60.0,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        self.cluster = Cluster(Clock(speed, epoch), seed, behaviour_of)
+        self.faults = Faults()
+        self.port = port
+        self.requests = 0
+        self._pods = pods
+        self._containers = containers
+        self._churn = churn
+        self._ssl = ssl_context
+        self._router = Router(self.cluster, bookmark_every)
+        self._runner: web.AppRunner | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        """Build the world and start serving."""
+        build(self.cluster, self._pods, self._containers)
+        self._tasks.append(asyncio.create_task(self.cluster.agenda.run()))
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop serving and forget the world."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.stop()
+
+    @property
+    def url(self) -> str:
+        """Where the API server is."""
+        return f"{'https' if self._ssl else 'http'}://127.0.0.1:{self.port}"
+
+    def kubeconfig(
+        self, user: str = "admin", namespace: str = "production", authority: bytes | None = None
+    ) -> str:
+        """Return a kubeconfig for a user: `admin`, `readonly`, `one-namespace` or `nobody`.
+
+        Clients send no token over plain HTTP (kubectl does not), so the user is in the URL's path as well.
+        """
+        server = self.url if user == "admin" else f"{self.url}/as/{user}"
+        return kubeconfig_text(server, user, namespace, token=USERS[user].token, authority=authority)
+
+    async def start(self) -> None:
+        """Listen, on the same port as before if it was stopped."""
+        application = web.Application(client_max_size=LARGEST_BODY)
+        application.router.add_route("*", "/{path:.*}", self._handle)
+        application.on_response_prepare.append(self._date)
+        self._runner = web.AppRunner(
+            application, access_log=None, shutdown_timeout=0.1, handler_cancellation=True
+        )
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=self._ssl)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        """Die: stop listening and drop every connection."""
+        if self._runner is not None:
+            self.close_watches()
+            await self._runner.cleanup()
+            self._runner = None
+
+    def advance(self, seconds: float) -> None:
+        """Jump ahead by simulated `seconds` and let everything due in between happen."""
+        self.cluster.clock.advance(seconds)
+        self.cluster.agenda.catch_up()
+        self.cluster.agenda.wake()
+
+    def close_watches(self) -> None:
+        """Close every watch in good order, as an API server does after a while."""
+        for watch in tuple(self._router.watches):
+            watch.end()
+
+    def expire_watches(self) -> None:
+        """Answer every watch with 410, and every later one that resumes from before now."""
+        for resource_watch in tuple(self._router.watches):
+            resource_watch.expire()
+        self.cluster.store.compact()
+
+    async def _date(self, _request: web.Request, response: web.StreamResponse) -> None:
+        response.headers["Date"] = formatdate(self.cluster.clock.now(), usegmt=True)
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        self.requests += 1
+        fault = self.faults.take(request.method, request.path_qs)
+        if fault is not None:
+            harmed = await _harm(request, fault)
+            if harmed is not None:
+                return harmed
+        try:
+            response = await self._answer(request)
+        except ApiStatusError as error:
+            response = error.response()
+        if fault is not None and fault.harm is Harm.CUT and isinstance(response, web.Response):
+            return await _cut(request, response)
+        return response
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        path = request.path
+        user = USERS["admin"]
+        if path.startswith("/as/"):
+            name, _, rest = path.removeprefix("/as/").partition("/")
+            path = f"/{rest}"
+            user = _user(name)
+        authorization = request.headers.get("Authorization", "")
+        if authorization.startswith("Bearer "):
+            user = _user(authorization.removeprefix("Bearer ").removeprefix("demo-"))
+        if path in ("/healthz", "/livez", "/readyz"):
+            return web.Response(text="ok")
+        if path == "/demo/clock":
+            return json_response({"now": self.cluster.clock.now(), "speed": self.cluster.clock.speed})
+        return await self._router.answer(request, path, user)
+
+
+def _user(name: str) -> User:
+    if name not in USERS:
+        raise ApiStatusError(401, "Unauthorized")
+    return USERS[name]
+
+
+async def _harm(request: web.Request, fault: Fault) -> web.StreamResponse | None:
+    """Do what a fault says; None to go on and answer."""
+    if fault.harm is Harm.DELAY:
+        await asyncio.sleep(fault.seconds)
+    elif fault.harm is Harm.ANSWER:
+        if fault.body is not None:
+            return web.Response(body=fault.body, status=fault.status, headers=dict(fault.headers))
+        response = ApiStatusError(fault.status, f"{request.method} {request.path}: made to fail").response()
+        response.headers.update(fault.headers)
+        return response
+    elif fault.harm is Harm.HANG:
+        await asyncio.Event().wait()
+    elif fault.harm is Harm.DROP:
+        _abort(request)
+        return web.Response()
+    elif fault.harm is Harm.ENDLESS_LINE:
+        stream = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await stream.prepare(request)
+        while True:
+            await stream.write(ENDLESS_CHUNK)
+    return None
+
+
+async def _cut(request: web.Request, response: web.Response) -> web.StreamResponse:
+    body = bytes(response.body) if isinstance(response.body, bytes) else b""
+    stream = web.StreamResponse(status=response.status, headers={"Content-Type": "application/json"})
+    stream.content_length = len(body)
+    await stream.prepare(request)
+    await stream.write(body[: len(body) // 2])
+    _abort(request)
+    return stream
+
+
+def _abort(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()
