@@ -225,11 +225,13 @@ def _setting(item: _Typed) -> tuple[Option, str, str] | None:
 
 
 def _misplaced(spelling: str, command: Command) -> str:
+    homes = {TUI.name: "memtop without a command", ONE_SHOT.name: "--once"}
     owners = [
-        "--once" if owner is ONE_SHOT else f"the command {owner.name!r}"
+        homes.get(owner.name, f"the command {owner.name!r}")
         for owner in COMMANDS
-        for flag in owner.flags
-        if spelling in {flag.name, flag.short} and owner is not TUI
+        if any(spelling in {flag.name, flag.short} for flag in owner.flags)
     ]
+    if homes[TUI.name] in owners:
+        owners.remove(homes[ONE_SHOT.name])  # which has no command either
     here = "" if command is TUI else f", not to the command {command.name!r}"
     return f"flag {spelling} belongs to {' and to '.join(owners)}{here}"

@@ -159,8 +159,7 @@ def _sentence(error: ErrorDetails, layer: Layer) -> ConfigError:
     option = next(option for option in options() if (option.section, option.field) == location[:2])
     path = location[:3] if option.kind == "table" else location[:2]
     source = _source(path, [layer])
-    hidden = option.mark.secret or option.field == "headers"
-    shown = "the value" if hidden else repr(error["input"])
+    shown = "the value" if option.is_secret else repr(option.shown(error["input"]))
     return ConfigError(f"{_place(source, '.'.join(path))}: {shown} {_problem(error, option)}")
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, get_args, get_origin
@@ -30,6 +31,8 @@ GROUPS = {
     "ui": "Screen",
     "demo": "Demo",
 }
+MASK = "***"
+_CREDENTIALS = re.compile(r"(?<=/)[^/@\s]*@")
 Kind = Literal["value", "list", "table", "switch"]
 
 
@@ -74,6 +77,19 @@ class Option:
     def group(self) -> str:
         """The heading it stands under in the help."""
         return self.mark.group or GROUPS[self.section]
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether its value, or in a table each item's, must not be shown."""
+        return self.mark.secret or self.field == "headers"
+
+    def shown(self, value: Any) -> Any:  # noqa: ANN401 - each option has its own type
+        """What of a value, or of an item's in a table, may be shown: no secrets, no passwords in addresses."""
+        if self.is_secret and value:
+            return MASK
+        if self.field == "url" and isinstance(value, str):
+            return _CREDENTIALS.sub(f"{MASK}@", value)
+        return value
 
     @property
     def help(self) -> str:

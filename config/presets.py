@@ -23,7 +23,8 @@ DEFAULT_PRESETS: dict[str, str] = {
     ),
     "oom": (
         r"\b(oom|oom[-_ ]?kill(?:ed|er|ing)?|oomkilled|out[- ]of[- ]memory|OutOfMemory(?:Error|Exception)?|"
-        r"MemoryError|cannot allocate memory|alloc(?:ation)? failed|bad_alloc|killed process|enomem|exit code:? 137)\b"
+        r"MemoryError|cannot allocate memory|alloc(?:ation)? failed|bad_alloc|killed process|enomem|"
+        r"exit code:? 137)\b"
     ),
     "java": (
         r"\b(java\.lang\.OutOfMemoryError|OutOfMemoryError|java heap space|gc overhead limit|metaspace|"

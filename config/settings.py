@@ -79,6 +79,9 @@ Text = Annotated[str, BeforeValidator(values.text)]
 FilePath = Annotated[str, BeforeValidator(_path)]
 Url = Annotated[str, BeforeValidator(values.url)]
 Switch = Annotated[bool, BeforeValidator(values.switch)]
+HeaderName = Annotated[str, BeforeValidator(values.header_name)]
+HeaderValue = Annotated[str, BeforeValidator(values.header_value)]
+Selector = Annotated[str, BeforeValidator(values.selector)]
 Words = Annotated[tuple[str, ...], BeforeValidator(values.words)]
 Namespaces = Annotated[tuple[str, ...], BeforeValidator(values.namespaces)]
 Ratio = Annotated[float, BeforeValidator(values.ratio)]
@@ -106,7 +109,7 @@ class Cluster(Section):
     all_namespaces: Annotated[Switch, Mark(short="-A", group="What to show")] = False
     """Watch all namespaces."""
 
-    selector: Annotated[Text | None, Mark(short="-l", metavar="LABELS", group="What to show")] = None
+    selector: Annotated[Selector | None, Mark(short="-l", metavar="LABELS", group="What to show")] = None
     """Only pods with these labels, as kubectl writes them: app=shop,tier!=cache."""
 
 
@@ -138,9 +141,9 @@ class Prometheus(Section):
     url: Annotated[Url | None, Mark(metavar="URL")] = None
     """Address of Prometheus, Thanos, VictoriaMetrics or Mimir; by default it is looked for."""
 
-    headers: Annotated[dict[str, Text], BeforeValidator(_headers), Mark(metavar="NAME=VALUE")] = Field(
-        default={}, repr=False
-    )
+    headers: Annotated[
+        dict[HeaderName, HeaderValue], BeforeValidator(_headers), Mark(metavar="NAME=VALUE")
+    ] = Field(default={}, repr=False)
     """Header to send to Prometheus, such as X-Scope-OrgID=team."""
 
     username: Annotated[Text | None, Mark(metavar="NAME")] = None

@@ -13,9 +13,7 @@ from config.options import Option, options
 if TYPE_CHECKING:
     from config.invocation import Invocation
 
-MASK = "***"
 _VALUE_WIDTH = 35
-_CREDENTIALS_IN_URL = re.compile(r"(?<=://)[^/@]*@")
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,7 @@ class Row:
     Attributes:
         option: Which setting.
         item: The name in the setting's table, if it is one.
-        value: The value; `MASK` in place of what must not be shown.
+        value: The value; `config.options.MASK` in place of what must not be shown.
         masked: Whether it is not shown.
         source: Where it comes from.
     """
@@ -49,16 +47,8 @@ def rows(invocation: Invocation) -> Iterator[Row]:
         items = value.items() if option.kind == "table" and value else [("", value)]
         for item, one in items:
             key = f"{option.key}.{item}" if item else option.key
-            shown = _masked(option, one)
+            shown = option.shown(one)
             yield Row(option, item, shown, shown != one, invocation.provenance[key])
-
-
-def _masked(option: Option, value: Any) -> Any:  # noqa: ANN401 - each setting has its own type
-    if not value:
-        return value
-    if option.mark.secret or option.field == "headers":
-        return MASK
-    return _CREDENTIALS_IN_URL.sub(f"{MASK}@", value) if option.field == "url" else value
 
 
 def show(invocation: Invocation, form: str) -> str:

@@ -14,6 +14,13 @@ _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*")
 _DURATION = re.compile(rf"(?:{_DURATION_PART.pattern})+")
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_LABEL = r"(?:[a-z0-9][-.a-z0-9]{0,252}/)?[A-Za-z0-9](?:[-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?"
+_LABEL_VALUE = r"(?:[A-Za-z0-9](?:[-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?)?"
+_REQUIREMENT = re.compile(
+    rf"\s*(?:!\s*{_LABEL}|{_LABEL}|{_LABEL}\s*(?:==?|!=)\s*{_LABEL_VALUE}|"
+    rf"{_LABEL}\s+(?:in|notin)\s*\(\s*{_LABEL_VALUE}\s*(?:,\s*{_LABEL_VALUE}\s*)*\))\s*"
+)
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
 
@@ -130,6 +137,45 @@ def namespaces(value: object) -> tuple[str, ...]:
         if not _NAMESPACE.fullmatch(name):
             raise ValueError(f"names no possible namespace: {name!r} (lower case letters, digits and '-')")
     return names
+
+
+def selector(value: object) -> str:
+    """A label selector, as kubectl takes it: ``app=shop,tier!=cache,env in (a,b),!canary``.
+
+    Raises:
+        ValueError: The API server would refuse it.
+    """
+    expression = text(value)
+    for requirement in re.split(r",(?![^(]*\))", expression):
+        if not _REQUIREMENT.fullmatch(requirement):
+            raise ValueError(
+                f"is not a label selector such as app=shop,tier!=cache: see {requirement.strip()!r}"
+            )
+    return expression
+
+
+def header_name(value: object) -> str:
+    """The name of an HTTP header.
+
+    Raises:
+        ValueError: It is no token (RFC 9110).
+    """
+    name = text(value)
+    if not _TOKEN.fullmatch(name):
+        raise ValueError(f"has {name!r}, which cannot be a header's name")
+    return name
+
+
+def header_value(value: object) -> str:
+    """The value of an HTTP header.
+
+    Raises:
+        ValueError: It holds control characters, which could begin another header.
+    """
+    content = text(value)
+    if not content.isprintable():
+        raise ValueError("has control characters")
+    return content
 
 
 def url(value: object) -> str:

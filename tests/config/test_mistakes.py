@@ -81,6 +81,31 @@ def sentence(*argv: str, **environ: str) -> str:
             ["config", "--port", "1"],
             "flag --port belongs to the command 'demo serve', not to the command 'config'",
         ),
+        (
+            ["classify", "--demo", "x"],
+            "flag --demo belongs to memtop without a command and to the command 'doctor', "
+            "not to the command 'classify'",
+        ),
+        (
+            ["config", "--once"],
+            "flag --once belongs to memtop without a command, not to the command 'config'",
+        ),
+        (
+            ["-l", "app=a b"],
+            "flag -l: 'app=a b' is not a label selector such as app=shop,tier!=cache: see 'app=a b'",
+        ),
+        (
+            ["-l", "a=b,env in x"],
+            "flag -l: 'a=b,env in x' is not a label selector such as app=shop,tier!=cache: see 'env in x'",
+        ),
+        (
+            ["--prometheus-url", "http//me:hunter2@prom"],
+            "flag --prometheus-url: 'http//***@prom' is not an address such as https://prometheus.example:9090",
+        ),
+        (
+            ["--prometheus-header", "a b=c"],
+            "flag --prometheus-header: the value has 'a b', which cannot be a header's name",
+        ),
         (["confg"], "command 'confg' is unknown; did you mean config?"),
         (["tui"], "command 'tui' is unknown"),
         (["demo"], "command 'demo' needs another word: demo serve"),

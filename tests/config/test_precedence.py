@@ -155,6 +155,22 @@ def test_a_history_counts_hours(written: str, hours: float) -> None:
     assert run("--history", written).settings.observe.history == hours
 
 
+@pytest.mark.parametrize(
+    "selector",
+    [
+        "app=shop",
+        "app==shop,tier!=cache",
+        "!canary",
+        "app",
+        "env in (a, b),x notin (c)",
+        "example.com/app=",
+        "a=b, c=d",
+    ],
+)
+def test_selectors_that_kubectl_takes(selector: str) -> None:
+    assert run("-l", selector).settings.cluster.selector == selector
+
+
 def test_settings_do_not_change() -> None:
     settings = run().settings
     with pytest.raises(Exception, match="frozen"):
