@@ -84,7 +84,7 @@ class Option:
         return self.mark.secret or self.field == "headers"
 
     def shown(self, value: Any) -> Any:  # noqa: ANN401 - each option has its own type
-        """What of a value, or of an item's in a table, may be shown: no secrets, no passwords in addresses."""
+        """What of a value, or of an item's in a table, may be shown: no secret, no password in an address."""
         if self.is_secret and value:
             return MASK
         if self.field == "url" and isinstance(value, str):

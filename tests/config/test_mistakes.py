@@ -180,6 +180,10 @@ def test_in_a_variable(name: str, value: str, said: str) -> None:
             ", line 2, prometheus.headers: the value is not a table such as ",
         ),
         (
+            '[prometheus.headers]\nX-Key = "hunter2\\nX: y"\n',
+            ", line 2, prometheus.headers.X-Key: the value has control characters",
+        ),
+        (
             "[prometheus]\npassword = 12345\n",
             ", line 2, prometheus.password: the value is not a text (write it in quotes)",
         ),
