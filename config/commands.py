@@ -125,7 +125,12 @@ COMMANDS = (
                 default=0,
                 read=values.between(0, 65535, whole=True),
             ),
-            Flag("--kubeconfig-out", "Where to write its kubeconfig.", metavar="PATH", files=True),
+            Flag(
+                "--kubeconfig-out",
+                "Where to write its kubeconfig; by default in the cache folder.",
+                metavar="PATH",
+                files=True,
+            ),
         ),
     ),
     Command(

@@ -147,7 +147,7 @@ def markdown_table() -> str:
         if option.mark.short:
             flag = f"`{option.mark.short}`, {flag}"
         if option.kind == "switch" and option.default is True:
-            flag = f"`--no-{option.name}`"
+            flag = f"`--[no-]{option.name}`"
         default = "built in" if option.field == "presets" else said(option, option.default)
         default = default if default == "–" or option.field == "presets" else f"`{default}`"
         choices = (

@@ -98,9 +98,22 @@ def _classify(invocation: Invocation) -> int:
 
 
 def _demo_serve(invocation: Invocation) -> int:
-    from memtop.demo.command import serve
+    import asyncio
+    from pathlib import Path
 
-    return serve(invocation.settings.demo, invocation.options["kubeconfig_out"], invocation.options["port"])
+    from platformdirs import user_cache_path
+
+    from memtop.demo.command import DemoOptions, serve
+
+    demo = invocation.settings.demo
+    wanted = DemoOptions(pods=demo.pods, speed=demo.speed, seed=demo.seed, churn=demo.churn)
+    written = invocation.options["kubeconfig_out"]
+    path = Path(written) if written else user_cache_path("memtop", appauthor=False) / "demo.kubeconfig"
+    try:
+        asyncio.run(serve(wanted, path, invocation.options["port"]))
+    except OSError as error:  # the port is taken, or the path cannot be written
+        raise ConfigError(f"command 'demo serve': {error}") from None
+    return 0
 
 
 def _completion(invocation: Invocation) -> int:

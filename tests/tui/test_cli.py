@@ -1,7 +1,11 @@
 """The command `memtop` as a shell sees it."""
 
+import shlex
+import signal
+import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -50,7 +54,7 @@ def test_settings_are_printed() -> None:
 
 def test_output_that_nobody_reads_is_no_crash() -> None:
     done = subprocess.run(
-        ["bash", "-c", f"set -o pipefail; {sys.executable} -m tui.cli --help | true"],
+        ["bash", "-c", f"set -o pipefail; {shlex.quote(sys.executable)} -m tui.cli --help | true"],
         capture_output=True,
         text=True,
         check=False,
@@ -83,3 +87,40 @@ def test_a_narrow_encoding_is_no_crash() -> None:
     done = memtop("config", PYTHONIOENCODING="ascii")
     assert done.returncode == 0
     assert done.stderr == ""
+
+
+def test_the_demo_cluster_is_served_until_ctrl_c(tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    argv = [
+        sys.executable,
+        "-m",
+        "tui.cli",
+        "demo",
+        "serve",
+        "--kubeconfig-out",
+        str(kubeconfig),
+        "--demo-pods",
+        "20",
+    ]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            assert "http" in server.stdout.readline()
+            assert "server:" in kubeconfig.read_text()
+            server.send_signal(signal.SIGINT)
+            _, complaints = server.communicate(timeout=30)
+        finally:
+            server.kill()
+    assert (server.returncode, complaints) == (0, "")
+
+
+def test_a_port_that_is_taken_is_one_sentence(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = memtop("demo", "serve", "--port", port, "--kubeconfig-out", str(tmp_path / "kubeconfig"))
+    assert done.returncode == 2
+    assert done.stderr.startswith("memtop: command 'demo serve': ")
+    assert port in done.stderr
+    assert done.stderr.count("\n") == 1
