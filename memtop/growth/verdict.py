@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
+from memtop.growth.fits import Fits, fit
+from memtop.growth.forecast import forecast
 from memtop.growth.judgement import CODES, Judgement, Judgements, Verdict
+from memtop.growth.labels import label
+from memtop.growth.leak import growth_evidence
+from memtop.growth.lives import lay_out
 from memtop.growth.series import Batch, Floats, Ints, Series
 from memtop.growth.summary import Summary, summarise
 
 CHUNK = 512
 """Containers judged at a time: few enough that their samples stay in the processor's cache."""
+FEWEST_SAMPLES = 12
+"""Below this nothing is said."""
 
 
 def judge(series: Series) -> Judgement:
@@ -38,45 +45,36 @@ def judge_summary(summary: Summary, limits: Floats, cuts: Ints, oom_kills: Ints)
         oom_kills: OOM kills inside the window, shape (n,).
     """
     n = len(summary.samples)
-    owner = summary.life_container[summary.life]
-    weight = summary.count.astype(float)
-    hours = (summary.time - summary.first[owner]) / 3600.0
-
-    def per_life(x: Floats) -> Floats:
-        return np.asarray(np.bincount(summary.life, weight * x, len(summary.life_container)), np.float64)
-
-    w = per_life(np.ones(len(owner)))
-    ht, lv = per_life(hours) / w, per_life(summary.low) / w
-    dt, dv = hours - ht[summary.life], summary.low - lv[summary.life]
-    sxx = np.bincount(owner, weight * dt * dt, n)
-    sxy = np.bincount(owner, weight * dt * dv, n)
-    syy = np.bincount(owner, weight * dv * dv, n)
-    with np.errstate(all="ignore"):
-        rate = sxy / sxx
-        fit = sxy * sxy / (sxx * syy)
-        error = np.sqrt((syy - sxy * rate) / np.maximum(summary.samples - 2, 1) / sxx) * 3
-    leak = (fit > 0.8) & (rate > 0)
-    known = summary.samples >= 12
-    codes = np.where(leak, CODES[Verdict.LEAK], CODES[Verdict.STEADY])
-    codes = np.where(known, codes, CODES[Verdict.NOT_ENOUGH_DATA])
-    nan = np.nan
-    with np.errstate(all="ignore"):
-        room = np.maximum(limits - summary.latest, 0.0)
-
-        def until(r: Floats) -> Floats:
-            return np.asarray(np.where(leak & known & (r > 0), room / r * 3600, nan))
-
-        return Judgements(
-            codes.astype(np.uint8),
-            np.where(known, np.clip(fit, 0.5, 0.9), 0.5),
-            np.where(known, rate, nan),
-            np.where(known, rate - 2 * error, nan),
-            np.where(known, rate + 2 * error, nan),
-            until(rate),
-            until(rate + 2 * error),
-            until(rate - 2 * error),
-            np.nan_to_num(summary.last - summary.first),
-            summary.samples,
-            cuts,
-            oom_kills,
-        )
+    columns = {
+        name: np.full(n, np.nan) for name in ("rate", "rate_low", "rate_high", "eta", "eta_low", "eta_high")
+    }
+    codes = np.full(n, CODES[Verdict.NOT_ENOUGH_DATA], np.uint8)
+    confidence = np.ones(n)
+    if len(summary.time):
+        lives = lay_out(summary)
+        curves = lives.curves
+        floor = fit(curves.floor, curves.floor_points, curves.end - curves.start)
+        level = fit(curves.level, curves.points, curves.level_end - curves.level_start)
+        growth = growth_evidence(lives, floor, level)
+        codes_seen = np.where(growth.leak, CODES[Verdict.LEAK], label(lives, level))
+        seen = lives.container[lives.latest]
+        known = summary.samples[seen] >= FEWEST_SAMPLES
+        codes[seen[known]] = codes_seen[known]
+        confidence[seen[known]] = growth.confidence[known]
+        ahead = forecast(summary, lives, growth, limits)
+        for name in columns:
+            columns[name][seen[known]] = getattr(ahead, name)[known]
+    return Judgements(
+        codes,
+        confidence,
+        columns["rate"],
+        columns["rate_low"],
+        columns["rate_high"],
+        columns["eta"],
+        columns["eta_low"],
+        columns["eta_high"],
+        np.nan_to_num(summary.last - summary.first),
+        summary.samples,
+        cuts,
+        oom_kills,
+    )

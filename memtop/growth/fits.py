@@ -1,0 +1,136 @@
+"""How well each shape fits a curve, and what the best of them say about growth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from memtop.growth.series import Floats, Ints
+from memtop.growth.shapes import CELLS, UNBOUNDED, Dictionary, Family, dictionary
+
+SHORTEST_CYCLE = 4 * 3600.0
+"""A rhythm shorter than this is no day."""
+_MODEL_ERROR = 0.004
+_LAGS = 10
+_FEWEST = 6.0
+
+
+@dataclass(frozen=True, eq=False)
+class Fits:
+    """The best growing and the best bounded shape of every row.
+
+    Attributes:
+        margin: Logarithm of how much better the growing shape explains the curve than the bounded one.
+        growing: Index of the best growing shape in the dictionary.
+        bounded: Index of the best bounded shape.
+        growth: Growth per whole row at its end by the growing shape, bytes.
+        growth_error: Standard error of it.
+        level: The growing shape's value at the end of the row, bytes.
+        change: Net change of the bounded shape over the row, bytes.
+        bulge: How far it is above both its ends, less how far it is below them.
+        explained: Log-likelihood ratio between the bounded shape and a flat line.
+        reach: From the bounded shape's lowest to its highest, bytes.
+        residual: Standard deviation of the curve about its best shape.
+        independent: How many independent cells there are.
+        line: Growth per row of the straight line, whichever shape is best, bytes.
+        line_error: Standard error of it.
+        family: Score of the best shape of each family, shape (rows, families); less is better.
+    """
+
+    margin: Floats
+    growing: Ints
+    bounded: Ints
+    growth: Floats
+    growth_error: Floats
+    level: Floats
+    change: Floats
+    reach: Floats
+    bulge: Floats
+    explained: Floats
+    residual: Floats
+    independent: Floats
+    line: Floats
+    line_error: Floats
+    family: Floats
+
+
+def fit(curves: Floats, points: Ints, span: Floats) -> Fits:
+    """Fits the whole dictionary to every curve.
+
+    Shapes are compared by the Bayesian information criterion (Schwarz 1978) with two corrections. No shape is
+    exact, so every residual gets a model error of 0.4 % of the curve's range: below that, fit decides nothing.
+    And cells are not independent: their number is divided by the residual's long-run variance ratio (Newey and
+    West 1987, Bartlett weights), so that slow wandering does not pass for evidence.
+
+    Args:
+        curves: Bytes, shape (rows, CELLS).
+        points: Independent points each curve was drawn through, at most.
+        span: Seconds from end to end of each curve.
+    """
+    shapes = dictionary()
+    centre = curves.mean(axis=1)
+    level = curves - centre[:, None]
+    coefficients = level @ shapes.basis
+    explained = np.add.reduceat(coefficients**2, shapes.starts, axis=1)
+    total = (level**2).sum(axis=1)
+    left = np.maximum(total[:, None] - explained, 0.0)
+    tolerance = CELLS * ((_MODEL_ERROR * np.ptp(curves, axis=1)) ** 2 + 1.0)
+    closest = left.argmin(axis=1)
+    ratio = _variance_ratio(level - _drawn(shapes, coefficients, closest))
+    independent = np.maximum(np.minimum(points, CELLS / ratio), _FEWEST)
+    score = independent[:, None] * np.log((left + tolerance[:, None]) / CELLS)
+    score += shapes.size * np.log(independent)[:, None]
+    score[span[:, None] * shapes.period < SHORTEST_CYCLE] = np.inf
+    growth = np.add.reduceat(coefficients * shapes.slope, shapes.starts, axis=1)
+    grows = np.isin(shapes.family, UNBOUNDED)
+    growing = np.where(grows & (growth > 0), score, np.inf).argmin(axis=1)
+    bounded = np.where(grows, np.inf, score).argmin(axis=1)
+    rows = np.arange(len(curves))
+    residual = np.sqrt(
+        (left[rows, closest] + tolerance * 0.05) / np.maximum(independent - 3, 2) * independent / CELLS
+    )
+    line_spread = np.sqrt(left[:, 1] / CELLS)
+    ends = np.add.reduceat(coefficients * shapes.level, shapes.starts, axis=1)
+    drawn = _drawn(shapes, coefficients, bounded)
+    valid = growth[rows, growing] > 0
+    return Fits(
+        margin=np.where(valid, (score[rows, bounded] - score[rows, growing]) / 2, -99.0),
+        growing=growing,
+        bounded=bounded,
+        growth=growth[rows, growing],
+        growth_error=residual * shapes.slope_norm[growing] * np.sqrt(CELLS / independent),
+        level=centre + ends[rows, growing],
+        change=drawn[:, -1] - drawn[:, 0],
+        reach=np.ptp(drawn, axis=1),
+        bulge=drawn.max(axis=1) + drawn.min(axis=1) - drawn[:, 0] - drawn[:, -1],
+        explained=(score[:, 0] - score[rows, bounded]) / 2,
+        residual=residual,
+        independent=independent,
+        line=growth[:, 1],
+        line_error=line_spread * shapes.slope_norm[1] * np.sqrt(CELLS / independent),
+        family=np.stack([score[:, shapes.family == kind].min(axis=1) for kind in Family], axis=1),
+    )
+
+
+def _drawn(shapes: Dictionary, coefficients: Floats, chosen: Ints) -> Floats:
+    """Draws one chosen shape per row."""
+    ends = np.append(shapes.starts, shapes.basis.shape[1])
+    drawn = np.zeros((len(chosen), CELLS))
+    for column in range(5):
+        place = shapes.starts[chosen] + column
+        here = place < ends[chosen + 1]
+        place = np.minimum(place, shapes.basis.shape[1] - 1)
+        weight = np.where(here, coefficients[np.arange(len(chosen)), place], 0.0)
+        drawn += weight[:, None] * shapes.basis[:, place].T
+    return drawn
+
+
+def _variance_ratio(residual: Floats) -> Floats:
+    """Long-run variance over variance: 1 for white noise, more when neighbours go together."""
+    power = np.maximum((residual**2).sum(axis=1), 1e-9)
+    ratio = np.ones(len(residual))
+    for lag in range(1, _LAGS + 1):
+        together = (residual[:, lag:] * residual[:, :-lag]).sum(axis=1) / power
+        ratio += 2 * (1 - lag / (_LAGS + 1)) * together
+    return np.clip(ratio, 1.0, CELLS)

@@ -1,0 +1,97 @@
+"""Is it growing for good? The rules that make a leak."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from memtop.growth.curves import Curves
+from memtop.growth.fits import Fits
+from memtop.growth.lives import Lives
+from memtop.growth.series import Bools, Floats, Ints
+from memtop.growth.shapes import Family, dictionary
+
+SIGNIFICANT = 3.0
+"""Growth counts when it is at least so many of its standard errors."""
+MATERIAL = 0.008
+"""Growth counts when it is at least this share of the memory in use over the window."""
+_SHARE = 0.4
+_SAME_WAY = 0.5
+_OF_SWING = 0.07
+_OF_NOISE = 2.5
+
+
+@dataclass(frozen=True, eq=False)
+class Growth:
+    """What is known about the growth of each container that has samples.
+
+    Attributes:
+        leak: Whether its growth is a leak.
+        confidence: The chance that the answer is right.
+        rate: Growth of the floor, bytes per hour.
+        error: Standard error of the rate.
+        row: The row that the rate was read from.
+        margin: Log-likelihood ratio between growing and bounded shapes.
+    """
+
+    leak: Bools
+    confidence: Floats
+    rate: Floats
+    error: Floats
+    row: Ints
+    margin: Floats
+
+
+def growth_evidence(lives: Lives, floor: Fits, level: Fits) -> Growth:
+    """Weighs the evidence for a leak."""
+    curves = lives.curves
+    family = dictionary().family
+    m_floor, ok_floor = _channel(curves, floor, curves.floor, family)
+    m_level, ok_level = _channel(curves, level, curves.level, family)
+    hours_floor = np.maximum(curves.end - curves.start, 1.0) / 3600.0
+    hours_level = np.maximum(curves.level_end - curves.level_start, 1.0) / 3600.0
+    agree_floor = (floor.line + 2 * floor.line_error) / hours_floor > 0.5 * level.line / hours_level
+    agree_level = (level.line + 2 * level.line_error) / hours_level > 0.5 * floor.line / hours_floor
+    m_floor = np.where(agree_level, m_floor, np.minimum(m_floor, m_level))
+    m_level = np.where(agree_floor, m_level, np.minimum(m_floor, m_level))
+    both = np.maximum(m_floor, m_level)
+    both = np.where(ok_floor | ok_level, both, np.minimum(both, -0.5))
+    latest = both[lives.latest]
+    pooled = np.where(lives.repeats | ~lives.several, both[lives.pooled], -6.0)
+    margin = np.maximum(latest, pooled)
+    row = np.where(pooled >= latest, lives.pooled, lives.latest)
+    rate_floor, error_floor = floor.growth / hours_floor, floor.growth_error / hours_floor
+    rate_level, error_level = level.growth / hours_level, level.growth_error / hours_level
+    use_floor = (
+        error_floor / np.maximum(rate_floor, 1e-9) < error_level / np.maximum(rate_level, 1e-9)
+    ) & ok_floor
+    rate = np.where(use_floor, rate_floor, rate_level)
+    error = np.where(use_floor, error_floor, error_level)
+    leak = margin > 0
+    confidence = 1 / (1 + np.exp(-np.clip(np.abs(margin), 0, 20)))
+    return Growth(leak, confidence, rate[row], error[row], row, margin)
+
+
+def _channel(rows: Curves, fits: Fits, curves: Floats, family: Ints) -> tuple[Floats, Bools]:
+    risen = curves[:, -4:].mean(1) - curves[:, :4].mean(1)
+    mid = np.maximum(np.abs(curves).mean(1), 1.0)
+    kind = family[fits.growing]
+    cycle = kind == Family.LINE_ON_CYCLE
+    same = np.where(kind == Family.SHIFTED_LINE, _SAME_WAY, 0.2)
+    blocks = curves.reshape(len(curves), 8, -1).mean(axis=2)
+    given_back = (np.maximum.accumulate(blocks, axis=1) - blocks).max(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ok = (
+            (fits.growth > SIGNIFICANT * fits.growth_error)
+            & (fits.growth > MATERIAL * mid)
+            & (fits.growth > _OF_SWING * rows.swing)
+            & (rows.toothed | (fits.growth > _OF_NOISE * rows.step_noise))
+            & (
+                (fits.growth > _SHARE * risen)
+                & (risen > same * fits.growth)
+                & (given_back < 0.35 * risen + 3 * fits.residual)
+                | cycle
+            )
+        )
+    return np.where(ok, np.clip(fits.margin, -6, 12), np.clip(fits.margin, -6, -0.5)), ok

@@ -1,0 +1,150 @@
+"""Which curves a container is judged by: its latest life, its lives laid over one another, and all of it uncut."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from memtop.growth.curves import Curves, Points, draw
+from memtop.growth.series import Bools, Floats, Ints
+from memtop.growth.summary import Summary
+
+_ENOUGH = 8
+_SHARE = 0.15
+_REPEATS = 0.6
+
+
+@dataclass(frozen=True, eq=False)
+class Lives:
+    """The rows of every container that has samples.
+
+    Attributes:
+        curves: All rows.
+        container: The container of each row.
+        latest: Row of each container's latest long life.
+        pooled: Row of its lives laid over one another by age; the same as `latest` when it has one life.
+        whole: Row of all of it uncut; the same as `latest` when it has one life.
+        several: Whether it has more than one life.
+        repeats: Whether most of what was seen of it grows at about the common rate.
+    """
+
+    curves: Curves
+    container: Ints
+    latest: Ints
+    pooled: Ints
+    whole: Ints
+    several: Bools
+    repeats: Bools
+
+
+def lay_out(summary: Summary) -> Lives:
+    """Draws the rows of every container that has samples.
+
+    *Latest*: the last life that has at least 8 buckets and 15 % of the container's samples, else its longest: a
+    life that has only just begun says nothing yet. *Pooled*: what repeats after every restart is one leak (or
+    one warm-up), so all lives are put at their age since the restart. Each keeps its own level: what is laid
+    over one another is the growth. *Whole*: level shifts between lives show only in the uncut series.
+    """
+    owner, life = summary.life_container, summary.life
+    containers, lives = len(summary.samples), len(owner)
+    seen = np.nonzero(np.bincount(owner, minlength=containers))[0]
+    several = np.bincount(owner, minlength=containers)[seen] > 1
+    place = np.full(containers, -1)
+    place[seen] = np.arange(len(seen))
+    row = place[owner[life]]
+    many = several[row]
+    extra = np.cumsum(several) - 1 + len(seen)
+    doubled = int(several.sum())
+    points = Points(
+        summary.time,
+        summary.low,
+        summary.mean,
+        summary.high,
+        summary.rough,
+        summary.lean,
+        summary.count.astype(np.float64),
+        row,
+    )
+    mine = _latest(summary, containers, lives)[owner[life]] == life
+    aged, repeats = _by_age(summary, points, lives)
+    order = np.lexsort((aged.time[many], row[many]))
+    index = np.nonzero(many)[0][order]
+    drawn = draw(
+        Points.joined(
+            [
+                points.chosen(mine, row[mine]),
+                aged.chosen(index, extra[row[index]]),
+                points.chosen(many, extra[row[many]] + doubled),
+            ]
+        ),
+        len(seen) + 2 * doubled,
+    )
+    base = np.arange(len(seen))
+    return Lives(
+        curves=drawn,
+        container=np.concatenate([seen, seen[several], seen[several]]),
+        latest=base,
+        pooled=np.where(several, extra, base),
+        whole=np.where(several, extra + doubled, base),
+        several=several,
+        repeats=repeats[seen],
+    )
+
+
+def _latest(summary: Summary, containers: int, lives: int) -> Ints:
+    """The life each container is judged by, -1 for none."""
+    owner = summary.life_container
+    buckets = np.bincount(summary.life, minlength=lives)
+    samples = np.bincount(summary.life, summary.count, lives)
+    long = (buckets >= _ENOUGH) & (samples >= _SHARE * summary.samples[owner])
+    rank = np.where(long, lives + np.arange(lives), samples / (samples.max(initial=1) + 1))
+    best = np.full(containers, -1.0)
+    np.maximum.at(best, owner, rank)
+    chosen = np.nonzero(rank == best[owner])[0]
+    latest = np.full(containers, -1)
+    latest[owner[chosen]] = chosen
+    return latest
+
+
+def _by_age(summary: Summary, points: Points, lives: int) -> tuple[Points, Bools]:
+    """The buckets at their age, with the level of their own life taken out; and whether growth repeats.
+
+    The level of a life is its mean after the slope common to all the container's lives has been taken out (the
+    within-group estimator), so that lives of different length do not tilt the pooled curve. Growth repeats when
+    lives that hold most of the time squared (the weight of a life in a pooled slope) grow at half the common
+    rate or more.
+    """
+    owner, life = summary.life_container, summary.life
+    containers = len(summary.samples)
+    weight = points.count
+    start = np.full(lives, np.inf)
+    np.minimum.at(start, life, summary.time)
+    age = summary.time - start[life]
+    total = np.bincount(life, weight, lives)
+    mid_age = np.bincount(life, weight * age, lives) / total
+    mid_value = np.bincount(life, weight * summary.mean, lives) / total
+    da, dv = age - mid_age[life], summary.mean - mid_value[life]
+    sxx = np.bincount(life, weight * da * da, lives)
+    sxy = np.bincount(life, weight * da * dv, lives)
+    all_sxx = np.bincount(owner, sxx, containers)
+    slope = np.bincount(owner, sxy, containers) / np.maximum(all_sxx, 1e-9)
+    alike = sxy > 0.5 * slope[owner] * sxx
+    largest = np.zeros(containers)
+    np.maximum.at(largest, owner, sxx)
+    others = np.maximum(all_sxx - largest, 1e-9)
+    alike_others = np.bincount(owner, np.where(alike & (sxx < largest[owner]), sxx, 0.0), containers)
+    common = np.bincount(owner, total * (mid_value - slope[owner] * mid_age), containers)
+    common /= np.maximum(np.bincount(owner, total, containers), 1.0)
+    moved = dv + slope[owner[life]] * mid_age[life] + common[owner[life]] - summary.mean
+    aged = Points(
+        age,
+        points.low + moved,
+        points.mean + moved,
+        points.high + moved,
+        points.rough,
+        points.lean,
+        points.count,
+        points.row,
+    )
+    return aged, (slope > 0) & (alike_others > _REPEATS * others)
