@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from memtop.growth.curves import Curves, Points, draw
-from memtop.growth.series import Bools, Floats, Ints
+from memtop.growth.series import Bools, Ints
 from memtop.growth.summary import Summary
 
 _ENOUGH = 8

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from memtop.growth.fits import Fits, fit
+from memtop.growth.fits import fit
 from memtop.growth.forecast import forecast
 from memtop.growth.judgement import CODES, Judgement, Judgements, Verdict
 from memtop.growth.labels import label
