@@ -90,6 +90,7 @@ class Client:
         self._retired: list[Transport] = []  # still carry streams that began under an older certificate
         self._certificate: tuple[bytes, bytes] | None = None
         self._renewing = asyncio.Lock()
+        self._closed = False
 
     async def get(
         self,
@@ -172,6 +173,7 @@ class Client:
 
     async def close(self) -> None:
         """Ends all requests, and a credential plugin that is running."""
+        self._closed = True
         self.credentials.close()
         open_, self._retired = [*self._retired, *filter(None, [self._transport])], []
         self._transport = None
@@ -227,6 +229,8 @@ class Client:
         """The transport that shows the grant's certificate."""
         from memtop.cluster.transport import Transport  # noqa: PLC0415  (costs a third of a second)
 
+        if self._closed:
+            raise Unreachable(f"the connection to {sanitize(self.target.server)} is closed")
         if self._transport is None or grant.certificate != self._certificate:
             context = ssl_context(self.target, grant.certificate)
             if self._transport is not None:

@@ -148,9 +148,12 @@ class Credentials:
     def _token_in(self, path: Path) -> str:
         try:
             token = path.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "not text"
-            raise CredentialError(f"token file {path} cannot be read: {reason}") from None
+        except OSError as error:
+            if self._grant is not None and self._grant.authorization is not None:
+                return self._grant.authorization.removeprefix("Bearer ")  # it is being replaced
+            raise CredentialError(f"token file {path} cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError:
+            token = ""
         if not token or not token.isprintable():
             raise CredentialError(f"token file {path} holds no token")
         return token

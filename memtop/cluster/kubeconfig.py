@@ -200,10 +200,8 @@ def _proxy(
     url = cluster.proxy_url or proxy_for(server, environ)
     if not url:
         return None
-    origin = (
-        f"proxy-url of cluster {sanitize(name)!r} in {path}" if cluster.proxy_url else "the proxy variable"
-    )
-    return _checked_proxy(url, origin)
+    here = f"proxy-url of cluster {sanitize(name)!r} in {path}"
+    return _checked_proxy(url, here if cluster.proxy_url else _variable(server))
 
 
 def _variable(server: str) -> str:

@@ -167,14 +167,36 @@ def failures(target: Target) -> Iterator[None]:
     """Turns what aiohttp raises into one `Unreachable` sentence."""
     try:
         yield
-    except (aiohttp.ClientError, OSError, ValueError) as error:
+    except (aiohttp.ClientError, OSError, ValueError, RuntimeError) as error:
         raise Unreachable(_sentence(error, target)) from error
 
 
 def _sentence(error: Exception, target: Target) -> str:
     server = sanitize(target.server)
-    proxy = _host(target.proxy) if target.proxy else ""
-    to = f"{server} through the proxy {proxy}" if proxy else server
+    to = f"{server} through the proxy {_host(target.proxy)}" if target.proxy else server
+    match error:
+        case (
+            aiohttp.ClientHttpProxyError() | aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError()
+        ):
+            return _unconnected(error, server, to, _host(target.proxy or ""))
+        case TimeoutError():
+            return f"{to} did not answer in time"
+        case aiohttp.ServerDisconnectedError():
+            return f"{to} closed the connection without an answer"
+        case aiohttp.ClientPayloadError():
+            return f"the answer of {to} was cut short"
+        case aiohttp.ClientResponseError():
+            return f"{to} does not speak HTTP as expected: {sanitize(error.message)}"
+        case RuntimeError():  # aiohttp's word for a session or a connection that we closed
+            return f"the connection to {to} is closed"
+        case OSError():
+            return f"the connection to {to} broke: {_reason(error)}"
+        case _:
+            return f"the request to {to} failed: {sanitize(str(error)) or type(error).__name__}"
+
+
+def _unconnected(error: Exception, server: str, to: str, proxy: str) -> str:
+    """Why there is no connection at all."""
     match error:
         case aiohttp.ClientConnectorCertificateError():
             return f"{server} shows a certificate that is not trusted: {_reason(error.certificate_error)}"
@@ -187,20 +209,8 @@ def _sentence(error: Exception, target: Target) -> str:
             return f"{to} cannot be reached: the host name does not resolve"
         case aiohttp.ClientConnectorError():
             return f"{to} cannot be reached: {_reason(error.os_error)}"
-        case aiohttp.ConnectionTimeoutError():
-            return f"{to} cannot be reached: no connection within {CONNECT_TIMEOUT:g} s"
-        case TimeoutError():
-            return f"{to} did not answer in time"
-        case aiohttp.ServerDisconnectedError():
-            return f"{to} closed the connection without an answer"
-        case aiohttp.ClientPayloadError():
-            return f"the answer of {to} was cut short"
-        case aiohttp.ClientResponseError():
-            return f"{to} does not speak HTTP as expected: {sanitize(error.message)}"
-        case OSError():
-            return f"the connection to {to} broke: {_reason(error)}"
         case _:
-            return f"the request to {to} failed: {sanitize(str(error)) or type(error).__name__}"
+            return f"{to} cannot be reached: no connection within {CONNECT_TIMEOUT:g} s"
 
 
 def _host(url: str) -> str:

@@ -1,0 +1,82 @@
+"""Connecting to a real API server as its admin, as a reader, and as nobody."""
+
+import asyncio
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from memtop.cluster.client import ApiError, Client, Unreachable
+from memtop.cluster.kubeconfig import load
+from memtop.cluster.session import requests_session
+
+HOME = Path(os.environ.get("MEMTOP_CLUSTER_HOME") or Path.home() / ".cache/memtop-cluster")
+
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.skipif(
+        not (HOME / "kubeconfig").exists(), reason=f"no real cluster: {HOME}/kubeconfig is not there"
+    ),
+]
+
+
+def as_user(name):
+    """The target of one of the cluster's kubeconfigs."""
+    return load(kubeconfig=str(HOME / name))
+
+
+@pytest.mark.parametrize("name", ["kubeconfig", "kubeconfig-readonly"])
+async def test_pods_are_listed_and_watched(name):
+    async with Client(as_user(name)) as client:
+        pods = json.loads(await client.get("/api/v1/pods", {"resourceVersion": "0"}))
+        assert pods["kind"] == "PodList"
+        query = {"watch": "1", "timeoutSeconds": "5"}
+        async with client.stream("/api/v1/pods", query, idle_timeout=30) as lines:
+            first = json.loads(await anext(lines))
+        assert first["type"] == "ADDED"
+
+
+async def test_nobody_gets_the_servers_sentence():
+    async with Client(as_user("kubeconfig-nobody")) as client:
+        with pytest.raises(ApiError) as raised:
+            await client.get("/api/v1/pods")
+    assert (raised.value.status, raised.value.reason) == (403, "Forbidden")
+    assert 'User "lab-nobody" cannot list resource "pods"' in raised.value.message
+
+
+async def test_what_is_too_old_is_told():
+    async with Client(as_user("kubeconfig")) as client:
+        query = {"watch": "1", "resourceVersion": "1", "timeoutSeconds": "5"}
+        async with client.stream("/api/v1/pods", query, idle_timeout=30) as lines:
+            event = json.loads(await anext(lines))
+    assert event["type"] == "ERROR"
+    assert event["object"]["code"] == 410
+
+
+async def test_a_followed_log_ends_when_it_is_left():
+    async with Client(as_user("kubeconfig")) as client:
+        query = {"fieldSelector": "status.phase=Running", "labelSelector": "app=user-service"}
+        pods = json.loads(await client.get("/api/v1/namespaces/production/pods", query))["items"]
+        if not pods:
+            pytest.skip("user-service does not run just now")
+        path = f"/api/v1/namespaces/production/pods/{pods[0]['metadata']['name']}/log"
+        async with asyncio.timeout(30), client.stream(path, {"follow": "true"}, idle_timeout=None) as lines:
+            assert await anext(lines)
+
+
+def test_prometheus_answers_through_the_service_proxy():
+    target = as_user("kubeconfig")
+    service = "/api/v1/namespaces/observability/services/prometheus-service:9090/proxy"
+    with requests_session(target) as session:
+        answer = session.get(f"{target.server}{service}/api/v1/query", params={"query": "1"}).json()
+    assert answer["status"] == "success"
+
+
+async def test_a_stranger_is_not_trusted(tmp_path):
+    config = (HOME / "kubeconfig").read_text()
+    lines = [line for line in config.splitlines() if "certificate-authority-data" not in line]
+    (tmp_path / "config").write_text("\n".join(lines))
+    async with Client(load(kubeconfig=str(tmp_path / "config"))) as client:
+        with pytest.raises(Unreachable, match="a certificate that is not trusted"):
+            await client.get("/version")
