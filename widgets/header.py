@@ -18,6 +18,7 @@ SourceState = Literal["connecting", "live", "stale", "forbidden", "absent", "fai
 
 WIDE = 120
 """From this many columns on two lines are enough."""
+_ROOMY = 150  # and from this many on there is room for ornament in them
 
 _SIGNS: Final[dict[SourceState, tuple[str, str, str]]] = {
     "live": ("●", "+", "ok"),
@@ -109,39 +110,42 @@ class StatusHeader(Lines):
 
     def on_resize(self) -> None:
         """Takes a third line where two are too short."""
-        super().on_resize()
         self.set_class(self.size.width < WIDE, "-narrow")
 
     def draw(self, width: int, height: int) -> Sequence[Text]:
         """Returns the two or three lines."""
         data = self._data
         if height < 3:
+            counts = self._counts(wide=width >= _ROOMY)
             return [
-                _spread(self._place(width * 3 // 5), self._counts(), width),
+                _spread(
+                    self._place(width - cell_len(counts.plain) - 1, brand=width >= _ROOMY), counts, width
+                ),
                 _spread(self._sources(), self._now(data.clock), width),
             ]
         return [
             _spread(self._place(width - 12), self._now(data.clock, with_filter=False), width),
-            _spread(self._counts(), self._now("", with_frozen=False), width),
+            _spread(self._counts(wide=False), self._now("", with_frozen=False), width),
             _spread(self._sources(), Text(), width),
         ]
 
-    def _place(self, width: int) -> Text:
+    def _place(self, width: int, *, brand: bool = True) -> Text:
         data = self._data
         warnings = Text()
         for warning in data.warnings:
             warnings.append("  ").append(f" {literal(warning)} ", "alert")
-        line = Text(" ").append("memtop", "brand").append("  ")
+        line = Text(" ").append("memtop  " if brand else "", "brand")
         room = max(8, width - cell_len(line.plain) - cell_len(warnings.plain) - 3)
         namespace = shorten(literal(data.namespace), room // 2)
         line.append(shorten(literal(data.context), room - cell_len(namespace)), "strong")
         line.append(" > " if self._ascii else " ▸ ", "dim").append(namespace)
         return line.append_text(warnings)
 
-    def _counts(self) -> Text:
+    def _counts(self, *, wide: bool) -> Text:
         line = Text(" ")
+        between = "  " if not wide else "  |  " if self._ascii else "  ·  "
         for i, (label, number, level) in enumerate(self._data.counts):
-            line.append(("  |  " if self._ascii else "  ·  ") if i else "", "faint")
+            line.append(between if i else "", "faint")
             role = "dim" if not number or level in {"ok", "unknown"} else level
             sign = _LEVEL_SIGN[level] if number else ""
             figure = wording.UNKNOWN if number is None else f"{number:,}"
@@ -165,7 +169,9 @@ class StatusHeader(Lines):
     def _now(self, clock: str, *, with_filter: bool = True, with_frozen: bool = True) -> Text:
         data, line = self._data, Text()
         if with_filter and data.filter:
-            line.append("/", "dim").append(shorten(literal(data.filter), 30), "accent").append("  ")
+            line.append("/", "dim").append(
+                shorten(literal(data.filter), min(30, self.size.width // 5)), "accent"
+            ).append("  ")
         if with_frozen and data.frozen:
             line.append(" frozen ", "alert").append("  ")
         return line.append(clock, "dim").append(" ")

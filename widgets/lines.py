@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -58,6 +58,7 @@ class Lines(Widget):
         super().__init__(name=name, id=id, classes=classes)
         self._shown: dict[int, Strip] = {}
         self._drawn: list[Strip] | None = None
+        self._drawn_for = Size(0, 0)
         self._inks: dict[str, Style] | None = None
 
     def draw(self, width: int, height: int) -> Sequence[Text | Strip]:
@@ -76,6 +77,7 @@ class Lines(Widget):
                 self.refresh(Region(x, y, width, 1))
 
     def _strips(self) -> list[Strip]:
+        self._drawn_for = self.size
         width, height = self.size
         if self._inks is None:
             self._inks = inks(self)
@@ -91,16 +93,11 @@ class Lines(Widget):
 
     def render_line(self, y: int) -> Strip:
         """Paints line ``y``."""
-        if self._drawn is None:
+        if self._drawn is None or self._drawn_for != self.size:
             self._drawn = self._strips()
         strip = self._drawn[y] if y < len(self._drawn) else Strip.blank(self.size.width, self.rich_style)
         self._shown[y] = strip
         return strip
-
-    def on_resize(self) -> None:
-        """Draws for the new size."""
-        self._drawn = None
-        self._shown.clear()
 
     def notify_style_update(self) -> None:
         """Draws in the colours of the new theme."""

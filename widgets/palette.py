@@ -31,6 +31,7 @@ ROLES: Final[Mapping[str, str]] = {
     "changed": "underline",
     "accent": "$text-accent",
     "primary": "$text-primary",
+    "graph": "$text-primary 75%",
     "title": "$text-primary bold",
     "brand": "$text-primary bold",
     "match": "$text-accent bold underline",
@@ -62,5 +63,5 @@ def inks(widget: Widget) -> dict[str, RichStyle]:
 
 
 def without_colour(widget: Widget) -> bool:
-    """Tells whether backgrounds can't be relied on: ``NO_COLOR``, or a terminal of at most 16 colours."""
-    return widget.app.no_color or widget.app.console.color_system in (None, "standard", "windows")
+    """Tells whether backgrounds can't be relied on: ``NO_COLOR``, or a terminal of 16 colours."""
+    return widget.app.no_color or widget.app.console.color_system in {"standard", "windows"}

@@ -108,6 +108,7 @@ class Picker(ModalScreen[V | None]):
                 Column("note", "", 12, flex=2, drop=1, sortable=False),
             ],
             empty="Nothing matches",
+            always_lit=True,
         )
 
     def compose(self) -> ComposeResult:

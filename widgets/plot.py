@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
+from textwrap import wrap
 from typing import Any, Final
 
 from rich.cells import cell_len
@@ -17,11 +18,13 @@ from textual_plotext.plot import Plot
 
 from widgets.lines import Lines
 from widgets.palette import ROLES, Symbols, inks
-from widgets.text import literal, shorten
+from widgets.sparkline import sparkline
+from widgets.text import cut, literal, shorten
 from widgets.trend import Trend, stretches, time_ticks, value_ticks
 
 _LEAST = (24, 6)
 """The least width and height, in cells, of which a graph with axes can be made sense."""
+_TALL = 14  # from this many lines on the caption may take two of them
 
 
 _CONSOLE: Final = Console(color_system="truecolor", highlight=False)
@@ -95,7 +98,8 @@ class TrendPlot(Lines):
             empty: What to say when there is nothing to draw; as before if ``None``.
         """
         words = self._empty if empty is None else empty
-        if trend != self._trend or words != self._empty:
+        same = trend.same(self._trend) if trend else self._trend is None
+        if not same or words != self._empty:
             self._trend, self._empty = trend, words
             self.redraw()
 
@@ -104,13 +108,16 @@ class TrendPlot(Lines):
         trend = self._trend
         if trend is None:
             return [Text(), Text(f" {literal(self._empty)}", "dim")]
-        caption = Text(f" {literal(trend.caption)}", "dim")
-        caption.truncate(width, overflow="ellipsis")
-        below = [caption] if trend.caption else []
+        lines = wrap(literal(trend.caption), max(1, width - 2))
+        shown = 2 if height >= _TALL else 1
+        if len(lines) > shown:
+            lines[shown - 1] = " ".join(lines[shown - 1 :])
+        below = [Text(f" {cut(line, width - 2)}", "dim") for line in lines[:shown]]
         inner = height - 1 - len(below)
         top = _title(trend, width, _MARKS[self._symbols])
         if width < _LEAST[0] or inner < _LEAST[1]:
-            return [top, *below]
+            small = sparkline(trend.values, max(0, width - 2), trend.limit, self._symbols)
+            return [top, Text(" ").append_text(small), *below][: max(1, height)]
         if all(math.isnan(value) for value in trend.values):
             return [top, Text(f" {literal(self._empty)}", "dim"), *[Text()] * (inner - 1), *below]
         graph = _graph(trend, width, inner, self._symbols, self._zone, _colours(self))

@@ -59,7 +59,7 @@ def sparkline(values: Sequence[float], width: int, top: float | None, symbols: S
     scale = float(top or 0.0) if limited else max((v for v in reduced if not math.isnan(v)), default=0.0)
     drawn = "".join(_cells(reduced, scale, symbols))
     if limited:
-        return Text(drawn, style="primary", no_wrap=True, end="")
+        return Text(drawn, style="graph", no_wrap=True, end="")
     mark = UNSCALED if drawn.strip(" \u2800") else " "
     return Text(drawn + mark * (width - cells), style="dim", no_wrap=True, end="")
 

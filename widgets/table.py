@@ -99,6 +99,7 @@ class LiveTable(ScrollView, can_focus=True):
         *,
         empty: str = "Nothing here yet",
         ascii_only: bool = False,
+        always_lit: bool = False,
         name: str | None = None,
         id: str | None = None,
         classes: str | None = None,
@@ -109,6 +110,8 @@ class LiveTable(ScrollView, can_focus=True):
             columns: What it can show, in order.
             empty: What to say while there are no rows.
             ascii_only: Whether sort marks and scroll bar must do with ASCII.
+            always_lit: Whether the cursor looks the same without the focus, as where keys are typed into an
+                input beside the table.
             name: As for any widget.
             id: As for any widget.
             classes: As for any widget.
@@ -124,9 +127,11 @@ class LiveTable(ScrollView, can_focus=True):
         self._clicked: Hashable | None = None
         self._touched = False
         self._placed: list[Placed] = []
+        self._laid_out: tuple[int, tuple[Column, ...]] | None = None
         self._painted: dict[int, Line] = {}
         self._styles_known: dict[str, Style] | None = None
         self._look = 0
+        self._always_lit = always_lit
         self._marks = ("^", "v") if ascii_only else ("▲", "▼")
         self._bar = "|" if ascii_only else "▐"
 
@@ -150,6 +155,7 @@ class LiveTable(ScrollView, can_focus=True):
     @property
     def placed(self) -> Sequence[Placed]:
         """The columns shown at the present width."""
+        self._lay_out()
         return self._placed
 
     @property
@@ -161,6 +167,7 @@ class LiveTable(ScrollView, can_focus=True):
         self,
         rows: Rows,
         *,
+        columns: Sequence[Column] | None = None,
         sort: tuple[str, bool] | None = None,
         note: str = "",
         empty: str | None = None,
@@ -173,6 +180,7 @@ class LiveTable(ScrollView, can_focus=True):
 
         Args:
             rows: The new rows, already in order.
+            columns: Other columns than before, as for workloads in place of pods; the same if ``None``.
             sort: The column they are sorted by, and whether the largest comes first; only to mark it.
             note: A line below the rows; none if empty.
             empty: What to say when there are no rows; as before if ``None``.
@@ -180,8 +188,8 @@ class LiveTable(ScrollView, can_focus=True):
         was, scroll, page = self._cursor, round(self.scroll_y), self._page
         visible = scroll <= was < scroll + page
         self._rows, self._sort, self._note = rows, sort, note
-        if empty is not None:
-            self._empty = empty
+        self._columns = self._columns if columns is None else tuple(columns)
+        self._empty = self._empty if empty is None else empty
         count = len(rows)
         found = rows.index(self._cursor_key) if self._touched and self._cursor_key is not None else None
         if found is None:
@@ -194,11 +202,6 @@ class LiveTable(ScrollView, can_focus=True):
             self._show_cursor()
         self._repaint()
         self._announce()
-
-    def set_columns(self, columns: Sequence[Column]) -> None:
-        """Replaces the columns; the next `show` must bring rows that know them."""
-        self._columns = tuple(columns)
-        self._forget()
 
     def select(self, key: Hashable) -> bool:
         """Puts the cursor on a row and brings it into view; tells whether there is such a row."""
@@ -314,11 +317,11 @@ class LiveTable(ScrollView, can_focus=True):
     # Painting
 
     def on_resize(self) -> None:
-        """Lays the columns out for the new size."""
-        self._forget()
+        """Keeps the cursor in view in a smaller window."""
         self._resize()
         if self._touched or not round(self.scroll_y):
             self._show_cursor()
+        self._repaint()
 
     def notify_style_update(self) -> None:
         """Looks colours up again after a change of theme or focus."""
@@ -326,12 +329,12 @@ class LiveTable(ScrollView, can_focus=True):
         self._styles_known = None
         self._look += 1
 
-    def _forget(self) -> None:
-        """Makes every line come out new: the widths or the columns changed."""
-        self._placed = layout(self._columns, max(1, self.size.width - TRACK))
-        self._painted.clear()
-        self._look += 1
-        self.refresh()
+    def _lay_out(self) -> None:
+        """Fits the columns into the present width, if that isn't done yet."""
+        if self._laid_out != (self.size.width, self._columns):
+            self._laid_out = (self.size.width, self._columns)
+            self._placed = layout(self._columns, max(1, self.size.width - TRACK))
+            self._look += 1
 
     def render_line(self, y: int) -> Strip:
         """Paints line ``y`` of the visible part."""
@@ -354,14 +357,15 @@ class LiveTable(ScrollView, can_focus=True):
 
     def _line(self, y: int) -> Line:
         """Returns line ``y``, painted afresh only if it differs from what was painted there."""
+        self._lay_out()
         cells, part = self._contents(y)
         look = (part, self._look)
         old = self._painted.get(y)
         if old and old.shows(cells, look):
             return old
-        return Line(
-            cells, look, paint(cells, self._placed, self.size.width, self._styles[part], self._styles)
-        )
+        base = self._styles[part]
+        roles = {} if base.reverse else self._styles  # colours would tear holes into a reversed line
+        return Line(cells, look, paint(cells, self._placed, self.size.width, base, roles))
 
     def _contents(self, y: int) -> tuple[tuple[Cell, ...], str]:
         """Returns the cells of line ``y`` and which part of the table it is."""
@@ -375,7 +379,8 @@ class LiveTable(ScrollView, can_focus=True):
         track = thumb(y - 1, self._page, len(self._rows), scrolled, self._bar)
         part = "row"
         if row == self._cursor:
-            part = "livetable--cursor" if self.has_focus else "livetable--cursor-blurred"
+            lit = self.has_focus or self._always_lit
+            part = "livetable--cursor" if lit else "livetable--cursor-blurred"
         return (*self._rows.cells(row, self._placed), track), part
 
     @property

@@ -44,10 +44,9 @@ def shorten_styled(text: Text, width: int) -> Text:
 
 def _tail(text: str, width: int) -> int:
     """Counts the characters to keep at the end of a text that is shortened to ``width`` cells."""
-    if width < 8 or not text.isascii():
-        return 0
     last = len(text) - text.rfind("-") if "-" in text else 0
-    return last if 1 < last <= width // 2 else width // 3
+    keep = last if 1 < last <= width // 2 else width // 3
+    return keep if width >= 8 and text[-keep:].isascii() else 0
 
 
 def _crop(text: str, width: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta, tzinfo
 
 import numpy as np
@@ -17,7 +17,7 @@ _GAP = 4
 """Samples further apart than so many times the usual distance are not joined."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Trend:
     """One series with everything that is drawn around it.
 
@@ -49,6 +49,22 @@ class Trend:
     def span(self) -> tuple[float, float] | None:
         """The first and the last time of its samples; ``None`` where there are none."""
         return (float(self.times[0]), float(self.times[-1])) if len(self.times) else None
+
+    def same(self, other: Trend | None) -> bool:
+        """Tells whether the other one makes the same picture; sequences may be lists or arrays."""
+        return other is not None and all(
+            _same(getattr(self, f.name), getattr(other, f.name)) for f in fields(self)
+        )
+
+
+def _same(one: object, other: object) -> bool:
+    if one is other:
+        return True
+    if one is None or other is None or isinstance(one, str | float | int):
+        return bool(one == other)
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return np.array_equal(np.asarray(one, dtype=float), np.asarray(other, dtype=float), equal_nan=True)
 
 
 Points = tuple[NDArray[np.float64], NDArray[np.float64]]

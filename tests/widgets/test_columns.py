@@ -1,4 +1,3 @@
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,12 +21,9 @@ def taken(placed: list[tuple[Column, int]], width: int) -> int:
     return sum(each for _, each in placed) + gap(width) * (len(placed) - 1)
 
 
-@pytest.mark.parametrize("width", range(40, 301))
-def test_columns_never_take_more_than_the_width_and_flexible_ones_use_it_up(width):
-    placed = layout(OVERVIEW, width)
-    assert taken(placed, width) <= width
-    if width <= 160:
-        assert taken(placed, width) == width
+def test_columns_never_take_more_than_the_width_and_flexible_ones_use_it_up():
+    for width in range(40, 301):
+        assert taken(layout(OVERVIEW, width), width) == width, width
 
 
 def test_columns_leave_in_their_order_and_the_ones_that_must_stay_do():

@@ -4,6 +4,7 @@ import pytest
 from rich.color import ColorSystem
 from rich.text import Text
 from textual.app import App, ComposeResult
+from textual.events import MouseScrollDown
 
 from tests.widgets.rows import Pods
 from widgets.columns import Column
@@ -263,3 +264,40 @@ async def test_a_narrower_screen_drops_columns_and_shows_every_line_anew():
         assert "Node" not in text[0]
         assert text[0].split() == ["Container", "Memory"]
         assert text[11].split()[0] == "pod-10"
+
+
+async def test_other_columns_come_with_the_rows_that_know_them():
+    app = Table(Pods.many(5))
+    async with app.run_test(size=(60, 24)) as pilot:
+        await pilot.press("j")
+        app.table.show(app.pods, columns=[Column("memory", "Held", 10), COLUMNS[0]])
+        await pilot.pause()
+        text = screen(app)
+        assert text[0].split() == ["Held", "Container"]
+        assert text[2].split() == ["1", "MiB", "pod-1"]
+
+
+async def test_a_row_can_be_selected_by_its_key():
+    app = Table(Pods.many(500))
+    async with app.run_test(size=(60, 24)) as pilot:
+        assert app.table.select("pod-321")
+        await pilot.pause()
+        assert app.heard[-1] == ("selected", "pod-321")
+        assert any("pod-321 " in line for line in screen(app))
+        assert not app.table.select("no-such-pod")
+        assert app.table.cursor_key == "pod-321"
+
+
+async def test_the_wheel_scrolls_and_leaves_the_cursor_alone():
+    app = Table(Pods.many(500))
+    async with app.run_test(size=(60, 24)) as pilot:
+        await pilot.press("j")
+        for _ in range(20):
+            await pilot._post_mouse_events([MouseScrollDown], Spied, offset=(5, 5))
+        await pilot.pause()
+        assert "pod-0 " not in screen(app)[1]
+        assert app.table.cursor_key == "pod-1"
+        before = screen(app)
+        app.table.show(Pods.many(500))
+        await pilot.pause()
+        assert screen(app) == before
