@@ -1,0 +1,218 @@
+"""The Textual application: one engine, one screen after another."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.screen import Screen
+
+from config import ConfigError
+from memtop.cluster.errors import KubeconfigError
+from memtop.observe.view import View
+from tui import preferences
+from tui.help import Help
+from tui.overview.keys import GROUPS
+from tui.overview.screen import Overview
+from widgets.picker import Picker, PickerItem
+
+if TYPE_CHECKING:
+    from config import Invocation, Settings
+    from memtop.observe.engine import Engine, Plan
+    from memtop.observe.frame import Frame
+
+INTERVALS = (1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0)
+"""Steps of ``+`` and ``-``, in seconds."""
+_SIGNALS = (signal.SIGHUP, signal.SIGTERM)
+
+
+class FrameReady(Message):
+    """A newer frame is there to be fetched; only the newest one counts."""
+
+    def can_replace(self, message: Message) -> bool:
+        """A second message before the first was handled says nothing new."""
+        return isinstance(message, FrameReady)
+
+
+class Crashed(Message):
+    """The engine ended by a mistake of memtop's own."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+
+class Memtop(App[int]):
+    """memtop's screens on one cluster.
+
+    Args:
+        settings: Every option.
+        plan: What to observe.
+    """
+
+    TITLE = "memtop"
+    ENABLE_COMMAND_PALETTE = True
+    CSS_PATH = None
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "help", "Help", key_display="?"),
+        Binding("q", "quit", "Quit"),
+        Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
+        Binding("ctrl+q", "quit", "Quit", show=False),
+    ]
+
+    def __init__(self, settings: Settings, plan: Plan) -> None:
+        super().__init__()
+        self.settings = settings
+        self._plan = plan
+        self._engine: Engine | None = None
+        self._frame: Frame | None = None
+        self._frame_at = 0.0
+        self._preferences = preferences.path()
+        self._interval = settings.observe.interval
+        if settings.ui.theme in self.available_themes:
+            self.theme = settings.ui.theme
+        warnings = ("read-only",) if settings.safety.read_only else ()
+        view = View(sorts=preferences.load_sorts(self._preferences))
+        self.overview = Overview(settings, view, self.cluster_time, warnings)
+
+    def get_default_screen(self) -> Screen[None]:
+        """The overview is what everything else lies upon."""
+        return self.overview
+
+    def on_mount(self) -> None:
+        """Watches for the end of the session, and starts the engine once the screen is painted."""
+        loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            with suppress(NotImplementedError, ValueError):
+                loop.add_signal_handler(number, self._end, number)
+        self.call_after_refresh(self._start)
+
+    def on_unmount(self) -> None:
+        """Ends every request."""
+        if self._engine is not None:
+            self._engine.stop()
+
+    def _end(self, number: signal.Signals) -> None:
+        """The session is over (SIGHUP, SIGTERM): leave the terminal as it was."""
+        self.exit(128 + number)
+
+    # -- the engine
+
+    def _start(self) -> None:
+        from memtop.observe.engine import Engine  # noqa: PLC0415  (after the first paint)
+
+        self._engine = Engine(self._plan, self._arrived, self._crashed, self.overview.view)
+        self._engine.start()
+
+    def _arrived(self, frame: Frame) -> None:
+        """On the engine's thread: leaves the frame and says so."""
+        self._frame = frame
+        self._frame_at = time.monotonic()
+        self.post_message(FrameReady())
+
+    def _crashed(self, error: BaseException) -> None:
+        self.post_message(Crashed(error))
+
+    def on_frame_ready(self) -> None:
+        """Shows the newest frame on whatever screen is there."""
+        if self._frame is not None:
+            self.overview.show(self._frame)
+
+    def on_crashed(self, message: Crashed) -> None:
+        """Ends with what went wrong; a screen that stands still would be worse."""
+        self._handle_exception(message.error if isinstance(message.error, Exception) else RuntimeError())
+
+    def cluster_time(self) -> float:
+        """The cluster's time now, Unix seconds, as far as known."""
+        if self._frame is None:
+            return time.time()
+        return self._frame.time + (time.monotonic() - self._frame_at) * self._plan.speed
+
+    def on_overview_view_changed(self, message: Overview.ViewChanged) -> None:
+        """Asks the engine for frames under the new view, and remembers the order."""
+        if self._engine is not None:
+            self._engine.show(message.view)
+        if self._frame is None or message.view.sorts != self._frame.view.sorts:
+            preferences.save_sorts(self._preferences, message.view.sorts)
+
+    def on_overview_interval_stepped(self, message: Overview.IntervalStepped) -> None:
+        """Changes the pace of the metrics."""
+        later = [step for step in INTERVALS if step > self._interval]
+        sooner = [step for step in INTERVALS if step < self._interval]
+        if message.step > 0 and later:
+            self._interval = later[0]
+        elif message.step < 0 and sooner:
+            self._interval = sooner[-1]
+        if self._engine is not None:
+            self._engine.set_interval(self._interval)
+        note = " (metrics-server has new samples every 15 to 60 s)" if self._interval < 15 else ""
+        self.notify(f"Metrics are asked for every {self._interval:g} s{note}")
+
+    # -- actions of every screen
+
+    def action_help(self) -> None:
+        """Shows the keys."""
+        self.push_screen(Help("Keys of the overview", GROUPS))
+
+    def action_retry(self) -> None:
+        """Tries again at once whatever waits."""
+        if self._engine is not None:
+            self._engine.retry()
+        self.notify("Asking again now")
+
+    def action_open(self) -> None:
+        """Opens the selected row."""
+
+    def action_namespace(self) -> None:
+        """Chooses the namespace to show."""
+        frame = self._frame
+        everything = PickerItem("", "all namespaces", frame.scope if frame else "")
+        known = [PickerItem(name, name) for name in (frame.namespaces if frame else ())]
+        current = next(iter(self.overview.view.namespaces), "")
+        self.push_screen(Picker("Namespace", [everything, *known], current=current), self._chose_namespace)
+
+    def _chose_namespace(self, name: str | None) -> None:
+        if name is not None:
+            self.overview.restrict(frozenset({name}) if name else frozenset())
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The command palette's entries."""
+        yield SystemCommand("Quit", "Leave memtop", self.action_quit)
+        yield SystemCommand("Keys", "Show the keys that work here", self.action_help)
+        yield SystemCommand("Theme", "Choose other colours", self.action_change_theme)
+        yield SystemCommand("Namespace", "Choose the namespace to show", self.action_namespace)
+        yield SystemCommand("Ask again now", "Try at once whatever waits", self.action_retry)
+        for binding in screen.active_bindings.values():
+            described = binding.binding
+            if binding.node is self.overview and binding.enabled and described.description:
+                yield SystemCommand(
+                    described.description,
+                    f"Key {described.key_display or described.key}",
+                    lambda action=described.action: self.call_later(self.run_action, action, self.overview),
+                )
+
+
+def run(invocation: Invocation) -> int:
+    """Opens memtop's screen.
+
+    Returns:
+        The exit code.
+    """
+    from memtop.observe.setup import connection  # noqa: PLC0415  (only with a screen)
+
+    settings = invocation.settings
+    try:
+        with connection(settings, os.environ, demo=bool(invocation.options.get("demo"))) as plan:
+            app = Memtop(settings, plan)
+            code = app.run()
+    except KubeconfigError as error:
+        raise ConfigError(str(error)) from error
+    return code or app.return_code or 0

@@ -1,0 +1,1 @@
+"""The overview: what holds memory, what restarts and what grows."""

@@ -1,0 +1,250 @@
+"""From a frame's rows to the cells of a table, for the lines on screen only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from memtop import wording
+from memtop.cluster.containers import Kind, Mood
+from memtop.growth.judgement import SURE, VERDICTS, Verdict
+from memtop.observe.frame import Frame, Rows, WorkloadIdentity
+from memtop.observe.store import Identity
+from memtop.observe.view import Column as Order
+from memtop.observe.view import Pane
+from widgets.bar import level, usage_bar
+from widgets.columns import Placed
+from widgets.palette import Symbols
+from widgets.rows import Cell
+from widgets.sparkline import sparkline
+from widgets.text import shorten
+
+_MOOD_ROLE = {
+    Mood.RUNNING: "",
+    Mood.DONE: "dim",
+    Mood.WAITING: "dim",
+    Mood.FAILING: "warn",
+    Mood.OOM: "critical",
+}
+_KIND_NOTE = {Kind.CONTAINER: "", Kind.INIT: " (init)", Kind.SIDECAR: " (sidecar)"}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How figures are drawn: thresholds as shares of the limit, and the characters for graphs."""
+
+    warn: float
+    critical: float
+    symbols: Symbols
+
+
+@dataclass
+class PaneRows:
+    """The rows of one pane of one frame, as a table asks for them."""
+
+    frame: Frame
+    pane: Pane
+    look: Look
+    _index: dict[Hashable, int] | None = field(default=None, init=False)
+
+    def __len__(self) -> int:
+        return len(self.frame.orders[self.pane])
+
+    def key(self, i: int) -> Hashable:
+        """The row's key."""
+        return self._identity(i).key
+
+    def index(self, key: Hashable) -> int | None:
+        """Where a row is; the table of keys is made once a frame, and only when a cursor was moved."""
+        if self._index is None:
+            rows = self.frame.rows
+            self._index = {
+                identity.key: i
+                for i, row in enumerate(self.frame.orders[self.pane].tolist())
+                if (identity := rows.identities[row]) is not None
+            }
+        return self._index.get(key)
+
+    def cells(self, i: int, columns: Sequence[Placed]) -> Sequence[Cell]:
+        """The cells of one line."""
+        row = int(self.frame.orders[self.pane][i])
+        return [_CELLS[column.key](self, row, width) for column, width in columns]
+
+    def _identity(self, i: int) -> Identity | WorkloadIdentity:
+        identity = self.frame.rows.identities[int(self.frame.orders[self.pane][i])]
+        if identity is None:
+            raise IndexError(i)
+        return identity
+
+    @property
+    def rows(self) -> Rows:
+        """The frame's rows."""
+        return self.frame.rows
+
+    def identity(self, row: int) -> Identity | WorkloadIdentity:
+        """Who a row is."""
+        identity = self.rows.identities[row]
+        if identity is None:
+            raise IndexError(row)
+        return identity
+
+
+def figure(words: str, role: str = "") -> Text:
+    """A number with its unit; the unit is dim, so that the digits stand out."""
+    number, gap, unit = words.rpartition(" ")
+    text = Text(no_wrap=True, end="")
+    if not gap:
+        return text.append(words, role or ("dim" if words == wording.UNKNOWN else ""))
+    return text.append(number, role).append(gap + unit, role or "dim")
+
+
+def name_of(identity: Identity | WorkloadIdentity) -> str:
+    """What a person calls the row."""
+    if isinstance(identity, WorkloadIdentity):
+        return str(identity.workload)
+    if identity.only:
+        return identity.pod
+    return f"{identity.pod}/{identity.container}"
+
+
+def verdict_words(rows: Rows, row: int) -> tuple[str, str]:
+    """A row's verdict in words, and the role it is shown in."""
+    verdict = VERDICTS[rows.verdict[row]]
+    if verdict is Verdict.LEAK:
+        return ("leak", "critical") if rows.confidence[row] >= SURE else ("suspected leak", "warn")
+    if verdict is Verdict.NOT_ENOUGH_DATA:
+        return "too early" if math.isfinite(rows.working_set[row]) else wording.UNKNOWN, "dim"
+    return verdict.value, "dim" if verdict is Verdict.STEADY else ""
+
+
+def _namespace(pane: PaneRows, row: int, width: int) -> Cell:
+    return Text(pane.identity(row).namespace, "dim")
+
+
+def _name(pane: PaneRows, row: int, width: int) -> Cell:
+    identity = pane.identity(row)
+    if isinstance(identity, WorkloadIdentity) or identity.only:
+        return name_of(identity)
+    note = _KIND_NOTE[identity.kind]
+    pod = shorten(identity.pod, max(4, width - cell_len(identity.container) - len(note) - 1))
+    text = Text(f"{pod}/", "dim", no_wrap=True, end="")
+    return text.append(identity.container, "").append(note, "dim")
+
+
+def _state(pane: PaneRows, row: int, width: int) -> Cell:
+    rows = pane.rows
+    last = rows.lasts[row]
+    if rows.moods[row] is Mood.RUNNING and last is not None and last.oom and last.finished_at is not None:
+        since = pane.frame.time - last.finished_at
+        if since < 60:
+            return Text("OOMKilled just now", "critical")
+    return Text(rows.states[row], _MOOD_ROLE[rows.moods[row]])
+
+
+def _node(pane: PaneRows, row: int, width: int) -> Cell:
+    identity = pane.identity(row)
+    if isinstance(identity, WorkloadIdentity):
+        return ""
+    if identity.node in pane.frame.pressured_nodes:
+        return Text(f"! {identity.node}", "warn")
+    return Text(identity.node, "dim")
+
+
+def _memory(pane: PaneRows, row: int, width: int) -> Cell:
+    return figure(wording.bytes_(pane.rows.working_set[row]))
+
+
+def _limit(pane: PaneRows, row: int, width: int) -> Cell:
+    limit = pane.rows.limit[row]
+    return figure(wording.bytes_(limit)) if math.isfinite(limit) else Text("none", "dim")
+
+
+def _share(pane: PaneRows, row: int, width: int) -> Cell:
+    share = float(pane.rows.share[row])
+    judged = level(share, pane.look.warn, pane.look.critical)
+    return figure(wording.share(share), judged if judged in {"warn", "critical"} else "")
+
+
+def _bar(pane: PaneRows, row: int, width: int) -> Cell:
+    share = float(pane.rows.share[row])
+    if math.isfinite(pane.rows.limit[row]) and not math.isfinite(share):
+        return ""
+    ratio = share if math.isfinite(share) else None
+    return usage_bar(ratio, width, pane.look.warn, pane.look.critical, pane.look.symbols)
+
+
+def _trend(pane: PaneRows, row: int, width: int) -> Cell:
+    limit = float(pane.rows.limit[row])
+    top = limit if math.isfinite(limit) else None
+    return sparkline(pane.rows.spark[row].tolist(), width, top, pane.look.symbols)
+
+
+def _rate(pane: PaneRows, row: int, width: int) -> Cell:
+    return figure(wording.rate(pane.rows.rate[row]))
+
+
+def _time_to_limit(pane: PaneRows, row: int, width: int) -> Cell:
+    seconds = float(pane.rows.seconds_to_limit[row])
+    words = wording.duration(seconds)
+    return Text(words, "critical" if seconds < 3600 else "dim" if words == wording.UNKNOWN else "")
+
+
+def _verdict(pane: PaneRows, row: int, width: int) -> Cell:
+    return Text(*verdict_words(pane.rows, row))
+
+
+def _restarts(pane: PaneRows, row: int, width: int) -> Cell:
+    return str(pane.rows.restarts[row])
+
+
+def _last_hour(pane: PaneRows, row: int, width: int) -> Cell:
+    number = int(pane.rows.restarts_hour[row])
+    words = str(number) if pane.rows.restarts_exact[row] else f"≥{number}"
+    return Text(words, "warn" if number else "dim")
+
+
+def _reason(pane: PaneRows, row: int, width: int) -> Cell:
+    last = pane.rows.lasts[row]
+    if last is None:
+        return Text(wording.UNKNOWN, "dim")
+    return Text("✖ OOMKilled" if last.oom else last.words(), "critical" if last.oom else "")
+
+
+def _exit(pane: PaneRows, row: int, width: int) -> Cell:
+    last = pane.rows.lasts[row]
+    return Text(wording.UNKNOWN, "dim") if last is None else str(last.exit_code)
+
+
+def _ago(pane: PaneRows, row: int, width: int) -> Cell:
+    return wording.ago(pane.frame.time - float(pane.rows.last_end[row]))
+
+
+def _pods(pane: PaneRows, row: int, width: int) -> Cell:
+    return str(pane.rows.pods[row])
+
+
+_CELLS: dict[str, Callable[[PaneRows, int, int], Cell]] = {
+    Order.NAMESPACE: _namespace,
+    Order.NAME: _name,
+    Order.WORKLOAD: _name,
+    Order.STATE: _state,
+    Order.NODE: _node,
+    Order.MEMORY: _memory,
+    Order.LIMIT: _limit,
+    Order.SHARE: _share,
+    "bar": _bar,
+    "trend": _trend,
+    Order.RATE: _rate,
+    Order.TIME_TO_LIMIT: _time_to_limit,
+    Order.VERDICT: _verdict,
+    Order.RESTARTS: _restarts,
+    Order.LAST_HOUR: _last_hour,
+    "reason": _reason,
+    "exit": _exit,
+    Order.LAST_END: _ago,
+    Order.PODS: _pods,
+}

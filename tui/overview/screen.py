@@ -1,0 +1,369 @@
+"""The overview screen: three live panes, the selected row drawn large, and a header."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.message import Message
+from textual.screen import Screen
+from textual.timer import Timer
+from textual.widgets import Footer
+
+from config import Settings
+from memtop.observe.frame import Frame, RowKey, WorkloadKey
+from memtop.observe.source import State
+from memtop.observe.store import Key
+from memtop.observe.view import Column, Filter, Pane, Sort, View
+from tui.overview.cells import Look, PaneRows
+from tui.overview.columns import ALPHABETICAL, columns, sortable
+from tui.overview.detail import trend_of
+from tui.overview.status import header_data
+from tui.overview.trouble import trouble
+from widgets.filter_bar import FilterBar
+from widgets.header import StatusHeader
+from widgets.message_panel import MessagePanel
+from widgets.pane import Pane as PaneBox
+from widgets.pane import PaneTitle
+from widgets.plot import TrendPlot
+from widgets.table import LiveTable
+
+TITLES = {Pane.TOP: "Top memory", Pane.RESTARTS: "Restarts", Pane.GROWTH: "Growth"}
+EMPTY = {
+    Pane.TOP: "No container in sight",
+    Pane.RESTARTS: "Nothing has restarted",
+    Pane.GROWTH: "Nothing is growing, as far as can be told yet",
+}
+ONE_PANE_WIDTH = 100
+ONE_PANE_HEIGHT = 30
+PLOT_HEIGHT = 34
+"""A screen of at least this many lines has room for the plot beside all panes."""
+SELECTION_SECONDS = 0.12
+"""A cursor that is still moving does not ask for a drawing at every row."""
+
+
+class Overview(Screen[None]):
+    """What holds memory, what restarts and what grows.
+
+    Args:
+        settings: Thresholds and symbols.
+        warnings: What the header must always say, such as ``read-only``.
+        view: What to show at first.
+        now: The cluster's time, Unix seconds.
+    """
+
+    DEFAULT_CSS = """
+    Overview { layout: vertical; }
+    Overview #panes { height: 1fr; layout: grid; grid-size: 2; grid-gutter: 0 1; }
+    Overview #panes > #top { column-span: 2; }
+    Overview #panes > #plot { column-span: 2; }
+    Overview #panes { grid-rows: 5fr 4fr; }
+    Overview.-plot #panes { grid-rows: 5fr 4fr 5fr; }
+    Overview #panes > #plot { display: none; }
+    Overview.-plot #panes > #plot { display: block; }
+    Overview.-single #panes { grid-size: 1; grid-rows: 1fr; }
+    Overview.-single #panes > * { column-span: 1; display: none; }
+    Overview.-single #panes > .-active { display: block; }
+    Overview.-single.-growth #panes { grid-rows: 3fr 4fr; }
+    Overview.-single.-growth #panes > #plot { display: block; }
+    Overview FilterBar { display: none; }
+    Overview.-filtering FilterBar { display: block; }
+    Overview #trouble { height: 1fr; display: none; }
+    Overview.-trouble #trouble { display: block; }
+    Overview.-trouble #panes { display: none; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "app.open", "Open", show=True),
+        Binding("tab", "pane(1)", "Pane", show=True, priority=True),
+        Binding("shift+tab", "pane(-1)", "Previous pane", show=False, priority=True),
+        Binding("slash", "filter", "Filter", key_display="/"),
+        Binding("n", "app.namespace", "Namespace"),
+        Binding("c", "app.context", "Context"),
+        Binding("s", "sort(1)", "Sort"),
+        Binding("S", "reverse", "Reverse", key_display="S", show=False),
+        Binding("w", "workloads", "Workloads"),
+        Binding("space", "freeze", "Freeze"),
+        Binding("z", "zoom", "Zoom"),
+        Binding("plus,equals_sign", "interval(1)", "Slower", key_display="+", show=False),
+        Binding("minus", "interval(-1)", "Faster", key_display="-", show=False),
+        Binding("r", "app.retry", "Ask again now", show=False),
+        Binding("escape", "clear_filter", "Clear filter", show=False),
+    ]
+
+    class ViewChanged(Message):
+        """The screen wants frames under another view."""
+
+        def __init__(self, view: View) -> None:
+            super().__init__()
+            self.view = view
+
+    class IntervalStepped(Message):
+        """The metrics are to be asked for less often (1) or more often (-1)."""
+
+        def __init__(self, step: int) -> None:
+            super().__init__()
+            self.step = step
+
+    def __init__(
+        self, settings: Settings, view: View, now: Callable[[], float], warnings: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__()
+        self._now = now
+        symbols = settings.ui.symbols
+        self.view = view
+        self.frame: Frame | None = None
+        self._newest: Frame | None = None
+        self._look = Look(settings.observe.warn_ratio, settings.observe.critical_ratio, symbols)
+        self._warnings = warnings
+        self._frozen = False
+        self._zoomed = False
+        self._active = Pane.TOP
+        self._selecting: Timer | None = None
+        ascii_only = symbols == "ascii"
+        self.header = StatusHeader(ascii_only=ascii_only)
+        self.tables = {
+            pane: LiveTable(
+                columns(pane, view.workloads),
+                empty="Connecting …",
+                ascii_only=ascii_only,
+                id=f"{pane}-table",
+            )
+            for pane in Pane
+        }
+        self.boxes = {
+            pane: PaneBox(TITLES[pane], self.tables[pane], ascii_only=ascii_only, id=pane.value)
+            for pane in Pane
+        }
+        self.plot = TrendPlot(symbols=symbols, empty="Select a row to see its memory over time", id="plot")
+        self.filter_bar = FilterBar(hint="text, !text, label=value")
+        self.trouble = MessagePanel(id="trouble")
+
+    def compose(self) -> ComposeResult:
+        """Header, panes, plot, filter line, footer."""
+        yield self.header
+        with Container(id="panes"):
+            yield from self.boxes.values()
+            yield self.plot
+        yield self.trouble
+        yield self.filter_bar
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Starts the header's clock and puts the cursor into the first pane."""
+        self.set_interval(1.0, self._tick)
+        self._tick()
+        self._activate(Pane.TOP)
+
+    def on_resize(self) -> None:
+        """Shows one pane at a time where there is no room for more."""
+        self._arrange()
+
+    # -- frames
+
+    def show(self, frame: Frame) -> None:
+        """Shows a new frame: the header always, the tables unless they are frozen."""
+        self._newest = frame
+        self._tick()
+        problem = trouble(frame)
+        self.set_class(problem is not None, "-trouble")
+        if problem is not None:
+            self.trouble.show(problem)
+        if not self._frozen:
+            self._fill(frame)
+
+    def _fill(self, frame: Frame) -> None:
+        previous, self.frame = self.frame, frame
+        if previous is None or previous.view.workloads != frame.view.workloads:
+            for pane, table in self.tables.items():
+                table.set_columns(columns(pane, frame.view.workloads))
+        for pane, table in self.tables.items():
+            rows = PaneRows(frame, pane, self._look)
+            sort = frame.view.sorts[pane]
+            table.show(rows, sort=(sort.column, sort.descending), empty=self._empty(frame, pane))
+            self.boxes[pane].describe(subtitle=self._subtitle(frame, pane, len(rows)))
+        self.plot.show(trend_of(frame), empty="Select a row to see its memory over time")
+
+    def _empty(self, frame: Frame, pane: Pane) -> str:
+        if frame.view.filter:
+            return f"Nothing matches /{frame.view.filter.text}"
+        if any(source.name == "pods" and source.state is State.CONNECTING for source in frame.sources):
+            return "Connecting …"
+        return EMPTY[pane]
+
+    def _subtitle(self, frame: Frame, pane: Pane, count: int) -> str:
+        what = "workloads" if frame.view.workloads else "containers"
+        words = f"{count:,} {what}"
+        return f"{words}  /{frame.view.filter.text}" if frame.view.filter else words
+
+    def _tick(self) -> None:
+        frame = self._newest
+        now = self._now()
+        self.header.show(header_data(frame, now, frozen=self._frozen, warnings=self._warnings))
+
+    # -- layout
+
+    @property
+    def single(self) -> bool:
+        """Whether one pane is shown at a time."""
+        return self._zoomed or self.size.width < ONE_PANE_WIDTH or self.size.height < ONE_PANE_HEIGHT
+
+    def _arrange(self) -> None:
+        single = self.single
+        self.set_class(single, "-single")
+        self.set_class(not single and self.size.height >= PLOT_HEIGHT, "-plot")
+        self.set_class(single and self._active is Pane.GROWTH, "-growth")
+        for pane, box in self.boxes.items():
+            box.set_class(pane is self._active, "-active")
+            box.describe(tabs=list(TITLES.values()) if single else ())
+
+    def _activate(self, pane: Pane) -> None:
+        self._active = pane
+        self._arrange()
+        self.tables[pane].focus()
+        self._selection_moved()
+
+    @on(LiveTable.Selected)
+    def _selection_moved(self) -> None:
+        if self._selecting is not None:
+            self._selecting.stop()
+        self._selecting = self.set_timer(SELECTION_SECONDS, self._ask_for_selected)
+
+    def _ask_for_selected(self) -> None:
+        key = self.tables[self._active].cursor_key
+        if key != self.view.selected:
+            self._look_at(replace(self.view, selected=key))
+
+    def on_descendant_focus(self) -> None:
+        """The pane that has the focus is the active one, however it came by it."""
+        for pane, table in self.tables.items():
+            if table.has_focus and pane is not self._active:
+                self._active = pane
+                self._arrange()
+                self._selection_moved()
+
+    def _look_at(self, view: View) -> None:
+        self.view = view
+        self.post_message(self.ViewChanged(view))
+
+    # -- keys
+
+    def action_pane(self, step: int) -> None:
+        """Goes to the next pane."""
+        panes = list(Pane)
+        self._activate(panes[(panes.index(self._active) + step) % len(panes)])
+
+    @on(PaneTitle.TabClicked)
+    def _tab_clicked(self, event: PaneTitle.TabClicked) -> None:
+        self._activate(list(Pane)[event.index])
+
+    def action_zoom(self) -> None:
+        """Shows the active pane alone, or all of them again."""
+        self._zoomed = not self._zoomed
+        self._arrange()
+
+    def action_freeze(self) -> None:
+        """Stops the tables, and not the clock, or lets them go on."""
+        self._frozen = not self._frozen
+        self._tick()
+        if not self._frozen and self._newest is not None:
+            self._fill(self._newest)
+
+    def action_workloads(self) -> None:
+        """Changes between one row per container and one per workload."""
+        self._unfreeze()
+        workloads = not self.view.workloads
+        sorts = {
+            pane: Sort(_counterpart(sort.column, workloads), sort.descending)
+            for pane, sort in self.view.sorts.items()
+        }
+        self._look_at(replace(self.view, workloads=workloads, sorts=sorts, selected=None))
+
+    def action_interval(self, step: int) -> None:
+        """Asks for the metrics less often or more often."""
+        self.post_message(self.IntervalStepped(step))
+
+    # -- sorting
+
+    def action_sort(self, step: int) -> None:
+        """Sorts the active pane by its next column."""
+        choices = sortable(self._active, self.view.workloads)
+        current = self.view.sorts[self._active].column
+        at = choices.index(current) if current in choices else -1
+        self._sort(self._active, choices[(at + step) % len(choices)])
+
+    def action_reverse(self) -> None:
+        """Turns the order of the active pane round."""
+        sort = self.view.sorts[self._active]
+        self._set_sort(self._active, Sort(sort.column, not sort.descending))
+
+    @on(LiveTable.SortRequested)
+    def _title_clicked(self, event: LiveTable.SortRequested) -> None:
+        pane = next(pane for pane, table in self.tables.items() if table is event.table)
+        self._sort(pane, Column(event.column_key))
+
+    def _sort(self, pane: Pane, column: Column) -> None:
+        current = self.view.sorts[pane]
+        if current.column is column:
+            self._set_sort(pane, Sort(column, not current.descending))
+        else:
+            self._set_sort(pane, Sort(column, column not in ALPHABETICAL))
+
+    def _set_sort(self, pane: Pane, sort: Sort) -> None:
+        self._unfreeze()
+        self._look_at(replace(self.view, sorts={**self.view.sorts, pane: sort}))
+
+    # -- filter
+
+    def action_filter(self) -> None:
+        """Opens the filter line."""
+        self.add_class("-filtering")
+        self.filter_bar.open(self.view.filter.text)
+
+    def action_clear_filter(self) -> None:
+        """Forgets the filter, or leaves the zoom."""
+        if self.view.filter:
+            self._filter("")
+        elif self._zoomed:
+            self.action_zoom()
+
+    @on(FilterBar.Changed)
+    def _typing(self, event: FilterBar.Changed) -> None:
+        self._filter(event.text)
+
+    @on(FilterBar.Submitted)
+    @on(FilterBar.Closed)
+    def _typed(self) -> None:
+        self.remove_class("-filtering")
+        self.tables[self._active].focus()
+
+    def _filter(self, text: str) -> None:
+        self._unfreeze()
+        self._look_at(replace(self.view, filter=Filter(text)))
+
+    def _unfreeze(self) -> None:
+        self._frozen = False
+
+    # -- for others
+
+    @property
+    def selected(self) -> RowKey | None:
+        """The key of the row under the active pane's cursor."""
+        key = self.tables[self._active].cursor_key
+        return key if isinstance(key, (Key, WorkloadKey)) else None
+
+    def restrict(self, namespaces: frozenset[str]) -> None:
+        """Shows only these namespaces; all in sight if there are none."""
+        self._unfreeze()
+        self._look_at(replace(self.view, namespaces=namespaces))
+
+
+def _counterpart(column: Column, workloads: bool) -> Column:
+    """The column to sort by instead, where one exists only per container or only per workload."""
+    if workloads:
+        return Column.WORKLOAD if column in {Column.NAME, Column.NODE} else column
+    return Column.NAME if column in {Column.WORKLOAD, Column.PODS} else column
