@@ -49,9 +49,15 @@ T = TypeVar("T", bound=_Named)
 
 @dataclass(frozen=True, slots=True)
 class Listed(Generic[T]):
-    """The whole collection, to replace what was known."""
+    """The whole collection, to replace what was known.
+
+    Attributes:
+        items: All objects.
+        date: The ``Date`` header of the answer.
+    """
 
     items: list[T]
+    date: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +105,18 @@ class Collection(Generic[T]):
     accept_list: str = "application/json"
     accept_watch: str = "application/json"
 
-    async def page(self, client: Client, params: Mapping[str, str]) -> tuple[ListMetadata, list[T]]:
+    async def page(self, client: Client, params: Mapping[str, str]) -> tuple[ListMetadata, Listed[T]]:
         """Asks for one page.
 
         Raises:
             ApiError: The API refused.
             Unreachable: There was no whole, readable answer.
         """
-        body = await client.get(
-            self.path, {**self.params, **params}, accept=self.accept_list, timeout=LIST_TIMEOUT
+        answer = await client.request(
+            "GET", self.path, {**self.params, **params}, accept=self.accept_list, timeout=LIST_TIMEOUT
         )
-        page = _decode(body, self.list_type, f"the list {self.path}")
-        return page.metadata, page.items or []
+        page = _decode(answer.body, self.list_type, f"the list {self.path}")
+        return page.metadata, Listed(page.items or [], answer.headers.get("Date"))
 
     def item(self, raw: bytes | msgspec.Raw) -> T:
         """Reads one object.
@@ -155,15 +161,15 @@ async def list_and_watch(
         Unreachable: The connection failed, was cut, or fell silent.
     """
     try:
-        metadata, items = await collection.page(client, {"limit": str(PAGE)})
+        metadata, listed = await collection.page(client, {"limit": str(PAGE)})
         if metadata.continue_:
-            yield Preview(items, metadata.remaining_item_count or 0)
-            metadata, items = await collection.page(client, {"resourceVersion": "0"})
+            yield Preview(listed.items, metadata.remaining_item_count or 0)
+            metadata, listed = await collection.page(client, {"resourceVersion": "0"})
     except ApiError as error:
         raise _expired_or(error) from error
     version = metadata.resource_version
-    yield Listed(items)
-    del items
+    yield listed
+    del listed
     while True:
         async for change in _watch(client, collection, version):
             if isinstance(change, str):

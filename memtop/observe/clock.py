@@ -25,7 +25,7 @@ class ServerClock:
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self._speed = speed
+        self.speed = speed
         self._monotonic = monotonic
         self._wall = wall
         self._anchor: tuple[float, float] | None = None
@@ -40,7 +40,7 @@ class ServerClock:
             return
         # The header is cut to whole seconds, so the truth lies up to one second later; a correction within
         # that is noise, and following it would make the clock jitter.
-        if self._anchor is None or not served - 0.5 <= self.now() <= served + 1.5 * max(1.0, self._speed):
+        if self._anchor is None or not served - 0.5 <= self.now() <= served + 1.5 * max(1.0, self.speed):
             self._anchor = (self._monotonic(), served + DATE_RESOLUTION / 2)
 
     def now(self) -> float:
@@ -48,7 +48,7 @@ class ServerClock:
         if self._anchor is None:
             return self._wall()
         seen_at, served = self._anchor
-        return served + (self._monotonic() - seen_at) * self._speed
+        return served + (self._monotonic() - seen_at) * self.speed
 
     def skew(self) -> float | None:
         """Seconds by which the cluster's clock is ahead of this machine's; None before the first answer."""

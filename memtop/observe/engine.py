@@ -1,24 +1,32 @@
 """The engine: observes on a thread of its own and hands frames to whoever watches.
 
 The thread has its own event loop; nothing it does waits for a screen. A frame is built when something has
-changed, at most once in `FRAME_SECONDS`, and at once when a screen asks for another view.
+changed, at most once in `FRAME_SECONDS`, and at once when a screen asks for another view. While the first
+answers are still coming in, frames follow each other faster.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from memtop.cluster.target import Target
 from memtop.observe.frame import Frame
-from memtop.observe.observer import Forbidden, Observer, Scope
+from memtop.observe.observer import Forbidden, Observer
+from memtop.observe.scope import Scope
 from memtop.observe.snapshot import Snapshots, Thresholds
 from memtop.observe.view import View
 
 FRAME_SECONDS = 1.0
+UNSETTLED_FRAME_SECONDS = 0.15
 STOP_SECONDS = 3.0
+
+
+class _OtherScope(Exception):  # noqa: N818  (a wish and not a failure)
+    """A screen asked for another scope."""
 
 
 @dataclass(frozen=True)
@@ -70,14 +78,16 @@ class Engine:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._observer: Observer | None = None
         self._main: asyncio.Task[None] | None = None
-        self._running: asyncio.Task[None] | None = None
+        self._other_scope = asyncio.Event()
         self._changed = asyncio.Event()
         self._asked = asyncio.Event()
+        self._ready = threading.Event()
         self._thread = threading.Thread(target=self._work, name="memtop-engine", daemon=True)
 
     def start(self) -> None:
         """Begins to observe."""
         self._thread.start()
+        self._ready.wait()
 
     def stop(self) -> None:
         """Ends every request and the thread; waits a little for it."""
@@ -98,8 +108,7 @@ class Engine:
 
         def change() -> None:
             self._scope = scope
-            if self._running is not None:
-                self._running.cancel()
+            self._other_scope.set()
 
         self._call(change)
 
@@ -120,15 +129,16 @@ class Engine:
     # -- the engine's thread
 
     def _call(self, action: Callable[[], object]) -> None:
-        loop = self._loop
-        if loop is None:
+        if self._loop is None:
             action()
-        elif not loop.is_closed():
-            loop.call_soon_threadsafe(action)
+            return
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the engine has ended
+            self._loop.call_soon_threadsafe(action)
 
     def _work(self) -> None:
         with asyncio.Runner() as runner:
             self._loop = runner.get_loop()
+            self._ready.set()
             try:
                 runner.run(self._observe())
             except asyncio.CancelledError:
@@ -140,6 +150,7 @@ class Engine:
         self._main = asyncio.current_task()
         notes = self._plan.notes
         while True:
+            self._other_scope.clear()
             observer = self._observer = Observer(
                 self._plan.target,
                 self._scope,
@@ -148,29 +159,31 @@ class Engine:
                 speed=self._plan.speed,
                 on_change=self._changed.set,
             )
-            frames = asyncio.create_task(self._frames(Snapshots(observer, self._plan.thresholds, notes)))
-            scope, self._running = self._scope, asyncio.create_task(observer.run())
             try:
-                await self._running
-            except Forbidden:
-                fallback = self._plan.target.namespace
-                self._scope = Scope((fallback,), scope.selector)
-                notes = (*self._plan.notes, f"listing all namespaces is forbidden: only {fallback} is shown")
-            except asyncio.CancelledError:
-                if self._scope is scope:
-                    raise
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(observer.run())
+                    group.create_task(self._frames(Snapshots(observer, self._plan.thresholds, notes)))
+                    group.create_task(self._await_other_scope())
+            except* _OtherScope:
                 notes = self._plan.notes
-            finally:
-                self._running.cancel()
-                frames.cancel()
+            except* Forbidden:
+                fallback = self._plan.target.namespace
+                self._scope = Scope((fallback,), self._scope.selector)
+                notes = (*self._plan.notes, f"listing all namespaces is forbidden: only {fallback} is shown")
+
+    async def _await_other_scope(self) -> None:
+        await self._other_scope.wait()
+        raise _OtherScope
 
     async def _frames(self, snapshots: Snapshots) -> None:
         while True:
             self._asked.clear()
             self._changed.clear()
-            self._on_frame(snapshots.build(self._view))
+            frame = snapshots.build(self._view)
+            self._on_frame(frame)
+            pause = FRAME_SECONDS if frame.settled else UNSETTLED_FRAME_SECONDS
             try:
-                await asyncio.wait_for(self._asked.wait(), FRAME_SECONDS)
+                await asyncio.wait_for(self._asked.wait(), pause)
             except TimeoutError:
                 await _either(self._asked, self._changed)
 

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from memtop.cluster.containers import Mood, Termination
 from memtop.cluster.workloads import Workload
-from memtop.growth.judgement import Judgement
+from memtop.growth.judgement import Judgement, Judgements
+from memtop.observe.scope import Scope
 from memtop.observe.source import SourceStatus
 from memtop.observe.store import Identity, Key
 from memtop.observe.view import Pane, View
@@ -64,6 +65,7 @@ class Rows:
         restarts_exact: Whether that is exact, else it is a lower bound.
         ooms_hour: OOM kills within the last hour, as far as known.
         last_end: When it last ended, Unix seconds.
+        judgements: What is judged of each; the next four are columns of it.
         rate: Growth of the floor, bytes per hour.
         seconds_to_limit: Until the limit is reached at that rate.
         verdict: Code as in `memtop.growth.judgement.VERDICTS`.
@@ -86,6 +88,7 @@ class Rows:
     restarts_exact: npt.NDArray[np.bool_]
     ooms_hour: npt.NDArray[np.int32]
     last_end: Floats
+    judgements: Judgements
     rate: Floats
     seconds_to_limit: Floats
     verdict: npt.NDArray[np.uint8]
@@ -148,6 +151,7 @@ class Frame:
         time: The cluster's time, Unix seconds.
         context: The kubeconfig's context.
         scope: Which namespaces are observed, in words.
+        observed: What is observed.
         notes: What a user must know about the connection (TLS not verified, clock skew …).
         sources: How each source is.
         counts: The header's numbers, of the namespaces in view and before the text filter.
@@ -156,6 +160,7 @@ class Frame:
         orders: For each pane the rows it shows, in order.
         detail: The selected row drawn large, or None.
         remaining: How many pods of the first list are still on their way.
+        settled: Whether pods, metrics and verdicts have come, or are known not to come for now.
         namespaces: Namespaces known to exist, for the picker.
         pressured_nodes: Nodes that report MemoryPressure.
     """
@@ -164,6 +169,7 @@ class Frame:
     time: float
     context: str
     scope: str
+    observed: Scope
     notes: tuple[str, ...]
     sources: tuple[SourceStatus, ...]
     counts: Counts
@@ -172,5 +178,6 @@ class Frame:
     orders: dict[Pane, Slots]
     detail: Detail | None
     remaining: int
+    settled: bool
     namespaces: tuple[str, ...]
     pressured_nodes: frozenset[str]

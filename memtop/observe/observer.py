@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
@@ -21,6 +20,7 @@ from memtop.cluster.reflector import Alive, Changed, Collection, Listed, Preview
 from memtop.cluster.target import Target
 from memtop.observe.clock import ServerClock
 from memtop.observe.samples import History
+from memtop.observe.scope import Scope
 from memtop.observe.source import Source, SourceStatus, State, merged
 from memtop.observe.store import Store
 from memtop.observe.verdicts import Verdicts
@@ -32,23 +32,6 @@ RECENT = 3600.0
 METRICS = "/apis/metrics.k8s.io/v1beta1"
 METRICS_TIMEOUT = 30.0
 SHORTEST_PAUSE = 0.5
-
-
-@dataclass(frozen=True)
-class Scope:
-    """What is observed.
-
-    Attributes:
-        namespaces: These namespaces; empty for all.
-        selector: A label selector, or None.
-    """
-
-    namespaces: tuple[str, ...] = ()
-    selector: str | None = None
-
-    def words(self) -> str:
-        """For the header."""
-        return ", ".join(self.namespaces) if self.namespaces else "all namespaces"
 
 
 class Forbidden(Exception):  # noqa: N818  (not a failure but an answer)
@@ -161,7 +144,7 @@ class Observer:
 
     @property
     def settled(self) -> bool:
-        """Whether pods and metrics have come, or are known not to come for now."""
+        """Whether pods, metrics and verdicts have come, or are known not to come for now."""
         pods_known = not self._unlisted or any(
             source.status.state not in {State.CONNECTING, State.LIVE}
             for source in self._sources
@@ -172,7 +155,8 @@ class Observer:
             for source in self._sources
             if source.status.name == "metrics"
         )
-        return pods_known and metrics_known and self._waiting_metrics is None
+        judged = not (self._waiting_metrics or self._tick.is_set() or self.verdicts.pending)
+        return pods_known and metrics_known and judged
 
     # -- sources
 
@@ -180,6 +164,8 @@ class Observer:
         collection = reflector.pods(namespace, self.scope.selector)
         try:
             async for update in reflector.list_and_watch(self._client, collection):
+                if isinstance(update, Listed):
+                    self.clock.observe(update.date)
                 now = self.clock.now()
                 match update:
                     case Preview(items, remaining):
@@ -188,6 +174,8 @@ class Observer:
                         self.remaining = remaining
                         self._arrived()
                     case Listed(items):
+                        if namespace is not None and not items:
+                            await self._require_namespace(namespace)
                         self.store.replace_pods(items, namespace, now)
                         items.clear()
                         self.remaining = 0
@@ -205,6 +193,19 @@ class Observer:
             if error.status == 403 and namespace is None:
                 raise Forbidden(error.message) from error
             raise
+
+    async def _require_namespace(self, namespace: str) -> None:
+        """A namespace that does not exist lists as one without pods: only asking for itself tells.
+
+        Raises:
+            ApiError: 404, there is no such namespace.
+        """
+        try:
+            await self._client.get(f"/api/v1/namespaces/{namespace}")
+        except ApiError as error:
+            if error.status == 404:
+                raise ApiError(404, error.reason, f"there is no namespace {namespace!r}") from error
+            # Most often 403: whoever may see one namespace's pods need not be allowed to see the namespace.
 
     def _arrived(self) -> None:
         self._pods_seen.set()

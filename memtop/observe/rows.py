@@ -9,7 +9,7 @@ from memtop.cluster.containers import Kind, Mood, Termination
 from memtop.growth.judgement import CODES, Verdict
 from memtop.observe.frame import Floats, Rows, WorkloadIdentity, WorkloadKey
 from memtop.observe.store import Identity, Store
-from memtop.observe.verdicts import Verdicts
+from memtop.observe.verdicts import Verdicts, taken
 
 LEAK = CODES[Verdict.LEAK]
 WORST_FIRST = (Mood.OOM, Mood.FAILING, Mood.WAITING)
@@ -25,6 +25,7 @@ def container_rows(store: Store, verdicts: Verdicts, spark: npt.NDArray[np.float
         now: The cluster's time, Unix seconds.
     """
     columns = store.columns
+    judgements = verdicts.judgements()
     slots = len(store.identities)
     restarts_hour = np.zeros(slots, np.int32)
     ooms_hour = np.zeros(slots, np.int32)
@@ -51,10 +52,11 @@ def container_rows(store: Store, verdicts: Verdicts, spark: npt.NDArray[np.float
         restarts_exact=exact,
         ooms_hour=ooms_hour,
         last_end=last_end,
-        rate=verdicts.rate.copy(),
-        seconds_to_limit=verdicts.seconds_to_limit.copy(),
-        verdict=verdicts.code.copy(),
-        confidence=verdicts.confidence.copy(),
+        judgements=judgements,
+        rate=judgements.rate,
+        seconds_to_limit=judgements.seconds_to_limit,
+        verdict=judgements.codes,
+        confidence=judgements.confidence,
         spark=spark,
         states=store.states.copy(),
         moods=store.moods.copy(),
@@ -93,7 +95,7 @@ def workload_rows(store: Store, rows: Rows) -> Rows:
     )
     members, groups = members[worst], groups[worst]
     starts = np.flatnonzero(np.diff(groups, prepend=-1))
-    first = members[starts]
+    judgements = taken(rows.judgements, members[starts])
 
     def total(values: Floats) -> Floats:
         """Sum of what is known; unknown where nothing is."""
@@ -137,10 +139,11 @@ def workload_rows(store: Store, rows: Rows) -> Rows:
         restarts_exact=np.logical_and.reduceat(rows.restarts_exact[members], starts),
         ooms_hour=count(rows.ooms_hour),
         last_end=np.fmax.reduceat(rows.last_end[members], starts),
-        rate=rows.rate[first],
+        judgements=judgements,
+        rate=judgements.rate,
         seconds_to_limit=np.fmin.reduceat(rows.seconds_to_limit[members], starts),
-        verdict=rows.verdict[first],
-        confidence=rows.confidence[first],
+        verdict=judgements.codes,
+        confidence=judgements.confidence,
         spark=np.add.reduceat(np.nan_to_num(rows.spark[members]), starts, axis=0),
         states=states,
         moods=moods,

@@ -62,6 +62,7 @@ class Snapshots:
             time=now,
             context=observer.target.context,
             scope=observer.scope.words(),
+            observed=observer.scope,
             notes=(*self._notes, *self._skew()),
             sources=observer.statuses(),
             counts=counts,
@@ -70,6 +71,7 @@ class Snapshots:
             orders={pane: order(pane, shown, candidates, view.sorts[pane]) for pane in Pane},
             detail=self._detail(view.selected),
             remaining=observer.remaining,
+            settled=observer.settled,
             namespaces=tuple(sorted(store.namespaces())),
             pressured_nodes=store.pressured_nodes,
         )
@@ -85,7 +87,7 @@ class Snapshots:
     def _counts(self, rows: Rows, everyone: Slots) -> Counts:
         share = rows.share[everyone]
         measured = np.isfinite(rows.working_set[everyone]).any()
-        leaks, suspected = growing(rows.verdict[everyone], rows.confidence[everyone])
+        leaks, suspected = growing(rows.judgements, everyone)
         identities = [rows.identities[slot] for slot in everyone]
         nodes_known = any(
             status.name == "nodes" and status.state is State.LIVE for status in self._observer.statuses()
@@ -110,7 +112,7 @@ class Snapshots:
 
     def _skew(self) -> tuple[str, ...]:
         skew = self._observer.clock.skew()
-        if skew is None or abs(skew) < SKEW_WORTH_SAYING:
+        if skew is None or self._observer.clock.speed != 1 or abs(skew) < SKEW_WORTH_SAYING:
             return ()
         way = "ahead of" if skew > 0 else "behind"
         return (f"the cluster's clock is {duration(abs(skew))} {way} this machine's",)

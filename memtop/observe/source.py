@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from memtop.cluster.errors import ApiError, CredentialError, Unreachable
+from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable
 from memtop.cluster.reflector import WatchExpired
 from memtop.cluster.sanitize import sanitize
 
@@ -40,6 +40,7 @@ class SourceStatus:
         words: Why, in one sentence; empty while all is well.
         data_at: Cluster time (Unix seconds) of its newest data, or None before the first.
         output: What a credential plugin wrote, where it was the one that failed.
+        code: HTTP status of the API's refusal, where that is why.
     """
 
     name: str
@@ -47,6 +48,7 @@ class SourceStatus:
     words: str = ""
     data_at: float | None = None
     output: str = ""
+    code: int | None = None
 
 
 class Source:
@@ -78,7 +80,12 @@ class Source:
         self._failures = 0
         before = self.status
         self.status = replace(
-            before, state=State.LIVE, words="", output="", data_at=self._now() if data_at is None else data_at
+            before,
+            state=State.LIVE,
+            words="",
+            output="",
+            code=None,
+            data_at=self._now() if data_at is None else data_at,
         )
         if before.state is not State.LIVE:
             self._on_change()
@@ -86,7 +93,7 @@ class Source:
     def waiting(self, words: str) -> None:
         """The source answers, but has nothing yet; words say why."""
         self._failures = 0
-        self.status = replace(self.status, state=State.LIVE, words=words, output="")
+        self.status = replace(self.status, state=State.LIVE, words=words, output="", code=None)
         self._on_change()
 
     def retry_now(self) -> None:
@@ -105,7 +112,7 @@ class Source:
                 pause = self._refused(error)
             except CredentialError as error:
                 pause = self._failed(State.FAILING, str(error), error.output)
-            except Unreachable as error:
+            except (Unreachable, KubeconfigError) as error:
                 pause = self._failed(State.FAILING, str(error))
             self._retry.clear()
             try:
@@ -116,18 +123,19 @@ class Source:
     def _refused(self, error: ApiError) -> float:
         words = sanitize(error.message or error.reason or f"HTTP {error.status}")
         if error.status == 403:
-            self._failed(State.FORBIDDEN, words)
+            self._failed(State.FORBIDDEN, words, code=403)
             return FORBIDDEN_DELAY
         if error.status == 404:
-            self._failed(State.ABSENT, words)
+            self._failed(State.ABSENT, words, code=404)
             return LONGEST_DELAY
-        pause = self._failed(State.FAILING, words if error.status != 401 else f"not logged in: {words}")
+        words = f"not logged in: {words}" if error.status == 401 else words
+        pause = self._failed(State.FAILING, words, code=error.status)
         return pause if error.retry_after is None else max(pause, error.retry_after)
 
-    def _failed(self, state: State, words: str, output: str = "") -> float:
+    def _failed(self, state: State, words: str, output: str = "", code: int | None = None) -> float:
         if state is State.FAILING and self.status.data_at is not None:
             state = State.STALE
-        self.status = replace(self.status, state=state, words=words, output=output)
+        self.status = replace(self.status, state=state, words=words, output=output, code=code)
         self._on_change()
         self._failures += 1
         # Exponential with full jitter, so that many clients do not come back together (AWS, "Exponential

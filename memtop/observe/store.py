@@ -87,6 +87,7 @@ class Columns:
         restarts: Restarts since the pod was created.
         started_at: Start of the current run, Unix seconds; NaN while it does not run.
         workload: Number of the workload, as in `Store.workloads`.
+        generation: Which container in turn has the slot; 0 before the first.
     """
 
     FLOATS = ("working_set", "sampled_at", "limit", "request", "started_at")
@@ -97,6 +98,7 @@ class Columns:
         )
         self.restarts = np.zeros(slots, np.int32)
         self.workload = np.full(slots, -1, np.int32)
+        self.generation = np.zeros(slots, np.int64)
 
     def grow(self, slots: int) -> None:
         """Makes room for more slots."""
@@ -106,6 +108,7 @@ class Columns:
         extra = slots - len(self.restarts)
         self.restarts = np.append(self.restarts, np.zeros(extra, np.int32))
         self.workload = np.append(self.workload, np.full(extra, -1, np.int32))
+        self.generation = np.append(self.generation, np.zeros(extra, np.int64))
 
     def clear(self, slot: int) -> None:
         """Forgets a slot."""
@@ -371,7 +374,9 @@ class Store:
             self.states.extend([""] * (new - old))
             self.moods.extend([Mood.RUNNING] * (new - old))
             self._free.extend(range(new - 1, old - 1, -1))
-        return self._free.pop()
+        slot = self._free.pop()
+        self.columns.generation[slot] += 1
+        return slot
 
     def _release(self, slot: int) -> None:
         self.columns.clear(slot)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
+
 import numpy as np
 import numpy.typing as npt
 
-from memtop.growth.judgement import CODES, SURE, Judgement, Verdict
+from memtop.growth.judgement import CODES, SURE, Judgement, Judgements, Verdict
 from memtop.growth.series import Batch, Ragged, Series
 from memtop.growth.verdict import judge, judge_many
-from memtop.observe.frame import Floats, Slots
 from memtop.observe.store import Store
 
 BATCH = 512
@@ -17,39 +18,23 @@ UNKNOWN = CODES[Verdict.NOT_ENOUGH_DATA]
 
 
 class Verdicts:
-    """Verdicts in columns, one per slot of the store.
+    """What is judged of each slot of the store.
 
-    Attributes:
-        code: Code of the verdict, as in `memtop.growth.judgement.VERDICTS`.
-        confidence: 0..1.
-        rate: Bytes per hour of the floor, NaN when unknown.
-        seconds_to_limit: From the last sample, NaN when it is not in sight.
+    Args:
+        store: Whose containers are judged; only read.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._queue: list[int] = []
-        self.code = np.full(0, UNKNOWN, np.uint8)
-        self.confidence = np.zeros(0)
-        self.rate = np.zeros(0)
-        self.seconds_to_limit = np.zeros(0)
-        self._fit()
+        self._columns = unjudged(0)
+        self._generation = np.zeros(0, np.int64)
+        self._frozen: Judgements | None = None
 
-    def _fit(self) -> None:
-        extra = len(self._store.identities) - len(self.code)
-        if extra > 0:
-            self.code = np.append(self.code, np.full(extra, UNKNOWN, np.uint8))
-            self.confidence = np.append(self.confidence, np.zeros(extra))
-            self.rate = np.append(self.rate, np.full(extra, np.nan))
-            self.seconds_to_limit = np.append(self.seconds_to_limit, np.full(extra, np.nan))
-
-    def forget(self, slots: Slots) -> None:
-        """The containers of these slots are new: nothing is known of them yet."""
-        self._fit()
-        self.code[slots] = UNKNOWN
-        self.confidence[slots] = 0
-        self.rate[slots] = np.nan
-        self.seconds_to_limit[slots] = np.nan
+    @property
+    def pending(self) -> bool:
+        """Whether containers are due that have not been judged yet."""
+        return bool(self._queue)
 
     def queue_all(self) -> None:
         """A tick has come: every container is due, after those still waiting."""
@@ -73,11 +58,23 @@ class Verdicts:
                     self._store.columns.limit[batch],
                 )
             )
-            self.code[batch] = verdicts.codes
-            self.confidence[batch] = verdicts.confidence
-            self.rate[batch] = verdicts.rate
-            self.seconds_to_limit[batch] = verdicts.seconds_to_limit
+            for field in fields(Judgements):
+                getattr(self._columns, field.name)[batch] = getattr(verdicts, field.name)
+            self._generation[batch] = self._store.columns.generation[batch]
+            self._frozen = None
         return bool(self._queue)
+
+    def judgements(self) -> Judgements:
+        """What is judged of every slot, as a copy that never changes; a new container is not judged yet."""
+        self._fit()
+        stale = self._generation != self._store.columns.generation
+        if self._frozen is None or stale.any():
+            nothing = unjudged(int(stale.sum()))
+            for field in fields(Judgements):
+                getattr(self._columns, field.name)[stale] = getattr(nothing, field.name)
+            self._generation[stale] = self._store.columns.generation[stale]
+            self._frozen = taken(self._columns, slice(None))
+        return self._frozen
 
     def judgement(self, slot: int) -> Judgement:
         """The whole judgement on one container, over all that is known of it."""
@@ -95,6 +92,13 @@ class Verdicts:
             limit if np.isfinite(limit) else None,
         )
 
+    def _fit(self) -> None:
+        extra = len(self._store.identities) - len(self._generation)
+        if extra > 0:
+            self._columns = Judgements.joined([self._columns, unjudged(extra)])
+            self._generation = np.append(self._generation, np.zeros(extra, np.int64))
+            self._frozen = None
+
     def _restarts(self, slot: int) -> list[float]:
         lives = self._store.lives.get(slot)
         return lives.starts if lives else []
@@ -104,8 +108,36 @@ class Verdicts:
         return lives.oom_times() if lives else []
 
 
-def growing(code: npt.NDArray[np.uint8], confidence: Floats) -> tuple[int, int]:
-    """How many are leaks, and how many only suspected."""
-    leak = code == LEAK
-    sure = leak & (confidence >= SURE)
+def unjudged(count: int) -> Judgements:
+    """What is judged of `count` containers before there is anything to judge by."""
+    nan = np.full(count, np.nan)
+    zeros = np.zeros(count, np.int64)
+    return Judgements(
+        codes=np.full(count, UNKNOWN, np.uint8),
+        confidence=np.zeros(count),
+        rate=nan,
+        rate_low=nan.copy(),
+        rate_high=nan.copy(),
+        seconds_to_limit=nan.copy(),
+        seconds_to_limit_low=nan.copy(),
+        seconds_to_limit_high=nan.copy(),
+        window_seconds=np.zeros(count),
+        samples=zeros,
+        cuts=zeros.copy(),
+        oom_kills=zeros.copy(),
+    )
+
+
+def taken(judgements: Judgements, rows: npt.NDArray[np.intp] | slice) -> Judgements:
+    """Those of the given rows, as a copy."""
+    return replace(
+        judgements,
+        **{field.name: getattr(judgements, field.name)[rows].copy() for field in fields(Judgements)},
+    )
+
+
+def growing(judgements: Judgements, rows: npt.NDArray[np.intp]) -> tuple[int, int]:
+    """How many of the rows are leaks, and how many only suspected."""
+    leak = judgements.codes[rows] == LEAK
+    sure = leak & (judgements.confidence[rows] >= SURE)
     return int(sure.sum()), int((leak & ~sure).sum())

@@ -1,0 +1,115 @@
+"""``memtop --once``: the frame a screen would show, printed; headless and for scripts."""
+
+from __future__ import annotations
+
+import os
+import queue
+import time
+from typing import TYPE_CHECKING, TextIO
+
+from memtop.cluster.errors import KubeconfigError
+from memtop.observe.document import as_json
+from memtop.observe.engine import Engine, Plan
+from memtop.observe.frame import Frame
+from memtop.observe.setup import StartError, connection
+from memtop.observe.source import SourceStatus, State
+from memtop.observe.tables import as_markdown, as_table
+
+if TYPE_CHECKING:
+    from config import Invocation
+
+SETTLE_SECONDS = 20.0
+"""How long answers are waited for before what is known is printed."""
+BAD_INPUT = 2
+NOTHING_OBSERVED = 1
+_CARRIERS = ("pods", "metrics")
+"""The sources whose absence leaves holes in what is printed."""
+
+
+def run(invocation: Invocation, out: TextIO, err: TextIO) -> int:
+    """Observes, prints one frame, and says on `err` what is missing from it.
+
+    Args:
+        invocation: What was asked for: ``output`` and ``watch_for`` (seconds) among its options.
+        out: Where the frame goes.
+        err: Where sentences go.
+
+    Returns:
+        0; 1 when nothing could be observed; 2 when what was asked for does not exist.
+    """
+    demo = bool(invocation.options.get("demo"))
+    try:
+        with connection(invocation.settings, os.environ, demo=demo) as plan:
+            frame = observed(plan, invocation.options.get("watch_for") or 0.0)
+    except KubeconfigError as error:
+        print(f"memtop: {error}", file=err)
+        return BAD_INPUT
+    except StartError as error:
+        print(f"memtop: {error}", file=err)
+        return NOTHING_OBSERVED
+    carriers = [source for name in _CARRIERS for source in frame.sources if source.name == name]
+    pods = carriers[0]
+    if (key := _wrong_setting(pods)) is not None:
+        print(f"memtop: {invocation.mistake(key, pods.words)}", file=err)
+        return BAD_INPUT
+    for source in carriers:
+        if source.state is not State.LIVE or source.words:
+            print(f"memtop: {_sentence(source)}", file=err)
+    if pods.data_at is None:
+        return NOTHING_OBSERVED
+    for note in frame.notes:
+        print(f"memtop: {note}", file=err)
+    print(_printed(frame, invocation.options.get("output") or "table"), file=out)
+    return 0
+
+
+def observed(plan: Plan, seconds: float) -> Frame:
+    """The frame after `seconds` of observing, and not before the first answers have come or are overdue.
+
+    Raises:
+        BaseException: What ended the engine, which is a mistake of memtop's own.
+    """
+    frames: queue.SimpleQueue[Frame | BaseException] = queue.SimpleQueue()
+    engine = Engine(plan, frames.put, frames.put)
+    started = time.monotonic()
+    enough, overdue = started + seconds, started + max(seconds, SETTLE_SECONDS)
+    engine.start()
+    try:
+        frame: Frame | None = None
+        while True:
+            wait_until = enough if frame is not None and frame.settled else overdue
+            try:
+                news = frames.get(timeout=max(0.0, wait_until - time.monotonic()))
+            except queue.Empty:
+                if frame is not None:
+                    return frame
+                continue
+            if isinstance(news, BaseException):
+                raise news
+            if news.settled or frame is None or not frame.settled:
+                frame = news
+            if frame.settled and time.monotonic() >= enough:
+                return frame
+    finally:
+        engine.stop()
+
+
+def _wrong_setting(pods: SourceStatus) -> str | None:
+    """The setting that the API server's answer shows to be wrong, if it does."""
+    return {404: "cluster.namespaces", 400: "cluster.selector"}.get(pods.code or 0)
+
+
+def _sentence(source: SourceStatus) -> str:
+    if source.state is State.CONNECTING:
+        return f"{source.name}: no answer within {SETTLE_SECONDS:.0f} s"
+    return f"{source.name}: {source.words or source.state.value}"
+
+
+def _printed(frame: Frame, form: str) -> str:
+    match form:
+        case "json":
+            return as_json(frame)
+        case "markdown":
+            return as_markdown(frame)
+        case _:
+            return as_table(frame, wide=form == "wide")
