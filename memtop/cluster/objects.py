@@ -16,7 +16,7 @@ class _Object(msgspec.Struct, rename="camel", gc=False, frozen=True):
     """Camel-case names on the wire; no cycles, so the collector need not look."""
 
 
-class OwnerReference(_Object):
+class OwnerReference(_Object, frozen=True):
     """Who created the object."""
 
     kind: str
@@ -25,7 +25,7 @@ class OwnerReference(_Object):
     controller: bool = False
 
 
-class Metadata(_Object):
+class Metadata(_Object, frozen=True):
     """The part of ObjectMeta that memtop uses."""
 
     name: str
@@ -38,14 +38,14 @@ class Metadata(_Object):
     owner_references: tuple[OwnerReference, ...] = ()
 
 
-class Resources(_Object):
+class Resources(_Object, frozen=True):
     """Requests and limits; quantities as the API writes them."""
 
     limits: dict[str, str] | None = None
     requests: dict[str, str] | None = None
 
 
-class Container(_Object):
+class Container(_Object, frozen=True):
     """A container of a pod's specification."""
 
     name: str
@@ -54,7 +54,7 @@ class Container(_Object):
     restart_policy: str = ""
 
 
-class PodSpec(_Object):
+class PodSpec(_Object, frozen=True):
     """The part of a pod's specification that memtop uses."""
 
     containers: tuple[Container, ...] = ()
@@ -62,20 +62,20 @@ class PodSpec(_Object):
     node_name: str = ""
 
 
-class Waiting(_Object):
+class Waiting(_Object, frozen=True):
     """A container that has not started, and why."""
 
     reason: str = ""
     message: str = ""
 
 
-class Running(_Object):
+class Running(_Object, frozen=True):
     """A container that runs."""
 
     started_at: datetime | None = None
 
 
-class Terminated(_Object):
+class Terminated(_Object, frozen=True):
     """A container that has ended."""
 
     exit_code: int = 0
@@ -84,7 +84,7 @@ class Terminated(_Object):
     finished_at: datetime | None = None
 
 
-class ContainerState(_Object):
+class ContainerState(_Object, frozen=True):
     """One of the three is set; none of them means waiting."""
 
     waiting: Waiting | None = None
@@ -92,7 +92,7 @@ class ContainerState(_Object):
     terminated: Terminated | None = None
 
 
-class ContainerStatus(_Object):
+class ContainerStatus(_Object, frozen=True):
     """What the kubelet says of one container."""
 
     name: str
@@ -102,7 +102,7 @@ class ContainerStatus(_Object):
     restart_count: int = 0
 
 
-class Condition(_Object):
+class Condition(_Object, frozen=True):
     """A condition of a pod or a node."""
 
     type: str
@@ -112,7 +112,7 @@ class Condition(_Object):
     last_transition_time: datetime | None = None
 
 
-class PodStatus(_Object):
+class PodStatus(_Object, frozen=True):
     """The part of a pod's status that memtop uses."""
 
     phase: str = ""
@@ -124,7 +124,7 @@ class PodStatus(_Object):
     init_container_statuses: tuple[ContainerStatus, ...] = ()
 
 
-class Pod(_Object):
+class Pod(_Object, frozen=True):
     """A pod."""
 
     metadata: Metadata
@@ -132,26 +132,26 @@ class Pod(_Object):
     status: PodStatus = PodStatus()
 
 
-class PartialObject(_Object):
+class PartialObject(_Object, frozen=True):
     """Any object asked for as PartialObjectMetadata."""
 
     metadata: Metadata
 
 
-class NodeStatus(_Object):
+class NodeStatus(_Object, frozen=True):
     """A node's conditions."""
 
     conditions: tuple[Condition, ...] = ()
 
 
-class Node(_Object):
+class Node(_Object, frozen=True):
     """A node, for its MemoryPressure."""
 
     metadata: Metadata
     status: NodeStatus = NodeStatus()
 
 
-class ListMetadata(_Object):
+class ListMetadata(_Object, frozen=True):
     """Where a list stands: its version, and whether more pages follow."""
 
     resource_version: str = ""
@@ -159,35 +159,35 @@ class ListMetadata(_Object):
     remaining_item_count: int | None = None
 
 
-class PodList(_Object):
+class PodList(_Object, frozen=True):
     """A page of pods."""
 
     metadata: ListMetadata
     items: list[Pod] | None = None
 
 
-class PartialObjectList(_Object):
+class PartialObjectList(_Object, frozen=True):
     """A page of metadata."""
 
     metadata: ListMetadata
     items: list[PartialObject] | None = None
 
 
-class NodeList(_Object):
+class NodeList(_Object, frozen=True):
     """A page of nodes."""
 
     metadata: ListMetadata
     items: list[Node] | None = None
 
 
-class ContainerMetrics(_Object):
+class ContainerMetrics(_Object, frozen=True):
     """The usage of one container; ``memory`` is its working set."""
 
     name: str
     usage: dict[str, str]
 
 
-class PodMetrics(_Object):
+class PodMetrics(_Object, frozen=True):
     """A sample of metrics.k8s.io: the containers of one pod at one time."""
 
     metadata: Metadata
@@ -195,7 +195,7 @@ class PodMetrics(_Object):
     containers: tuple[ContainerMetrics, ...] = ()
 
 
-class PodMetricsList(_Object):
+class PodMetricsList(_Object, frozen=True):
     """The answer of ``/apis/metrics.k8s.io/v1beta1/pods``."""
 
     items: list[PodMetrics] | None = None
@@ -208,7 +208,7 @@ class WatchEvent(msgspec.Struct):
     object: msgspec.Raw
 
 
-class Status(_Object):
+class Status(_Object, frozen=True):
     """The API's own error object."""
 
     code: int = 0

@@ -45,6 +45,7 @@ class _Named(Protocol):
 
 
 T = TypeVar("T", bound=_Named)
+S = TypeVar("S")
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,9 +196,9 @@ async def _watch(client: Client, collection: Collection[T], version: str) -> Asy
         ) as lines:
             yield version
             async for line in lines:
-                event: WatchEvent = _decode(line, WatchEvent, f"an event of {collection.path}")
+                event = _decode(line, WatchEvent, f"an event of {collection.path}")
                 if event.type == "BOOKMARK":
-                    bookmark: PartialObject = _decode(event.object, _Bookmark, "a bookmark")
+                    bookmark = _decode(event.object, _Bookmark, "a bookmark")
                     yield bookmark.metadata.resource_version
                 elif event.type == "ERROR":
                     raise _refusal(_decode(event.object, Status, "an error event"))
@@ -225,7 +226,7 @@ def _expired_or(error: ApiError) -> Exception:
     return error
 
 
-def _decode(raw: bytes | msgspec.Raw, kind: type[Any], what: str) -> Any:  # noqa: ANN401
+def _decode(raw: bytes | msgspec.Raw, kind: type[S], what: str) -> S:
     try:
         return msgspec.json.decode(raw, type=kind)
     except msgspec.MsgspecError as error:
