@@ -9,6 +9,8 @@ from typing import Self
 
 from aiohttp import web
 
+from memtop.demo.api.log import LogHandler
+from memtop.demo.api.proxy import ProxyHandler
 from memtop.demo.api.rbac import USERS, User
 from memtop.demo.api.routes import Router
 from memtop.demo.api.status import ApiStatusError, json_response
@@ -16,6 +18,7 @@ from memtop.demo.clock import Clock
 from memtop.demo.cluster import Cluster
 from memtop.demo.faults import Fault, Faults, Harm
 from memtop.demo.kubeconfig import kubeconfig_text
+from memtop.demo.promql.http import Prometheus
 from memtop.demo.world.build import build
 from memtop.demo.world.ordinary import behaviour_of
 
@@ -69,6 +72,9 @@ class DemoServer:
         self._churn = churn
         self._ssl = ssl_context
         self._router = Router(self.cluster, bookmark_every)
+        self._prometheus = Prometheus(self.cluster)
+        self._router.serves("log", LogHandler(self.cluster))
+        self._router.serves("proxy", ProxyHandler(self.cluster, self._prometheus))
         self._runner: web.AppRunner | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -170,6 +176,8 @@ class DemoServer:
             return web.Response(text="ok")
         if path == "/demo/clock":
             return json_response({"now": self.cluster.clock.now(), "speed": self.cluster.clock.speed})
+        if path.startswith("/prometheus/"):
+            return await self._prometheus.answer(request, path.removeprefix("/prometheus"))
         return await self._router.answer(request, path, user)
 
 
