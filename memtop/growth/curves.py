@@ -114,12 +114,13 @@ def draw(points: Points, rows: int) -> Curves:
     power = np.bincount(row, points.rough, rows) / steps
     skew = np.bincount(row, points.lean, rows) / steps / np.maximum(power, 1.0) ** 1.5
     leaning = skew < np.minimum(LEANING, -2.5 * np.sqrt(6.0 / steps))
+    fall = np.where(leaning, -np.bincount(row, points.lean, rows) / np.maximum(power * steps, 1.0), 0.0)
     low_5, middle, high_95 = _quantiles(padded, length, (0.05, 0.5, 0.95))
     place = (middle - low_5) / np.maximum(high_95 - low_5, 1.0)
-    turning = teeth.turns(padded, length, teeth.threshold(padded_time, padded, length, leaning))
+    turning = teeth.turns(padded, length, teeth.threshold(padded_time, padded, length, fall))
     is_trough = turning.trough[row, column]
     troughs = np.bincount(row, is_trough, rows).astype(np.int64)
-    toothed = (troughs >= TEETH) & (leaning | (place < 0.25))
+    toothed = (troughs >= TEETH) & (leaning | (place < 0.35))
     blocked = leaning & ~toothed & (length >= 6 * _BLOCK)
     around = low.copy()
     same = row[1:] == row[:-1]

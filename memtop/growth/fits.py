@@ -25,7 +25,8 @@ class Fits:
         growing: Index of the best growing shape in the dictionary.
         bounded: Index of the best bounded shape.
         growth: Growth per whole row at its end by the growing shape, bytes.
-        growth_error: Standard error of it.
+        amount: What of it has happened within the row, bytes.
+        growth_error: Standard error of `growth`.
         level: The growing shape's value at the end of the row, bytes.
         change: Net change of the bounded shape over the row, bytes.
         bulge: How far it is above both its ends, less how far it is below them.
@@ -42,6 +43,7 @@ class Fits:
     growing: Ints
     bounded: Ints
     growth: Floats
+    amount: Floats
     growth_error: Floats
     level: Floats
     change: Floats
@@ -80,7 +82,8 @@ def fit(curves: Floats, points: Ints, span: Floats) -> Fits:
     ratio = _variance_ratio(level - _drawn(shapes, coefficients, closest))
     independent = np.maximum(np.minimum(points, CELLS / ratio), _FEWEST)
     score = independent[:, None] * np.log((left + tolerance[:, None]) / CELLS)
-    score += shapes.size * np.log(independent)[:, None]
+    count = independent[:, None]
+    score += shapes.size * np.log(count) * count / np.maximum(count - shapes.size - 1, 1)
     score[span[:, None] * shapes.period < SHORTEST_CYCLE] = np.inf
     growth = np.add.reduceat(coefficients * shapes.slope, shapes.starts, axis=1)
     grows = np.isin(shapes.family, UNBOUNDED)
@@ -93,12 +96,14 @@ def fit(curves: Floats, points: Ints, span: Floats) -> Fits:
     line_spread = np.sqrt(left[:, 1] / CELLS)
     ends = np.add.reduceat(coefficients * shapes.level, shapes.starts, axis=1)
     drawn = _drawn(shapes, coefficients, bounded)
+    climbing = _drawn(shapes, coefficients, growing)
     valid = growth[rows, growing] > 0
     return Fits(
         margin=np.where(valid, (score[rows, bounded] - score[rows, growing]) / 2, -99.0),
         growing=growing,
         bounded=bounded,
         growth=growth[rows, growing],
+        amount=np.minimum(growth[rows, growing], climbing[:, -1] - climbing[:, 0]),
         growth_error=residual * shapes.slope_norm[growing] * np.sqrt(CELLS / independent),
         level=centre + ends[rows, growing],
         change=drawn[:, -1] - drawn[:, 0],

@@ -19,7 +19,8 @@ MATERIAL = 0.008
 _SHARE = 0.4
 _SAME_WAY = 0.5
 _OF_SWING = 0.07
-_OF_NOISE = 2.5
+_OF_NOISE = 3.0
+_JUMPED = 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,20 +79,36 @@ def _channel(rows: Curves, fits: Fits, curves: Floats, family: Ints) -> tuple[Fl
     mid = np.maximum(np.abs(curves).mean(1), 1.0)
     kind = family[fits.growing]
     cycle = kind == Family.LINE_ON_CYCLE
+    amount = np.where(cycle, fits.growth, fits.amount)
     same = np.where(kind == Family.SHIFTED_LINE, _SAME_WAY, 0.2)
     blocks = curves.reshape(len(curves), 8, -1).mean(axis=2)
     given_back = (np.maximum.accumulate(blocks, axis=1) - blocks).max(axis=1)
+    noise = np.maximum(rows.step_noise, fits.residual)
     with np.errstate(divide="ignore", invalid="ignore"):
         ok = (
             (fits.growth > SIGNIFICANT * fits.growth_error)
-            & (fits.growth > MATERIAL * mid)
-            & (fits.growth > _OF_SWING * rows.swing)
-            & (rows.toothed | (fits.growth > _OF_NOISE * rows.step_noise))
+            & (amount > MATERIAL * mid)
+            & (amount > _OF_SWING * rows.swing)
+            & (rows.toothed | (amount > _OF_NOISE * noise))
             & (
                 (fits.growth > _SHARE * risen)
                 & (risen > same * fits.growth)
-                & (given_back < 0.35 * risen + 3 * fits.residual)
+                & (given_back < 0.35 * risen + 1.5 * fits.residual)
                 | cycle
             )
+            & (jumped(curves) < _JUMPED * risen)
         )
     return np.where(ok, np.clip(fits.margin, -6, 12), np.clip(fits.margin, -6, -0.5)), ok
+
+
+def jumped(curves: Floats) -> Floats:
+    """How much of each curve's rise happened in its three largest jumps, bytes.
+
+    A jump is a cell that rises by more than six times what cells usually move by (the median deviation, as of a
+    normal distribution). A step up moves to another level; it takes many small ones to make a leak.
+    """
+    moved = np.diff(curves, axis=1)
+    usual = np.median(moved, axis=1, keepdims=True)
+    spread = np.median(np.abs(moved - usual), axis=1, keepdims=True) / 0.6745
+    largest = np.sort(moved, axis=1)[:, -4:]
+    return np.where(largest > usual + 6 * spread, largest, 0.0).sum(axis=1)

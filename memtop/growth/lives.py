@@ -66,8 +66,9 @@ def lay_out(summary: Summary) -> Lives:
         summary.count.astype(np.float64),
         row,
     )
-    mine = _latest(summary, containers, lives)[owner[life]] == life
-    aged, repeats = _by_age(summary, points, lives)
+    latest = _latest(summary, containers, lives)
+    mine = latest[owner[life]] == life
+    aged, repeats = _by_age(summary, points, lives, latest)
     order = np.lexsort((aged.time[many], row[many]))
     index = np.nonzero(many)[0][order]
     drawn = draw(
@@ -107,7 +108,7 @@ def _latest(summary: Summary, containers: int, lives: int) -> Ints:
     return latest
 
 
-def _by_age(summary: Summary, points: Points, lives: int) -> tuple[Points, Bools]:
+def _by_age(summary: Summary, points: Points, lives: int, latest: Ints) -> tuple[Points, Bools]:
     """The buckets at their age, with the level of their own life taken out; and whether growth repeats.
 
     The level of a life is its mean after the slope common to all the container's lives has been taken out (the
@@ -147,4 +148,4 @@ def _by_age(summary: Summary, points: Points, lives: int) -> tuple[Points, Bools
         points.count,
         points.row,
     )
-    return aged, (slope > 0) & (alike_others > _REPEATS * others)
+    return aged, (slope > 0) & (alike_others > _REPEATS * others) & alike[latest]

@@ -16,6 +16,8 @@ from memtop.growth.series import Batch, Floats, Ints
 BUCKETS = 128
 """Buckets a container's whole window is folded into; fewer samples than that stay single."""
 _GLITCH = 0.5
+_LATE = 3
+_COLLAPSE = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,22 +64,33 @@ def summarise(batch: Batch) -> Summary:
     rows, columns = np.nonzero(np.isfinite(batch.values) & np.isfinite(batch.times))
     value = np.asarray(batch.values[rows, columns], np.float64)
     time = batch.times[columns] if batch.times.ndim == 1 else batch.times[rows, columns]
-    life = _lives(batch, rows, time)
+    life = _lives(batch, rows, time, value)
     keep = _trustworthy(value, life)
     return fold(rows[keep], time[keep], value[keep], life[keep], len(batch))
 
 
-def _lives(batch: Batch, rows: Ints, time: Floats) -> Ints:
-    """The number of restarts up to each sample, counted over all containers before it."""
-    if not len(batch.restarts.times):
+def _lives(batch: Batch, rows: Ints, time: Floats, value: Floats) -> Ints:
+    """The number of restarts up to each sample, counted over all containers before it.
+
+    Metrics lag behind restarts: a sample may still show the dead container. So a cut is put at the largest fall
+    next to the restart, if memory falls there by a fifth or more.
+    """
+    restarts = batch.restarts.times
+    if not len(restarts) or not len(time):
         return rows
+    base = min(float(time.min()), float(restarts.min()))
+    span = max(float(time.max()), float(restarts.max())) - base + 1.0
     owners = batch.restarts.owners()
-    base = min(float(time.min(initial=np.inf)), float(batch.restarts.times.min()))
-    span = max(float(time.max(initial=-np.inf)), float(batch.restarts.times.max())) - base + 1.0
-    before = np.searchsorted(
-        owners * span + (batch.restarts.times - base), rows * span + (time - base), "right"
-    )
-    return rows + before
+    key = rows * span + (time - base)
+    cut = np.searchsorted(key, owners * span + (restarts - base), "left")
+    near = np.clip(cut[:, None] + np.arange(-1, _LATE + 1), 1, len(time) - 1)
+    fall = (value[near - 1] - value[near]) / np.maximum(value[near - 1], 1.0)
+    fall[(rows[near] != owners[:, None]) | (rows[near - 1] != owners[:, None])] = 0.0
+    deepest = fall.argmax(axis=1)
+    which = np.arange(len(cut))
+    snapped = np.where(fall[which, deepest] > _COLLAPSE, near[which, deepest], cut)
+    steps = np.bincount(snapped, minlength=len(time) + 1)[: len(time)]
+    return rows + np.cumsum(steps)
 
 
 def _trustworthy(value: Floats, life: Ints) -> np.ndarray:

@@ -25,13 +25,19 @@ class Turns:
     peak: Bools
 
 
-def threshold(time: Floats, value: Floats, length: Ints, leaning: Bools) -> Floats:
+def threshold(time: Floats, value: Floats, length: Ints, fall: Floats) -> Floats:
     """How far a row must move back before it has turned, bytes, shape (rows,).
 
     A tooth is larger than a third of the spread about the row's own trend (a saw of height h has a spread of
     h/√12) and stands clear of the noise, which is measured on second differences: they vanish on any straight
-    flank, so that the teeth themselves do not count as noise. Rows whose steps lean (slow climbs, sudden falls)
-    have teeth for certain and need no such proof.
+    flank, so that the teeth themselves do not count as noise. Where falls are
+    known to be sudden, half a typical fall is a turn.
+
+    Args:
+        time: Seconds, shape (rows, columns).
+        value: Bytes.
+        length: Valid columns of each row.
+        fall: Typical sudden fall of each row, bytes; 0 where there are none.
     """
     inside = np.arange(value.shape[1]) < length[:, None]
     count = np.maximum(length, 1)
@@ -41,8 +47,8 @@ def threshold(time: Floats, value: Floats, length: Ints, leaning: Bools) -> Floa
     dv = np.where(inside, value - mid_value[:, None], 0.0)
     slope = (dt * dv).sum(1) / np.maximum((dt * dt).sum(1), 1e-9)
     spread = np.sqrt(((dv - slope[:, None] * dt) ** 2).sum(1) / count)
-    clear = np.where(leaning, 0.0, _OF_NOISE * noise(value, length))
-    return np.maximum(_OF_SPREAD * spread, clear)
+    clear = np.maximum(_OF_SPREAD * spread, _OF_NOISE * noise(value, length))
+    return np.where(fall > 0, 0.5 * fall, clear)
 
 
 def noise(value: Floats, length: Ints) -> Floats:
