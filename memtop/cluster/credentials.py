@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 
 from memtop.cluster.errors import CredentialError
 from memtop.cluster.exec_plugin import PluginResult, run_plugin
@@ -73,7 +74,7 @@ class Credentials:
     def at_hand(self) -> Grant | None:
         """The current grant if it still holds; None means `obtain` has to be called. Does not block."""
         grant = self._grant
-        if grant is None or time.monotonic() >= self._good_until or self._stamp != _stamp(self._files):
+        if grant is None or monotonic() >= self._good_until or self._stamp != _stamp(self._files):
             return None
         return grant
 
@@ -99,7 +100,7 @@ class Credentials:
         with self._lock:
             if self._grant is not None and self._grant != grant:
                 return True  # somebody else has already renewed it
-            now = time.monotonic()
+            now = monotonic()
             renewable = self._auth.plugin is not None or bool(self._files)
             if not renewable or now - self._renewed_for_rejection < REJECTION_GAP:
                 return False
@@ -159,14 +160,14 @@ class Credentials:
         return token
 
     def _run(self, plugin: ExecSpec, certificate: tuple[bytes, bytes] | None) -> tuple[Grant, float]:
-        if self._failure is not None and time.monotonic() < self._failure_until:
+        if self._failure is not None and monotonic() < self._failure_until:
             raise self._failure
         try:
             result = run_plugin(
                 plugin, environ=self._environ, timeout=self._plugin_timeout, cancelled=self._closed
             )
         except CredentialError as error:
-            self._failure, self._failure_until = error, time.monotonic() + FAILURE_LIFE
+            self._failure, self._failure_until = error, monotonic() + FAILURE_LIFE
             raise
         self._failure = None
         authorization = f"Bearer {result.token}" if result.token else None
@@ -177,7 +178,7 @@ def _good_until(result: PluginResult) -> float:
     """When to renew, on the monotonic clock."""
     if result.expires is None:
         return float("inf")
-    return time.monotonic() + max(result.expires - time.time() - EXPIRY_MARGIN, SHORTEST_LIFE)
+    return monotonic() + max(result.expires - time.time() - EXPIRY_MARGIN, SHORTEST_LIFE)
 
 
 def _stamp(paths: tuple[Path, ...]) -> _Stamp:

@@ -13,9 +13,9 @@ import shutil
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from time import monotonic
 
 import msgspec
 
@@ -134,34 +134,42 @@ def _collect(
     assert process.stdout is not None
     assert process.stderr is not None
     stdout, stderr = bytearray(), bytearray()
-    deadline = time.monotonic() + timeout
+    deadline = monotonic() + timeout
     stopped = ""
     with selectors.DefaultSelector() as selector:
         for stream, buffer in ((process.stdout, stdout), (process.stderr, stderr)):
             os.set_blocking(stream.fileno(), False)
             selector.register(stream, selectors.EVENT_READ, buffer)
         while not stopped:
-            ended = process.poll() is not None  # before the last look, so that nothing it said is missed
-            ready = selector.select(0 if ended else _POLL)
-            for key, _ in ready:
-                chunk = os.read(key.fd, 65536)
-                key.data.extend(chunk)
-                if not chunk:
-                    selector.unregister(key.fileobj)
+            ended = process.poll() is not None  # asked first, so that the last look misses nothing
+            heard = _listen(selector, 0 if ended else _POLL)
             del stderr[:-MAX_STDERR]
+            late = monotonic() > deadline
             if len(stdout) > MAX_STDOUT:
                 stopped = f"printed more than {MAX_STDOUT >> 20} MiB"
-            elif ended and not ready:
+            elif ended and (late or not heard):  # late: what it left in the background goes on talking
                 break
-            elif not ended and cancelled.is_set():
+            elif cancelled.is_set():
                 stopped = "was cancelled"
-            elif not ended and time.monotonic() > deadline:
-                stopped = (
-                    f"did not finish within {timeout:g} s; if it wants you to log in, do so outside memtop"
-                )
-            elif not ended and not selector.get_map():
-                cancelled.wait(_POLL)
-    return bytes(stdout), bytes(stderr), stopped
+            elif late:
+                stopped = f"did not finish within {timeout:g} s; if it wants you to log in, do so outside"
+            elif not selector.get_map():  # it closed both pipes, most likely because it ends
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(_POLL)
+        if stopped:
+            _listen(selector, 0)
+    return bytes(stdout), bytes(stderr[-MAX_STDERR:]), stopped
+
+
+def _listen(selector: selectors.BaseSelector, wait: float) -> bool:
+    """Reads what there is, for at most ``wait`` seconds of silence; whether there was anything."""
+    ready = selector.select(wait)
+    for key, _ in ready:
+        chunk = os.read(key.fd, 65536)
+        key.data.extend(chunk)
+        if not chunk:
+            selector.unregister(key.fileobj)
+    return bool(ready)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

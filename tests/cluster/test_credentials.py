@@ -22,7 +22,7 @@ def clock(monkeypatch):
             self.now += seconds
 
     instance = Clock()
-    monkeypatch.setattr(credentials.time, "monotonic", lambda: instance.now)
+    monkeypatch.setattr(credentials, "monotonic", lambda: instance.now)
     return instance
 
 
