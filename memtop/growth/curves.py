@@ -97,10 +97,17 @@ class Curves:
     peak: Floats
     dip: Floats
     step_noise: Floats
+    lives: Ints
 
 
-def draw(points: Points, rows: int) -> Curves:
-    """Draws ``rows`` rows of buckets."""
+def draw(points: Points, lives: Ints) -> Curves:
+    """Draws rows of buckets.
+
+    Args:
+        points: The buckets of all rows.
+        lives: How many lives are in each row.
+    """
+    rows = len(lives)
     time, low, mean, row = points.time, points.low, points.mean, points.row
     length = np.bincount(row, minlength=rows)
     first = np.cumsum(length) - length
@@ -159,6 +166,7 @@ def draw(points: Points, rows: int) -> Curves:
         peak=peak - middle,
         dip=middle - dip,
         step_noise=np.sqrt(power / 2),
+        lives=lives,
     )
 
 

@@ -14,6 +14,7 @@ SHORTEST_CYCLE = 4 * 3600.0
 _MODEL_ERROR = 0.004
 _LAGS = 10
 _FEWEST = 6.0
+_PLAIN = 24.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,12 +80,12 @@ def fit(curves: Floats, points: Ints, span: Floats) -> Fits:
     left = np.maximum(total[:, None] - explained, 0.0)
     tolerance = CELLS * ((_MODEL_ERROR * np.ptp(curves, axis=1)) ** 2 + 1.0)
     closest = left.argmin(axis=1)
-    ratio = _variance_ratio(level - _drawn(shapes, coefficients, closest))
+    misfit = np.log((left + tolerance[:, None]) / CELLS)
+    misfit[span[:, None] * shapes.period < SHORTEST_CYCLE] = np.inf
+    plain = _criterion(misfit, shapes, np.full(len(curves), _PLAIN)).argmin(axis=1)
+    ratio = _variance_ratio(level - _drawn(shapes, coefficients, plain))
     independent = np.maximum(np.minimum(points, CELLS / ratio), _FEWEST)
-    score = independent[:, None] * np.log((left + tolerance[:, None]) / CELLS)
-    count = independent[:, None]
-    score += shapes.size * np.log(count) * count / np.maximum(count - shapes.size - 1, 1)
-    score[span[:, None] * shapes.period < SHORTEST_CYCLE] = np.inf
+    score = _criterion(misfit, shapes, independent)
     growth = np.add.reduceat(coefficients * shapes.slope, shapes.starts, axis=1)
     grows = np.isin(shapes.family, UNBOUNDED)
     growing = np.where(grows & (growth > 0), score, np.inf).argmin(axis=1)
@@ -116,6 +117,16 @@ def fit(curves: Floats, points: Ints, span: Floats) -> Fits:
         line_error=line_spread * shapes.slope_norm[1] * np.sqrt(CELLS / independent),
         family=np.stack([score[:, shapes.family == kind].min(axis=1) for kind in Family], axis=1),
     )
+
+
+def _criterion(misfit: Floats, shapes: Dictionary, count: Floats) -> Floats:
+    """Score of every shape for `count` independent cells; less is better.
+
+    Schwarz's penalty with the small-sample factor of Hurvich and Tsai (1989): shapes with about as many free
+    numbers as there are independent cells fit anything.
+    """
+    n = count[:, None]
+    return np.asarray(n * misfit + shapes.size * np.log(n) * n / np.maximum(n - shapes.size - 1, 1))
 
 
 def _drawn(shapes: Dictionary, coefficients: Floats, chosen: Ints) -> Floats:

@@ -21,6 +21,7 @@ _SAME_WAY = 0.5
 _OF_SWING = 0.07
 _OF_NOISE = 3.0
 _JUMPED = 0.6
+_FEW = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +84,7 @@ def _channel(rows: Curves, fits: Fits, curves: Floats, family: Ints) -> tuple[Fl
     same = np.where(kind == Family.SHIFTED_LINE, _SAME_WAY, 0.2)
     blocks = curves.reshape(len(curves), 8, -1).mean(axis=2)
     given_back = (np.maximum.accumulate(blocks, axis=1) - blocks).max(axis=1)
+    coarse = rows.points < _FEW * rows.lives
     noise = np.maximum(rows.step_noise, fits.residual)
     with np.errstate(divide="ignore", invalid="ignore"):
         ok = (
@@ -96,19 +98,20 @@ def _channel(rows: Curves, fits: Fits, curves: Floats, family: Ints) -> tuple[Fl
                 & (given_back < 0.35 * risen + 1.5 * fits.residual)
                 | cycle
             )
-            & (jumped(curves) < _JUMPED * risen)
+            & ((jumped(curves) < _JUMPED * risen) | coarse)
         )
     return np.where(ok, np.clip(fits.margin, -6, 12), np.clip(fits.margin, -6, -0.5)), ok
 
 
 def jumped(curves: Floats) -> Floats:
-    """How much of each curve's rise happened in its three largest jumps, bytes.
+    """How much of each curve's lasting rise happened in its four largest jumps, bytes.
 
-    A jump is a cell that rises by more than six times what cells usually move by (the median deviation, as of a
+    What lasts is the lowest level that the curve comes back to later. A jump is a cell in which that rises by more than six times what cells usually move by (the median deviation, as of a
     normal distribution). A step up moves to another level; it takes many small ones to make a leak.
     """
+    lasting = np.diff(np.minimum.accumulate(curves[:, ::-1], axis=1)[:, ::-1], axis=1)
     moved = np.diff(curves, axis=1)
     usual = np.median(moved, axis=1, keepdims=True)
     spread = np.median(np.abs(moved - usual), axis=1, keepdims=True) / 0.6745
-    largest = np.sort(moved, axis=1)[:, -4:]
+    largest = np.sort(lasting, axis=1)[:, -4:]
     return np.where(largest > usual + 6 * spread, largest, 0.0).sum(axis=1)

@@ -49,7 +49,8 @@ def lay_out(summary: Summary) -> Lives:
     owner, life = summary.life_container, summary.life
     containers, lives = len(summary.samples), len(owner)
     seen = np.nonzero(np.bincount(owner, minlength=containers))[0]
-    several = np.bincount(owner, minlength=containers)[seen] > 1
+    count = np.bincount(owner, minlength=containers)[seen]
+    several = count > 1
     place = np.full(containers, -1)
     place[seen] = np.arange(len(seen))
     row = place[owner[life]]
@@ -79,7 +80,7 @@ def lay_out(summary: Summary) -> Lives:
                 points.chosen(many, extra[row[many]] + doubled),
             ]
         ),
-        len(seen) + 2 * doubled,
+        np.concatenate([np.ones(len(seen), np.int64), count[several], count[several]]),
     )
     base = np.arange(len(seen))
     return Lives(

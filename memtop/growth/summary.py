@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memtop.growth.series import Batch, Floats, Ints
+from memtop.growth.series import Batch, Bools, Floats, Ints
 
 BUCKETS = 128
 """Buckets a container's whole window is folded into; fewer samples than that stay single."""
@@ -58,15 +58,15 @@ class Summary:
 def summarise(batch: Batch) -> Summary:
     """Folds the samples of ``batch`` into buckets.
 
-    Single false readings are dropped first: a sample below half of both its neighbours, in the same life, is
-    a scrape that went wrong, not memory that was freed and taken again within one step.
+    False readings are dropped first: nothing that runs has 0 bytes, and a single sample below half of both its
+    neighbours is a scrape that went wrong, not memory that was freed and taken again within one step.
     """
     rows, columns = np.nonzero(np.isfinite(batch.values) & np.isfinite(batch.times))
     value = np.asarray(batch.values[rows, columns], np.float64)
     time = batch.times[columns] if batch.times.ndim == 1 else batch.times[rows, columns]
-    life = _lives(batch, rows, time, value)
-    keep = _trustworthy(value, life)
-    return fold(rows[keep], time[keep], value[keep], life[keep], len(batch))
+    keep = _trustworthy(value, rows)
+    rows, time, value = rows[keep], time[keep], value[keep]
+    return fold(rows, time, value, _lives(batch, rows, time, value), len(batch))
 
 
 def _lives(batch: Batch, rows: Ints, time: Floats, value: Floats) -> Ints:
@@ -93,12 +93,11 @@ def _lives(batch: Batch, rows: Ints, time: Floats, value: Floats) -> Ints:
     return rows + np.cumsum(steps)
 
 
-def _trustworthy(value: Floats, life: Ints) -> np.ndarray:
-    keep = np.ones(len(value), np.bool_)
-    if len(value) < 3:
-        return keep
-    neighbours = np.minimum(value[:-2], value[2:])
-    keep[1:-1] = ~((value[1:-1] < _GLITCH * neighbours) & (life[:-2] == life[2:]))
+def _trustworthy(value: Floats, rows: Ints) -> Bools:
+    keep = value > 0
+    if len(value) > 2:
+        neighbours = np.minimum(value[:-2], value[2:])
+        keep[1:-1] &= ~((value[1:-1] < _GLITCH * neighbours) & (rows[:-2] == rows[2:]))
     return keep
 
 
