@@ -60,7 +60,7 @@ class LiveTable(ScrollView, can_focus=True):
         Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False),
         Binding("home,g", "first", "First", show=False),
         Binding("end,G", "last", "Last", show=False),
-        Binding("enter", "activate", "Open", show=False),
+        Binding("enter", "activate", "Open"),
     ]
 
     class Selected(Message):

@@ -32,6 +32,7 @@ from widgets.plot import TrendPlot
 from widgets.rows import Cell
 from widgets.sparkline import sparkline
 from widgets.table import LiveTable
+from widgets.terminal import TerseDisplay
 from widgets.trend import Trend
 
 NOW = 1_790_000_000.0
@@ -152,7 +153,7 @@ class Failure(ModalScreen[None]):
         )
 
 
-class Gallery(App[None]):
+class Gallery(TerseDisplay, App[None]):
     CSS = """
     #panes { height: 1fr; }
     #left { width: 3fr; margin-right: 1; }
