@@ -6,10 +6,12 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Iterable
+import traceback
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.message import Message
@@ -17,11 +19,12 @@ from textual.screen import Screen
 
 from config import ConfigError
 from memtop.cluster.errors import KubeconfigError
+from memtop.cluster.kubeconfig import contexts
 from memtop.observe.view import View
 from tui import preferences
 from tui.help import Help
-from tui.overview.keys import GROUPS
 from tui.overview.screen import Overview
+from tui.pod.screen import PodScreen
 from widgets.picker import Picker, PickerItem
 
 if TYPE_CHECKING:
@@ -56,6 +59,8 @@ class Memtop(App[int]):
     Args:
         settings: Every option.
         plan: What to observe.
+        plan_for: The plan for other settings; reads files, so it is called off the UI's thread.
+        demo: Whether the cluster is the embedded one.
     """
 
     TITLE = "memtop"
@@ -68,8 +73,12 @@ class Memtop(App[int]):
         Binding("ctrl+q", "quit", "Quit", show=False),
     ]
 
-    def __init__(self, settings: Settings, plan: Plan) -> None:
+    def __init__(
+        self, settings: Settings, plan: Plan, plan_for: Callable[[Settings], Plan], *, demo: bool = False
+    ) -> None:
         super().__init__()
+        self._plan_for = plan_for
+        self._demo = demo
         self.settings = settings
         self._plan = plan
         self._engine: Engine | None = None
@@ -79,9 +88,9 @@ class Memtop(App[int]):
         self._interval = settings.observe.interval
         if settings.ui.theme in self.available_themes:
             self.theme = settings.ui.theme
-        warnings = ("read-only",) if settings.safety.read_only else ()
+        self._warnings = ("read-only",) if settings.safety.read_only else ()
         view = View(sorts=preferences.load_sorts(self._preferences))
-        self.overview = Overview(settings, view, self.cluster_time, warnings)
+        self.overview = Overview(settings, view, self.cluster_time, self._warnings)
 
     def get_default_screen(self) -> Screen[None]:
         """The overview is what everything else lies upon."""
@@ -122,13 +131,17 @@ class Memtop(App[int]):
         self.post_message(Crashed(error))
 
     def on_frame_ready(self) -> None:
-        """Shows the newest frame on whatever screen is there."""
-        if self._frame is not None:
-            self.overview.show(self._frame)
+        """Shows the newest frame on the overview and on what lies upon it."""
+        if self._frame is None:
+            return
+        self.overview.show(self._frame)
+        if isinstance(self.screen, PodScreen):
+            self.screen.show(self._frame)
 
     def on_crashed(self, message: Crashed) -> None:
         """Ends with what went wrong; a screen that stands still would be worse."""
-        self._handle_exception(message.error if isinstance(message.error, Exception) else RuntimeError())
+        said = "".join(traceback.format_exception(message.error))
+        self.exit(return_code=1, message=f"{said}\nThis is a mistake in memtop; please report it.")
 
     def cluster_time(self) -> float:
         """The cluster's time now, Unix seconds, as far as known."""
@@ -159,8 +172,9 @@ class Memtop(App[int]):
     # -- actions of every screen
 
     def action_help(self) -> None:
-        """Shows the keys."""
-        self.push_screen(Help("Keys of the overview", GROUPS))
+        """Shows the keys of the present screen."""
+        if isinstance(self.screen, (Overview, PodScreen)):
+            self.push_screen(Help(*self.screen.WORDS))
 
     def action_retry(self) -> None:
         """Tries again at once whatever waits."""
@@ -170,6 +184,16 @@ class Memtop(App[int]):
 
     def action_open(self) -> None:
         """Opens the selected row."""
+        selected = self.overview.selected
+        if selected is None:
+            self.notify("No row is selected")
+            return
+        key, title = selected
+        screen = PodScreen(key, title, self.cluster_time, self.settings.ui.symbols, self._warnings)
+        self.overview.select(key)
+        self.push_screen(screen)
+        if self._frame is not None:
+            self.call_after_refresh(screen.show, self._frame)
 
     def action_namespace(self) -> None:
         """Chooses the namespace to show."""
@@ -182,6 +206,31 @@ class Memtop(App[int]):
     def _chose_namespace(self, name: str | None) -> None:
         if name is not None:
             self.overview.restrict(frozenset({name}) if name else frozenset())
+
+    @work(exclusive=True, group="context")
+    async def action_context(self) -> None:
+        """Chooses another context and starts afresh on it."""
+        if self._demo:
+            self.notify("The demo is a cluster of its own: there is no other context")
+            return
+        cluster = self.settings.cluster
+        try:
+            known = await asyncio.to_thread(contexts, kubeconfig=cluster.kubeconfig)
+            items = [PickerItem(context.name, context.name, context.server) for context in known]
+            name = await self.push_screen_wait(Picker("Context", items, current=self._plan.target.context))
+            if name is None or name == self._plan.target.context:
+                return
+            chosen = cluster.model_copy(update={"context": name})
+            settings = self.settings.model_copy(update={"cluster": chosen})
+            plan = await asyncio.to_thread(self._plan_for, settings)
+        except KubeconfigError as error:
+            self.notify(str(error), title="The context stays as it was", severity="error", markup=False)
+            return
+        if self._engine is not None:
+            await asyncio.to_thread(self._engine.stop)
+        self._plan, self.settings, self._frame = plan, settings, None
+        self.overview.restart()
+        self._start()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The command palette's entries."""
@@ -206,12 +255,13 @@ def run(invocation: Invocation) -> int:
     Returns:
         The exit code.
     """
-    from memtop.observe.setup import connection  # noqa: PLC0415  (only with a screen)
+    from memtop.observe.setup import connection, plan  # noqa: PLC0415  (only with a screen)
 
     settings = invocation.settings
     try:
-        with connection(settings, os.environ, demo=bool(invocation.options.get("demo"))) as plan:
-            app = Memtop(settings, plan)
+        demo = bool(invocation.options.get("demo"))
+        with connection(settings, os.environ, demo=demo) as first:
+            app = Memtop(settings, first, lambda other: plan(other, os.environ), demo=demo)
             code = app.run()
     except KubeconfigError as error:
         raise ConfigError(str(error)) from error

@@ -121,6 +121,7 @@ class Detail:
 
     Attributes:
         key: Whose it is.
+        row: Its index in the frame's rows; None where those are of another kind.
         title: Its name in words.
         times: Unix seconds, shape (n,).
         values: Bytes, shape (n,).
@@ -132,6 +133,7 @@ class Detail:
     """
 
     key: RowKey
+    row: int | None
     title: str
     times: Floats
     values: Floats

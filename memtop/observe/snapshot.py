@@ -69,7 +69,7 @@ class Snapshots:
             view=view,
             rows=shown,
             orders={pane: order(pane, shown, candidates, view.sorts[pane]) for pane in Pane},
-            detail=self._detail(view.selected),
+            detail=self._detail(view.selected, workloads=view.workloads),
             remaining=observer.remaining,
             settled=observer.settled,
             namespaces=tuple(sorted(store.namespaces())),
@@ -105,7 +105,7 @@ class Snapshots:
             suspected=suspected if measured else None,
             near_limit=int((share >= self._thresholds.warn).sum()) if measured else None,
             over_critical=int((share >= self._thresholds.critical).sum()) if measured else None,
-            oom_killed_last_hour=int(rows.ooms_hour[everyone].sum()),
+            oom_killed_last_hour=int(np.count_nonzero(rows.ooms_hour[everyone])),
             evicted=sum(rows.states[slot] == "Evicted" for slot in everyone),
             nodes_under_pressure=len(self._observer.store.pressured_nodes) if nodes_known else None,
         )
@@ -117,7 +117,7 @@ class Snapshots:
         way = "ahead of" if skew > 0 else "behind"
         return (f"the cluster's clock is {duration(abs(skew))} {way} this machine's",)
 
-    def _detail(self, key: object) -> Detail | None:
+    def _detail(self, key: object, *, workloads: bool) -> Detail | None:
         store = self._observer.store
         slot = store.slot_of(key) if isinstance(key, Key) else None
         if slot is None or not isinstance(key, Key):
@@ -129,6 +129,7 @@ class Snapshots:
         request = float(store.columns.request[slot])
         return Detail(
             key=key,
+            row=None if workloads else slot,
             title=identity.pod if identity.only else f"{identity.pod}/{identity.container}",
             times=series.timestamps,
             values=series.values,

@@ -140,7 +140,7 @@ def _summary(frame: Frame) -> str:
         (counts.growing, "leaking"),
         (counts.suspected, "suspected of leaking"),
         (counts.near_limit, "near the limit"),
-        (counts.oom_killed_last_hour, "OOM kills in the last hour"),
+        (counts.oom_killed_last_hour, "OOM-killed in the last hour"),
     )
     return ", ".join(f"{UNKNOWN if number is None else number} {words}" for number, words in parts)
 

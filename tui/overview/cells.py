@@ -56,7 +56,7 @@ class PaneRows:
 
     def key(self, i: int) -> Hashable:
         """The row's key."""
-        return self._identity(i).key
+        return self.identity_at(i).key
 
     def index(self, key: Hashable) -> int | None:
         """Where a row is; the table of keys is made once a frame, and only when a cursor was moved."""
@@ -74,11 +74,9 @@ class PaneRows:
         row = int(self.frame.orders[self.pane][i])
         return [_CELLS[column.key](self, row, width) for column, width in columns]
 
-    def _identity(self, i: int) -> Identity | WorkloadIdentity:
-        identity = self.frame.rows.identities[int(self.frame.orders[self.pane][i])]
-        if identity is None:
-            raise IndexError(i)
-        return identity
+    def identity_at(self, i: int) -> Identity | WorkloadIdentity:
+        """Who line ``i`` is."""
+        return self.identity(int(self.frame.orders[self.pane][i]))
 
     @property
     def rows(self) -> Rows:

@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 from memtop import wording
-from memtop.observe.frame import Frame
+from memtop.growth.judgement import Verdict
+from memtop.observe.frame import Detail, Frame
 from widgets.trend import Trend
 
 
-def trend_of(frame: Frame) -> Trend | None:
-    """What the plot shows of a frame's selected row; None where nothing is selected."""
+def trend_of(frame: Frame, since: float = 0.0) -> Trend | None:
+    """What the plot shows of a frame's selected row; None where nothing is selected.
+
+    Args:
+        frame: The frame.
+        since: Where the graph begins, Unix seconds.
+    """
     detail = frame.detail
     if detail is None:
         return None
-    judgement = detail.judgement
-    caption = ""
-    if judgement is not None:
-        caption = f"{judgement.certainty}: {judgement.evidence()}"
-        if judgement.verdict.value == "not enough data":
-            caption = judgement.evidence()
-    elif not len(detail.values):
-        caption = f"memory {wording.UNKNOWN}: no sample yet"
+    drawn = detail.times >= since
     return Trend(
         title=detail.title,
-        times=detail.times.tolist(),
-        values=detail.values.tolist(),
+        times=detail.times[drawn].tolist(),
+        values=detail.values[drawn].tolist(),
         limit=detail.limit,
         request=detail.request,
-        restarts=detail.restarts,
-        oom_kills=detail.oom_kills,
-        caption=caption,
+        restarts=[moment for moment in detail.restarts if moment >= since],
+        oom_kills=[moment for moment in detail.oom_kills if moment >= since],
+        caption=_caption(detail),
     )
+
+
+def _caption(detail: Detail) -> str:
+    judgement = detail.judgement
+    if judgement is None:
+        return "" if len(detail.values) else f"memory {wording.UNKNOWN}: no sample yet"
+    if judgement.verdict is Verdict.NOT_ENOUGH_DATA:
+        return judgement.evidence()
+    return f"{judgement.certainty}: {judgement.evidence()}"

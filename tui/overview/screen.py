@@ -16,13 +16,13 @@ from textual.timer import Timer
 from textual.widgets import Footer
 
 from config import Settings
-from memtop.observe.frame import Frame, RowKey, WorkloadKey
+from memtop.observe.frame import Frame, RowKey
 from memtop.observe.source import State
-from memtop.observe.store import Key
 from memtop.observe.view import Column, Filter, Pane, Sort, View
-from tui.overview.cells import Look, PaneRows
+from tui.overview.cells import Look, PaneRows, name_of
 from tui.overview.columns import ALPHABETICAL, columns, sortable
 from tui.overview.detail import trend_of
+from tui.overview.keys import GROUPS
 from tui.overview.status import header_data
 from tui.overview.trouble import trouble
 from widgets.filter_bar import FilterBar
@@ -31,6 +31,7 @@ from widgets.message_panel import MessagePanel
 from widgets.pane import Pane as PaneBox
 from widgets.pane import PaneTitle
 from widgets.plot import TrendPlot
+from widgets.rows import NoRows
 from widgets.table import LiveTable
 
 TITLES = {Pane.TOP: "Top memory", Pane.RESTARTS: "Restarts", Pane.GROWTH: "Growth"}
@@ -78,22 +79,24 @@ class Overview(Screen[None]):
     Overview.-trouble #panes { display: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "app.open", "Open", show=True),
-        Binding("tab", "pane(1)", "Pane", show=True, priority=True),
+        Binding("tab", "pane(1)", "Pane", priority=True),
         Binding("shift+tab", "pane(-1)", "Previous pane", show=False, priority=True),
         Binding("slash", "filter", "Filter", key_display="/"),
         Binding("n", "app.namespace", "Namespace"),
-        Binding("c", "app.context", "Context"),
-        Binding("s", "sort(1)", "Sort"),
-        Binding("S", "reverse", "Reverse", key_display="S", show=False),
         Binding("w", "workloads", "Workloads"),
+        Binding("s", "sort(1)", "Sort"),
+        Binding("question_mark", "app.help", "Help", key_display="?"),
+        Binding("q", "app.quit", "Quit"),
+        Binding("c", "app.context", "Context"),
         Binding("space", "freeze", "Freeze"),
         Binding("z", "zoom", "Zoom"),
-        Binding("plus,equals_sign", "interval(1)", "Slower", key_display="+", show=False),
-        Binding("minus", "interval(-1)", "Faster", key_display="-", show=False),
+        Binding("S", "reverse", "Reverse the order", key_display="S", show=False),
+        Binding("plus,equals_sign", "interval(1)", "Ask less often", key_display="+", show=False),
+        Binding("minus", "interval(-1)", "Ask more often", key_display="-", show=False),
         Binding("r", "app.retry", "Ask again now", show=False),
         Binding("escape", "clear_filter", "Clear filter", show=False),
     ]
+    WORDS = ("Keys of the overview", GROUPS)
 
     class ViewChanged(Message):
         """The screen wants frames under another view."""
@@ -123,7 +126,7 @@ class Overview(Screen[None]):
         self._frozen = False
         self._zoomed = False
         self._active = Pane.TOP
-        self._selecting: Timer | None = None
+        self._pending_selection: Timer | None = None
         ascii_only = symbols == "ascii"
         self.header = StatusHeader(ascii_only=ascii_only)
         self.tables = {
@@ -177,14 +180,16 @@ class Overview(Screen[None]):
             self._fill(frame)
 
     def _fill(self, frame: Frame) -> None:
-        previous, self.frame = self.frame, frame
-        if previous is None or previous.view.workloads != frame.view.workloads:
-            for pane, table in self.tables.items():
-                table.set_columns(columns(pane, frame.view.workloads))
+        self.frame = frame
         for pane, table in self.tables.items():
             rows = PaneRows(frame, pane, self._look)
             sort = frame.view.sorts[pane]
-            table.show(rows, sort=(sort.column, sort.descending), empty=self._empty(frame, pane))
+            table.show(
+                rows,
+                columns=columns(pane, frame.view.workloads),
+                sort=(sort.column, sort.descending),
+                empty=self._empty(frame, pane),
+            )
             self.boxes[pane].describe(subtitle=self._subtitle(frame, pane, len(rows)))
         self.plot.show(trend_of(frame), empty="Select a row to see its memory over time")
 
@@ -229,13 +234,13 @@ class Overview(Screen[None]):
 
     @on(LiveTable.Selected)
     def _selection_moved(self) -> None:
-        if self._selecting is not None:
-            self._selecting.stop()
-        self._selecting = self.set_timer(SELECTION_SECONDS, self._ask_for_selected)
+        if self._pending_selection is not None:
+            self._pending_selection.stop()
+        self._pending_selection = self.set_timer(SELECTION_SECONDS, self._ask_for_selected)
 
     def _ask_for_selected(self) -> None:
         key = self.tables[self._active].cursor_key
-        if key != self.view.selected:
+        if key is not None and key != self.view.selected:
             self._look_at(replace(self.view, selected=key))
 
     def on_descendant_focus(self) -> None:
@@ -301,6 +306,10 @@ class Overview(Screen[None]):
         sort = self.view.sorts[self._active]
         self._set_sort(self._active, Sort(sort.column, not sort.descending))
 
+    @on(LiveTable.Activated)
+    async def _opened(self) -> None:
+        await self.run_action("app.open")
+
     @on(LiveTable.SortRequested)
     def _title_clicked(self, event: LiveTable.SortRequested) -> None:
         pane = next(pane for pane, table in self.tables.items() if table is event.table)
@@ -351,10 +360,28 @@ class Overview(Screen[None]):
     # -- for others
 
     @property
-    def selected(self) -> RowKey | None:
-        """The key of the row under the active pane's cursor."""
-        key = self.tables[self._active].cursor_key
-        return key if isinstance(key, (Key, WorkloadKey)) else None
+    def selected(self) -> tuple[RowKey, str] | None:
+        """The key of the row under the active pane's cursor, and what a person calls it."""
+        table = self.tables[self._active]
+        if not isinstance(table.rows, PaneRows) or not len(table.rows):
+            return None
+        identity = table.rows.identity_at(table.cursor_row)
+        return identity.key, name_of(identity)
+
+    def select(self, key: RowKey) -> None:
+        """Asks for the row to be drawn at once."""
+        if key != self.view.selected:
+            self._look_at(replace(self.view, selected=key))
+
+    def restart(self) -> None:
+        """Forgets what was shown: another cluster comes."""
+        self._frozen = False
+        self._newest = self.frame = None
+        self.view = replace(self.view, namespaces=frozenset(), filter=Filter(), selected=None)
+        for table in self.tables.values():
+            table.show(NoRows(), empty="Connecting …")
+        self.plot.show(None)
+        self._tick()
 
     def restrict(self, namespaces: frozenset[str]) -> None:
         """Shows only these namespaces; all in sight if there are none."""

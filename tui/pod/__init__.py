@@ -1,0 +1,1 @@
+"""One pod: what is judged of its memory, and on what evidence."""
