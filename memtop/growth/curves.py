@@ -76,7 +76,10 @@ class Curves:
         skew: Skewness of the steps between samples.
         middle: Where the median bucket is between the 5th (0) and the 95th percentile (1).
         swing: Distance of these percentiles, of highs and lows, bytes.
-        peak: Largest high above the median, bytes.
+        peak: Highest bucket above the median one, bytes.
+        band: Between the quartiles of the buckets, bytes.
+        step_noise: Noise of single samples: deviation of the steps between them over the root of 2, bytes.
+        lives: Lives in each row.
     """
 
     level: Floats
@@ -95,7 +98,7 @@ class Curves:
     middle: Floats
     swing: Floats
     peak: Floats
-    dip: Floats
+    band: Floats
     step_noise: Floats
     lives: Ints
 
@@ -122,7 +125,9 @@ def draw(points: Points, lives: Ints) -> Curves:
     skew = np.bincount(row, points.lean, rows) / steps / np.maximum(power, 1.0) ** 1.5
     leaning = skew < np.minimum(LEANING, -2.5 * np.sqrt(6.0 / steps))
     fall = np.where(leaning, -np.bincount(row, points.lean, rows) / np.maximum(power * steps, 1.0), 0.0)
-    low_5, middle, high_95 = _quantiles(padded, length, (0.05, 0.5, 0.95))
+    low_5, quarter, middle, three_quarters, high_95, top = _quantiles(
+        padded, length, (0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+    )
     place = (middle - low_5) / np.maximum(high_95 - low_5, 1.0)
     turning = teeth.turns(padded, length, teeth.threshold(padded_time, padded, length, fall))
     is_trough = turning.trough[row, column]
@@ -138,10 +143,6 @@ def draw(points: Points, lives: Ints) -> Curves:
     floor_value = np.where(toothed[row], around, low)[chosen]
     floor_points = np.bincount(floor_row, minlength=rows)
     floor_first = np.cumsum(floor_points) - floor_points
-    peak = np.full(rows, -np.inf)
-    np.maximum.at(peak, row, points.high)
-    dip = np.full(rows, np.inf)
-    np.minimum.at(dip, row, low)
     padded[row, column] = points.high
     (high_tail,) = _quantiles(padded, length, (0.95,))
     padded[row, column] = low
@@ -163,8 +164,8 @@ def draw(points: Points, lives: Ints) -> Curves:
         skew=skew,
         middle=place,
         swing=high_tail - low_tail,
-        peak=peak - middle,
-        dip=middle - dip,
+        peak=top - middle,
+        band=three_quarters - quarter,
         step_noise=np.sqrt(power / 2),
         lives=lives,
     )

@@ -35,6 +35,7 @@ class Fits:
         reach: From the bounded shape's lowest to its highest, bytes.
         residual: Standard deviation of the curve about its best shape.
         independent: How many independent cells there are.
+        freedom: Degrees of freedom that a straight line leaves.
         line: Growth per row of the straight line, whichever shape is best, bytes.
         line_error: Standard error of it.
         family: Score of the best shape of each family, shape (rows, families); less is better.
@@ -53,6 +54,7 @@ class Fits:
     explained: Floats
     residual: Floats
     independent: Floats
+    freedom: Floats
     line: Floats
     line_error: Floats
     family: Floats
@@ -113,6 +115,7 @@ def fit(curves: Floats, points: Ints, span: Floats) -> Fits:
         explained=(score[:, 0] - score[rows, bounded]) / 2,
         residual=residual,
         independent=independent,
+        freedom=np.minimum(independent, points) - 2.0,
         line=growth[:, 1],
         line_error=line_spread * shapes.slope_norm[1] * np.sqrt(CELLS / independent),
         family=np.stack([score[:, shapes.family == kind].min(axis=1) for kind in Family], axis=1),

@@ -14,8 +14,9 @@ from memtop.growth.shapes import Family, dictionary
 
 INSTANT = 0.11
 """A rise that takes less than this share of the window is a step; a slower one that ends is a warm-up."""
-_PROVEN = 3.0
+_PROVEN = 4.0
 _RETURNS = 0.3
+_FEW = 3.0
 
 
 def label(lives: Lives, level: Fits) -> Ints:
@@ -38,7 +39,7 @@ def label(lives: Lives, level: Fits) -> Ints:
         & (level.reach > MATERIAL * np.abs(curves.level).mean(axis=1))
     )
     slow = np.isin(family, (Family.RAMP, Family.SATURATION)) & shape
-    warm = slow & (level.change > 0) & (rise >= INSTANT)
+    warm = slow & (level.change > 0) & (rise >= np.maximum(INSTANT, _FEW * curves.lives / curves.points))
     warmup = warm[lives.latest] | (warm[lives.pooled] & lives.repeats) | warm[lives.whole]
     back = np.abs(level.change) < _RETURNS * level.reach
     bump = shape & np.isin(family, (Family.BUMP, Family.STEPS)) & back
@@ -64,4 +65,5 @@ def leaning(curves: Curves) -> Bools:
 
 def rare(curves: Curves) -> Bools:
     """Rows with highs far outside of where nine tenths of their samples are."""
-    return (curves.peak > 1.6 * curves.swing) & (curves.peak > 6 * curves.noise)
+    material = curves.peak > MATERIAL * np.abs(curves.level).mean(axis=1)
+    return (curves.peak > 6 * curves.band) & (curves.peak > 6 * curves.noise) & material

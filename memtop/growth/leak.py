@@ -22,6 +22,7 @@ _OF_SWING = 0.07
 _OF_NOISE = 3.0
 _JUMPED = 0.6
 _FEW = 16
+_AGAINST = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +50,7 @@ def growth_evidence(lives: Lives, floor: Fits, level: Fits) -> Growth:
     """Weighs the evidence for a leak."""
     curves = lives.curves
     family = dictionary().family
-    m_floor, ok_floor = _channel(curves, floor, curves.floor, family)
+    m_floor, ok_floor = _channel(curves, floor, curves.floor, family, True)
     m_level, ok_level = _channel(curves, level, curves.level, family)
     hours_floor = np.maximum(curves.end - curves.start, 1.0) / 3600.0
     hours_level = np.maximum(curves.level_end - curves.level_start, 1.0) / 3600.0
@@ -57,7 +58,9 @@ def growth_evidence(lives: Lives, floor: Fits, level: Fits) -> Growth:
     agree_level = (level.line + 2 * level.line_error) / hours_level > 0.5 * floor.line / hours_floor
     m_floor = np.where(agree_level, m_floor, np.minimum(m_floor, m_level))
     m_level = np.where(agree_floor, m_level, np.minimum(m_floor, m_level))
-    both = np.maximum(m_floor, m_level)
+    sees = (floor.line > SIGNIFICANT * floor.line_error) & (level.line > SIGNIFICANT * level.line_error)
+    against = sees & (np.minimum(m_floor, m_level) < -_AGAINST)
+    both = np.where(against, (m_floor + m_level) / 2, np.maximum(m_floor, m_level))
     both = np.where(ok_floor | ok_level, both, np.minimum(both, -0.5))
     latest = both[lives.latest]
     pooled = np.where(lives.repeats | ~lives.several, both[lives.pooled], -6.0)
@@ -75,20 +78,22 @@ def growth_evidence(lives: Lives, floor: Fits, level: Fits) -> Growth:
     return Growth(leak, confidence, rate[row], error[row], row, margin)
 
 
-def _channel(rows: Curves, fits: Fits, curves: Floats, family: Ints) -> tuple[Floats, Bools]:
+def _channel(rows: Curves, fits: Fits, curves: Floats, family: Ints, channel_is_floor: bool = False) -> tuple[Floats, Bools]:
     risen = curves[:, -4:].mean(1) - curves[:, :4].mean(1)
     mid = np.maximum(np.abs(curves).mean(1), 1.0)
     kind = family[fits.growing]
     cycle = kind == Family.LINE_ON_CYCLE
     amount = np.where(cycle, fits.growth, fits.amount)
     same = np.where(kind == Family.SHIFTED_LINE, _SAME_WAY, 0.2)
-    blocks = curves.reshape(len(curves), 8, -1).mean(axis=2)
+    blocks = np.median(curves.reshape(len(curves), 8, -1), axis=2)
     given_back = (np.maximum.accumulate(blocks, axis=1) - blocks).max(axis=1)
     coarse = rows.points < _FEW * rows.lives
+    if channel_is_floor:
+        coarse |= rows.floor_points < 2 * _FEW
     noise = np.maximum(rows.step_noise, fits.residual)
     with np.errstate(divide="ignore", invalid="ignore"):
         ok = (
-            (fits.growth > SIGNIFICANT * fits.growth_error)
+            (fits.growth > student(SIGNIFICANT, fits.freedom) * fits.growth_error)
             & (amount > MATERIAL * mid)
             & (amount > _OF_SWING * rows.swing)
             & (rows.toothed | (amount > _OF_NOISE * noise))
@@ -101,6 +106,15 @@ def _channel(rows: Curves, fits: Fits, curves: Floats, family: Ints) -> tuple[Fl
             & ((jumped(curves) < _JUMPED * risen) | coarse)
         )
     return np.where(ok, np.clip(fits.margin, -6, 12), np.clip(fits.margin, -6, -0.5)), ok
+
+
+def student(normal: float, freedom: Floats) -> Floats:
+    """The quantile of Student's t that corresponds to a quantile of the normal distribution.
+
+    Expansion in powers of 1/freedom (Fisher and Cornish 1960), good to a tenth from three degrees on.
+    """
+    z, n = normal, np.maximum(freedom, 1.0)
+    return np.asarray(z + (z**3 + z) / (4 * n) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * n**2))
 
 
 def jumped(curves: Floats) -> Floats:
