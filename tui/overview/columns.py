@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from memtop.observe.view import Column as Order
 from memtop.observe.view import Pane
 from widgets.columns import Column
@@ -42,7 +44,16 @@ _BY_POD: dict[Pane, tuple[Column, ...]] = {
         _NODE,
     ),
     Pane.RESTARTS: (_NAMESPACE, _POD, _LAST_HOUR, _RESTARTS, _REASON, _EXIT, _AGO, _STATE),
-    Pane.GROWTH: (_NAMESPACE, _POD, _VERDICT, _RATE, _TIME, _TREND, _MEMORY, _SHARE),
+    Pane.GROWTH: (
+        _NAMESPACE,
+        replace(_POD, width=18),
+        replace(_VERDICT, drop=0),
+        replace(_RATE, drop=0),
+        replace(_TIME, drop=0),
+        _TREND,
+        replace(_MEMORY, drop=6),
+        replace(_SHARE, drop=3),
+    ),
 }
 
 
@@ -58,8 +69,8 @@ def columns(pane: Pane, workloads: bool) -> tuple[Column, ...]:
     return tuple(
         replacement
         for column in _BY_POD[pane]
-        for replacement in ((_WORKLOAD, _PODS) if column is _POD else (column,))
-        if replacement is not _NODE
+        for replacement in ((_WORKLOAD, _PODS) if column.key == Order.NAME else (column,))
+        if replacement.key != Order.NODE
     )
 
 

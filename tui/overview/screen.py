@@ -201,8 +201,8 @@ class Overview(Screen[None]):
         return EMPTY[pane]
 
     def _subtitle(self, frame: Frame, pane: Pane, count: int) -> str:
-        what = "workloads" if frame.view.workloads else "containers"
-        words = f"{count:,} {what}"
+        what = "workload" if frame.view.workloads else "container"
+        words = f"{count:,} {what}{'' if count == 1 else 's'}"
         return f"{words}  /{frame.view.filter.text}" if frame.view.filter else words
 
     def _tick(self) -> None:
