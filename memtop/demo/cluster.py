@@ -5,8 +5,9 @@ This is the scheduler and the kubelet. Controllers (see `controllers`) decide wh
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -66,10 +67,16 @@ class Cluster:
         self._dirty: dict[tuple[Resource, Key], None] = {}
         self._settling = False
         self._placed = 0
+        self._numbers = itertools.count()
+        self._births: Counter[Key] = Counter()
 
     def controls(self, resource: Resource, reconcile: Reconcile) -> None:
         """Let `reconcile` look after the objects of a resource."""
         self._reconcilers[resource] = reconcile
+
+    def next_number(self) -> int:
+        """Return a number that has not been returned before."""
+        return next(self._numbers)
 
     def pods_of(self, owner_uid: str) -> list[Pod]:
         """Return the pods an object controls, oldest first."""
@@ -114,6 +121,7 @@ class Cluster:
             self.departed.append(pod)
             return pod
         self.pods[pod.key] = pod
+        self._births[pod.key] += 1
         if owner is not None:
             self._of_owner[owner["uid"]][pod.key] = pod
         now = self.clock.now()
@@ -137,7 +145,7 @@ class Cluster:
         pod = Pod(
             namespace=namespace,
             name=name,
-            uid=uid_of(self.seed, "pod", namespace, name),
+            uid=uid_of(self.seed, "pod", namespace, name, self._births[namespace, name]),
             node=host.name,
             address=f"10.244.{(number >> 8) % 250 + 1}.{number % 250 + 2}",
             host_address=host.address,

@@ -207,7 +207,9 @@ class _Parser:
         if token.kind == "name":
             return self._named(token)
         if token.kind == "end":
-            raise ParseError(token.position, "unexpected end of input")
+            opened = sum((one.text == "(") - (one.text == ")") for one in self._tokens if one.kind == "sign")
+            message = "unclosed left parenthesis" if opened > 0 else "unexpected end of input"
+            raise ParseError(token.position, message)
         raise ParseError(token.position, f'unexpected "{token.text}"')
 
     def _named(self, token: _Token) -> Expression:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from memtop.demo.cluster import PAST, Cluster, Host
+from memtop.demo.controllers.all import start_controllers
 from memtop.demo.controllers.cron_job import last_schedules
 from memtop.demo.curves import DAY, GIB, HOUR, seed_of
 from memtop.demo.objects import metadata_of, owner_reference, suffix_of, template_hash, uid_of
@@ -57,6 +58,7 @@ def build(cluster: Cluster, pods: int, containers: int) -> None:
         _BUILDERS[app.kind](cluster, app, now)
     _evicted(cluster, now)
     _services(cluster, now)
+    start_controllers(cluster)
 
 
 def _nodes(cluster: Cluster, now: float, pods: int) -> None:
@@ -127,7 +129,6 @@ def _deployment(cluster: Cluster, app: App, now: float) -> None:
             pod_name = f"{name}-{suffix_of(5, cluster.seed, name, index)}"
             _pod(cluster, app, index, pod_name, revision["spec"]["template"], reference, now)
     cluster.store.put(DEPLOYMENTS, current)
-    cluster.touch(DEPLOYMENTS, (app.namespace, app.name))
 
 
 def _labelled(template: Object, digest: str, **labels: str) -> Object:
@@ -139,14 +140,13 @@ def _labelled(template: Object, digest: str, **labels: str) -> Object:
 def _stateful_set(cluster: Cluster, app: App, now: float) -> None:
     current = stateful_set(app, now, cluster.seed)
     cluster.store.put(STATEFUL_SETS, current)
-    digest = f"{app.name}-{template_hash(current['spec']['template'])}"
+    digest = template_hash(current["spec"]["template"])
     for index in range(app.replicas):
         name = f"{app.name}-{index}"
         template = _labelled(
             current["spec"]["template"], digest, **{"statefulset.kubernetes.io/pod-name": name}
         )
         _pod(cluster, app, index, name, template, owner_reference(STATEFUL_SETS, current), now)
-    cluster.touch(STATEFUL_SETS, (app.namespace, app.name))
 
 
 def _daemon_set(cluster: Cluster, app: App, now: float) -> None:
@@ -157,7 +157,6 @@ def _daemon_set(cluster: Cluster, app: App, now: float) -> None:
     for index, host in enumerate(cluster.hosts):
         name = f"{app.name}-{suffix_of(5, cluster.seed, app.name, host.name)}"
         _pod(cluster, app, index, name, template, owner_reference(DAEMON_SETS, current), now, host.name)
-    cluster.touch(DAEMON_SETS, (app.namespace, app.name))
 
 
 def _cron_job(cluster: Cluster, app: App, now: float) -> None:
@@ -170,7 +169,6 @@ def _cron_job(cluster: Cluster, app: App, now: float) -> None:
         cluster.create_pod(
             app.namespace, name, made["spec"]["template"], owner_reference(JOBS, made), scheduled + 0.5
         )
-    cluster.touch(CRON_JOBS, (app.namespace, app.name))
 
 
 def _bare(cluster: Cluster, app: App, now: float) -> None:

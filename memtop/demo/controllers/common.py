@@ -1,0 +1,143 @@
+"""What all controllers share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from memtop.demo.clock import rfc3339
+from memtop.demo.cluster import Cluster
+from memtop.demo.objects import metadata_of, owner_reference, suffix_of, template_hash, uid_of
+from memtop.demo.pod import Pod
+from memtop.demo.resources import REVISIONS, Resource
+from memtop.demo.store import Entry, Key, Object
+from memtop.demo.workloads import REVISION_LABEL
+
+
+def owned(cluster: Cluster, resource: Resource, owner: Object) -> list[Entry]:
+    """Return the objects of a resource that an object controls, oldest first."""
+    metadata = owner["metadata"]
+    found = [
+        entry
+        for entry in cluster.store[resource].select(metadata["namespace"])
+        if any(
+            reference["uid"] == metadata["uid"]
+            for reference in entry.object["metadata"].get("ownerReferences", ())
+        )
+    ]
+    return sorted(found, key=lambda entry: entry.object["metadata"]["creationTimestamp"])
+
+
+def alive(cluster: Cluster, owner: Object, at: float) -> list[Pod]:
+    """Return the pods an object controls that are neither terminating nor finished."""
+    pods = cluster.pods_of(owner["metadata"]["uid"])
+    return [pod for pod in pods if pod.deleted is None and pod.finished(at) is None]
+
+
+def is_available(cluster: Cluster, pod: Pod, least: float, at: float, again: tuple[Resource, Key]) -> bool:
+    """Return whether a pod has been ready for `least` seconds; if it will be, `again` is looked at then."""
+    since = pod.ready_since(at)
+    if since is None:
+        return False
+    if since + least > at:
+        look_again(cluster, since + least, *again)
+        return False
+    return True
+
+
+def look_again(cluster: Cluster, when: float, resource: Resource, key: Key) -> None:
+    """Have a controller look at an object at a later time."""
+
+    def look(at: float) -> None:
+        cluster.touch(resource, key)
+        cluster.settle(at + 1e-3)
+
+    cluster.agenda.add(when + 1e-3, look)
+
+
+def fresh_name(prefix: str, cluster: Cluster) -> str:
+    """Return a name for a new pod."""
+    return f"{prefix}-{suffix_of(5, cluster.seed, prefix, cluster.next_number())}"
+
+
+def resolved(amount: int | str, total: int, *, up: bool) -> int:
+    """Return an absolute number for one such as `25%` of `total`."""
+    if isinstance(amount, int):
+        return amount
+    share = int(amount.removesuffix("%")) * total / 100
+    return math.ceil(share) if up else math.floor(share)
+
+
+def condition(kind: str, status: str, reason: str, message: str, at: float) -> Object:
+    """Return a condition of a workload."""
+    return {
+        "type": kind,
+        "status": status,
+        "lastUpdateTime": rfc3339(at),
+        "lastTransitionTime": rfc3339(at),
+        "reason": reason,
+        "message": message,
+    }
+
+
+def put_condition(conditions: Iterable[Object], new: Object) -> list[Object]:
+    """Return conditions with one renewed; its transition time only changes with its status."""
+    result = []
+    for old in conditions:
+        if old["type"] != new["type"]:
+            result.append(old)
+        elif (old["status"], old["reason"]) == (new["status"], new["reason"]) and old["message"] == new[
+            "message"
+        ]:
+            return list(conditions)
+        elif old["status"] == new["status"]:
+            new = {**new, "lastTransitionTime": old["lastTransitionTime"]}
+    return [*result, new]
+
+
+def put_status(cluster: Cluster, resource: Resource, entry: Entry, status: Object) -> bool:
+    """Store a new status if it differs; return whether it did."""
+    if entry.object.get("status") == status:
+        return False
+    cluster.store.put(resource, {**entry.object, "status": status})
+    return True
+
+
+def revision_of(cluster: Cluster, resource: Resource, owner: Object, at: float) -> Entry:
+    """Return the ControllerRevision of an object's present template, making it if it is new."""
+    metadata, template = owner["metadata"], owner["spec"]["template"]
+    digest = template_hash(template)
+    name = f"{metadata['name']}-{digest}"
+    revisions = owned(cluster, REVISIONS, owner)
+    newest = max((entry.object["revision"] for entry in revisions), default=0)
+    known = cluster.store.get(REVISIONS, metadata["namespace"], name)
+    if known is not None:
+        if known.object["revision"] == newest:
+            return known
+        return cluster.store.put(REVISIONS, {**known.object, "revision": newest + 1})
+    labels = {**(metadata.get("labels") or {}), REVISION_LABEL: digest}
+    data: dict[str, Any] = {"spec": {"template": {**template, "$patch": "replace"}}}
+    document = {
+        "metadata": metadata_of(
+            name,
+            metadata["namespace"],
+            uid=uid_of(cluster.seed, "ControllerRevision", metadata["uid"], digest),
+            created=at,
+            labels=labels,
+            owner=owner_reference(resource, owner),
+        ),
+        "data": data,
+        "revision": newest + 1,
+    }
+    return cluster.store.put(REVISIONS, document)
+
+
+def template_of(revision: Entry, **labels: str) -> Object:
+    """Return the pod template a ControllerRevision holds, labelled as its pods are."""
+    template = {
+        name: value for name, value in revision.object["data"]["spec"]["template"].items() if name != "$patch"
+    }
+    digest = revision.object["metadata"]["labels"][REVISION_LABEL]
+    own = {**template["metadata"]["labels"], REVISION_LABEL: digest, **labels}
+    return {**template, "metadata": {**template["metadata"], "labels": own}}

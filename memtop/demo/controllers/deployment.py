@@ -1,0 +1,281 @@
+"""Deployments: from one ReplicaSet to the next, as the real controller goes about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from memtop.demo.clock import parse_rfc3339
+from memtop.demo.cluster import Cluster
+from memtop.demo.controllers.common import condition, look_again, owned, put_condition, put_status, resolved
+from memtop.demo.events import Saying
+from memtop.demo.objects import template_hash
+from memtop.demo.resources import DEPLOYMENTS, REPLICA_SETS
+from memtop.demo.store import Entry, Key, Object
+from memtop.demo.workloads import CHANGE_CAUSE, HASH_LABEL, REVISION, replica_set
+
+COMPLETE = "NewReplicaSetAvailable"
+TIMED_OUT = "ProgressDeadlineExceeded"
+
+
+@dataclass(slots=True)
+class _Rollout:
+    """One look at a Deployment and its ReplicaSets."""
+
+    cluster: Cluster
+    key: Key
+    deployment: Object
+    new: Entry | None
+    old: list[Entry]
+    at: float
+
+    @property
+    def replicas(self) -> int:
+        return int(self.deployment["spec"]["replicas"])
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """How many pods there may be too many, and too few (maxSurge, maxUnavailable)."""
+        strategy = self.deployment["spec"].get("strategy") or {}
+        rolling = strategy.get("rollingUpdate") or {}
+        surge = resolved(rolling.get("maxSurge", "25%"), self.replicas, up=True)
+        unavailable = resolved(rolling.get("maxUnavailable", "25%"), self.replicas, up=False)
+        return surge, max(unavailable, 1 if surge == 0 else 0)
+
+    def scale(self, entry: Entry, replicas: int) -> Entry:
+        """Ask a ReplicaSet for another number of pods, and say so."""
+        before = entry.object["spec"]["replicas"]
+        if replicas == before:
+            return entry
+
+        def edit(obj: Object) -> None:
+            obj["spec"]["replicas"] = replicas
+            obj["metadata"]["generation"] = obj["metadata"].get("generation", 1) + 1
+            obj["metadata"].setdefault("annotations", {})["deployment.kubernetes.io/desired-replicas"] = str(
+                self.replicas
+            )
+
+        changed = self.cluster.store.edit(REPLICA_SETS, entry.key, edit) or entry
+        direction = "up" if replicas > before else "down"
+        message = f"Scaled {direction} replica set {entry.key[1]} to {replicas}"
+        saying = Saying("ScalingReplicaSet", message, "deployment-controller")
+        self.cluster.events.about(DEPLOYMENTS, self.deployment, saying, self.at)
+        self.cluster.touch(REPLICA_SETS, entry.key)
+        return changed
+
+
+def reconcile(cluster: Cluster, key: Key, at: float) -> None:
+    """Bring a Deployment one step further and tell how far it is."""
+    entry = cluster.store.get(DEPLOYMENTS, *key)
+    if entry is None:
+        return
+    deployment = entry.object
+    paused = bool(deployment["spec"].get("paused"))
+    sets = owned(cluster, REPLICA_SETS, deployment)
+    digest = template_hash(deployment["spec"]["template"])
+    new = next((one for one in sets if one.object["metadata"]["labels"][HASH_LABEL] == digest), None)
+    created = False
+    if not paused:
+        new, created = _current(cluster, deployment, sets, new, at)
+        deployment = _note_revision(cluster, key, new) or deployment
+    old = [one for one in sets if new is None or one.key != new.key]
+    rollout = _Rollout(cluster, key, deployment, new, old, at)
+    if paused:
+        _scale_only(rollout)
+    elif (deployment["spec"].get("strategy") or {}).get("type") == "Recreate":
+        _recreate(rollout)
+    else:
+        _roll(rollout)
+    _report(rollout, created)
+    _forget_old(rollout)
+
+
+def _current(
+    cluster: Cluster, deployment: Object, sets: list[Entry], new: Entry | None, at: float
+) -> tuple[Entry, bool]:
+    """Return the ReplicaSet of the present template with the newest revision, and whether it was made."""
+    newest = max((_revision(one.object) for one in sets), default=0)
+    if new is None:
+        made = replica_set(
+            deployment,
+            deployment["spec"]["template"],
+            newest + 1,
+            at,
+            0,
+            deployment["spec"]["replicas"],
+            cluster.seed,
+        )
+        least = deployment["spec"].get("minReadySeconds")
+        if least:
+            made["spec"]["minReadySeconds"] = least
+        return cluster.store.put(REPLICA_SETS, made), True
+    cause = (deployment["metadata"].get("annotations") or {}).get(CHANGE_CAUSE)
+    revision = _revision(new.object)
+
+    def edit(obj: Object) -> None:
+        annotations = obj["metadata"].setdefault("annotations", {})
+        if revision < newest:
+            annotations["deployment.kubernetes.io/revision-history"] = str(revision)
+            annotations[REVISION] = str(newest + 1)
+        if cause:
+            annotations[CHANGE_CAUSE] = cause
+
+    return cluster.store.edit(REPLICA_SETS, new.key, edit) or new, revision < newest
+
+
+def _revision(obj: Object) -> int:
+    return int((obj["metadata"].get("annotations") or {}).get(REVISION, 0))
+
+
+def _note_revision(cluster: Cluster, key: Key, new: Entry) -> Object | None:
+    def edit(obj: Object) -> None:
+        obj["metadata"].setdefault("annotations", {})[REVISION] = str(_revision(new.object))
+
+    changed = cluster.store.edit(DEPLOYMENTS, key, edit)
+    return changed.object if changed is not None else None
+
+
+def _wanted(entry: Entry) -> int:
+    return int(entry.object["spec"]["replicas"])
+
+
+def _available(entry: Entry) -> int:
+    return int(entry.object["status"].get("availableReplicas", 0))
+
+
+def _scale_only(rollout: _Rollout) -> None:
+    """While paused, a change of scale still reaches the pods there are."""
+    active = [one for one in (rollout.new, *rollout.old) if one is not None and _wanted(one) > 0]
+    missing = rollout.replicas - sum(_wanted(one) for one in active)
+    if active and missing:
+        rollout.scale(active[0], max(0, _wanted(active[0]) + missing))
+
+
+def _recreate(rollout: _Rollout) -> None:
+    for one in rollout.old:
+        rollout.scale(one, 0)
+    left = [pod for one in rollout.old for pod in rollout.cluster.pods_of(one.object["metadata"]["uid"])]
+    if rollout.new is not None and not left:
+        rollout.new = rollout.scale(rollout.new, rollout.replicas)
+
+
+def _roll(rollout: _Rollout) -> None:
+    new = rollout.new
+    assert new is not None
+    surge, unavailable = rollout.bounds
+    total = _wanted(new) + sum(_wanted(one) for one in rollout.old)
+    if _wanted(new) > rollout.replicas:
+        new = rollout.scale(new, rollout.replicas)
+    elif _wanted(new) < rollout.replicas:
+        room = max(0, rollout.replicas + surge - total)
+        new = rollout.scale(new, min(rollout.replicas, _wanted(new) + room))
+    rollout.new = new
+    total = _wanted(new) + sum(_wanted(one) for one in rollout.old)
+    least = rollout.replicas - unavailable
+    spare = total - least - (_wanted(new) - _available(new))
+    if spare <= 0 or not any(_wanted(one) for one in rollout.old):
+        return
+    spare = _remove_broken(rollout, spare)
+    working = _available(new) + sum(min(_available(one), _wanted(one)) for one in rollout.old)
+    spare = min(spare, working - least)
+    for index, one in enumerate(rollout.old):
+        if spare <= 0:
+            return
+        removed = min(spare, _wanted(one))
+        rollout.old[index] = rollout.scale(one, _wanted(one) - removed)
+        spare -= removed
+
+
+def _remove_broken(rollout: _Rollout, spare: int) -> int:
+    """Scale down what does not work anyway; return how much may still go."""
+    for index, one in enumerate(rollout.old):
+        broken = min(spare, max(0, _wanted(one) - _available(one)))
+        if broken:
+            rollout.old[index] = rollout.scale(one, _wanted(one) - broken)
+            spare -= broken
+    return spare
+
+
+def _report(rollout: _Rollout, created: bool) -> None:
+    entry = rollout.cluster.store[DEPLOYMENTS].entries[rollout.key]
+    deployment, before = entry.object, entry.object.get("status") or {}
+    sets = [one for one in (rollout.new, *rollout.old) if one is not None]
+    counts = {
+        "replicas": sum(one.object["status"].get("replicas", 0) for one in sets),
+        "updatedReplicas": rollout.new.object["status"].get("replicas", 0) if rollout.new else 0,
+        "readyReplicas": sum(one.object["status"].get("readyReplicas", 0) for one in sets),
+        "availableReplicas": sum(_available(one) for one in sets),
+    }
+    counts["unavailableReplicas"] = max(
+        0, max(rollout.replicas, counts["replicas"]) - counts["availableReplicas"]
+    )
+    status: Object = {"observedGeneration": deployment["metadata"].get("generation", 1)}
+    status |= {name: count for name, count in counts.items() if count}
+    conditions = _availability(rollout, before.get("conditions") or [], counts["availableReplicas"])
+    status["conditions"] = _progress(rollout, conditions, counts, before, created)
+    put_status(rollout.cluster, DEPLOYMENTS, entry, status)
+
+
+def _availability(rollout: _Rollout, conditions: list[Object], available: int) -> list[Object]:
+    if available >= rollout.replicas - rollout.bounds[1]:
+        words = ("True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
+    else:
+        words = ("False", "MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
+    return put_condition(conditions, condition("Available", *words, rollout.at))
+
+
+def _progress(
+    rollout: _Rollout, conditions: list[Object], counts: dict[str, int], before: Object, created: bool
+) -> list[Object]:
+    at, spec = rollout.at, rollout.deployment["spec"]
+    last = next((one for one in conditions if one["type"] == "Progressing"), None)
+    if spec.get("paused"):
+        if last is not None and last["reason"] == TIMED_OUT:
+            return conditions
+        return put_condition(
+            conditions, condition("Progressing", "Unknown", "DeploymentPaused", "Deployment is paused", at)
+        )
+    assert rollout.new is not None
+    name = f'ReplicaSet "{rollout.new.key[1]}"'
+    done = counts["updatedReplicas"] == counts["replicas"] == counts["availableReplicas"] == rollout.replicas
+    if done or (last is not None and last["reason"] == COMPLETE and not created):
+        return put_condition(
+            conditions, condition("Progressing", "True", COMPLETE, f"{name} has successfully progressed.", at)
+        )
+    moved = (
+        counts["updatedReplicas"] > before.get("updatedReplicas", 0)
+        or counts["readyReplicas"] > before.get("readyReplicas", 0)
+        or counts["availableReplicas"] > before.get("availableReplicas", 0)
+        or counts["replicas"] - counts["updatedReplicas"]
+        < before.get("replicas", 0) - before.get("updatedReplicas", 0)
+    )
+    deadline = float(spec.get("progressDeadlineSeconds", 600))
+    if created or last is None:
+        fresh = condition(
+            "Progressing",
+            "True",
+            "NewReplicaSetCreated",
+            f"Created new replica set {rollout.new.key[1]!r}".replace("'", '"'),
+            at,
+        )
+    elif last["reason"] == "DeploymentPaused":
+        fresh = condition("Progressing", "Unknown", "DeploymentResumed", "Deployment is resumed", at)
+    elif moved:
+        fresh = condition("Progressing", "True", "ReplicaSetUpdated", f"{name} is progressing.", at)
+        conditions = [one for one in conditions if one is not last]
+        if last["status"] == "True":
+            fresh["lastTransitionTime"] = last["lastTransitionTime"]
+    elif at >= parse_rfc3339(last["lastUpdateTime"]) + deadline:
+        fresh = condition("Progressing", "False", TIMED_OUT, f"{name} has timed out progressing.", at)
+        return put_condition(conditions, fresh)
+    else:
+        return conditions
+    look_again(rollout.cluster, at + deadline + 1.0, DEPLOYMENTS, rollout.key)
+    return put_condition(conditions, fresh)
+
+
+def _forget_old(rollout: _Rollout) -> None:
+    kept = int(rollout.deployment["spec"].get("revisionHistoryLimit", 10))
+    empty = [one for one in rollout.old if _wanted(one) == 0 and not one.object["status"].get("replicas")]
+    empty.sort(key=lambda one: _revision(one.object))
+    for one in empty[: max(0, len(empty) - kept)]:
+        rollout.cluster.store.delete(REPLICA_SETS, one.key)

@@ -1,0 +1,48 @@
+"""ReplicaSets: as many pods as asked for."""
+
+from __future__ import annotations
+
+from memtop.demo.cluster import Cluster
+from memtop.demo.controllers.common import alive, fresh_name, is_available, put_status
+from memtop.demo.events import Saying
+from memtop.demo.objects import owner_reference
+from memtop.demo.resources import DEPLOYMENTS, REPLICA_SETS
+from memtop.demo.store import Key
+
+
+def reconcile(cluster: Cluster, key: Key, at: float) -> None:
+    """Create or delete pods, then tell how many there are."""
+    entry = cluster.store.get(REPLICA_SETS, *key)
+    if entry is None:
+        return
+    obj = entry.object
+    pods = alive(cluster, obj, at)
+    missing = obj["spec"]["replicas"] - len(pods)
+    for _ in range(missing):
+        name = fresh_name(key[1], cluster)
+        reference = owner_reference(REPLICA_SETS, obj)
+        pods.append(cluster.create_pod(key[0], name, obj["spec"]["template"], reference, at))
+        saying = Saying("SuccessfulCreate", f"Created pod: {name}", "replicaset-controller")
+        cluster.events.about(REPLICA_SETS, obj, saying, at)
+    if missing < 0:
+        # Those that do not work go first, then the youngest.
+        pods.sort(key=lambda pod: (pod.ready_since(at) is not None, -pod.created))
+        for pod in pods[:-missing]:
+            cluster.delete_pod(pod, at)
+            saying = Saying("SuccessfulDelete", f"Deleted pod: {pod.name}", "replicaset-controller")
+            cluster.events.about(REPLICA_SETS, obj, saying, at)
+        pods = pods[-missing:]
+    ready = sum(pod.ready_since(at) is not None for pod in pods)
+    least = float(obj["spec"].get("minReadySeconds", 0))
+    available = sum(is_available(cluster, pod, least, at, (REPLICA_SETS, key)) for pod in pods)
+    status = {"replicas": len(pods)}
+    if pods:
+        status["fullyLabeledReplicas"] = len(pods)
+    if ready:
+        status["readyReplicas"] = ready
+    if available:
+        status["availableReplicas"] = available
+    status["observedGeneration"] = obj["metadata"].get("generation", 1)
+    if put_status(cluster, REPLICA_SETS, cluster.store[REPLICA_SETS].entries[key], status):
+        owner = obj["metadata"]["ownerReferences"][0]
+        cluster.touch(DEPLOYMENTS, (key[0], owner["name"]))
