@@ -50,6 +50,7 @@ def inks(widget: Widget) -> dict[str, RichStyle]:
     variables = widget.app.theme_variables
     _, background = widget.background_colors
     behind = Style(background=background)
+    native = widget.app.native_ansi_color
     resolved = {}
     for role, markup in ROLES.items():
         style = (behind + Style.parse(markup, variables)).rich_style
@@ -58,10 +59,12 @@ def inks(widget: Widget) -> dict[str, RichStyle]:
             bold=style.bold,
             underline=style.underline,
             reverse=style.reverse,
+            dim=(native and ("muted" in markup or "%" in markup)) or None,  # named colours can't be blended
         )
     return resolved
 
 
 def without_colour(widget: Widget) -> bool:
-    """Tells whether backgrounds can't be relied on: ``NO_COLOR``, or a terminal of 16 colours."""
-    return widget.app.no_color or widget.app.console.color_system in {"standard", "windows"}
+    """Tells whether backgrounds can't be relied on: ``NO_COLOR``, or 16 colours for want or by choice."""
+    app = widget.app
+    return app.no_color or app.native_ansi_color or app.console.color_system in {"standard", "windows"}

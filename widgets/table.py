@@ -186,7 +186,7 @@ class LiveTable(ScrollView, can_focus=True):
             empty: What to say when there are no rows; as before if ``None``.
         """
         was, scroll, page = self._cursor, round(self.scroll_y), self._page
-        visible = scroll <= was < scroll + page
+        visible = self.size.height > 0 and scroll <= was < scroll + page
         self._rows, self._sort, self._note = rows, sort, note
         self._columns = self._columns if columns is None else tuple(columns)
         self._empty = self._empty if empty is None else empty
@@ -228,6 +228,8 @@ class LiveTable(ScrollView, can_focus=True):
         self.scroll_to(y=first, animate=False, force=True)
 
     def _show_cursor(self) -> None:
+        if not self.size.height:
+            return  # not laid out yet; its first size brings the cursor into view
         first, page = round(self.scroll_y), self._page
         if self._cursor < first:
             self._scroll_to_row(self._cursor)
@@ -238,6 +240,7 @@ class LiveTable(ScrollView, can_focus=True):
         if not len(self._rows):
             return
         self._touched = True
+        self._clicked = None
         self._cursor = min(max(row, 0), len(self._rows) - 1)
         self._show_cursor()
         self._repaint()

@@ -1,4 +1,4 @@
-"""Every widget on one screen, to be looked at: ``python tests/widgets/gallery.py [braille|block|ascii]``.
+"""Every widget on one screen, to be looked at: ``python tests/widgets/gallery.py [braille|block|ascii] [THEME]``.
 
 Keys: f filter, p picker, e failure panel, tab next pane, r one more frame.
 """
@@ -268,4 +268,7 @@ class Gallery(TerseDisplay, App[None]):
 
 
 if __name__ == "__main__":
-    Gallery(sys.argv[1] if len(sys.argv) > 1 else "braille").run()  # type: ignore[arg-type]
+    gallery = Gallery(sys.argv[1] if len(sys.argv) > 1 else "braille")  # type: ignore[arg-type]
+    if len(sys.argv) > 2:
+        gallery.theme = sys.argv[2]
+    gallery.run()

@@ -237,6 +237,7 @@ async def test_a_note_takes_the_last_line_and_hides_no_row():
         (ColorSystem.TRUECOLOR, True, True),
         (ColorSystem.STANDARD, False, True),
     ],
+    ids=["truecolor", "NO_COLOR", "16 colours"],
 )
 async def test_where_colour_can_not_be_relied_on_the_cursor_is_reversed(
     monkeypatch, colours, no_color, reverse
@@ -301,3 +302,29 @@ async def test_the_wheel_scrolls_and_leaves_the_cursor_alone():
         app.table.show(Pods.many(500))
         await pilot.pause()
         assert screen(app) == before
+
+
+async def test_a_theme_of_the_terminals_own_colours_reverses_the_cursor_too():
+    app = Table(Pods.many(5))
+    app.console._color_system = ColorSystem.TRUECOLOR
+    async with app.run_test(size=(60, 10)) as pilot:
+        app.theme = "ansi-dark"
+        await pilot.pause()
+        assert next(iter(app.table.render_line(1))).style.reverse
+
+
+async def test_what_is_shown_and_selected_before_it_has_a_size_is_in_view_when_it_has():
+    class Early(Table):
+        def on_mount(self) -> None:
+            self.table.show(self.pods)
+            self.table.select("pod-300")
+
+    app = Early(Pods.many(1000))
+    async with app.run_test(size=(60, 20)) as pilot:
+        await pilot.pause()
+        assert any("pod-300 " in line for line in screen(app))
+        alone = LiveTable(COLUMNS)
+        alone.show(Pods.many(10))
+        await app.mount(alone)
+        await pilot.pause()
+        assert "pod-0 " in alone.render_line(1).text
