@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import work
+from textual import events, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.message import Message
@@ -19,7 +19,8 @@ from textual.screen import Screen
 
 from config import ConfigError
 from memtop.cluster.errors import KubeconfigError
-from memtop.cluster.kubeconfig import contexts
+from memtop.cluster.kubeconfig import IN_CLUSTER, contexts
+from memtop.observe.source import State
 from memtop.observe.view import View
 from tui import preferences
 from tui.help import Help
@@ -156,18 +157,45 @@ class Memtop(App[int]):
         if self._frame is None or message.view.sorts != self._frame.view.sorts:
             preferences.save_sorts(self._preferences, message.view.sorts)
 
-    def on_overview_interval_stepped(self, message: Overview.IntervalStepped) -> None:
-        """Changes the pace of the metrics."""
-        later = [step for step in INTERVALS if step > self._interval]
-        sooner = [step for step in INTERVALS if step < self._interval]
-        if message.step > 0 and later:
+    def action_interval(self, step: int) -> None:
+        """Asks for the metrics less often (1) or more often (-1)."""
+        later = [pace for pace in INTERVALS if pace > self._interval]
+        sooner = [pace for pace in INTERVALS if pace < self._interval]
+        if step > 0 and later:
             self._interval = later[0]
-        elif message.step < 0 and sooner:
+        elif step < 0 and sooner:
             self._interval = sooner[-1]
         if self._engine is not None:
             self._engine.set_interval(self._interval)
         note = " (metrics-server has new samples every 15 to 60 s)" if self._interval < 15 else ""
         self.notify(f"Metrics are asked for every {self._interval:g} s{note}")
+
+    # -- what cannot be done now, and why
+
+    def refusal(self, action: str) -> str:
+        """Why an action cannot be taken at present; empty if it can."""
+        if action == "context" and self._demo:
+            return "the demo is a cluster of its own: there is no other context"
+        if action == "context" and self._plan.target.source == IN_CLUSTER:
+            return "memtop runs inside the cluster: there is no kubeconfig with other contexts"
+        if action == "interval" and self._frame is not None:
+            metrics = next((source for source in self._frame.sources if source.name == "metrics"), None)
+            if metrics is not None and metrics.state in {State.ABSENT, State.FORBIDDEN}:
+                return metrics.words
+        return ""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Dims the keys of what cannot be done now."""
+        return None if self.refusal(action) else True
+
+    def on_key(self, event: events.Key) -> None:
+        """Says why a dimmed key does nothing."""
+        active = self.screen.active_bindings.get(event.key)
+        if active is None or active.enabled:
+            return
+        why = self.refusal(active.binding.action.rpartition(".")[2].partition("(")[0])
+        if why:
+            self.notify(why, markup=False)
 
     # -- actions of every screen
 
@@ -210,9 +238,6 @@ class Memtop(App[int]):
     @work(exclusive=True, group="context")
     async def action_context(self) -> None:
         """Chooses another context and starts afresh on it."""
-        if self._demo:
-            self.notify("The demo is a cluster of its own: there is no other context")
-            return
         cluster = self.settings.cluster
         try:
             known = await asyncio.to_thread(contexts, kubeconfig=cluster.kubeconfig)

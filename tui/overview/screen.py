@@ -91,8 +91,8 @@ class Overview(Screen[None]):
         Binding("space", "freeze", "Freeze"),
         Binding("z", "zoom", "Zoom"),
         Binding("S", "reverse", "Reverse the order", key_display="S", show=False),
-        Binding("plus,equals_sign", "interval(1)", "Ask less often", key_display="+", show=False),
-        Binding("minus", "interval(-1)", "Ask more often", key_display="-", show=False),
+        Binding("plus,equals_sign", "app.interval(1)", "Ask less often", key_display="+", show=False),
+        Binding("minus", "app.interval(-1)", "Ask more often", key_display="-", show=False),
         Binding("r", "app.retry", "Ask again now", show=False),
         Binding("escape", "clear_filter", "Clear filter", show=False),
     ]
@@ -104,13 +104,6 @@ class Overview(Screen[None]):
         def __init__(self, view: View) -> None:
             super().__init__()
             self.view = view
-
-    class IntervalStepped(Message):
-        """The metrics are to be asked for less often (1) or more often (-1)."""
-
-        def __init__(self, step: int) -> None:
-            super().__init__()
-            self.step = step
 
     def __init__(
         self, settings: Settings, view: View, now: Callable[[], float], warnings: tuple[str, ...] = ()
@@ -287,10 +280,6 @@ class Overview(Screen[None]):
             for pane, sort in self.view.sorts.items()
         }
         self._look_at(replace(self.view, workloads=workloads, sorts=sorts, selected=None))
-
-    def action_interval(self, step: int) -> None:
-        """Asks for the metrics less often or more often."""
-        self.post_message(self.IntervalStepped(step))
 
     # -- sorting
 

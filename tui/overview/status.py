@@ -62,18 +62,19 @@ def _counts(frame: Frame) -> list[tuple[str, int | None, Level]]:
     shown: list[tuple[str, int | None, Level]] = [
         ("pods", counts.pods, "ok"),
         ("leaking", counts.growing, bad(counts.growing, "critical")),
-        ("suspected", counts.suspected, bad(counts.suspected)),
+    ]
+    if counts.suspected:
+        shown.append(("suspected", counts.suspected, "warn"))
+    killed = counts.oom_killed_last_hour
+    shown += [
         ("near limit", counts.near_limit, bad(counts.near_limit)),
-        (
-            "OOM-killed in 1 h",
-            counts.oom_killed_last_hour,
-            bad(counts.oom_killed_last_hour, "critical"),
-        ),
+        ("OOM-killed in 1 h", killed, bad(killed, "critical")),
     ]
     if counts.evicted:
         shown.append(("evicted", counts.evicted, "warn"))
     if counts.nodes_under_pressure:
-        shown.append(("nodes under memory pressure", counts.nodes_under_pressure, "critical"))
+        nodes = "node" if counts.nodes_under_pressure == 1 else "nodes"
+        shown.append((f"{nodes} under pressure", counts.nodes_under_pressure, "critical"))
     return shown
 
 
