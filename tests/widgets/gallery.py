@@ -1,4 +1,4 @@
-"""Every widget on one screen, to be looked at: ``python tests/widgets/gallery.py [braille|block|ascii] [THEME]``.
+"""Every widget on one screen, to be looked at: ``python tests/widgets/gallery.py [SYMBOLS] [THEME]``.
 
 Keys: f filter, p picker, e failure panel, tab next pane, r one more frame.
 """
