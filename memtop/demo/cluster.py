@@ -18,7 +18,7 @@ from memtop.demo.curves import DAY, seed_of
 from memtop.demo.events import EventLog
 from memtop.demo.objects import uid_of
 from memtop.demo.pod import GRACE, ImageCatalogue, Pod, containers_of
-from memtop.demo.resources import BY_KIND, NODES, PODS, Resource
+from memtop.demo.resources import BY_KIND, JOBS, NODES, PODS, REPLICA_SETS, REVISIONS, Resource
 from memtop.demo.store import Key, Object, Store
 
 PAST = DAY  # seconds of past at the start
@@ -179,6 +179,20 @@ class Cluster:
         self.events.killing(pod, at)
         self.refresh(pod, at)
         self.agenda.add(at + grace, lambda moment: self._remove(pod, moment))
+
+    def delete_workload(self, resource: Resource, key: Key, at: float) -> None:
+        """Delete an object and everything it controls, as garbage collection does."""
+        entry = self.store.get(resource, *key)
+        if entry is None:
+            return
+        uid = entry.object["metadata"]["uid"]
+        self.store.delete(resource, key)
+        for pod in self.pods_of(uid):
+            self.delete_pod(pod, at)
+        for child in (REPLICA_SETS, JOBS, REVISIONS):
+            for owned in tuple(self.store[child].select(key[0])):
+                if any(owner["uid"] == uid for owner in owned.object["metadata"].get("ownerReferences", ())):
+                    self.delete_workload(child, owned.key, at)
 
     def touch(self, resource: Resource, key: Key) -> None:
         """Have the controller of an object look at it again."""

@@ -16,6 +16,7 @@ from memtop.demo.api.reviews import access_review, rules_review
 from memtop.demo.api.selectors import label_test
 from memtop.demo.api.status import ApiStatusError, details_of, json_response, not_found, page_not_found
 from memtop.demo.api.watch import Watch
+from memtop.demo.api.write import Writer
 from memtop.demo.cluster import Cluster
 from memtop.demo.metrics import MetricsServer
 from memtop.demo.resources import (
@@ -93,12 +94,13 @@ class Router:
     def __init__(self, cluster: Cluster, bookmark_every: float) -> None:
         self._cluster = cluster
         self._metrics = MetricsServer(cluster)
+        self._writer = Writer(cluster)
         self.bookmark_every = bookmark_every
         self.watches: set[Watch] = set()
         self._subresources: dict[str, Handler] = {}
 
     def serves(self, subresource: str, handler: Handler) -> None:
-        """Let `handler` answer all requests for a subresource (`log`, `scale`, `proxy`, …)."""
+        """Let `handler` answer all requests for a subresource (`log`, `proxy`, …)."""
         self._subresources[subresource] = handler
 
     async def answer(self, request: web.Request, path: str, user: User) -> web.StreamResponse:
@@ -154,12 +156,21 @@ class Router:
         if target.resource.group == METRICS_GROUP:
             return self._answer_metrics(call)
         if target.subresource:
+            if target.subresource == "scale" and any(
+                sub[0] == "scale" for sub in target.resource.subresources
+            ):
+                return await self._writer.scale(request, target.resource, target.namespace or "", target.name)
             handler = self._subresources.get(target.subresource)
             return page_not_found() if handler is None else await handler(call)
         if request.method == "GET" and not target.name:
             return await self._watch(call) if _watches(request) else self._list(call)
         if request.method == "GET":
             return self._get(call)
+        if target.name and request.method in _METHODS and _METHODS[request.method] in target.resource.verbs:
+            namespace = (target.namespace or "") if target.resource.namespaced else ""
+            if request.method == "DELETE":
+                return self._writer.delete(request, target.resource, namespace, target.name)
+            return await self._writer.change(request, target.resource, namespace, target.name, call.form)
         raise ApiStatusError(
             405,
             "the server does not allow this method on the requested resource",
@@ -224,6 +235,9 @@ class Router:
         return web.Response(body=body, content_type=JSON)
 
 
+_METHODS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+
+
 def _watches(request: web.Request) -> bool:
     return request.query.get("watch", "") in ("true", "1")
 
@@ -234,9 +248,7 @@ def _verb(call: Call) -> str:
         if target.name:
             return "get"
         return "watch" if _watches(call.request) else "list"
-    return {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}.get(
-        method, method.lower()
-    )
+    return _METHODS.get(method, method.lower())
 
 
 async def _document(request: web.Request) -> dict[str, object]:

@@ -58,7 +58,8 @@ def look_again(cluster: Cluster, when: float, resource: Resource, key: Key) -> N
 
 def fresh_name(prefix: str, cluster: Cluster) -> str:
     """Return a name for a new pod."""
-    return f"{prefix}-{suffix_of(5, cluster.seed, prefix, cluster.next_number())}"
+    suffix = suffix_of(5, cluster.seed, prefix, "fresh", cluster.next_number())
+    return f"{prefix}-{suffix}"
 
 
 def resolved(amount: int | str, total: int, *, up: bool) -> int:
