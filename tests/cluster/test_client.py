@@ -137,6 +137,15 @@ class TestRequests:
             await client.get("/")
         assert len(seen) == 1
 
+    async def test_cookies_are_not_kept(self, serve, connect):
+        async def answer(request):
+            response = web.Response(text=str(dict(request.cookies)))
+            response.set_cookie("session", "x")
+            return response
+
+        client = connect((await serve(answer)).replace("127.0.0.1", "localhost"))  # addresses have no cookies
+        assert [await client.get("/") for _ in range(2)] == [b"{}", b"{}"]
+
     async def test_netrc_and_proxy_variables_do_not_meddle(self, client_for, monkeypatch, tmp_path):
         (tmp_path / "netrc").write_text("machine 127.0.0.1 login evil password evil\n")
         monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))

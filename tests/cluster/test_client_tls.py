@@ -87,6 +87,42 @@ async def test_a_plugins_certificate_is_shown_and_renewed(serve, server_tls, tar
     assert seen[0] is not seen[1], "a new certificate needs a new connection"
 
 
+async def test_a_stream_lives_on_when_the_certificate_rotates_and_ends_with_the_client(
+    serve, server_tls, target, authority, tmp_path
+):
+    go_on, hung_up = asyncio.Event(), asyncio.Event()
+
+    async def answer(request):
+        if request.path != "/watch":
+            return await who(request)
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"one\n")
+        await go_on.wait()
+        await response.write(b"two\n")
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await asyncio.sleep(0.01)
+                await response.write(b"\n")
+        hung_up.set()
+        return response
+
+    chain, key = Pem(path=tmp_path / "crt"), Pem(path=tmp_path / "key")
+    chain.path.write_bytes(authority.client[0])
+    key.path.write_bytes(authority.client[1])
+    url = await serve(answer, server_tls(clients=True))
+    client = Client(target(url, authority=authority.certificate, auth=Auth(certificate=chain, key=key)))
+    async with client.stream("/watch", idle_timeout=10) as lines:
+        assert await anext(lines) == b"one"
+        chain.path.write_bytes(authority.client[0] + b"\n")
+        assert await client.get("/") == b"somebody"
+        go_on.set()
+        assert await anext(lines) == b"two"
+        await client.close()
+        async with asyncio.timeout(10):
+            await hung_up.wait()
+
+
 async def test_a_server_that_does_not_speak_tls(serve, target):
     url = (await serve(who)).replace("http://", "https://")
     assert "it does not speak TLS" in await failure(target(url))
