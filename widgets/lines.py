@@ -45,9 +45,10 @@ def _cells(strip: Strip) -> list[tuple[str, Style | None]]:
             continue
         for letter in text:
             width = cell_len(letter)
-            if width == 0 and cells:
+            if width:
+                cells += [(letter, style), ("", style)][:width]
+            elif cells:
                 cells[-1] = (cells[-1][0] + letter, style)
-            cells += [(letter, style)] * width
     return cells
 
 

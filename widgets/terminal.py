@@ -15,7 +15,7 @@ from rich.color import ColorSystem
 from rich.console import Console, RenderableType
 from rich.style import Style
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
-from textual.app import App
+from textual.app import App, ReturnType
 from textual.screen import Screen
 from textual.strip import Strip
 
@@ -87,8 +87,8 @@ def _transition(old: tuple[str, str, str], new: tuple[str, str, str]) -> str:
     return f"\x1b[{';'.join(now for was, now in zip(old, new, strict=True) if was != now)}m"
 
 
-class TerseDisplay(App[None]):
-    """To be named before `App` among the bases of an application, which then writes tersely."""
+class TerseDisplay(App[ReturnType]):
+    """The base of an application that writes tersely."""
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         if isinstance(renderable, ChopsUpdate | LayoutUpdate):

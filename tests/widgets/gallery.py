@@ -13,7 +13,7 @@ from datetime import UTC
 from typing import ClassVar
 
 from rich.text import Text
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
@@ -153,7 +153,7 @@ class Failure(ModalScreen[None]):
         )
 
 
-class Gallery(TerseDisplay, App[None]):
+class Gallery(TerseDisplay[None]):
     CSS = """
     #panes { height: 1fr; }
     #left { width: 3fr; margin-right: 1; }

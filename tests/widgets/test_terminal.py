@@ -65,7 +65,7 @@ def by_textual(update: CompositorUpdate, app: App[None]) -> str:
     return update.render_segments(app.console)
 
 
-class Screenful(TerseDisplay, App[None]):
+class Screenful(TerseDisplay[None]):
     BINDINGS = [("q", "quit", "Quit")]  # noqa: RUF012
 
     def __init__(self) -> None:
