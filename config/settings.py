@@ -104,10 +104,10 @@ class Cluster(Section):
     """The kubeconfig; by default what KUBECONFIG names, else ~/.kube/config, else the pod's own account."""
 
     namespaces: Annotated[Namespaces, Mark(short="-n", metavar="NS", group="What to show")] = ()
-    """Namespace to watch; by default the context's own."""
+    """Namespace to watch; by default all, or the context's own where listing all is forbidden."""
 
     all_namespaces: Annotated[Switch, Mark(short="-A", group="What to show")] = False
-    """Watch all namespaces."""
+    """Watch all namespaces, whatever a weaker source says of `namespaces`."""
 
     selector: Annotated[Selector | None, Mark(short="-l", metavar="LABELS", group="What to show")] = None
     """Only pods with these labels, as kubectl writes them: app=shop,tier!=cache."""

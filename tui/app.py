@@ -16,6 +16,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
+from textual.theme import BUILTIN_THEMES
 
 from config import ConfigError
 from memtop.cluster.errors import KubeconfigError
@@ -87,8 +88,7 @@ class Memtop(App[int]):
         self._frame_at = 0.0
         self._preferences = preferences.path()
         self._interval = settings.observe.interval
-        if settings.ui.theme in self.available_themes:
-            self.theme = settings.ui.theme
+        self.theme = settings.ui.theme
         self._warnings = ("read-only",) if settings.safety.read_only else ()
         view = View(sorts=preferences.load_sorts(self._preferences))
         self.overview = Overview(settings, view, self.cluster_time, self._warnings)
@@ -283,6 +283,9 @@ def run(invocation: Invocation) -> int:
     from memtop.observe.setup import connection, plan  # noqa: PLC0415  (only with a screen)
 
     settings = invocation.settings
+    if settings.ui.theme not in BUILTIN_THEMES:
+        known = ", ".join(sorted(BUILTIN_THEMES))
+        raise invocation.mistake("ui.theme", f"{settings.ui.theme!r} is no theme; there are {known}")
     try:
         demo = bool(invocation.options.get("demo"))
         with connection(settings, os.environ, demo=demo) as first:
