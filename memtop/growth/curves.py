@@ -15,6 +15,7 @@ TEETH = 3
 LEANING = -0.8
 """Skewness of the steps between samples below which memory climbs slowly and falls at once, as under GC."""
 _BLOCK = 5
+_CLEAR = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +125,10 @@ def draw(points: Points, lives: Ints) -> Curves:
     power = np.bincount(row, points.rough, rows) / steps
     skew = np.bincount(row, points.lean, rows) / steps / np.maximum(power, 1.0) ** 1.5
     leaning = skew < np.minimum(LEANING, -2.5 * np.sqrt(6.0 / steps))
-    fall = np.where(leaning, -np.bincount(row, points.lean, rows) / np.maximum(power * steps, 1.0), 0.0)
+    rough = np.maximum(power * steps, 1.0)
+    lean = np.bincount(row, points.lean, rows)
+    fall = np.where(leaning, -lean / rough, 0.0)
+    falls = rough**3 / np.maximum(lean**2, 1.0)
     low_5, quarter, middle, three_quarters, high_95, top = _quantiles(
         padded, length, (0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
     )
@@ -132,8 +136,10 @@ def draw(points: Points, lives: Ints) -> Curves:
     turning = teeth.turns(padded, length, teeth.threshold(padded_time, padded, length, fall))
     is_trough = turning.trough[row, column]
     troughs = np.bincount(row, is_trough, rows).astype(np.int64)
-    toothed = (troughs >= TEETH) & (leaning | (place < 0.35))
-    blocked = leaning & ~toothed & (length >= 6 * _BLOCK)
+    noise = teeth.noise(padded, length)
+    batches = (place < 0.35) & (high_95 - low_5 > _CLEAR * noise)
+    toothed = (troughs >= TEETH) & (leaning | batches)
+    blocked = leaning & ~toothed & (falls > 2 * TEETH) & (length >= 6 * _BLOCK)
     around = low.copy()
     same = row[1:] == row[:-1]
     around[1:] = np.where(same, np.minimum(around[1:], low[:-1]), around[1:])
@@ -147,7 +153,6 @@ def draw(points: Points, lives: Ints) -> Curves:
     (high_tail,) = _quantiles(padded, length, (0.95,))
     padded[row, column] = low
     (low_tail,) = _quantiles(padded, length, (0.05,))
-    padded[row, column] = mean
     return Curves(
         level=_cell_means(time, mean, row, first, length),
         floor=_cell_means(floor_time, floor_value, floor_row, floor_first, floor_points),
@@ -160,7 +165,7 @@ def draw(points: Points, lives: Ints) -> Curves:
         toothed=toothed | blocked,
         troughs=troughs,
         samples=samples.astype(np.int64),
-        noise=teeth.noise(padded, length),
+        noise=noise,
         skew=skew,
         middle=place,
         swing=high_tail - low_tail,

@@ -23,6 +23,7 @@ _OF_NOISE = 3.0
 _JUMPED = 0.6
 _FEW = 16
 _AGAINST = 2.0
+_LONG = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +65,10 @@ def growth_evidence(lives: Lives, floor: Fits, level: Fits) -> Growth:
     both = np.where(ok_floor | ok_level, both, np.minimum(both, -0.5))
     latest = both[lives.latest]
     pooled = np.where(lives.repeats | ~lives.several, both[lives.pooled], -6.0)
+    long = curves.points[lives.latest] >= _LONG
+    latest = np.where(lives.several & ~long, np.minimum(latest, 1.0), latest)
+    unlike = lives.several & long & (latest < -_AGAINST) & sees[lives.latest]
+    pooled = np.where(unlike, (pooled + latest) / 2, pooled)
     margin = np.maximum(latest, pooled)
     row = np.where(pooled >= latest, lives.pooled, lives.latest)
     rate_floor, error_floor = floor.growth / hours_floor, floor.growth_error / hours_floor
