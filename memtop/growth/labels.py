@@ -9,7 +9,7 @@ from memtop.growth.fits import Fits
 from memtop.growth.judgement import CODES, Verdict
 from memtop.growth.leak import MATERIAL
 from memtop.growth.lives import Lives
-from memtop.growth.series import Bools, Ints
+from memtop.growth.series import Bools, Floats, Ints
 from memtop.growth.shapes import Family, dictionary
 
 INSTANT = 0.11
@@ -19,7 +19,7 @@ _RETURNS = 0.3
 _FEW = 3.0
 
 
-def label(lives: Lives, level: Fits) -> Ints:
+def label(lives: Lives, level: Fits) -> tuple[Ints, Floats]:
     """Names what every container that has samples does, given that it does not leak.
 
     In this order, the first that holds:
@@ -29,6 +29,10 @@ def label(lives: Lives, level: Fits) -> Ints:
     3. *Sawtooth*: its steps lean: slow climbs, sudden falls, again and again.
     4. *Spike*: highs far above everything usual.
     5. *Steady*: anything else, a daily rhythm included.
+
+    Returns:
+        The code of each container's verdict, and how clear the choice was, 0..1: how far what decided it is beyond
+        its threshold, on a scale that the reliability table (benchmarks/reliability.py) was used to set.
     """
     shapes, curves = dictionary(), lives.curves
     family = shapes.family[level.bounded]
@@ -45,22 +49,43 @@ def label(lives: Lives, level: Fits) -> Ints:
     bump = shape & np.isin(family, (Family.BUMP, Family.STEPS)) & back
     spike = bump & (level.bulge > 0)
     step = (slow & ~warm) | (shape & np.isin(family, (Family.STEP, Family.STEPS, Family.BUMP)) & ~back)
-    choices = [
-        (Verdict.WARMUP, warmup),
-        (Verdict.STEP, step[lives.whole]),
-        (Verdict.SPIKE, spike[lives.whole]),
-        (Verdict.SAWTOOTH, (leaning(curves) & ~shape & (curves.middle > 0.25))[lives.whole]),
-        (Verdict.SPIKE, rare(curves)[lives.whole]),
-    ]
-    return np.select(
-        [held for _, held in choices], [CODES[verdict] for verdict, _ in choices], CODES[Verdict.STEADY]
+    proof = level.explained / _PROVEN
+    whole = lives.whole
+    held = np.stack(
+        [
+            warmup,
+            step[whole],
+            spike[whole],
+            (leaning(curves) & ~shape & (curves.middle > 0.25))[whole],
+            rare(curves)[whole],
+        ]
     )
+    beyond = np.stack(
+        [
+            np.maximum(
+                proof[lives.latest] * warm[lives.latest], np.maximum(proof[lives.pooled], proof[whole])
+            ),
+            proof[whole],
+            proof[whole],
+            (curves.skew / _most_by_chance(curves))[whole],
+            (curves.peak / np.maximum(6 * curves.band, 1.0))[whole],
+        ]
+    )
+    names = (Verdict.WARMUP, Verdict.STEP, Verdict.SPIKE, Verdict.SAWTOOTH, Verdict.SPIKE)
+    codes = np.select(list(held), [CODES[verdict] for verdict in names], CODES[Verdict.STEADY])
+    clear = np.select(list(held), list(1 - 0.35 * np.exp(1 - beyond)), 0.0)
+    # Nothing held: steady, and the clearer the further everything is from holding.
+    nearest = np.clip(np.maximum(proof[whole], beyond[3]), 0.0, 1.0)
+    return codes, np.where(held.any(axis=0), clear, 1 - 0.35 * nearest**2)
 
 
 def leaning(curves: Curves) -> Bools:
     """Rows whose steps lean further than chance: 2.5 standard errors of a normal sample's skewness."""
-    steps = np.maximum(curves.samples - 1, 1)
-    return curves.skew < np.minimum(LEANING, -2.5 * np.sqrt(6.0 / steps))
+    return curves.skew < _most_by_chance(curves)
+
+
+def _most_by_chance(curves: Curves) -> Floats:
+    return np.minimum(LEANING, -2.5 * np.sqrt(6.0 / np.maximum(curves.samples - 1, 1)))
 
 
 def rare(curves: Curves) -> Bools:

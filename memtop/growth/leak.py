@@ -23,6 +23,8 @@ _OF_NOISE = 3.0
 _JUMPED = 0.6
 _FEW = 16
 _AGAINST = 2.0
+_MOST, _LEAST = 14.0, -6.0
+_CHANCE_AT_0, _CHANCE_PER_UNIT = -4.6, 0.8
 _LONG = 20
 
 
@@ -32,7 +34,7 @@ class Growth:
 
     Attributes:
         leak: Whether its growth is a leak.
-        confidence: The chance that the answer is right.
+        chance: The chance that it leaks, in a cluster where 1 container in 100 does.
         rate: Growth of the floor, bytes per hour.
         error: Standard error of the rate.
         row: The row that the rate was read from.
@@ -40,7 +42,7 @@ class Growth:
     """
 
     leak: Bools
-    confidence: Floats
+    chance: Floats
     rate: Floats
     error: Floats
     row: Ints
@@ -79,11 +81,13 @@ def growth_evidence(lives: Lives, floor: Fits, level: Fits) -> Growth:
     rate = np.where(use_floor, rate_floor, rate_level)
     error = np.where(use_floor, error_floor, error_level)
     leak = margin > 0
-    confidence = 1 / (1 + np.exp(-np.clip(np.abs(margin), 0, 20)))
-    return Growth(leak, confidence, rate[row], error[row], row, margin)
+    chance = 1 / (1 + np.exp(-(_CHANCE_AT_0 + _CHANCE_PER_UNIT * margin)))
+    return Growth(leak, chance, rate[row], error[row], row, margin)
 
 
-def _channel(rows: Curves, fits: Fits, curves: Floats, family: Ints, channel_is_floor: bool = False) -> tuple[Floats, Bools]:
+def _channel(
+    rows: Curves, fits: Fits, curves: Floats, family: Ints, channel_is_floor: bool = False
+) -> tuple[Floats, Bools]:
     risen = curves[:, -4:].mean(1) - curves[:, :4].mean(1)
     mid = np.maximum(np.abs(curves).mean(1), 1.0)
     kind = family[fits.growing]
@@ -110,7 +114,7 @@ def _channel(rows: Curves, fits: Fits, curves: Floats, family: Ints, channel_is_
             )
             & ((jumped(curves) < _JUMPED * risen) | coarse)
         )
-    return np.where(ok, np.clip(fits.margin, -6, 12), np.clip(fits.margin, -6, -0.5)), ok
+    return np.clip(fits.margin, _LEAST, np.where(ok, _MOST, -0.5)), ok
 
 
 def student(normal: float, freedom: Floats) -> Floats:

@@ -56,11 +56,13 @@ def judge_summary(summary: Summary, limits: Floats, cuts: Ints, oom_kills: Ints)
         floor = fit(curves.floor, curves.floor_points, curves.end - curves.start)
         level = fit(curves.level, curves.points, curves.level_end - curves.level_start)
         growth = growth_evidence(lives, floor, level)
-        codes_seen = np.where(growth.leak, CODES[Verdict.LEAK], label(lives, level))
+        names, clear = label(lives, level)
+        codes_seen = np.where(growth.leak, CODES[Verdict.LEAK], names)
+        sure = np.where(growth.leak, growth.chance, (1 - growth.chance) * clear)
         seen = lives.container[lives.latest]
         known = summary.samples[seen] >= FEWEST_SAMPLES
         codes[seen[known]] = codes_seen[known]
-        confidence[seen[known]] = growth.confidence[known]
+        confidence[seen[known]] = sure[known]
         ahead = forecast(summary, lives, growth, limits)
         for name in columns:
             columns[name][seen[known]] = getattr(ahead, name)[known]

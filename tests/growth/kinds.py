@@ -87,7 +87,9 @@ def healthy(*labels):
 
 def teeth(w, period, height, jitter=0.15):
     """A GC saw of `period` (share of the window), whose teeth differ."""
-    edges = np.cumsum(period * (1 + jitter * w.random.uniform(-1, 1, int(3 / period) + 3))) - period * w.between(0, 1)
+    edges = np.cumsum(
+        period * (1 + jitter * w.random.uniform(-1, 1, int(3 / period) + 3))
+    ) - period * w.between(0, 1)
     tooth = np.searchsorted(edges, w.u)
     start = np.concatenate([[edges[0] - period], edges])[tooth]
     phase = np.clip((w.u - start) / period, 0, 1.2)
@@ -396,6 +398,22 @@ def shrinking(w):
 @healthy(*ANY)
 def spike_at_the_end(w):
     return w.base * w.between(0.2, 1.0) * (w.u > 1 - w.between(0.01, 0.06))
+
+
+SHARE = {
+    "flat": 25.0,
+    "slow_noise": 8.0,
+    "load": 8.0,
+    "saw": 12.0,
+    "daily": 8.0,
+    "weekly": 2.0,
+    "warmup": 4.0,
+    "batch_jobs": 6.0,
+    "restarts_without_growth": 3.0,
+    "page_cache": 2.0,
+    "log_warmup": 2.0,
+}
+"""How often a healthy kind is met in a cluster; kinds that are not named here count 1."""
 
 
 def make(name: str, seed: int, live: bool | None = None) -> Made:

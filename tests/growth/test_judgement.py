@@ -39,7 +39,7 @@ def test_every_verdict_has_evidence():
 
 def test_only_a_sure_leak_is_called_a_leak():
     assert Judgement(Verdict.LEAK, 0.97).certainty == "leak"
-    assert Judgement(Verdict.LEAK, 0.9).certainty == "suspected leak"
+    assert Judgement(Verdict.LEAK, 0.4).certainty == "suspected leak"
     assert Judgement(Verdict.STEP, 0.5).certainty == "step"
 
 

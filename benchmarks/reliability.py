@@ -1,0 +1,81 @@
+"""Is the confidence honest? A reliability table for a cluster where 1 container in 100 leaks.
+
+    python benchmarks/reliability.py [--each 100] [--seed 7]
+
+Generates containers of every kind in tests/growth/kinds.py, half of them as memtop sees them live (20 to 60
+minutes at 15 s), weighs them as a real cluster would (`kinds.SHARE`; leaks together 1 in 100), and prints, for
+every band of confidence, how many verdicts were right; and the false alarms among healthy containers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from memtop.growth import Verdict
+from memtop.growth.classify import judge_named
+from memtop.growth.readers import Named
+from tests.growth.kinds import HEALTHY, LEAKS, SHARE, all_kinds
+
+BANDS = (0.0, 0.5, 0.75, 0.9, 0.95, 0.98, 1.001)
+LEAKS_IN = 100
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--each", type=int, default=100, help="containers of each kind, live and not")
+    parser.add_argument("--seed", type=int, default=7)
+    asked = parser.parse_args()
+    made = [*all_kinds(asked.seed, asked.each, live=False), *all_kinds(asked.seed + 1, asked.each, live=True)]
+    judged = judge_named([Named(one.kind, one.series) for one in made])
+    whole = sum(SHARE.get(kind, 1.0) for kind in HEALTHY)
+    weight = np.array(
+        [
+            1 / LEAKS_IN / len(LEAKS) if one.leak else (1 - 1 / LEAKS_IN) * SHARE.get(one.kind, 1.0) / whole
+            for one in made
+        ]
+    )
+    weight /= weight.sum()
+    right = np.array([str(verdict.verdict) in one.labels for one, verdict in zip(made, judged, strict=True)])
+    confidence = np.array([verdict.confidence for verdict in judged])
+    leak = np.array([verdict.verdict is Verdict.LEAK for verdict in judged])
+    sure = np.array([verdict.certainty == "leak" for verdict in judged])
+    truly = np.array([one.leak for one in made])
+    print(f"{len(made)} containers, 1 in {LEAKS_IN} leaks by weight")
+    for title, which in (("all verdicts", np.ones(len(made), np.bool_)), ("leak verdicts", leak)):
+        print(f"\n{title}\n  confidence      share   right   mean confidence")
+        for low, high in zip(BANDS, BANDS[1:], strict=False):
+            inside = which & (confidence >= low) & (confidence < high)
+            if inside.any():
+                part = weight[inside]
+                hit, said = (
+                    np.average(right[inside], weights=part),
+                    np.average(confidence[inside], weights=part),
+                )
+                share = part.sum() / weight[which].sum()
+                print(
+                    f"  {low:.2f} .. {min(high, 1):.2f}  {share:7.1%} {hit:7.1%} {said:12.1%}   n {inside.sum()}"
+                )
+        high = which & (confidence >= 0.95)
+        print(f"  at 0.95 or more: {np.average(right[high], weights=weight[high]):.2%} right")
+    healthy = ~truly
+    for name, called in (("leak", sure), ("leak or suspected leak", leak)):
+        rate = np.average(called[healthy], weights=weight[healthy])
+        found = np.average(called[truly], weights=weight[truly])
+        print(
+            f"\n{name}: {1000 * rate:.2f} false alarms per 1,000 healthy; {found:.1%} of the leaks found",
+            end="",
+        )
+    print()
+
+
+if __name__ == "__main__":
+    main()
