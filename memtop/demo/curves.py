@@ -128,7 +128,8 @@ def levels(parameters: FloatArray, age: FloatArray, at: FloatArray, seeds: SeedA
     )
     # A process needs a moment to load: it does not hold its base in the first second.
     level *= 1.0 - 0.8 * np.exp(-age / 4.0)
-    return np.maximum(np.floor(level / PAGE) * PAGE, 64 * PAGE)
+    whole: FloatArray = np.maximum(np.floor(level / PAGE) * PAGE, 64 * PAGE)
+    return whole
 
 
 def levels_of(curve: Curve, start: float, at: FloatArray, seed: int) -> FloatArray:

@@ -53,7 +53,7 @@ class RestartPolicy(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of a container: start to end in seconds since 1970; `end` is infinite while none is in sight."""
+    """One run of a container, in seconds since 1970; `end` is infinite while none is in sight."""
 
     index: int
     start: float
@@ -125,7 +125,7 @@ class Life:
         self.ends = min(self.ends, at)
 
     def runs(self, until: float) -> list[Run]:
-        """Return the runs that started before `until`, oldest first, the last one cut at the end of the life."""
+        """Return the runs started by `until`, oldest first, the last one cut at the end of the life."""
         until = min(until, self.ends)
         while self._runs and (following := self._following()) is not None and following <= until:
             self._backoffs.append(self._next_backoff())

@@ -92,7 +92,7 @@ def metadata_of(
 
 @lru_cache(maxsize=4096)
 def _pod_fields(containers: tuple[str, ...], labels: tuple[str, ...], owner_uid: str) -> tuple[bytes, bytes]:
-    spec = {
+    spec: Object = {
         f'k:{{"name":"{name}"}}': {
             ".": {},
             "f:image": {},
@@ -116,7 +116,13 @@ def _pod_fields(containers: tuple[str, ...], labels: tuple[str, ...], owner_uid:
         },
         "f:spec": {"f:containers": spec, "f:dnsPolicy": {}, "f:restartPolicy": {}, "f:schedulerName": {}},
     }
-    condition = {".": {}, "f:lastProbeTime": {}, "f:lastTransitionTime": {}, "f:status": {}, "f:type": {}}
+    condition: Object = {
+        ".": {},
+        "f:lastProbeTime": {},
+        "f:lastTransitionTime": {},
+        "f:status": {},
+        "f:type": {},
+    }
     kinds = ("ContainersReady", "Initialized", "Ready")
     kubelet = {
         "f:status": {

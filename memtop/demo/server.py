@@ -14,6 +14,7 @@ from memtop.demo.api.proxy import ProxyHandler
 from memtop.demo.api.rbac import USERS, User
 from memtop.demo.api.routes import Router
 from memtop.demo.api.status import ApiStatusError, json_response
+from memtop.demo.churn import churn
 from memtop.demo.clock import Clock
 from memtop.demo.cluster import Cluster
 from memtop.demo.faults import Fault, Faults, Harm
@@ -82,6 +83,8 @@ class DemoServer:
         """Build the world and start serving."""
         build(self.cluster, self._pods, self._containers)
         self._tasks.append(asyncio.create_task(self.cluster.agenda.run()))
+        if self._churn > 0:
+            self._tasks.append(asyncio.create_task(churn(self.cluster, self._churn)))
         await self.start()
         return self
 

@@ -21,7 +21,7 @@ class DemoThread:
         server: the server; call its methods only through `call` and `run`.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401  passed on as they are
         self._options = options
         self._ready = threading.Event()
         self._stop: asyncio.Event | None = None
@@ -55,7 +55,7 @@ class DemoThread:
         return self.server.kubeconfig(user, namespace)
 
     def call(self, function: Callable[[], T]) -> T:
-        """Call something in the server's thread and return what it returns: `call(lambda: server.advance(60))`."""
+        """Call `function` in the server's thread and return what it returns."""
 
         async def wrapped() -> T:
             return function()

@@ -135,7 +135,8 @@ def agent(moment: Moment) -> str:
     """Something that ships other people's lines."""
     if moment.index == 0:
         return 'level=info msg="starting" version=2'
-    return f'level=info msg="shipped" lines={int(moment.draw("n") * 5000)} buffered={int(moment.used / MIB * 90)}'
+    lines, buffered = int(moment.draw("n") * 5000), int(moment.used / MIB * 90)
+    return f'level=info msg="shipped" lines={lines} buffered={buffered}'
 
 
 def migrate(moment: Moment) -> str:
@@ -149,7 +150,8 @@ def node(moment: Moment) -> str:
         return "> session-api@18.2.0 start"
     if moment.share > 0.6 and moment.draw("kind") < 0.3:
         used = moment.used / MIB
-        return f"[1:0x5f] {int(moment.age * 1000)} ms: Mark-sweep {used:.1f} ({used * 1.04:.1f}) -> {used * 0.99:.1f} MB"
+        before = f"{used:.1f} ({used * 1.04:.1f})"
+        return f"[1:0x5f] {int(moment.age * 1000)} ms: Mark-sweep {before} -> {used * 0.99:.1f} MB"
     return _work(moment)
 
 
@@ -157,7 +159,8 @@ def database(moment: Moment) -> str:
     """A database."""
     if moment.index == 0:
         return "LOG:  database system is ready to accept connections"
-    return f"LOG:  checkpoint complete: wrote {int(moment.draw('n') * 900)} buffers; sync={moment.draw('s'):.3f} s"
+    written, synced = int(moment.draw("n") * 900), moment.draw("s")
+    return f"LOG:  checkpoint complete: wrote {written} buffers; sync={synced:.3f} s"
 
 
 VOICES: dict[str, Voice] = {

@@ -17,10 +17,11 @@ from memtop.demo.resources import Resource
 from memtop.demo.store import Entry, Key, Store
 
 EXPIRED = (
-    "The provided continue parameter is too old to display a consistent list result. You can start a new list without "
-    "the continue parameter, or use the continue token in this response to retrieve the remainder of the results. "
-    "Continuing with the provided token results in an inconsistent list - objects that were created, modified, or "
-    "deleted between the time the first chunk was returned and now may show up in the list."
+    "The provided continue parameter is too old to display a consistent list result. You can start a new "
+    "list without the continue parameter, or use the continue token in this response to retrieve the "
+    "remainder of the results. Continuing with the provided token results in an inconsistent list - objects "
+    "that were created, modified, or deleted between the time the first chunk was returned and now may show "
+    "up in the list."
 )
 
 
@@ -45,7 +46,8 @@ def list_body(
     """Return the encoded answer to a list request.
 
     Raises:
-        ApiStatusError: 400 for bad selectors or tokens, 410 for versions no longer known, 504 for future ones.
+        ApiStatusError: 400 for bad selectors or tokens, 410 for versions no longer known, 504 for future
+            ones.
     """
     collection = store[resource]
     version, after = store.version, None

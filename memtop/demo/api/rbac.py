@@ -10,13 +10,32 @@ from memtop.demo.resources import Resource
 
 READING = frozenset({"get", "list", "watch"})
 _READABLE = frozenset(
-    {
-        "pods", "pods/log", "pods/status", "events", "namespaces", "nodes", "services", "endpoints", "configmaps",
-        "serviceaccounts", "persistentvolumeclaims", "resourcequotas", "limitranges", "deployments",
-        "deployments/scale", "replicasets", "replicasets/scale", "statefulsets", "statefulsets/scale", "daemonsets",
-        "controllerrevisions", "jobs", "cronjobs",
-    }
-)  # fmt: skip
+    [
+        "pods",
+        "pods/log",
+        "pods/status",
+        "events",
+        "namespaces",
+        "nodes",
+        "services",
+        "endpoints",
+        "configmaps",
+        "serviceaccounts",
+        "persistentvolumeclaims",
+        "resourcequotas",
+        "limitranges",
+        "deployments",
+        "deployments/scale",
+        "replicasets",
+        "replicasets/scale",
+        "statefulsets",
+        "statefulsets/scale",
+        "daemonsets",
+        "controllerrevisions",
+        "jobs",
+        "cronjobs",
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ class Call:
 
 
 def target_of(path: str) -> Target | None:
-    """Read a resource path such as `/apis/apps/v1/namespaces/NS/deployments/NAME/scale`; None if it is none."""
+    """Read a path such as `/api/v1/namespaces/NS/pods/NAME/log`; None if it is no resource's."""
     parts = path.strip("/").split("/")
     if parts[0] == "api" and len(parts) > 2:
         group, version, parts = "", parts[1], parts[2:]

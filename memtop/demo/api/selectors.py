@@ -85,7 +85,10 @@ def field_test(resource: Resource, selector: str) -> Test:
         if match is None:
             raise ApiStatusError(400, f"invalid field selector: {part!r}")
         if match[1] not in allowed:
-            message = f'Unable to find "{resource.api_version}, Resource={resource.plural}" that match label selector "", field selector "{selector}": field label not supported: {match[1]}'
+            message = (
+                f'Unable to find "{resource.api_version}, Resource={resource.plural}" that match label '
+                f'selector "", field selector "{selector}": field label not supported: {match[1]}'
+            )
             raise ApiStatusError(400, message)
         tests.append(_field(tuple(match[1].split(".")), match[2] == "!=", match[3]))
     return lambda entry: all(test(entry) for test in tests)

@@ -62,7 +62,7 @@ class ApiStatusError(Exception):
         return json_response(self.document(), self.code)
 
 
-def json_response(document: Any, code: int = 200) -> web.Response:
+def json_response(document: object, code: int = 200) -> web.Response:
     """Return a JSON response, the way the API server ends it with a newline."""
     return web.Response(
         body=msgspec.json.encode(document) + b"\n", status=code, content_type="application/json"

@@ -198,39 +198,33 @@ def _other(obj: Object, now: float) -> list[Any]:
     return [obj["metadata"]["name"], obj["metadata"]["creationTimestamp"]]
 
 
-_TEMPLATE = ["Containers*", "Images*"]
-_TABLES: dict[str, tuple[list[str], Callable[[Object, float], list[Any]]]] = {
-    "Pod": (["Name", "Ready", "Status", "Restarts#", "Age", "IP*", "Node*", "Nominated Node*", "Readiness Gates*"], _pod),
-    "Deployment": (["Name", "Ready", "Up-to-date#", "Available#", "Age", *_TEMPLATE, "Selector*"], _deployment),
-    "ReplicaSet": (["Name", "Desired#", "Current#", "Ready#", "Age", *_TEMPLATE, "Selector*"], _replica_set),
-    "StatefulSet": (["Name", "Ready", "Age", *_TEMPLATE], _stateful_set),
+_TEMPLATE = "|Containers*|Images*"
+_TABLES: dict[str, tuple[str, Callable[[Object, float], list[Any]]]] = {
+    "Pod": ("Name|Ready|Status|Restarts#|Age|IP*|Node*|Nominated Node*|Readiness Gates*", _pod),
+    "Deployment": (f"Name|Ready|Up-to-date#|Available#|Age{_TEMPLATE}|Selector*", _deployment),
+    "ReplicaSet": (f"Name|Desired#|Current#|Ready#|Age{_TEMPLATE}|Selector*", _replica_set),
+    "StatefulSet": (f"Name|Ready|Age{_TEMPLATE}", _stateful_set),
     "DaemonSet": (
-        ["Name", "Desired#", "Current#", "Ready#", "Up-to-date#", "Available#", "Node Selector", "Age", *_TEMPLATE, "Selector*"],
+        f"Name|Desired#|Current#|Ready#|Up-to-date#|Available#|Node Selector|Age{_TEMPLATE}|Selector*",
         _daemon_set,
     ),
-    "Job": (["Name", "Completions", "Duration", "Age", *_TEMPLATE, "Selector*"], _job),
-    "CronJob": (
-        ["Name", "Schedule", "Suspend", "Active#", "Last Schedule", "Age", *_TEMPLATE, "Selector*"],
-        _cron_job,
-    ),
+    "Job": (f"Name|Completions|Duration|Age{_TEMPLATE}|Selector*", _job),
+    "CronJob": (f"Name|Schedule|Suspend|Active#|Last Schedule|Age{_TEMPLATE}|Selector*", _cron_job),
     "Node": (
-        ["Name", "Status", "Roles", "Age", "Version", "Internal-IP*", "External-IP*", "OS-Image*", "Kernel-Version*", "Container-Runtime*"],
+        "Name|Status|Roles|Age|Version|Internal-IP*|External-IP*|OS-Image*|Kernel-Version*|Container-Runtime*",
         _node,
     ),
-    "Event": (
-        ["Last Seen", "Type", "Reason", "Object", "Subobject*", "Source*", "Message", "First Seen*", "Count*#", "Name*"],
-        _event,
-    ),
-    "Service": (["Name", "Type", "Cluster-IP", "External-IP", "Port(s)", "Age", "Selector*"], _service),
-    "Namespace": (["Name", "Status", "Age"], _namespace),
-}  # fmt: skip
+    "Event": ("Last Seen|Type|Reason|Object|Subobject*|Source*|Message|First Seen*|Count*#|Name*", _event),
+    "Service": ("Name|Type|Cluster-IP|External-IP|Port(s)|Age|Selector*", _service),
+    "Namespace": ("Name|Status|Age", _namespace),
+}
 """Columns (`*`: only with -o wide, `#`: a number) and cells of each kind."""
 
 
 @functools.cache
 def columns_of(resource: Resource) -> list[dict[str, Any]]:
     """Return the column definitions of a kind."""
-    names = _TABLES.get(resource.kind, (["Name", "Created At"], _other))[0]
+    names = _TABLES.get(resource.kind, ("Name|Created At", _other))[0].split("|")
     return [
         {
             "name": name.rstrip("*#"),
@@ -245,4 +239,4 @@ def columns_of(resource: Resource) -> list[dict[str, Any]]:
 
 def row_of(resource: Resource, obj: Object, now: float) -> list[Any]:
     """Return the cells of one object."""
-    return _TABLES.get(resource.kind, ([], _other))[1](obj, now)
+    return _TABLES.get(resource.kind, ("", _other))[1](obj, now)

@@ -104,7 +104,7 @@ class Writer:
         entry: Entry,
         before: Object,
         after: Object,
-        sent: Any,  # noqa: ANN401
+        sent: Any,  # noqa: ANN401  any JSON
     ) -> Entry:
         name = entry.key[1]
         version = after.get("metadata", {}).get("resourceVersion")
@@ -135,8 +135,8 @@ class Writer:
     @staticmethod
     def _check_pod(after: Object, before: Object) -> None:
         message = (
-            f'Pod "{before["metadata"]["name"]}" is invalid: spec: Forbidden: pod updates may not change fields other '
-            "than `spec.containers[*].image`, `spec.initContainers[*].image`, `spec.activeDeadlineSeconds`, "
+            f'Pod "{before["metadata"]["name"]}" is invalid: spec: Forbidden: pod updates may not change '
+            "fields other than `spec.containers[*].image`, `spec.initContainers[*].image`, `spec.activeDeadlineSeconds`, "
             "`spec.tolerations` (only additions to existing tolerations)"
         )
         raise ApiStatusError(422, message, details=details_of(PODS, after["metadata"]["name"]))
@@ -159,7 +159,7 @@ def _managed(before: Object, request: web.Request, resource: Resource, now: floa
     agent = request.headers.get("User-Agent", "unknown").split("/")[0]
     manager = request.query.get("fieldManager") or agent
     others = [one for one in before["metadata"].get("managedFields", []) if one.get("manager") != manager]
-    fields = {"f:spec": {}} if resource is not JOBS else {"f:metadata": {}}
+    fields: Object = {"f:spec": {}} if resource is not JOBS else {"f:metadata": {}}
     return [
         *others,
         {

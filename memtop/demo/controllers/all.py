@@ -21,6 +21,6 @@ def start_controllers(cluster: Cluster) -> None:
     for resource, reconcile in CONTROLLERS.items():
         cluster.controls(resource, reconcile)
     for resource in CONTROLLERS:
-        for key in cluster.store[resource].keys():
+        for key in tuple(cluster.store[resource].entries):
             cluster.touch(resource, key)
     cluster.settle(cluster.clock.now())

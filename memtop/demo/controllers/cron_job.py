@@ -15,7 +15,7 @@ DAY = timedelta(days=1).total_seconds()
 
 
 def next_schedule(schedule: str, after: float) -> float:
-    """Return when a daily schedule (`minute hour * * *`, UTC) is next due after a time in seconds since 1970."""
+    """Return when a daily schedule (`minute hour * * *`, UTC) is next due, in seconds since 1970."""
     minute, hour = (int(field) for field in schedule.split()[:2])
     moment = datetime.fromtimestamp(after, UTC).replace(hour=hour, minute=minute, second=0, microsecond=0)
     if moment.timestamp() <= after:

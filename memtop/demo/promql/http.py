@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -137,7 +137,7 @@ class Prometheus:
                 "exceeded maximum resolution of 11,000 points per timeseries. "
                 "Try decreasing the query resolution (?step=XX)"
             )
-        times = start + step * np.arange(math.floor((end - start) / step + 1e-9) + 1)
+        times = start + step * np.arange(math.floor((end - start) / step + 1e-9) + 1, dtype=np.float64)
         value = self._evaluated(_parsed(parameters.get("query", "")), times, self._cluster.clock.now())
         stamps = [_stamp(time) for time in times.tolist()]
         if not isinstance(value, list):
@@ -237,6 +237,3 @@ def _step(text: str) -> float:
 
 def _json(document: object, status: int = 200) -> web.Response:
     return web.Response(body=msgspec.json.encode(document), status=status, content_type="application/json")
-
-
-__all__: Iterable[str] = ("Prometheus", "PrometheusError", "number_text")

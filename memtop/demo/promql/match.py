@@ -128,7 +128,8 @@ def _between_vectors(operator: str, left: Vector, right: Vector, matching: Match
             place = signature(made.labels, (), False) if matching.many else key
             if place in result and (result[place].present & made.present).any():
                 raise MatchError(
-                    "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
+                    "multiple matches for labels: "
+                    "many-to-one matching must be explicit (group_left/group_right)"
                 )
             result[place] = _joined(result[place], made) if place in result else made
     return [sampled for sampled in result.values() if sampled.present.any()]

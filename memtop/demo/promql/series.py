@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -123,7 +124,7 @@ class Scraped:
 
     def constant(self, labels: Labels, value: float, begins: float, ends: float) -> Series:
         """Return a series that always has the same value."""
-        return Series(labels, max(begins, self._oldest), ends, lambda times: np.full(len(times), value))
+        return Series(labels, max(begins, self._oldest), ends, partial(_always, value))
 
     def span(self, begins: float, ends: float) -> tuple[float, float]:
         """Return a span of time, cut to what Prometheus remembers."""
@@ -171,6 +172,12 @@ def _cadvisor_labels(pod: Pod, name: str) -> Labels:
     }
 
 
+def _run_labels(labels: Labels, pod: Pod, container: Container, run: Run) -> Labels:
+    identity = pod.run_id(container, run.index)
+    own = {"container": container.name, "id": f"{pod.cgroup}/{identity}", "image": container.image}
+    return {**labels, **own, "name": identity}
+
+
 def _runs(scraped: Scraped, pod: Pod) -> Iterator[tuple[Container, Run]]:
     now, oldest = scraped.cluster.clock.now(), scraped.span(0.0, 0.0)[0]
     for container in pod.containers:
@@ -183,22 +190,25 @@ def _memory(name: str, amount: Callable[[FloatArray, Run], FloatArray]) -> Famil
     def family(scraped: Scraped, pod: Pod) -> Iterator[Series]:
         labels = _cadvisor_labels(pod, name)
         for container, run in _runs(scraped, pod):
-            identity = pod.run_id(container, run.index)
-            own = {
-                **labels,
-                "container": container.name,
-                "id": f"{pod.cgroup}/{identity}",
-                "image": container.image,
-                "name": identity,
-            }
+            own = _run_labels(labels, pod, container, run)
             begins, ends = scraped.span(run.start, run.end)
-            yield Series(
-                own, begins, ends, lambda times, run=run: amount(_level(run, times), run), stale=False
-            )
+            yield Series(own, begins, ends, partial(_amounts, amount, run), stale=False)
         if pod.evicted is None and pod.unschedulable is None:
             yield from _sandbox(scraped, pod, labels, amount)
 
     return family
+
+
+def _amounts(amount: Callable[[FloatArray, Run], FloatArray], run: Run, times: FloatArray) -> FloatArray:
+    return amount(_level(run, times), run)
+
+
+def _always(value: float, times: FloatArray) -> FloatArray:
+    return np.full(len(times), value)
+
+
+def _killed(run: Run, times: FloatArray) -> FloatArray:
+    return ((times >= run.end) & (run.reason == "OOMKilled")).astype(np.float64)
 
 
 def _level(run: Run, times: FloatArray) -> FloatArray:
@@ -212,7 +222,7 @@ def _sandbox(
     begins, ends = scraped.span(pod.created + 1.0, pod.gone)
     pause = container_id(pod.uid, "pause")
     pause_labels = {**labels, "id": f"{pod.cgroup}/{pause}", "image": "pause:3.9", "name": pause}
-    yield Series(pause_labels, begins, ends, lambda times: np.full(len(times), _PAUSE_BYTES), stale=False)
+    yield Series(pause_labels, begins, ends, partial(_always, _PAUSE_BYTES), stale=False)
 
     def total(times: FloatArray) -> FloatArray:
         summed = np.full(len(times), _PAUSE_BYTES)
@@ -228,38 +238,24 @@ def _sandbox(
 def _limits(scraped: Scraped, pod: Pod) -> Iterator[Series]:
     labels = _cadvisor_labels(pod, "container_spec_memory_limit_bytes")
     for container, run in _runs(scraped, pod):
-        identity = pod.run_id(container, run.index)
-        own = {
-            **labels,
-            "container": container.name,
-            "id": f"{pod.cgroup}/{identity}",
-            "image": container.image,
-            "name": identity,
-        }
+        own = _run_labels(labels, pod, container, run)
         begins, ends = scraped.span(run.start, run.end)
         amount = float(container.limit)
-        yield Series(own, begins, ends, lambda times, amount=amount: np.full(len(times), amount), stale=False)
+        yield Series(own, begins, ends, partial(_always, amount), stale=False)
 
 
 def _ooms(scraped: Scraped, pod: Pod) -> Iterator[Series]:
     """`container_oom_events_total`: the counter belongs to a run, so it is 1 only after the kill."""
     labels = _cadvisor_labels(pod, "container_oom_events_total")
     for container, run in _runs(scraped, pod):
-        identity = pod.run_id(container, run.index)
-        own = {
-            **labels,
-            "container": container.name,
-            "id": f"{pod.cgroup}/{identity}",
-            "image": container.image,
-        }
-        own["name"] = identity
+        own = _run_labels(labels, pod, container, run)
         killed = run.reason == "OOMKilled"
         begins, ends = scraped.span(run.start, run.end + (2 * SCRAPE if killed else 0.0))
         yield Series(
             own,
             begins,
             ends,
-            lambda times, run=run, killed=killed: ((times >= run.end) & killed).astype(np.float64),
+            partial(_killed, run),
             stale=False,
         )
 

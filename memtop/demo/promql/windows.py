@@ -75,14 +75,17 @@ def _last(windows: Windows) -> FloatArray:
 
 def _average(windows: Windows) -> FloatArray:
     middle = float(windows.values.mean()) if windows.values.size else 0.0
-    return _sums(windows.values - middle, windows) / windows.count + middle
+    averages: FloatArray = _sums(windows.values - middle, windows) / windows.count + middle
+    return averages
 
 
 def _steps(kind: Callable[[FloatArray], NDArray[np.bool_]]) -> Callable[[Windows], FloatArray]:
     def compute(windows: Windows) -> FloatArray:
         stepped = np.concatenate(([0.0], kind(np.diff(windows.values)).astype(np.float64)))
         running = np.cumsum(stepped)
-        return running[np.maximum(windows.high - 1, 0)] - running[np.minimum(windows.low, len(running) - 1)]
+        first, last = np.minimum(windows.low, len(running) - 1), np.maximum(windows.high - 1, 0)
+        steps: FloatArray = running[last] - running[first]
+        return steps
 
     return compute
 
@@ -141,7 +144,8 @@ def _instant_rate(windows: Windows) -> FloatArray:
     last = np.maximum(windows.high - 1, 1)
     gained = windows.values[last] - windows.values[last - 1]
     gained = np.where(gained < 0, windows.values[last], gained)
-    return gained / (windows.times[last] - windows.times[last - 1])
+    rates: FloatArray = gained / (windows.times[last] - windows.times[last - 1])
+    return rates
 
 
 WINDOW_FUNCTIONS: dict[str, Callable[[Windows], Result]] = {

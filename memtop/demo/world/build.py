@@ -86,7 +86,7 @@ def _namespace(cluster: Cluster, name: str, now: float) -> None:
 
 
 def _settle_in(cluster: Cluster, pod: Pod, now: float, age: float, restarts: int) -> float:
-    """Return when a pod must have been created for its latest run to be `age` old after `restarts` restarts."""
+    """Return when to create a pod so that after `restarts` restarts its latest run is `age` old."""
     life = pod.mains[0].life
     return now - age - life.span(restarts) - (life.begins - pod.created)
 
