@@ -10,15 +10,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
+from memtop.cluster.client import Client
+from memtop.cluster.credentials import Credentials
 from memtop.cluster.target import Target
 from memtop.observe.frame import Frame
 from memtop.observe.observer import Forbidden, Observer
 from memtop.observe.scope import Scope
 from memtop.observe.snapshot import Snapshots, Thresholds
 from memtop.observe.view import View
+
+T = TypeVar("T")
 
 FRAME_SECONDS = 1.0
 UNSETTLED_FRAME_SECONDS = 0.15
@@ -75,6 +81,8 @@ class Engine:
         self._view = view or View()
         self._scope = plan.scope
         self._interval = plan.interval
+        self._credentials = Credentials(plan.target.auth)
+        self._client = Client(plan.target, self._credentials)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._observer: Observer | None = None
         self._main: asyncio.Task[None] | None = None
@@ -126,6 +134,23 @@ class Engine:
         """Tries at once whatever waits to be tried again."""
         self._call(lambda: self._observer.retry() if self._observer else None)
 
+    def ask(self, work: Callable[[Client], Coroutine[Any, Any, T]]) -> Future[T]:
+        """Does something else with the cluster, for a screen that wants to know more of one object.
+
+        Args:
+            work: Runs on the engine's loop with a client of its own; cancelling the future cancels it, and
+                the requests and streams it has open.
+
+        Returns:
+            What it returns or raises; a Textual worker awaits it with `asyncio.wrap_future`.
+
+        Raises:
+            RuntimeError: The engine does not run.
+        """
+        if self._loop is None:
+            raise RuntimeError("the engine does not run")
+        return asyncio.run_coroutine_threadsafe(work(self._client), self._loop)
+
     # -- the engine's thread
 
     def _call(self, action: Callable[[], object]) -> None:
@@ -148,6 +173,12 @@ class Engine:
 
     async def _observe(self) -> None:
         self._main = asyncio.current_task()
+        try:
+            await self._observe_scopes()
+        finally:
+            await self._client.close()
+
+    async def _observe_scopes(self) -> None:
         notes = self._plan.notes
         while True:
             self._other_scope.clear()
@@ -157,6 +188,7 @@ class Engine:
                 interval=self._interval,
                 hours=self._plan.hours,
                 speed=self._plan.speed,
+                credentials=self._credentials,
                 on_change=self._changed.set,
             )
             try:

@@ -14,6 +14,7 @@ import msgspec
 
 from memtop.cluster import reflector
 from memtop.cluster.client import Client
+from memtop.cluster.credentials import Credentials
 from memtop.cluster.errors import ApiError, Unreachable
 from memtop.cluster.objects import Node, PartialObject, Pod, PodMetrics, PodMetricsList
 from memtop.cluster.reflector import Alive, Changed, Collection, Listed, Preview
@@ -47,6 +48,7 @@ class Observer:
         interval: Seconds of the cluster's clock between polls of the metrics.
         hours: Hours of samples kept.
         speed: Seconds of cluster time per second here; 1 but for a simulated cluster.
+        credentials: Shared with other connections to the cluster; by default the observer's own.
         on_change: Called on the observer's loop whenever a new frame would differ.
     """
 
@@ -58,6 +60,7 @@ class Observer:
         interval: float,
         hours: float,
         speed: float = 1.0,
+        credentials: Credentials | None = None,
         on_change: Callable[[], None],
     ) -> None:
         self.target = target
@@ -70,7 +73,7 @@ class Observer:
         self.ticks = 0
         self._speed = speed
         self._on_change = on_change
-        self._client = Client(target)
+        self._client = Client(target, credentials)
         self._sources: list[Source] = []
         self._unlisted: set[str | None] = set()
         self._waiting_metrics: list[PodMetrics] | None = None
