@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, work
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
@@ -28,6 +28,7 @@ from tui.help import Help
 from tui.overview.screen import Overview
 from tui.pod.screen import PodScreen
 from widgets.picker import Picker, PickerItem
+from widgets.terminal import TerseDisplay
 
 if TYPE_CHECKING:
     from config import Invocation, Settings
@@ -55,7 +56,7 @@ class Crashed(Message):
         self.error = error
 
 
-class Memtop(App[int]):
+class Memtop(TerseDisplay[int]):
     """memtop's screens on one cluster.
 
     Args:
@@ -212,13 +213,13 @@ class Memtop(App[int]):
 
     def action_open(self) -> None:
         """Opens the selected row."""
-        selected = self.overview.selected
-        if selected is None:
+        subject = self.overview.selected
+        if subject is None or self._engine is None:
             self.notify("No row is selected")
             return
-        key, title = selected
-        screen = PodScreen(key, title, self.cluster_time, self.settings.ui.symbols, self._warnings)
-        self.overview.select(key)
+        symbols = self.settings.ui.symbols
+        screen = PodScreen(subject, self._engine.ask, self.cluster_time, symbols, self._warnings)
+        self.overview.select(subject.key)
         self.push_screen(screen)
         if self._frame is not None:
             self.call_after_refresh(screen.show, self._frame)

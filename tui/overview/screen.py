@@ -16,7 +16,7 @@ from textual.timer import Timer
 from textual.widgets import Footer
 
 from config import Settings
-from memtop.observe.frame import Frame, RowKey
+from memtop.observe.frame import Frame, RowKey, WorkloadIdentity
 from memtop.observe.source import State
 from memtop.observe.view import Column, Filter, Pane, Sort, View
 from tui.overview.cells import Look, PaneRows, name_of
@@ -25,6 +25,7 @@ from tui.overview.detail import trend_of
 from tui.overview.keys import GROUPS
 from tui.overview.status import header_data
 from tui.overview.trouble import trouble
+from tui.pod.tab import Subject
 from widgets.filter_bar import FilterBar
 from widgets.header import StatusHeader
 from widgets.message_panel import MessagePanel
@@ -349,13 +350,15 @@ class Overview(Screen[None]):
     # -- for others
 
     @property
-    def selected(self) -> tuple[RowKey, str] | None:
-        """The key of the row under the active pane's cursor, and what a person calls it."""
+    def selected(self) -> Subject | None:
+        """The row under the active pane's cursor."""
         table = self.tables[self._active]
         if not isinstance(table.rows, PaneRows) or not len(table.rows):
             return None
         identity = table.rows.identity_at(table.cursor_row)
-        return identity.key, name_of(identity)
+        if isinstance(identity, WorkloadIdentity):
+            return Subject(identity.key, identity.namespace, "", "", name_of(identity))
+        return Subject(identity.key, identity.namespace, identity.pod, identity.container, name_of(identity))
 
     def select(self, key: RowKey) -> None:
         """Asks for the row to be drawn at once."""

@@ -1,4 +1,4 @@
-"""The pod screen: verdict, trend and facts of one container, live."""
+"""The pod screen: the verdict on one container above the tabs that tell more of it, live."""
 
 from __future__ import annotations
 
@@ -6,30 +6,28 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from rich.text import Text
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import ContentSwitcher, Footer
 
-from memtop import wording
-from memtop.observe.frame import Frame, RowKey
+from memtop.observe.frame import Frame
 from tui.help import Group, Key
-from tui.overview.detail import trend_of
 from tui.overview.status import header_data
-from tui.pod.facts import fact_lines, verdict_line
+from tui.pod.facts import verdict_line
+from tui.pod.tab import Ask, PodTab, Subject
+from tui.pod.trend import TrendTab
 from widgets.header import StatusHeader
 from widgets.lines import Lines
 from widgets.palette import Symbols
-from widgets.plot import TrendPlot
+from widgets.pane import PaneTitle
 
-HOUR = 3600.0
-RANGES = {"1 h": HOUR, "6 h": 6 * HOUR, "24 h": 24 * HOUR, "7 d": 7 * 24 * HOUR}
-
-KEYS = (
+WORDS = (
     Group(
         "Pod",
         (
+            Key("t", "memory over time"),
             Key("g  1 2 3 4", "range of the graph: 1 h, 6 h, 24 h, 7 d"),
             Key("r", "ask again now"),
             Key("esc", "back"),
@@ -42,8 +40,8 @@ class PodScreen(Screen[None]):
     """One container of one pod (or one workload).
 
     Args:
-        key: Its row.
-        title: What a person calls it.
+        subject: What it is about.
+        ask: Does something with the cluster for a tab.
         now: The cluster's time, Unix seconds.
         symbols: Which characters graphs are drawn with.
         warnings: What the header must always say.
@@ -51,93 +49,97 @@ class PodScreen(Screen[None]):
 
     DEFAULT_CSS = """
     PodScreen #verdict { height: 1; background: $panel; }
-    PodScreen #body { height: 1fr; }
-    PodScreen #facts { width: 44; height: 1fr; padding: 1 1; }
-    PodScreen.-narrow #facts { display: none; }
+    PodScreen ContentSwitcher { height: 1fr; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,backspace", "dismiss", "Back"),
-        Binding("g", "next_range", "Range"),
-        *(
-            Binding(str(number), f"range('{name}')", name, show=False)
-            for number, name in enumerate(RANGES, 1)
-        ),
+        Binding("t", "tab(0)", "Trend"),
         Binding("question_mark", "app.help", "Help", key_display="?"),
         Binding("r", "app.retry", "Ask again now", show=False),
         Binding("q", "app.quit", "Quit"),
     ]
-    WORDS = ("Keys of the pod", KEYS)
+    WORDS = ("Keys of the pod", WORDS)
 
     def __init__(
         self,
-        key: RowKey,
-        title: str,
+        subject: Subject,
+        ask: Ask,
         now: Callable[[], float],
         symbols: Symbols,
         warnings: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
-        self.key = key
-        self._title = title
+        self.subject = subject
         self._now = now
         self._warnings = warnings
-        self._range = "24 h"
         self._frame: Frame | None = None
-        self.header = StatusHeader(ascii_only=symbols == "ascii")
+        ascii_only = symbols == "ascii"
+        self.header = StatusHeader(ascii_only=ascii_only)
         self.verdict = _Line(id="verdict")
-        self.plot = TrendPlot(symbols=symbols, empty=f"No sample of {title} yet")
-        self.facts = Static(id="facts", markup=False)
+        self.tabs: tuple[PodTab, ...] = (TrendTab(subject, ask, symbols),)
+        self._open: PodTab = self.tabs[0]
+        self.strip = PaneTitle(self._open.NAME, ascii_only=ascii_only)
+        self.strip.tabs = [tab.NAME for tab in self.tabs]
+        self.strip.subtitle = subject.title
+        self.strip.lit = True
 
     def compose(self) -> ComposeResult:
-        """Header, verdict, graph beside facts, footer."""
+        """Header, verdict, tabs, footer."""
         yield self.header
         yield self.verdict
-        with Horizontal(id="body"):
-            yield self.plot
-            yield self.facts
+        yield self.strip
+        with ContentSwitcher(initial=self._open.id):
+            yield from self.tabs
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Starts the header's clock."""
+        """Starts the header's clock and opens the first tab."""
         self.set_interval(1.0, self._tick)
+        self._open.focus()
+        self._open.opened()
+
+    def on_unmount(self) -> None:
+        """Ends what the open tab has under way."""
+        self._open.closed()
 
     def on_resize(self) -> None:
-        """Leaves out the facts where the graph needs the room."""
+        """Tells the tabs whether there is room for two things side by side."""
         self.set_class(self.size.width < 100, "-narrow")
 
     def show(self, frame: Frame) -> None:
         """Shows what the frame knows of the container."""
         self._frame = frame
         self._tick()
-        detail = frame.detail
-        if frame.view.selected != self.key:
+        if frame.view.selected != self.subject.key:
             return
-        if detail is None:
-            self.verdict.say(Text(f" {self._title} is gone; what is drawn is the last that was seen", "warn"))
-            return
-        if detail.row is not None:
-            self.verdict.say(verdict_line(frame, detail.row))
-            self.facts.update(_table(fact_lines(frame, detail.row)))
-        self._draw()
-
-    def _draw(self) -> None:
-        frame = self._frame
-        if frame is not None and frame.detail is not None and frame.detail.key == self.key:
-            self.plot.show(trend_of(frame, since=frame.time - RANGES[self._range]))
+        if frame.detail is None:
+            gone = f" {self.subject.title} is gone; what is shown is the last that was seen"
+            self.verdict.say(Text(gone, "warn"))
+        elif frame.detail.row is not None:
+            self.verdict.say(verdict_line(frame, frame.detail.row))
+        self._open.show(frame)
 
     def _tick(self) -> None:
         self.header.show(header_data(self._frame, self._now(), frozen=False, warnings=self._warnings))
 
-    def action_range(self, name: str) -> None:
-        """Draws another stretch of time."""
-        self._range = name
-        self._draw()
-        self.notify(f"The last {name}")
+    def action_tab(self, index: int) -> None:
+        """Opens another tab."""
+        tab = self.tabs[index]
+        if tab is self._open:
+            return
+        self._open.closed()
+        self._open = tab
+        self.query_one(ContentSwitcher).current = tab.id
+        self.strip.title = tab.NAME
+        self.strip.redraw()
+        tab.focus()
+        tab.opened()
+        if self._frame is not None:
+            tab.show(self._frame)
 
-    def action_next_range(self) -> None:
-        """Draws the next longer stretch, or the shortest again."""
-        names = list(RANGES)
-        self.action_range(names[(names.index(self._range) + 1) % len(names)])
+    @on(PaneTitle.TabClicked)
+    def _tab_clicked(self, event: PaneTitle.TabClicked) -> None:
+        self.action_tab(event.index)
 
 
 class _Line(Lines):
@@ -158,11 +160,3 @@ class _Line(Lines):
         line = self._text.copy()
         line.truncate(width, overflow="ellipsis")
         return [line]
-
-
-def _table(facts: list[tuple[str, str]]) -> Text:
-    text = Text()
-    for name, value in facts:
-        text.append(f"{name:>12}  ", "dim")
-        text.append(f"{value}\n", "" if value != wording.UNKNOWN else "dim")
-    return text

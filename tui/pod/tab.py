@@ -1,0 +1,73 @@
+"""What a tab of the pod screen is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from textual.containers import Vertical
+
+from memtop.cluster.client import Client
+from memtop.observe.frame import Frame, RowKey
+
+T = TypeVar("T")
+
+
+class Ask(Protocol):
+    """Does something with the cluster on the engine's loop; see `memtop.observe.engine.Engine.ask`."""
+
+    def __call__(self, work: Callable[[Client], Coroutine[Any, Any, T]]) -> Future[T]:
+        """Starts the work."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What the pod screen is about.
+
+    Attributes:
+        key: Its row.
+        namespace: The pod's namespace.
+        pod: The pod's name; empty where the row is a workload.
+        container: The container's name; empty where the row is a workload.
+        title: What a person calls it.
+    """
+
+    key: RowKey
+    namespace: str
+    pod: str
+    container: str
+    title: str
+
+
+class PodTab(Vertical):
+    """One tab: it gets every frame while it is open, and cancels its streams when it is closed.
+
+    Attributes:
+        NAME: Its title.
+        KEY: The key that opens it.
+    """
+
+    NAME: ClassVar[str]
+    KEY: ClassVar[str]
+
+    DEFAULT_CSS = """
+    PodTab { height: 1fr; }
+    """
+
+    def __init__(self, subject: Subject, ask: Ask) -> None:
+        super().__init__(id=f"tab-{self.NAME.lower()}")
+        self.subject = subject
+        self.ask = ask
+
+    def show(self, frame: Frame) -> None:
+        """A new frame is there; only an open tab is told."""
+
+    def opened(self) -> None:
+        """The tab is in front: begin to load or to follow."""
+
+    def closed(self) -> None:
+        """Another tab is in front, or the screen is left: end every request."""
+        self.workers.cancel_node(self)

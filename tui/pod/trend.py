@@ -1,0 +1,86 @@
+"""The Trend tab: one container's memory over time, with limit, restarts and OOM kills, and the facts."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.widgets import Static
+
+from memtop import wording
+from memtop.observe.frame import Frame
+from tui.overview.detail import trend_of
+from tui.pod.facts import fact_lines
+from tui.pod.tab import Ask, PodTab, Subject
+from widgets.palette import Symbols
+from widgets.plot import TrendPlot
+
+HOUR = 3600.0
+RANGES = {"1 h": HOUR, "6 h": 6 * HOUR, "24 h": 24 * HOUR, "7 d": 7 * 24 * HOUR}
+
+
+class TrendTab(PodTab):
+    """Graph beside facts."""
+
+    NAME = "Trend"
+    KEY = "t"
+    DEFAULT_CSS = """
+    TrendTab #facts { width: 44; height: 1fr; padding: 0 1; }
+    .-narrow TrendTab #facts { display: none; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("g", "next_range", "Range"),
+        *(
+            Binding(str(number), f"range('{name}')", name, show=False)
+            for number, name in enumerate(RANGES, 1)
+        ),
+    ]
+
+    def __init__(self, subject: Subject, ask: Ask, symbols: Symbols) -> None:
+        super().__init__(subject, ask)
+        self.can_focus = True
+        self._range = "24 h"
+        self._frame: Frame | None = None
+        self.plot = TrendPlot(symbols=symbols, empty=f"No sample of {subject.title} yet")
+        self.facts = Static(id="facts", markup=False)
+
+    def compose(self) -> ComposeResult:
+        """Graph beside facts."""
+        with Horizontal():
+            yield self.plot
+            yield self.facts
+
+    def show(self, frame: Frame) -> None:
+        """Draws what the frame knows of the container."""
+        if frame.detail is None or frame.detail.key != self.subject.key:
+            return
+        self._frame = frame
+        if frame.detail.row is not None:
+            self.facts.update(_table(fact_lines(frame, frame.detail.row)))
+        self._draw()
+
+    def _draw(self) -> None:
+        if self._frame is not None:
+            self.plot.show(trend_of(self._frame, since=self._frame.time - RANGES[self._range]))
+
+    def action_range(self, name: str) -> None:
+        """Draws another stretch of time."""
+        self._range = name
+        self._draw()
+        self.notify(f"The last {name}")
+
+    def action_next_range(self) -> None:
+        """Draws the next longer stretch, or the shortest again."""
+        names = list(RANGES)
+        self.action_range(names[(names.index(self._range) + 1) % len(names)])
+
+
+def _table(facts: list[tuple[str, str]]) -> Text:
+    text = Text()
+    for name, value in facts:
+        text.append(f"{name:>12}  ", "dim")
+        text.append(f"{value}\n", "" if value != wording.UNKNOWN else "dim")
+    return text
