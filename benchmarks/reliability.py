@@ -3,14 +3,15 @@
     python benchmarks/reliability.py [--each 100] [--seed 7]
 
 Generates containers of every kind in tests/growth/kinds.py, half of them as memtop sees them live (20 to 60
-minutes at 15 s), weighs them as a real cluster would (`kinds.SHARE`; leaks together 1 in 100), and prints, for
-every band of confidence, how many verdicts were right; and the false alarms among healthy containers.
+minutes at 15 s), weighs them as a real cluster would (`kinds.SHARE`; leaks together 1 in 100), and prints,
+for every band of confidence, how many verdicts were right; and the false alarms among healthy containers.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,7 @@ def main() -> None:
     print(f"{len(made)} containers, 1 in {LEAKS_IN} leaks by weight")
     for title, which in (("all verdicts", np.ones(len(made), np.bool_)), ("leak verdicts", leak)):
         print(f"\n{title}\n  confidence      share   right   mean confidence")
-        for low, high in zip(BANDS, BANDS[1:], strict=False):
+        for low, high in pairwise(BANDS):
             inside = which & (confidence >= low) & (confidence < high)
             if inside.any():
                 part = weight[inside]
@@ -61,9 +62,8 @@ def main() -> None:
                     np.average(confidence[inside], weights=part),
                 )
                 share = part.sum() / weight[which].sum()
-                print(
-                    f"  {low:.2f} .. {min(high, 1):.2f}  {share:7.1%} {hit:7.1%} {said:12.1%}   n {inside.sum()}"
-                )
+                band = f"{low:.2f} .. {min(high, 1):.2f}"
+                print(f"  {band}  {share:7.1%} {hit:7.1%} {said:12.1%}   n {inside.sum()}")
         high = which & (confidence >= 0.95)
         print(f"  at 0.95 or more: {np.average(right[high], weights=weight[high]):.2%} right")
     healthy = ~truly

@@ -42,12 +42,18 @@ class Points:
     count: Floats
     row: Ints
 
-    def chosen(self, which: Ints | Bools, row: Ints, time: Floats | None = None) -> Points:
+    def chosen(self, which: Ints | Bools, row: Ints) -> Points:
         """Some buckets, under other row numbers."""
-        columns = (
-            getattr(self, name)[which] for name in ("time", "low", "mean", "high", "rough", "lean", "count")
+        return Points(
+            time=self.time[which],
+            low=self.low[which],
+            mean=self.mean[which],
+            high=self.high[which],
+            rough=self.rough[which],
+            lean=self.lean[which],
+            count=self.count[which],
+            row=row,
         )
-        return Points(*columns, row)
 
     @classmethod
     def joined(cls, parts: list[Points]) -> Points:
@@ -63,7 +69,8 @@ class Curves:
 
     Attributes:
         level: Cell means of the bucket means, bytes, shape (rows, CELLS).
-        floor: Cell means of the floor: the line through the troughs where there are teeth, else of bucket lows.
+        floor: Cell means of the floor: the line through the troughs where there are teeth, else of bucket
+            lows.
         start: Time of the first point of the floor curve, unix seconds.
         end: Time of its last point.
         level_start: The same for the level curve.
@@ -181,7 +188,7 @@ def _lowest_of_block(low: Floats, row: Ints, column: Ints, blocked: Bools) -> Bo
     block = row * (int(column.max()) // _BLOCK + 2) + column // _BLOCK
     begins = np.nonzero(np.append(True, block[1:] != block[:-1]))[0]
     lowest = np.repeat(np.minimum.reduceat(low, begins), np.diff(np.append(begins, len(low))))
-    return (low == lowest) & blocked[row]
+    return np.asarray((low == lowest) & blocked[row])
 
 
 def _quantiles(padded: Floats, length: Ints, shares: tuple[float, ...]) -> list[Floats]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from memtop.growth.series import Floats, Ints
-from memtop.growth.shapes import CELLS, UNBOUNDED, Dictionary, Family, dictionary
+from memtop.growth.shapes import CELLS, UNBOUNDED, Dictionary, dictionary
 
 SHORTEST_CYCLE = 4 * 3600.0
 """A rhythm shorter than this is no day."""
@@ -28,7 +28,6 @@ class Fits:
         growth: Growth per whole row at its end by the growing shape, bytes.
         amount: What of it has happened within the row, bytes.
         growth_error: Standard error of `growth`.
-        level: The growing shape's value at the end of the row, bytes.
         change: Net change of the bounded shape over the row, bytes.
         bulge: How far it is above both its ends, less how far it is below them.
         explained: Log-likelihood ratio between the bounded shape and a flat line.
@@ -38,7 +37,6 @@ class Fits:
         freedom: Degrees of freedom that a straight line leaves.
         line: Growth per row of the straight line, whichever shape is best, bytes.
         line_error: Standard error of it.
-        family: Score of the best shape of each family, shape (rows, families); less is better.
     """
 
     margin: Floats
@@ -47,7 +45,6 @@ class Fits:
     growth: Floats
     amount: Floats
     growth_error: Floats
-    level: Floats
     change: Floats
     reach: Floats
     bulge: Floats
@@ -57,16 +54,16 @@ class Fits:
     freedom: Floats
     line: Floats
     line_error: Floats
-    family: Floats
 
 
 def fit(curves: Floats, points: Ints, span: Floats) -> Fits:
     """Fits the whole dictionary to every curve.
 
-    Shapes are compared by the Bayesian information criterion (Schwarz 1978) with two corrections. No shape is
-    exact, so every residual gets a model error of 0.4 % of the curve's range: below that, fit decides nothing.
-    And cells are not independent: their number is divided by the residual's long-run variance ratio (Newey and
-    West 1987, Bartlett weights), so that slow wandering does not pass for evidence.
+    Shapes are compared by the Bayesian information criterion (Schwarz 1978) with two corrections. No shape
+    is exact, so every residual gets a model error of 0.4 % of the curve's range: below that, fit decides
+    nothing. And cells are not independent: their number is divided by the residual's long-run variance ratio
+    (Newey and West 1987, Bartlett weights), so that slow wandering does not pass for evidence. That residual
+    is the one of the best plain shape, for a shape with many free numbers would swallow the wandering.
 
     Args:
         curves: Bytes, shape (rows, CELLS).
@@ -97,7 +94,6 @@ def fit(curves: Floats, points: Ints, span: Floats) -> Fits:
         (left[rows, closest] + tolerance * 0.05) / np.maximum(independent - 3, 2) * independent / CELLS
     )
     line_spread = np.sqrt(left[:, 1] / CELLS)
-    ends = np.add.reduceat(coefficients * shapes.level, shapes.starts, axis=1)
     drawn = _drawn(shapes, coefficients, bounded)
     climbing = _drawn(shapes, coefficients, growing)
     valid = growth[rows, growing] > 0
@@ -108,7 +104,6 @@ def fit(curves: Floats, points: Ints, span: Floats) -> Fits:
         growth=growth[rows, growing],
         amount=np.minimum(growth[rows, growing], climbing[:, -1] - climbing[:, 0]),
         growth_error=residual * shapes.slope_norm[growing] * np.sqrt(CELLS / independent),
-        level=centre + ends[rows, growing],
         change=drawn[:, -1] - drawn[:, 0],
         reach=np.ptp(drawn, axis=1),
         bulge=drawn.max(axis=1) + drawn.min(axis=1) - drawn[:, 0] - drawn[:, -1],
@@ -118,7 +113,6 @@ def fit(curves: Floats, points: Ints, span: Floats) -> Fits:
         freedom=np.minimum(independent, points) - 2.0,
         line=growth[:, 1],
         line_error=line_spread * shapes.slope_norm[1] * np.sqrt(CELLS / independent),
-        family=np.stack([score[:, shapes.family == kind].min(axis=1) for kind in Family], axis=1),
     )
 
 

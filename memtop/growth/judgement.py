@@ -13,8 +13,11 @@ from memtop.growth.series import Floats, Ints
 from memtop.wording import bytes_, duration
 
 SURE = 0.5
-"""From this confidence on a leak is called a leak without "suspected": more likely than not, although only 1
-container in 100 leaks. That is less than 1 false alarm among 1,000 healthy ones (benchmarks/reliability.py)."""
+"""From this confidence on a leak is called a leak without "suspected".
+
+More likely than not, although only 1 container in 100 leaks: less than 1 false alarm among 1,000 healthy ones
+(benchmarks/reliability.py).
+"""
 
 
 class Verdict(StrEnum):

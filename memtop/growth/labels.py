@@ -24,15 +24,17 @@ def label(lives: Lives, level: Fits) -> tuple[Ints, Floats]:
 
     In this order, the first that holds:
 
-    1. *Warm-up*: the latest life, or its lives laid over one another, or the whole rises slowly and levels off.
+    1. *Warm-up*: the latest life, or its lives laid over one another, or the whole rises slowly and levels
+    off.
     2. *Step*, *spike*: the uncut series has a shift that stays, or a bulge that comes back.
     3. *Sawtooth*: its steps lean: slow climbs, sudden falls, again and again.
     4. *Spike*: highs far above everything usual.
     5. *Steady*: anything else, a daily rhythm included.
 
     Returns:
-        The code of each container's verdict, and how clear the choice was, 0..1: how far what decided it is beyond
-        its threshold, on a scale that the reliability table (benchmarks/reliability.py) was used to set.
+        The code of each container's verdict, and how clear the choice was, 0..1: how far what decided it is
+        beyond its threshold, on a scale that the reliability table (benchmarks/reliability.py) was used to
+        set.
     """
     shapes, curves = dictionary(), lives.curves
     family = shapes.family[level.bounded]
@@ -91,4 +93,4 @@ def _most_by_chance(curves: Curves) -> Floats:
 def rare(curves: Curves) -> Bools:
     """Rows with highs far outside of where nine tenths of their samples are."""
     material = curves.peak > MATERIAL * np.abs(curves.level).mean(axis=1)
-    return (curves.peak > 6 * curves.band) & (curves.peak > 6 * curves.noise) & material
+    return np.asarray((curves.peak > 6 * curves.band) & (curves.peak > 6 * curves.noise) & material)

@@ -1,4 +1,9 @@
-"""Is it growing for good? The rules that make a leak."""
+"""Is it growing for good? The rules that make a leak.
+
+A container leaks when a shape that goes on growing explains its curve better than any shape that ends, and
+the growth is believable by every rule of `believable`. Both the level and the floor are asked (`agreed`),
+and the latest life as well as all lives laid over one another (`growth_evidence`).
+"""
 
 from __future__ import annotations
 
@@ -9,23 +14,26 @@ import numpy as np
 from memtop.growth.curves import Curves
 from memtop.growth.fits import Fits
 from memtop.growth.lives import Lives
-from memtop.growth.series import Bools, Floats, Ints
+from memtop.growth.series import Bools, Floats
 from memtop.growth.shapes import Family, dictionary
 
 SIGNIFICANT = 3.0
-"""Growth counts when it is at least so many of its standard errors."""
+"""Growth counts from so many standard errors on (1 in 740 by chance, one-sided)."""
 MATERIAL = 0.008
-"""Growth counts when it is at least this share of the memory in use over the window."""
-_SHARE = 0.4
-_SAME_WAY = 0.5
+"""Growth counts from this share of the memory in use on: less is rounding, fragmentation, a cache line
+table."""
 _OF_SWING = 0.07
 _OF_NOISE = 3.0
+_SHARE = 0.4
+_SAME_WAY, _SAME_WAY_AFTER_SHIFT = 0.2, 0.5
+_GIVEN_BACK, _GIVEN_BACK_NOISE = 0.35, 1.5
 _JUMPED = 0.6
-_FEW = 16
-_AGAINST = 2.0
-_MOST, _LEAST = 14.0, -6.0
-_CHANCE_AT_0, _CHANCE_PER_UNIT = -4.6, 0.8
+_DENSE = 16
 _LONG = 20
+_AGAINST = 2.0
+_MOST, _LEAST, _DOUBTED = 14.0, -6.0, -0.5
+_UNPROVEN = 1.0
+_CHANCE_AT_0, _CHANCE_PER_UNIT = -4.6, 0.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,84 +45,130 @@ class Growth:
         chance: The chance that it leaks, in a cluster where 1 container in 100 does.
         rate: Growth of the floor, bytes per hour.
         error: Standard error of the rate.
-        row: The row that the rate was read from.
-        margin: Log-likelihood ratio between growing and bounded shapes.
+        freedom: Degrees of freedom of that error.
     """
 
     leak: Bools
     chance: Floats
     rate: Floats
     error: Floats
-    row: Ints
-    margin: Floats
+    freedom: Floats
 
 
 def growth_evidence(lives: Lives, floor: Fits, level: Fits) -> Growth:
-    """Weighs the evidence for a leak."""
+    """Weighs the evidence for a leak.
+
+    A leak repeats: where most lives of a container grow alike, their common curve is judged, for it has the
+    data of all. The latest life is judged as well, because a leak may be as young as the latest deploy; but
+    what has fewer than 20 buckets is only suspected, since the first minutes after a start always grow. If
+    the latest life is long and bends clearly, its word counts as much as that of the common curve.
+
+    The chance is a logistic curve of the margin. Its two numbers were set so that the reliability table holds
+    for 1 leak in 100 containers (benchmarks/reliability.py).
+    """
     curves = lives.curves
-    family = dictionary().family
-    m_floor, ok_floor = _channel(curves, floor, curves.floor, family, True)
-    m_level, ok_level = _channel(curves, level, curves.level, family)
     hours_floor = np.maximum(curves.end - curves.start, 1.0) / 3600.0
     hours_level = np.maximum(curves.level_end - curves.level_start, 1.0) / 3600.0
-    agree_floor = (floor.line + 2 * floor.line_error) / hours_floor > 0.5 * level.line / hours_level
-    agree_level = (level.line + 2 * level.line_error) / hours_level > 0.5 * floor.line / hours_floor
-    m_floor = np.where(agree_level, m_floor, np.minimum(m_floor, m_level))
-    m_level = np.where(agree_floor, m_level, np.minimum(m_floor, m_level))
-    sees = (floor.line > SIGNIFICANT * floor.line_error) & (level.line > SIGNIFICANT * level.line_error)
-    against = sees & (np.minimum(m_floor, m_level) < -_AGAINST)
-    both = np.where(against, (m_floor + m_level) / 2, np.maximum(m_floor, m_level))
-    both = np.where(ok_floor | ok_level, both, np.minimum(both, -0.5))
+    ok_floor = believable(curves, floor, curves.floor, curves.floor_points >= 2 * _DENSE)
+    ok_level = believable(curves, level, curves.level, np.ones(len(ok_floor), np.bool_))
+    both = agreed(floor, level, ok_floor, ok_level, hours_level / hours_floor)
+    sees = _sees(floor) & _sees(level)
     latest = both[lives.latest]
-    pooled = np.where(lives.repeats | ~lives.several, both[lives.pooled], -6.0)
     long = curves.points[lives.latest] >= _LONG
-    latest = np.where(lives.several & ~long, np.minimum(latest, 1.0), latest)
-    unlike = lives.several & long & (latest < -_AGAINST) & sees[lives.latest]
-    pooled = np.where(unlike, (pooled + latest) / 2, pooled)
+    latest = np.where(lives.several & ~long, np.minimum(latest, _UNPROVEN), latest)
+    pooled = np.where(lives.repeats | ~lives.several, both[lives.pooled], _LEAST)
+    bends = lives.several & long & (latest < -_AGAINST) & sees[lives.latest]
+    pooled = np.where(bends, (pooled + latest) / 2, pooled)
     margin = np.maximum(latest, pooled)
     row = np.where(pooled >= latest, lives.pooled, lives.latest)
-    rate_floor, error_floor = floor.growth / hours_floor, floor.growth_error / hours_floor
-    rate_level, error_level = level.growth / hours_level, level.growth_error / hours_level
-    use_floor = (
-        error_floor / np.maximum(rate_floor, 1e-9) < error_level / np.maximum(rate_level, 1e-9)
-    ) & ok_floor
-    rate = np.where(use_floor, rate_floor, rate_level)
-    error = np.where(use_floor, error_floor, error_level)
-    leak = margin > 0
+    steadier = floor.growth_error * level.growth < level.growth_error * floor.growth
+    use_floor = steadier & ok_floor & (floor.growth > 0)
+    rate = np.where(use_floor, floor.growth / hours_floor, level.growth / hours_level)
+    error = np.where(use_floor, floor.growth_error / hours_floor, level.growth_error / hours_level)
+    freedom = np.where(use_floor, floor.freedom, level.freedom)
     chance = 1 / (1 + np.exp(-(_CHANCE_AT_0 + _CHANCE_PER_UNIT * margin)))
-    return Growth(leak, chance, rate[row], error[row], row, margin)
+    return Growth(margin > 0, chance, rate[row], error[row], freedom[row])
 
 
-def _channel(
-    rows: Curves, fits: Fits, curves: Floats, family: Ints, channel_is_floor: bool = False
-) -> tuple[Floats, Bools]:
-    risen = curves[:, -4:].mean(1) - curves[:, :4].mean(1)
-    mid = np.maximum(np.abs(curves).mean(1), 1.0)
-    kind = family[fits.growing]
+def agreed(floor: Fits, level: Fits, ok_floor: Bools, ok_level: Bools, stretch: Floats) -> Floats:
+    """One margin from the floor's and the level's.
+
+    Under teeth the level hardly sees a slow leak, under noise the floor hardly does: the better witness
+    counts. But what one of them rules out (its straight line, two standard errors up, rises less than half
+    as fast as the other's) is not there, as when teeth grow on a flat floor; and when both see growth and
+    one of them sees it end, they meet in the middle.
+
+    Args:
+        floor: Fits of the floor curves.
+        level: Fits of the level curves.
+        ok_floor: Whether the floor's growth is believable.
+        ok_level: Whether the level's is.
+        stretch: Length of the level curve over that of the floor curve.
+    """
+    by_floor = np.clip(floor.margin, _LEAST, np.where(ok_floor, _MOST, _DOUBTED))
+    by_level = np.clip(level.margin, _LEAST, np.where(ok_level, _MOST, _DOUBTED))
+    floor_allows = (floor.line + 2 * floor.line_error) * stretch > 0.5 * level.line
+    level_allows = level.line + 2 * level.line_error > 0.5 * floor.line * stretch
+    least, most = np.minimum(by_floor, by_level), np.maximum(by_floor, by_level)
+    against = _sees(floor) & _sees(level) & (least < -_AGAINST)
+    both = np.where(against, (by_floor + by_level) / 2, most)
+    both = np.where(floor_allows & level_allows, both, least)
+    return np.where(ok_floor | ok_level, both, np.minimum(both, _DOUBTED))
+
+
+def believable(rows: Curves, fits: Fits, curves: Floats, dense: Bools) -> Bools:
+    """Whether the growing shape of each row says something that a leak does.
+
+    *Significant*: more than three standard errors, by Student's t.
+    *Material*: at least 0.8 % of the memory in use, a fifteenth of the swing it rides on (where a collector
+    happens to stop moves the floor by about as much), and three times the noise unless there are teeth.
+    *Going on*: at the end still at least 0.4 of the mean rate (growth that fades is a warm-up).
+    *Really up*: the last sixteenth is above the first by a fair part of what the shape claims (a fall in
+    between that a rise makes good is a tooth), and no eighth gives back more than a third of it. A daily
+    rhythm may do both, so a line on a cycle is exempt.
+    *Not in jumps*: see `jumped`; only where the curve has points enough to tell.
+
+    Args:
+        rows: The rows.
+        fits: Fits of `curves`.
+        curves: Level or floor of the rows, bytes.
+        dense: Whether the curve has points enough to tell a jump from a gap.
+    """
+    kind = dictionary().family[fits.growing]
     cycle = kind == Family.LINE_ON_CYCLE
     amount = np.where(cycle, fits.growth, fits.amount)
-    same = np.where(kind == Family.SHIFTED_LINE, _SAME_WAY, 0.2)
+    risen = curves[:, -4:].mean(axis=1) - curves[:, :4].mean(axis=1)
     blocks = np.median(curves.reshape(len(curves), 8, -1), axis=2)
     given_back = (np.maximum.accumulate(blocks, axis=1) - blocks).max(axis=1)
-    coarse = rows.points < _FEW * rows.lives
-    if channel_is_floor:
-        coarse |= rows.floor_points < 2 * _FEW
-    noise = np.maximum(rows.step_noise, fits.residual)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ok = (
-            (fits.growth > student(SIGNIFICANT, fits.freedom) * fits.growth_error)
-            & (amount > MATERIAL * mid)
-            & (amount > _OF_SWING * rows.swing)
-            & (rows.toothed | (amount > _OF_NOISE * noise))
-            & (
-                (fits.growth > _SHARE * risen)
-                & (risen > same * fits.growth)
-                & (given_back < 0.35 * risen + 1.5 * fits.residual)
-                | cycle
-            )
-            & ((jumped(curves) < _JUMPED * risen) | coarse)
-        )
-    return np.clip(fits.margin, _LEAST, np.where(ok, _MOST, -0.5)), ok
+    same_way = np.where(kind == Family.SHIFTED_LINE, _SAME_WAY_AFTER_SHIFT, _SAME_WAY)
+    significant = fits.growth > student(SIGNIFICANT, fits.freedom) * fits.growth_error
+    material = (
+        (amount > MATERIAL * np.abs(curves).mean(axis=1))
+        & (amount > _OF_SWING * rows.swing)
+        & (rows.toothed | (amount > _OF_NOISE * np.maximum(rows.step_noise, fits.residual)))
+    )
+    going_on = fits.growth > _SHARE * risen
+    up = (risen > same_way * fits.growth) & (
+        given_back < _GIVEN_BACK * risen + _GIVEN_BACK_NOISE * fits.residual
+    )
+    dense = dense & (rows.points >= _DENSE * rows.lives)
+    gradual = ~dense | (jumped(curves) < _JUMPED * risen)
+    return np.asarray(significant & material & ((going_on & up) | cycle) & gradual)
+
+
+def jumped(curves: Floats) -> Floats:
+    """How much of each curve's lasting rise happened in its four largest jumps, bytes.
+
+    What lasts is the lowest level that the curve comes back to later. A jump is a cell in which that rises by
+    more than six times what cells usually move by (the median deviation, as of a normal distribution). A step
+    moves to another level and stays there; it takes many small ones to make a leak.
+    """
+    lasting = np.diff(np.minimum.accumulate(curves[:, ::-1], axis=1)[:, ::-1], axis=1)
+    moved = np.diff(curves, axis=1)
+    usual = np.median(moved, axis=1, keepdims=True)
+    spread = np.median(np.abs(moved - usual), axis=1, keepdims=True) / 0.6745
+    largest = np.sort(lasting, axis=1)[:, -4:]
+    return np.asarray(np.where(largest > usual + 6 * spread, largest, 0.0).sum(axis=1))
 
 
 def student(normal: float, freedom: Floats) -> Floats:
@@ -126,15 +180,5 @@ def student(normal: float, freedom: Floats) -> Floats:
     return np.asarray(z + (z**3 + z) / (4 * n) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * n**2))
 
 
-def jumped(curves: Floats) -> Floats:
-    """How much of each curve's lasting rise happened in its four largest jumps, bytes.
-
-    What lasts is the lowest level that the curve comes back to later. A jump is a cell in which that rises by more than six times what cells usually move by (the median deviation, as of a
-    normal distribution). A step up moves to another level; it takes many small ones to make a leak.
-    """
-    lasting = np.diff(np.minimum.accumulate(curves[:, ::-1], axis=1)[:, ::-1], axis=1)
-    moved = np.diff(curves, axis=1)
-    usual = np.median(moved, axis=1, keepdims=True)
-    spread = np.median(np.abs(moved - usual), axis=1, keepdims=True) / 0.6745
-    largest = np.sort(lasting, axis=1)[:, -4:]
-    return np.where(largest > usual + 6 * spread, largest, 0.0).sum(axis=1)
+def _sees(fits: Fits) -> Bools:
+    return np.asarray(fits.line > SIGNIFICANT * fits.line_error)

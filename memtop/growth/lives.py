@@ -1,4 +1,4 @@
-"""Which curves a container is judged by: its latest life, its lives laid over one another, and all of it uncut."""
+"""Which curves a container is judged by: its latest life, its lives laid over one another, all of it uncut."""
 
 from __future__ import annotations
 
@@ -41,8 +41,9 @@ class Lives:
 def lay_out(summary: Summary) -> Lives:
     """Draws the rows of every container that has samples.
 
-    *Latest*: the last life that has at least 8 buckets and 15 % of the container's samples, else its longest: a
-    life that has only just begun says nothing yet. *Pooled*: what repeats after every restart is one leak (or
+    *Latest*: the last life that has at least 8 buckets and 15 % of the container's samples, else its
+    longest: a life that has only just begun says nothing yet. *Pooled*: what repeats after every restart is
+        one leak (or
     one warm-up), so all lives are put at their age since the restart. Each keeps its own level: what is laid
     over one another is the growth. *Whole*: level shifts between lives show only in the uncut series.
     """
@@ -112,10 +113,10 @@ def _latest(summary: Summary, containers: int, lives: int) -> Ints:
 def _by_age(summary: Summary, points: Points, lives: int, latest: Ints) -> tuple[Points, Bools]:
     """The buckets at their age, with the level of their own life taken out; and whether growth repeats.
 
-    The level of a life is its mean after the slope common to all the container's lives has been taken out (the
-    within-group estimator), so that lives of different length do not tilt the pooled curve. Growth repeats when
-    lives that hold most of the time squared (the weight of a life in a pooled slope) grow at half the common
-    rate or more.
+    The level of a life is its mean after the slope common to all the container's lives has been taken out
+    (the within-group estimator), so that lives of different length do not tilt the pooled curve. Growth
+    repeats when lives that hold most of the time squared (the weight of a life in a pooled slope) grow at
+    half the common rate or more.
     """
     owner, life = summary.life_container, summary.life
     containers = len(summary.samples)
@@ -136,8 +137,8 @@ def _by_age(summary: Summary, points: Points, lives: int, latest: Ints) -> tuple
     np.maximum.at(largest, owner, sxx)
     others = np.maximum(all_sxx - largest, 1e-9)
     alike_others = np.bincount(owner, np.where(alike & (sxx < largest[owner]), sxx, 0.0), containers)
-    common = np.bincount(owner, total * (mid_value - slope[owner] * mid_age), containers)
-    common /= np.maximum(np.bincount(owner, total, containers), 1.0)
+    summed = np.bincount(owner, total * (mid_value - slope[owner] * mid_age), containers)
+    common = summed / np.maximum(np.bincount(owner, total, containers), 1.0)
     moved = dv + slope[owner[life]] * mid_age[life] + common[owner[life]] - summary.mean
     aged = Points(
         age,

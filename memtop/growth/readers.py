@@ -9,7 +9,6 @@ import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -197,7 +196,12 @@ def _number(where: str, text: str) -> float:
 
 
 def _series(
-    where: str, times: Any, values: Any, restarts: Any, oom_kills: Any, limit: float | None
+    where: str,
+    times: list[float],
+    values: list[float],
+    restarts: list[float],
+    oom_kills: list[float],
+    limit: float | None,
 ) -> Series:
     if len(times) != len(values):
         raise BadInputError(f"{where}: {len(times)} timestamps but {len(values)} values")

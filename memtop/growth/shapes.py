@@ -1,8 +1,8 @@
 """A dictionary of the shapes that memory takes over time, and how well each fits.
 
-Time runs from 0 to 1 over a life; every curve is drawn as the means of `CELLS` equal cells. A shape is a small
-linear space (a constant and one to three curves) with an orthonormal basis, so that fitting all of them to all
-containers is one matrix product.
+Time runs from 0 to 1 over a row; every curve is drawn as the means of `CELLS` equal cells. A shape is a small
+linear space (a constant and up to three curves) with an orthonormal basis, so that fitting all of them to
+all containers is one matrix product.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
+from itertools import combinations, product
 
 import numpy as np
 
@@ -62,8 +63,7 @@ class Dictionary:
         starts: First column of each shape, shape (s,).
         family: Family of each shape.
         size: Free numbers of each shape: its columns and where its bend or jump is.
-        slope: What turns a shape's coefficients into its growth per whole window at the end of it, shape (p,).
-        level: The same for its value at the end.
+        slope: What turns a shape's coefficients into its growth per whole row at its end, shape (p,).
         slope_norm: Standard error of that growth per unit of noise in a cell.
         period: Of a cycle, as a share of the row; infinite for other shapes.
         rise: Share of the row in which a ramp or a saturation goes from 10 % to 90 %; 0 for other shapes.
@@ -74,14 +74,22 @@ class Dictionary:
     family: Ints
     size: Ints
     slope: Floats
-    level: Floats
     slope_norm: Floats
     period: Floats
     rise: Floats
 
 
 Curve = Callable[[Floats], Floats]
-_Shape = tuple[Family, int, tuple[float, ...], list[Curve]]
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """A constant and some curves; `free` numbers in all; of a cycle, its `period`."""
+
+    family: Family
+    free: int
+    curves: tuple[Curve, ...]
+    period: float = np.inf
 
 
 def _line(u: Floats) -> Floats:
@@ -120,48 +128,50 @@ def _cosine(period: float) -> Curve:
     return lambda u: np.cos(2 * np.pi * u / period)
 
 
-def _shapes() -> Iterator[_Shape]:
-    yield Family.FLAT, 1, (), []
-    yield Family.LINE, 2, (), [_line]
+def _between(start: float, end: float) -> Curve:
+    return lambda u: ((u > start) & (u <= end)).astype(np.float64)
+
+
+_COARSE = np.arange(1, 16) / 16
+_CYCLES = np.concatenate([np.arange(1.0, 2.05, 0.1), np.arange(2.25, 4.1, 0.25), [5.0, 6.0]])
+_STARTS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+
+
+def _growing() -> Iterator[_Shape]:
+    yield _Shape(Family.LINE, 2, (_line,))
     for exponent in (1.5, 2.0, 3.0, 4.0):
-        yield Family.ACCELERATING, 3, (exponent,), [_power(exponent)]
-        yield Family.ACCELERATING, 4, (exponent,), [_line, _power(exponent)]
+        yield _Shape(Family.ACCELERATING, 3, (_power(exponent),))
+        yield _Shape(Family.ACCELERATING, 4, (_line, _power(exponent)))
     for at in np.arange(0.1, 0.71, 0.05):
-        yield Family.ONSET, 3, (at,), [_after(at)]
+        yield _Shape(Family.ONSET, 3, (_after(at),))
     for at in np.arange(0.05, 0.76, 0.05):
-        yield Family.TWO_RATES, 4, (at,), [_line, _after(at)]
+        yield _Shape(Family.TWO_RATES, 4, (_line, _after(at)))
     for at in np.arange(3, 30) / 32:
-        yield Family.SHIFTED_LINE, 4, (at,), [_line, _step(at)]
-    periods = 1.0 / np.concatenate([np.arange(1.0, 2.05, 0.1), np.arange(2.25, 4.1, 0.25), [5.0, 6.0]])
-    for period in periods:
-        yield Family.LINE_ON_CYCLE, 5, (period,), [_line, _sine(period), _cosine(period)]
-    for period in (*periods, *(1.0 / np.arange(0.5, 1.0, 0.1))):
-        yield Family.CYCLE, 4, (period,), [_sine(period), _cosine(period)]
-    edges = np.arange(1, CELLS // 2) * 2 / CELLS
-    for at in edges:
-        yield Family.STEP, 3, (at,), [_step(at)]
-    coarse = np.arange(1, 16) / 16
-    for first in coarse:
-        for second in coarse[coarse > first]:
-            yield Family.STEPS, 5, (first, second), [_step(first), _step(second)]
-            yield Family.BUMP, 4, (first, second), [lambda u, a=first, b=second: ((u > a) & (u <= b)) * 1.0]
-            if second <= LAST_BEND:
-                yield Family.RAMP, 4, (first, second), [_ramp(first, second)]
-    for second in coarse[coarse <= LAST_BEND]:
-        yield Family.RAMP, 3, (0.0, second), [_ramp(0.0, second)]
-    for start in (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7):
-        for tau in (0.03, 0.06, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4):
-            if start + 2.4 * tau <= 1.0:
-                yield Family.SATURATION, 4 if start else 3, (start, tau), [_exponential(start, tau)]
-        for tau in (0.005, 0.02, 0.06):
-            for end in (0.4, 0.6, LAST_BEND):
-                if start < end - 0.1:
-                    yield (
-                        Family.SATURATION,
-                        5 if start else 4,
-                        (start, tau, end),
-                        [_logarithm(start, tau, end)],
-                    )
+        yield _Shape(Family.SHIFTED_LINE, 4, (_line, _step(at)))
+    for cycles in _CYCLES:
+        waves = (_sine(1 / cycles), _cosine(1 / cycles))
+        yield _Shape(Family.LINE_ON_CYCLE, 5, (_line, *waves), 1 / cycles)
+
+
+def _shifting() -> Iterator[_Shape]:
+    for cycles in (*_CYCLES, *np.arange(0.5, 1.0, 0.1)):
+        yield _Shape(Family.CYCLE, 4, (_sine(1 / cycles), _cosine(1 / cycles)), 1 / cycles)
+    for at in np.arange(1, CELLS // 2) * 2 / CELLS:
+        yield _Shape(Family.STEP, 3, (_step(at),))
+    for first, second in combinations(_COARSE, 2):
+        yield _Shape(Family.STEPS, 5, (_step(first), _step(second)))
+        yield _Shape(Family.BUMP, 4, (_between(first, second),))
+
+
+def _levelling_off() -> Iterator[_Shape]:
+    for start, end in combinations((0.0, *_COARSE[_COARSE <= LAST_BEND]), 2):
+        yield _Shape(Family.RAMP, 4 if start else 3, (_ramp(start, end),))
+    for start, tau in product(_STARTS, (0.03, 0.06, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4)):
+        if start + 2.4 * tau <= 1.0:
+            yield _Shape(Family.SATURATION, 4 if start else 3, (_exponential(start, tau),))
+    for start, tau, end in product(_STARTS, (0.005, 0.02, 0.06), (0.4, 0.6, LAST_BEND)):
+        if start < end - 0.1:
+            yield _Shape(Family.SATURATION, 5 if start else 4, (_logarithm(start, tau, end),))
 
 
 def _cells(curve: Curve) -> Floats:
@@ -170,43 +180,35 @@ def _cells(curve: Curve) -> Floats:
 
 @cache
 def dictionary() -> Dictionary:
-    """The dictionary, built once."""
-    bases, starts, family, size, slope, level, norm, about, rise = [], [], [], [], [], [], [], [], []
-    total = 0
-    for kind, free, where, curves in _shapes():
-        raw = np.stack([np.ones(CELLS), *(_cells(curve) for curve in curves)], axis=1)
+    """The dictionary, built once. Its first shape is the flat line, its second the straight one."""
+    shapes = [_Shape(Family.FLAT, 1, ()), *_growing(), *_shifting(), *_levelling_off()]
+    bases, slopes = [], []
+    for shape in shapes:
+        raw = np.stack([np.ones(CELLS), *(_cells(curve) for curve in shape.curves)], axis=1)
         orthonormal, triangle = np.linalg.qr(raw)
-        # The growth at the end of one raw curve; a cycle has none of its own.
-        ends = np.array([0.0] + [_end_slope(curve) for curve in curves])
-        if kind in (Family.LINE_ON_CYCLE, Family.CYCLE):
-            ends[2 if kind is Family.LINE_ON_CYCLE else 1 :] = 0.0
-        lasts = np.array([1.0] + [float(curve(np.array([1.0]))[0]) for curve in curves])
-        inverse = np.linalg.inv(triangle)
+        # What the growth at the end is made of: a cycle returns, so it has none of its own.
+        ends = [0.0, *(_end_slope(curve) for curve in shape.curves)]
+        if np.isfinite(shape.period):
+            ends[-2:] = [0.0, 0.0]
         bases.append(orthonormal)
-        starts.append(total)
-        total += raw.shape[1]
-        family.append(int(kind))
-        size.append(free)
-        slope.append(ends @ inverse)
-        level.append(lasts @ inverse)
-        norm.append(float(np.linalg.norm(slope[-1])))
-        rise.append(_rise(curves[0]) if kind in (Family.RAMP, Family.SATURATION) else 0.0)
-        about.append(where[0] if kind in (Family.CYCLE, Family.LINE_ON_CYCLE) else np.inf)
+        slopes.append(np.array(ends) @ np.linalg.inv(triangle))
+    columns = np.array([basis.shape[1] for basis in bases])
     return Dictionary(
-        np.concatenate(bases, axis=1),
-        np.array(starts),
-        np.array(family),
-        np.array(size),
-        np.concatenate(slope),
-        np.concatenate(level),
-        np.array(norm),
-        np.array(about),
-        np.array(rise),
+        basis=np.concatenate(bases, axis=1),
+        starts=np.cumsum(columns) - columns,
+        family=np.array([int(shape.family) for shape in shapes]),
+        size=np.array([shape.free for shape in shapes]),
+        slope=np.concatenate(slopes),
+        slope_norm=np.array([float(np.linalg.norm(slope)) for slope in slopes]),
+        period=np.array([shape.period for shape in shapes]),
+        rise=np.array([_rise(shape) for shape in shapes]),
     )
 
 
-def _rise(curve: Curve) -> float:
-    path = curve(_GRID) / float(curve(np.array([1.0]))[0])
+def _rise(shape: _Shape) -> float:
+    if shape.family not in (Family.RAMP, Family.SATURATION):
+        return 0.0
+    path = shape.curves[0](_GRID) / float(shape.curves[0](np.array([1.0]))[0])
     return float(np.mean((path > 0.1) & (path < 0.9)))
 
 

@@ -29,7 +29,8 @@ class Summary:
         low: Smallest value, bytes.
         mean: Mean value.
         high: Largest value.
-        rough: Sum of squared differences of the bucket's samples from the ones before in the same life, bytes².
+        rough: Sum of squared differences of the bucket's samples from the ones before in the same life,
+            bytes².
         lean: Sum of the cubed differences, bytes³: far below 0 where memory climbs slowly and falls at once.
         count: Samples in it.
         life: Number of the life it belongs to, counted over all containers from 0.
@@ -58,8 +59,8 @@ class Summary:
 def summarise(batch: Batch) -> Summary:
     """Folds the samples of ``batch`` into buckets.
 
-    False readings are dropped first: nothing that runs has 0 bytes, and a single sample below half of both its
-    neighbours is a scrape that went wrong, not memory that was freed and taken again within one step.
+    False readings are dropped first: nothing that runs has 0 bytes, and a single sample below half of both
+    its neighbours is a scrape that went wrong, not memory that was freed and taken again within one step.
     """
     rows, columns = np.nonzero(np.isfinite(batch.values) & np.isfinite(batch.times))
     value = np.asarray(batch.values[rows, columns], np.float64)
@@ -72,8 +73,8 @@ def summarise(batch: Batch) -> Summary:
 def _lives(batch: Batch, rows: Ints, time: Floats, value: Floats) -> Ints:
     """The number of restarts up to each sample, counted over all containers before it.
 
-    Metrics lag behind restarts: a sample may still show the dead container. So a cut is put at the largest fall
-    next to the restart, if memory falls there by a fifth or more.
+    Metrics lag behind restarts: a sample may still show the dead container. So a cut is put at the largest
+    fall next to the restart, if memory falls there by a fifth or more.
     """
     restarts = batch.restarts.times
     if not len(restarts) or not len(time):
@@ -118,9 +119,7 @@ def fold(rows: Ints, time: Floats, value: Floats, life: Ints, containers: int) -
     first[some], last[some] = time[(ends - samples)[some]], time[ends[some] - 1]
     latest[some] = value[ends[some] - 1]
     if not len(value):
-        nothing = np.empty(0, np.float64)
-        none = np.empty(0, np.int64)
-        return Summary(*[nothing] * 6, *[none] * 3, first, last, latest, samples)
+        return _nothing(first, last, latest, samples)
     with np.errstate(invalid="ignore", divide="ignore"):
         step = (last - first) / np.maximum(samples - 1, 1)
         doublings = np.ceil(np.log2(np.maximum(samples / BUCKETS, 1.0)))
@@ -148,6 +147,25 @@ def fold(rows: Ints, time: Floats, value: Floats, life: Ints, containers: int) -
         count=count,
         life=numbered[starts],
         life_container=rows[new_life],
+        first=first,
+        last=last,
+        latest=latest,
+        samples=samples,
+    )
+
+
+def _nothing(first: Floats, last: Floats, latest: Floats, samples: Ints) -> Summary:
+    none, nothing = np.empty(0, np.int64), np.empty(0, np.float64)
+    return Summary(
+        time=nothing,
+        low=nothing,
+        mean=nothing,
+        high=nothing,
+        rough=nothing,
+        lean=nothing,
+        count=none,
+        life=none,
+        life_container=none,
         first=first,
         last=last,
         latest=latest,

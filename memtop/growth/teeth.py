@@ -52,7 +52,7 @@ def threshold(time: Floats, value: Floats, length: Ints, fall: Floats) -> Floats
 
 
 def noise(value: Floats, length: Ints) -> Floats:
-    """Standard deviation of the noise of each row: the median second difference, as of a normal distribution."""
+    """Noise of each row: the median second difference, scaled to a normal standard deviation."""
     if value.shape[1] < 3:
         return np.zeros(len(value))
     with np.errstate(invalid="ignore"):

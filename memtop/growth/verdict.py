@@ -17,6 +17,14 @@ CHUNK = 512
 """Containers judged at a time: few enough that their samples stay in the processor's cache."""
 FEWEST_SAMPLES = 12
 """Below this nothing is said."""
+_FORECAST = (
+    "rate",
+    "rate_low",
+    "rate_high",
+    "seconds_to_limit",
+    "seconds_to_limit_low",
+    "seconds_to_limit_high",
+)
 
 
 def judge(series: Series) -> Judgement:
@@ -29,9 +37,8 @@ def judge_many(batch: Batch) -> Judgements:
     parts = []
     for first in range(0, max(len(batch), 1), CHUNK):
         part = batch.rows(first, min(first + CHUNK, len(batch)))
-        parts.append(
-            judge_summary(summarise(part), part.limits, part.restarts.counts(), part.oom_kills.counts())
-        )
+        cuts, oom_kills = part.restarts.counts(), part.oom_kills.counts()
+        parts.append(judge_summary(summarise(part), part.limits, cuts, oom_kills))
     return Judgements.joined(parts)
 
 
@@ -45,11 +52,9 @@ def judge_summary(summary: Summary, limits: Floats, cuts: Ints, oom_kills: Ints)
         oom_kills: OOM kills inside the window, shape (n,).
     """
     n = len(summary.samples)
-    columns = {
-        name: np.full(n, np.nan) for name in ("rate", "rate_low", "rate_high", "eta", "eta_low", "eta_high")
-    }
     codes = np.full(n, CODES[Verdict.NOT_ENOUGH_DATA], np.uint8)
     confidence = np.ones(n)
+    columns = {name: np.full(n, np.nan) for name in _FORECAST}
     if len(summary.time):
         lives = lay_out(summary)
         curves = lives.curves
@@ -57,26 +62,19 @@ def judge_summary(summary: Summary, limits: Floats, cuts: Ints, oom_kills: Ints)
         level = fit(curves.level, curves.points, curves.level_end - curves.level_start)
         growth = growth_evidence(lives, floor, level)
         names, clear = label(lives, level)
-        codes_seen = np.where(growth.leak, CODES[Verdict.LEAK], names)
-        sure = np.where(growth.leak, growth.chance, (1 - growth.chance) * clear)
         seen = lives.container[lives.latest]
         known = summary.samples[seen] >= FEWEST_SAMPLES
-        codes[seen[known]] = codes_seen[known]
-        confidence[seen[known]] = sure[known]
+        codes[seen[known]] = np.where(growth.leak, CODES[Verdict.LEAK], names)[known]
+        confidence[seen[known]] = np.where(growth.leak, growth.chance, (1 - growth.chance) * clear)[known]
         ahead = forecast(summary, lives, growth, limits)
-        for name in columns:
-            columns[name][seen[known]] = getattr(ahead, name)[known]
+        for name, column in columns.items():
+            column[seen[known]] = getattr(ahead, name)[known]
     return Judgements(
-        codes,
-        confidence,
-        columns["rate"],
-        columns["rate_low"],
-        columns["rate_high"],
-        columns["eta"],
-        columns["eta_low"],
-        columns["eta_high"],
-        np.nan_to_num(summary.last - summary.first),
-        summary.samples,
-        cuts,
-        oom_kills,
+        codes=codes,
+        confidence=confidence,
+        **columns,
+        window_seconds=np.nan_to_num(summary.last - summary.first),
+        samples=summary.samples,
+        cuts=cuts,
+        oom_kills=oom_kills,
     )

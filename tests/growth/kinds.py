@@ -1,8 +1,8 @@
 """Kinds of memory behaviour that no bench has: composites, cuts, coarse values, broken sampling.
 
 Every kind is a function from a `Window` to bytes (and restarts); `make` draws the window, adds what measuring
-does to it, and says what a careful person would call it. Leaks are made so that one could see them: the growth
-over the window is at least eight times the noise and 3 % of the memory in use.
+does to it, and says what a careful person would call it. Leaks are made so that one could see them: the
+growth over the window is at least eight times the noise and 3 % of the memory in use.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def ou(w, sd, memory):
     return out
 
 
-# --- leaks ---------------------------------------------------------------------------------------------------
+# leaks
 
 
 @leak
@@ -259,7 +259,7 @@ def under_slow_noise(w):
     return growth * w.u + np.abs(ou(w, growth * 0.1, len(w.time) / 60))
 
 
-# --- healthy -------------------------------------------------------------------------------------------------
+# healthy
 
 ANY = ("steady", "step", "spike", "sawtooth", "warmup")
 
