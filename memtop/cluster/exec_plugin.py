@@ -104,11 +104,10 @@ def run_plugin(
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise CredentialError(f"the credential plugin {name} cannot be started: {reason}") from None
-    with process:
-        try:
-            stdout, stderr, stopped = _collect(process, timeout, cancelled or threading.Event())
-        finally:
-            _end(process)
+    try:
+        stdout, stderr, stopped = _collect(process, timeout, cancelled or threading.Event())
+    finally:
+        _end(process)
     output = sanitize_bytes(stderr).strip()
     if stopped:
         raise CredentialError(f"the credential plugin {name} {stopped}", output)
@@ -173,15 +172,16 @@ def _listen(selector: selectors.BaseSelector, wait: float) -> bool:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ends the plugin with all it started, unless it ended by itself."""
-    if process.poll() is not None:
-        return
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(_GRACE)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+    """Ends the plugin with all it started, unless it ended by itself; never waits for long."""
+    if process.poll() is None:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # gone, or not ours (sudo)
+                os.killpg(process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_GRACE)
+    for stream in (process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()
 
 
 def _result(stdout: bytes, spec: ExecSpec, name: str, output: str) -> PluginResult:

@@ -130,6 +130,31 @@ def test_a_hanging_plugin_is_ended_with_its_children(plugin, tmp_path, monkeypat
         time.sleep(0.01)
 
 
+def test_a_plugin_that_ignores_the_first_signal_gets_the_second(plugin, tmp_path, monkeypatch):
+    alive = tmp_path / "child"
+    body = (
+        "import signal\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        f"open({str(alive)!r}, 'w').write(str(os.getpid()))\n"
+        "time.sleep(600)"
+    )
+    monkeypatch.setattr(exec_plugin, "monotonic", lambda: 31.0 if alive.exists() else 0.0)
+    assert "did not finish" in str(failure(plugin(body), timeout=30.0))
+    while not ended(int(alive.read_text())):
+        time.sleep(0.01)
+
+
+@pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
+def test_a_plugin_that_may_not_be_ended_is_not_waited_for(plugin, monkeypatch):
+    def refuse(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(exec_plugin.os, "killpg", refuse)
+    cancelled = threading.Event()
+    cancelled.set()
+    assert "was cancelled" in str(failure(plugin("time.sleep(3)"), timeout=600, cancelled=cancelled))
+
+
 def test_cancelling_ends_a_plugin_early(plugin):
     cancelled = threading.Event()
     cancelled.set()
