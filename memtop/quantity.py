@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from fractions import Fraction
+from functools import lru_cache
 
 _SUFFIX: dict[str, Fraction] = {
     "": Fraction(1),
@@ -47,6 +48,11 @@ def parse_bytes(text: str) -> int:
     """
     if _KIBIBYTES.fullmatch(text):  # what metrics-server writes, thousands of times a poll
         return int(text[:-2]) << 10
+    return _parsed(text)
+
+
+@lru_cache(maxsize=4096)  # limits and requests are few and come back with every pod
+def _parsed(text: str) -> int:
     match = _QUANTITY.fullmatch(text)
     if match is None:
         raise QuantityError(f"{text!r} is not a quantity such as 512Mi, 2Gi or 1500M")

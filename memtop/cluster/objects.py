@@ -159,27 +159,6 @@ class ListMetadata(_Object, frozen=True):
     remaining_item_count: int | None = None
 
 
-class PodList(_Object, frozen=True):
-    """A page of pods."""
-
-    metadata: ListMetadata
-    items: list[Pod] | None = None
-
-
-class PartialObjectList(_Object, frozen=True):
-    """A page of metadata."""
-
-    metadata: ListMetadata
-    items: list[PartialObject] | None = None
-
-
-class NodeList(_Object, frozen=True):
-    """A page of nodes."""
-
-    metadata: ListMetadata
-    items: list[Node] | None = None
-
-
 class ContainerMetrics(_Object, frozen=True):
     """The usage of one container; ``memory`` is its working set."""
 

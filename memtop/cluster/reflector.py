@@ -9,9 +9,9 @@ answered 200, means that the version is too old and only a new list helps.
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -21,11 +21,8 @@ from memtop.cluster.objects import (
     ListMetadata,
     Metadata,
     Node,
-    NodeList,
     PartialObject,
-    PartialObjectList,
     Pod,
-    PodList,
     Status,
     WatchEvent,
 )
@@ -53,11 +50,14 @@ class Listed(Generic[T]):
     """The whole collection, to replace what was known.
 
     Attributes:
-        items: All objects.
+        items: All objects, to be gone through once: each is decoded when its turn comes, so that thousands
+            of them need not be there at the same time. Raises `Unreachable` at one that cannot be read.
+        count: How many there are.
         date: The ``Date`` header of the answer.
     """
 
-    items: list[T]
+    items: Iterator[T]
+    count: int
     date: str | None = None
 
 
@@ -65,7 +65,7 @@ class Listed(Generic[T]):
 class Preview(Generic[T]):
     """The first page of a large collection, to be shown while the whole is on its way."""
 
-    items: list[T]
+    items: Iterator[T]
     remaining: int
 
 
@@ -93,7 +93,6 @@ class Collection(Generic[T]):
     Attributes:
         path: The collection's path, such as ``/api/v1/pods``.
         item_type: The struct of one object.
-        list_type: The struct of one page of them.
         params: Selectors, sent with every request.
         accept_list: Media type of a list.
         accept_watch: Media type of a watch.
@@ -101,7 +100,6 @@ class Collection(Generic[T]):
 
     path: str
     item_type: type[T]
-    list_type: type[Any]
     params: Mapping[str, str] = field(default_factory=dict)
     accept_list: str = "application/json"
     accept_watch: str = "application/json"
@@ -116,8 +114,9 @@ class Collection(Generic[T]):
         answer = await client.request(
             "GET", self.path, {**self.params, **params}, accept=self.accept_list, timeout=LIST_TIMEOUT
         )
-        page = _decode(answer.body, self.list_type, f"the list {self.path}")
-        return page.metadata, Listed(page.items or [], answer.headers.get("Date"))
+        page = _decode(answer.body, _Page, f"the list {self.path}")
+        items = page.items or []
+        return page.metadata, Listed(map(self.item, items), len(items), answer.headers.get("Date"))
 
     def item(self, raw: bytes | msgspec.Raw) -> T:
         """Reads one object.
@@ -125,17 +124,24 @@ class Collection(Generic[T]):
         Raises:
             Unreachable: It is not of the promised kind.
         """
-        return _decode(raw, self.item_type, f"an event of {self.path}")
+        return _decode(raw, self.item_type, f"an object of {self.path}")
+
+
+class _Page(msgspec.Struct):
+    """A page of any collection, its objects not yet decoded."""
+
+    metadata: ListMetadata
+    items: list[msgspec.Raw] | None = None
 
 
 def pods(namespace: str | None, selector: str | None = None) -> Collection[Pod]:
     """The pods of one namespace, or of all."""
-    return Collection(_path("/api/v1", namespace, "pods"), Pod, PodList, _selected(selector))
+    return Collection(_path("/api/v1", namespace, "pods"), Pod, _selected(selector))
 
 
 def nodes() -> Collection[Node]:
     """The nodes, for their conditions."""
-    return Collection("/api/v1/nodes", Node, NodeList)
+    return Collection("/api/v1/nodes", Node)
 
 
 def replica_sets(namespace: str | None) -> Collection[PartialObject]:
@@ -247,7 +253,6 @@ def _metadata_only(path: str) -> Collection[PartialObject]:
     return Collection(
         path,
         PartialObject,
-        PartialObjectList,
         accept_list=kind.format("PartialObjectMetadataList"),
         accept_watch=kind.format("PartialObjectMetadata"),
     )

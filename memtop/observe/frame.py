@@ -6,6 +6,7 @@ shows. Nothing in a frame changes after it is built.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +15,10 @@ import numpy.typing as npt
 from memtop.cluster.containers import Mood, Termination
 from memtop.cluster.workloads import Workload
 from memtop.growth.judgement import Judgement, Judgements
+from memtop.observe.columns import Coded
+from memtop.observe.identity import Identity, Key
 from memtop.observe.scope import Scope
 from memtop.observe.source import SourceStatus
-from memtop.observe.store import Identity, Key
 from memtop.observe.view import Pane, View
 
 Floats = npt.NDArray[np.float64]
@@ -65,6 +67,7 @@ class Rows:
         restarts_exact: Whether that is exact, else it is a lower bound.
         ooms_hour: OOM kills within the last hour, as far as known.
         last_end: When it last ended, Unix seconds.
+        failed: Whether its last end was a failure.
         judgements: What is judged of each; the next four are columns of it.
         rate: Growth of the floor, bytes per hour.
         seconds_to_limit: Until the limit is reached at that rate.
@@ -75,6 +78,9 @@ class Rows:
         moods: How much it asks for attention.
         lasts: The last end, or None.
         pods: Live pods behind the row.
+        namespace: A number for the namespace.
+        holds_memory: Whether it is no init container.
+        first: Whether it stands for its pod where pods are counted.
     """
 
     identities: list[Identity | WorkloadIdentity | None]
@@ -88,16 +94,20 @@ class Rows:
     restarts_exact: npt.NDArray[np.bool_]
     ooms_hour: npt.NDArray[np.int32]
     last_end: Floats
+    failed: npt.NDArray[np.bool_]
     judgements: Judgements
     rate: Floats
     seconds_to_limit: Floats
     verdict: npt.NDArray[np.uint8]
     confidence: Floats
     spark: npt.NDArray[np.float32]
-    states: list[str]
-    moods: list[Mood]
+    states: Sequence[str]
+    moods: Coded[Mood]
     lasts: list[Termination | None]
     pods: npt.NDArray[np.int32]
+    namespace: npt.NDArray[np.int32]
+    holds_memory: npt.NDArray[np.bool_]
+    first: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)

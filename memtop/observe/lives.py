@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from math import inf
 
 from memtop.cluster.containers import ContainerFacts, Termination
 
@@ -69,6 +70,13 @@ class Lives:
         return sum(
             1 for end in self.ends if end.oom and (end.finished_at is None or end.finished_at > now - window)
         )
+
+    def next_change(self, now: float, window: float = HOUR) -> float:
+        """When a figure of the last `window` may change by the passing of time alone; infinity for never."""
+        moments = [self.created_at, self.first_seen]
+        moments += [moment for moment, _ in self._counts]
+        moments += [end.finished_at for end in self.ends if end.finished_at is not None]
+        return min((moment + window for moment in moments if moment + window >= now), default=inf)
 
     def oom_times(self) -> list[float]:
         """When it was OOM-killed, as far as known, Unix seconds, oldest first."""

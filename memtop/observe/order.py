@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from memtop.cluster.containers import Kind, Mood
+from memtop.cluster.containers import Mood
 from memtop.growth.judgement import CODES, SURE, VERDICTS, Verdict
+from memtop.observe.columns import MOOD_CODES
 from memtop.observe.frame import Floats, Rows, Slots, WorkloadIdentity
-from memtop.observe.store import Identity
-from memtop.observe.view import Column, Pane, Sort, View
+from memtop.observe.identity import Identity
+from memtop.observe.view import Column, Filter, Pane, Sort
 
 LEAK = CODES[Verdict.LEAK]
 UNJUDGED = CODES[Verdict.NOT_ENOUGH_DATA]
-_INTERESTING = {Mood.FAILING, Mood.OOM}
-_MOOD_RANK = {mood: rank for rank, mood in enumerate(Mood)}
+INTERESTING = MOOD_CODES[Mood.FAILING]
 _VERDICT_RANK = np.array(
     [
         {Verdict.LEAK: 6, Verdict.WARMUP: 4, Verdict.STEP: 3, Verdict.SPIKE: 2, Verdict.SAWTOOTH: 1}.get(v, 0)
@@ -25,80 +25,82 @@ _VERDICT_RANK = np.array(
 _VERDICT_RANK[UNJUDGED] = -1
 
 
-def in_view(rows: Rows, view: View) -> Slots:
-    """The rows of the namespaces in view, before the text filter, ascending."""
-    wanted = view.namespaces
-    return np.array(
-        [
-            row
-            for row, identity in enumerate(rows.identities)
-            if identity is not None and (not wanted or identity.namespace in wanted)
-        ],
-        np.intp,
-    )
+class Names:
+    """Where each row stands in the alphabet; kept while the identities stay, since sorting texts is slow."""
+
+    def __init__(self) -> None:
+        self._ranks: dict[Column, Floats] = {}
+
+    def ranks(self, column: Column, rows: Rows) -> Floats:
+        """The rank of every row's text; equal texts have equal ranks.
+
+        Args:
+            column: Namespace, name, workload or node.
+            rows: The rows, with the same identities at every call.
+        """
+        found = self._ranks.get(column)
+        if found is None:
+            found = self._ranks[column] = _alphabetical([_text(column, who) for who in rows.identities])
+        return found
 
 
-def matching(rows: Rows, view: View, candidates: Slots) -> Slots:
+def matching(rows: Rows, candidates: Slots, wanted: Filter) -> Slots:
     """Those of the candidates that match the text filter."""
-    if not view.filter:
+    if not wanted:
         return candidates
+    identities, states, matches = rows.identities, list(rows.states), wanted.matcher()
     return np.array(
         [
             row
-            for row in candidates
-            if (identity := rows.identities[row]) is not None
-            and view.filter.matches(identity, rows.states[row])
+            for row in candidates.tolist()
+            if (identity := identities[row]) is not None and matches(identity, states[row])
         ],
         np.intp,
     )
 
 
-def order(pane: Pane, rows: Rows, candidates: Slots, sort: Sort) -> Slots:
-    """The rows of one pane in their order; rows without a value come last, whichever way it is sorted."""
+def order(pane: Pane, rows: Rows, candidates: Slots, sort: Sort, names: Names) -> Slots:
+    """The rows of one pane in their order; rows without a value come last, whichever way it is sorted.
+
+    Args:
+        pane: Which pane.
+        rows: The rows.
+        candidates: Those in view, ascending.
+        sort: The order asked for.
+        names: The alphabet of the rows.
+    """
     shown = candidates[_belongs(pane, rows, candidates)]
-    keys = _keys(sort.column, rows, shown)
+    if sort.column in _TEXTS:
+        keys = [names.ranks(sort.column, rows)[shown]]
+    else:
+        keys = _keys(sort.column, rows, shown)
     ranked = [np.where(np.isnan(key), np.inf, -key if sort.descending else key) for key in keys]
-    # What is equal keeps one order from frame to frame, by the row's slot, so that rows do not dance.
-    return shown[np.lexsort((shown, *reversed(ranked)))]
+    # Stable: what is equal keeps the order of its slots from frame to frame, so that rows do not dance.
+    return shown[np.lexsort(ranked[::-1]) if len(ranked) > 1 else np.argsort(ranked[0], kind="stable")]
 
 
 def _belongs(pane: Pane, rows: Rows, candidates: Slots) -> npt.NDArray[np.bool_]:
     match pane:
         case Pane.TOP:
-            return np.array([_holds_memory(rows.identities[row]) for row in candidates], np.bool_)
+            return rows.holds_memory[candidates]
         case Pane.RESTARTS:
-            return np.array([_has_failed(rows, row) for row in candidates], np.bool_)
+            failing = rows.moods.codes[candidates] >= INTERESTING
+            return np.asarray((rows.restarts[candidates] > 0) | failing | rows.failed[candidates], np.bool_)
         case Pane.GROWTH:
             leak = rows.verdict[candidates] == LEAK
             judged = rows.verdict[candidates] != UNJUDGED
             return np.asarray(leak | (judged & (rows.rate[candidates] > 0)), np.bool_)
 
 
-def _holds_memory(identity: Identity | WorkloadIdentity | None) -> bool:
-    return isinstance(identity, WorkloadIdentity) or (identity is not None and identity.kind is not Kind.INIT)
-
-
-def _has_failed(rows: Rows, row: int) -> bool:
-    last = rows.lasts[row]
-    return (
-        bool(rows.restarts[row])
-        or rows.moods[row] in _INTERESTING
-        or (last is not None and last.exit_code != 0)
-    )
+_TEXTS = {Column.NAMESPACE, Column.NAME, Column.WORKLOAD, Column.NODE}
 
 
 def _keys(column: Column, rows: Rows, shown: Slots) -> list[Floats]:
     """What to sort by, most important first."""
     match column:
-        case Column.NAMESPACE | Column.NAME | Column.WORKLOAD | Column.NODE:
-            return [_alphabetical([_text(column, rows.identities[row]) for row in shown])]
         case Column.STATE:
-            return [
-                np.array([_MOOD_RANK[rows.moods[row]] for row in shown], np.float64),
-                _alphabetical([rows.states[row] for row in shown]),
-            ]
-        case Column.MEMORY:
-            return [rows.working_set[shown]]
+            words = _alphabetical([rows.states[row] for row in shown.tolist()])
+            return [rows.moods.codes[shown].astype(np.float64), words]
         case Column.LIMIT:
             return [rows.limit[shown]]
         case Column.SHARE:
@@ -121,6 +123,8 @@ def _keys(column: Column, rows: Rows, shown: Slots) -> list[Floats]:
             return [rows.last_end[shown]]
         case Column.PODS:
             return [rows.pods[shown].astype(np.float64)]
+        case _:
+            return [rows.working_set[shown]]
 
 
 def _urgency(rows: Rows, shown: Slots) -> list[Floats]:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
 from memtop.cluster.containers import Kind, Mood, Termination
 from memtop.growth.judgement import CODES, Verdict
+from memtop.observe.columns import KIND_CODES, MOODS, Coded
 from memtop.observe.frame import Floats, Rows, WorkloadIdentity, WorkloadKey
-from memtop.observe.store import Identity, Store
+from memtop.observe.identity import Identity
+from memtop.observe.store import Store
 from memtop.observe.verdicts import Verdicts, taken
 
 LEAK = CODES[Verdict.LEAK]
-WORST_FIRST = (Mood.OOM, Mood.FAILING, Mood.WAITING)
+INIT = KIND_CODES[Kind.INIT]
+_CALM = {Mood.RUNNING, Mood.DONE}
+_URGENCY = np.array([-1 if mood is Mood.DONE else code for code, mood in enumerate(MOODS)], np.int8)
+"""Of each mood's code: a workload that runs and has a container that is done, runs."""
 
 
 def container_rows(store: Store, verdicts: Verdicts, spark: npt.NDArray[np.float32], now: float) -> Rows:
@@ -24,121 +31,110 @@ def container_rows(store: Store, verdicts: Verdicts, spark: npt.NDArray[np.float
         spark: The recent past of every slot, shape (slots, bins).
         now: The cluster's time, Unix seconds.
     """
+    store.pass_time(now)
     columns = store.columns
     judgements = verdicts.judgements()
-    slots = len(store.identities)
-    restarts_hour = np.zeros(slots, np.int32)
-    ooms_hour = np.zeros(slots, np.int32)
-    exact = np.ones(slots, np.bool_)
-    last_end = np.full(slots, np.nan)
-    lasts: list[Termination | None] = [None] * slots
-    for slot, lives in store.lives.items():
-        restarts_hour[slot], exact[slot] = lives.restarts_within(now)
-        ooms_hour[slot] = lives.oom_kills_within(now)
-        last = lasts[slot] = lives.last
-        if last is not None and last.finished_at is not None:
-            last_end[slot] = last.finished_at
-    with np.errstate(invalid="ignore"):
-        share = columns.working_set / columns.limit
     return Rows(
-        identities=list(store.identities),
+        identities=[*store.identities],
         working_set=columns.working_set.copy(),
         sampled_at=columns.sampled_at.copy(),
         limit=columns.limit.copy(),
         request=columns.request.copy(),
-        share=share,
+        share=columns.working_set / columns.limit,
         restarts=columns.restarts.copy(),
-        restarts_hour=restarts_hour,
-        restarts_exact=exact,
-        ooms_hour=ooms_hour,
-        last_end=last_end,
+        restarts_hour=columns.restarts_hour.copy(),
+        restarts_exact=columns.restarts_exact.copy(),
+        ooms_hour=columns.ooms_hour.copy(),
+        last_end=columns.last_end.copy(),
+        failed=columns.failed.copy(),
         judgements=judgements,
         rate=judgements.rate,
         seconds_to_limit=judgements.seconds_to_limit,
         verdict=judgements.codes,
         confidence=judgements.confidence,
         spark=spark,
-        states=store.states.copy(),
-        moods=store.moods.copy(),
-        lasts=lasts,
-        pods=np.ones(slots, np.int32),
+        states=Coded(columns.state.copy(), store.states.words),
+        moods=Coded(columns.mood.copy(), MOODS),
+        lasts=store.lasts.copy(),
+        pods=np.ones(len(store.identities), np.int32),
+        namespace=columns.namespace.copy(),
+        holds_memory=columns.kind != INIT,
+        first=columns.first.copy(),
     )
 
 
-def workload_rows(store: Store, rows: Rows) -> Rows:
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """Which containers make up which workload; stays true until an identity changes.
+
+    Attributes:
+        members: Slots of all ordinary containers and sidecars, those of one workload side by side.
+        starts: Where in `members` each workload begins.
+        identities: Who each workload is.
+        namespace: Number of each workload's namespace.
+        pods: Live pods of each workload.
+    """
+
+    members: npt.NDArray[np.intp]
+    starts: npt.NDArray[np.intp]
+    identities: list[Identity | WorkloadIdentity | None]
+    namespace: npt.NDArray[np.int32]
+    pods: npt.NDArray[np.int32]
+
+    @property
+    def owner(self) -> npt.NDArray[np.intp]:
+        """For each member the workload it belongs to."""
+        return np.repeat(np.arange(len(self.starts)), np.diff(np.append(self.starts, len(self.members))))
+
+
+def groups(store: Store) -> Groups:
+    """Puts the containers of each workload together; workloads in the order of their first container."""
+    columns = store.columns
+    members = np.flatnonzero((columns.workload >= 0) & (columns.kind != INIT))
+    members = members[np.argsort(columns.workload[members], kind="stable")]
+    numbers = columns.workload[members]
+    starts = np.flatnonzero(np.diff(numbers, prepend=-1))
+    identities: list[Identity | WorkloadIdentity | None] = []
+    for slot, number in zip(members[starts].tolist(), numbers[starts].tolist(), strict=True):
+        namespace, workload = store.workloads[number]
+        identity = store.identities[slot]
+        labels = identity.labels if identity is not None else {}
+        identities.append(WorkloadIdentity(WorkloadKey(namespace, workload), namespace, workload, labels))
+    return Groups(
+        members=members,
+        starts=starts,
+        identities=identities,
+        namespace=columns.namespace[members[starts]],
+        pods=_sums(columns.first[members], starts),
+    )
+
+
+def workload_rows(groups: Groups, rows: Rows) -> Rows:
     """Adds container rows up: one row per workload that has a live container.
 
     Memory, limits and restarts are sums; the share of the limit is the highest of any container, since that
     is the one to be killed; verdict and rate are those of the container that is worst off.
 
     Args:
-        store: The store the rows came from, unchanged since.
-        rows: Its container rows.
+        groups: Which rows make up which workload.
+        rows: The container rows.
     """
-    members = np.array(
-        [
-            slot
-            for slot, identity in enumerate(store.identities)
-            if identity is not None and identity.kind is not Kind.INIT
-        ],
-        np.intp,
-    )
-    groups = store.columns.workload[members]
-    # Within each workload the container that is worst off comes first: leaks by confidence, then by memory.
-    worst = np.lexsort(
-        (
-            -np.nan_to_num(rows.working_set[members], nan=-1.0),
-            -rows.confidence[members],
-            rows.verdict[members] != LEAK,
-            groups,
-        )
-    )
-    members, groups = members[worst], groups[worst]
-    starts = np.flatnonzero(np.diff(groups, prepend=-1))
-    judgements = taken(rows.judgements, members[starts])
-
-    def total(values: Floats) -> Floats:
-        """Sum of what is known; unknown where nothing is."""
-        known = np.isfinite(values[members])
-        sums = np.add.reduceat(np.where(known, values[members], 0.0), starts)
-        return np.where(np.add.reduceat(known, starts) > 0, sums, np.nan)
-
-    def complete(values: Floats) -> Floats:
-        """Sum, unknown where any part is."""
-        return np.add.reduceat(values[members], starts)
-
-    def count(values: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-        return np.add.reduceat(values[members], starts).astype(np.int32)
-
-    identities: list[Identity | WorkloadIdentity | None] = []
-    states: list[str] = []
-    moods: list[Mood] = []
-    lasts: list[Termination | None] = []
-    pods: list[int] = []
-    for number, slots in zip(groups[starts], np.split(members, starts[1:]), strict=True):
-        namespace, workload = store.workloads[number]
-        known = [identity for slot in slots if (identity := store.identities[slot]) is not None]
-        identities.append(
-            WorkloadIdentity(WorkloadKey(namespace, workload), namespace, workload, known[0].labels)
-        )
-        pods.append(len({identity.key.uid for identity in known}))
-        state, mood = _worst_state([(rows.states[slot], rows.moods[slot]) for slot in slots])
-        states.append(state)
-        moods.append(mood)
-        ends = [end for slot in slots if (end := rows.lasts[slot]) is not None]
-        lasts.append(max(ends, key=lambda end: end.finished_at or 0.0, default=None))
+    members, starts = groups.members, groups.starts
+    judgements = taken(rows.judgements, _worst_off(groups, rows))
+    states, moods = _states(groups, rows)
     return Rows(
-        identities=identities,
-        working_set=total(rows.working_set),
+        identities=groups.identities,
+        working_set=_known_sum(rows.working_set[members], starts),
         sampled_at=np.fmax.reduceat(rows.sampled_at[members], starts),
-        limit=complete(rows.limit),
-        request=complete(rows.request),
+        limit=np.add.reduceat(rows.limit[members], starts),
+        request=np.add.reduceat(rows.request[members], starts),
         share=np.fmax.reduceat(rows.share[members], starts),
-        restarts=count(rows.restarts),
-        restarts_hour=count(rows.restarts_hour),
+        restarts=_sums(rows.restarts[members], starts),
+        restarts_hour=_sums(rows.restarts_hour[members], starts),
         restarts_exact=np.logical_and.reduceat(rows.restarts_exact[members], starts),
-        ooms_hour=count(rows.ooms_hour),
+        ooms_hour=_sums(rows.ooms_hour[members], starts),
         last_end=np.fmax.reduceat(rows.last_end[members], starts),
+        failed=np.logical_or.reduceat(rows.failed[members], starts),
         judgements=judgements,
         rate=judgements.rate,
         seconds_to_limit=np.fmin.reduceat(rows.seconds_to_limit[members], starts),
@@ -147,16 +143,64 @@ def workload_rows(store: Store, rows: Rows) -> Rows:
         spark=np.add.reduceat(np.nan_to_num(rows.spark[members]), starts, axis=0),
         states=states,
         moods=moods,
-        lasts=lasts,
-        pods=np.array(pods, np.int32),
+        lasts=_lasts(groups, rows),
+        pods=groups.pods,
+        namespace=groups.namespace,
+        holds_memory=np.ones(len(starts), np.bool_),
+        first=np.ones(len(starts), np.bool_),
     )
 
 
-def _worst_state(states: list[tuple[str, Mood]]) -> tuple[str, Mood]:
-    """``Running`` if all do, else the most alarming state and how many containers are in it."""
-    for mood in WORST_FIRST:
-        words = [word for word, its_mood in states if its_mood is mood]
-        if words:
-            number = f"{len(words)}/{len(states)} " if len(states) > 1 else ""
-            return f"{number}{words[0]}", mood
-    return states[0]
+def _sums(
+    values: npt.NDArray[np.int32] | npt.NDArray[np.bool_], starts: npt.NDArray[np.intp]
+) -> npt.NDArray[np.int32]:
+    return np.add.reduceat(values.astype(np.int32), starts)
+
+
+def _known_sum(values: Floats, starts: npt.NDArray[np.intp]) -> Floats:
+    """Sum of what is known; unknown where nothing is."""
+    known = np.isfinite(values)
+    sums = np.add.reduceat(np.where(known, values, 0.0), starts)
+    return np.where(np.logical_or.reduceat(known, starts), sums, np.nan)
+
+
+def _worst_off(groups: Groups, rows: Rows) -> npt.NDArray[np.intp]:
+    """Of each workload the container that is worst off: leaks first, by confidence, then by memory."""
+    members = groups.members
+    worst_first = np.lexsort(
+        (
+            -np.nan_to_num(rows.working_set[members], nan=-1.0),
+            -rows.confidence[members],
+            rows.verdict[members] != LEAK,
+            groups.owner,
+        )
+    )
+    return members[worst_first][groups.starts]
+
+
+def _states(groups: Groups, rows: Rows) -> tuple[list[str], Coded[Mood]]:
+    """The state that asks most for attention, and how many containers ask as much."""
+    urgency = _URGENCY[rows.moods.codes[groups.members]]
+    owner = groups.owner
+    most = urgency == np.maximum.reduceat(urgency, groups.starts)[owner]
+    how_many = _sums(most, groups.starts)
+    sizes = np.bincount(owner)
+    example = np.zeros(len(groups.starts), np.intp)
+    example[owner[most][::-1]] = groups.members[most][::-1]  # the first of them has the last word
+    states = []
+    for slot, number, size in zip(example.tolist(), how_many.tolist(), sizes.tolist(), strict=True):
+        calm = rows.moods[slot] in _CALM
+        states.append(rows.states[slot] if calm or size == 1 else f"{number}/{size} {rows.states[slot]}")
+    return states, Coded(rows.moods.codes[example], MOODS)
+
+
+def _lasts(groups: Groups, rows: Rows) -> list[Termination | None]:
+    """Of each workload the newest end of any container."""
+    ends = rows.last_end[groups.members]
+    owner = groups.owner
+    newest = np.fmax.reduceat(ends, groups.starts)
+    found: list[Termination | None] = [None] * len(groups.starts)
+    at = np.flatnonzero(ends == newest[owner])
+    for which, slot in zip(owner[at].tolist(), groups.members[at].tolist(), strict=True):
+        found[which] = rows.lasts[slot]
+    return found

@@ -12,6 +12,11 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float64]
 SampleArray = npt.NDArray[np.float32]
 
+FEWEST_TICKS = 8
+LONG_SPACING = 120.0
+LONG_TICKS = 288
+"""Samples of the longer past: one in five minutes of a day, which no terminal can draw any finer."""
+
 
 class Ring:
     """The last `ticks` rows of samples.
@@ -120,16 +125,13 @@ class History:
         slots: Room for this many containers at first.
         interval: Seconds between ticks.
         recent: Seconds of which every tick is kept.
-        hours: Hours kept in all.
-        spacing: Seconds between samples of the longer past.
+        hours: Hours kept in all, by samples at least `LONG_SPACING` apart.
     """
 
-    def __init__(
-        self, slots: int, interval: float, recent: float = 3600.0, hours: float = 24.0, spacing: float = 120.0
-    ) -> None:
-        self.recent = Ring(max(8, round(recent / interval)), slots)
-        self.long = Ring(max(8, round(hours * 3600 / spacing)), slots)
-        self._spacing = spacing
+    def __init__(self, slots: int, interval: float, recent: float = 3600.0, hours: float = 24.0) -> None:
+        self._spacing = max(LONG_SPACING, hours * 3600 / LONG_TICKS)
+        self.recent = Ring(max(FEWEST_TICKS, round(recent / interval)), slots)
+        self.long = Ring(max(FEWEST_TICKS, round(hours * 3600 / self._spacing)), slots)
         self._next_long = float("-inf")
         self._pending = np.full(slots, np.nan, np.float32)
         self._pending_times = np.zeros(slots)

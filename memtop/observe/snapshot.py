@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from memtop.observe.frame import SPARK_BINS, Counts, Detail, Frame, Rows, Slots, WorkloadIdentity
+from memtop.observe.frame import SPARK_BINS, Counts, Detail, Frame, Rows, Slots
+from memtop.observe.identity import Key
 from memtop.observe.observer import RECENT, Observer
-from memtop.observe.order import in_view, matching, order
-from memtop.observe.rows import container_rows, workload_rows
+from memtop.observe.order import Names, matching, order
+from memtop.observe.rows import Groups, container_rows, groups, workload_rows
 from memtop.observe.source import State
-from memtop.observe.store import Key
 from memtop.observe.verdicts import growing
 from memtop.observe.view import Pane, View
 from memtop.wording import duration
@@ -42,20 +42,29 @@ class Snapshots:
         self._observer = observer
         self._thresholds = thresholds
         self._notes = tuple(notes)
-        self._spark: npt.NDArray[np.float32] = np.empty((0, SPARK_BINS), np.float32)
-        self._spark_tick = -1
         self._number = 0
+        self._version = -1
+        self._names = Names()
+        self._workload_names = Names()
+        self._groups: Groups | None = None
+        self._spark: npt.NDArray[np.float32] = np.empty((0, SPARK_BINS), np.float32)
+        self._spark_of = (-1, -1)
 
     def build(self, view: View) -> Frame:
         """The frame of this moment."""
         observer = self._observer
         store = observer.store
         now = observer.clock.now()
+        self._renew()
         rows = container_rows(store, observer.verdicts, self._recent_past(now), now)
-        everyone = in_view(rows, view)
+        everyone = self._in_view(rows, view)
         counts = self._counts(rows, everyone)
-        shown = workload_rows(store, rows) if view.workloads else rows
-        candidates = matching(shown, view, in_view(shown, view) if view.workloads else everyone)
+        names = self._names
+        if view.workloads:
+            rows, names = workload_rows(self._workloads(), rows), self._workload_names
+            candidates = matching(rows, self._in_view(rows, view), view.filter)
+        else:
+            candidates = matching(rows, everyone, view.filter)
         self._number += 1
         return Frame(
             number=self._number,
@@ -67,47 +76,61 @@ class Snapshots:
             sources=observer.statuses(),
             counts=counts,
             view=view,
-            rows=shown,
-            orders={pane: order(pane, shown, candidates, view.sorts[pane]) for pane in Pane},
+            rows=rows,
+            orders={pane: order(pane, rows, candidates, view.sorts[pane], names) for pane in Pane},
             detail=self._detail(view.selected, workloads=view.workloads),
             remaining=observer.remaining,
             settled=observer.settled,
-            namespaces=tuple(sorted(store.namespaces())),
+            namespaces=tuple(sorted(store.live_namespaces())),
             pressured_nodes=store.pressured_nodes,
         )
 
+    def _renew(self) -> None:
+        """Drops what was kept of identities that have changed since."""
+        if self._version != self._observer.store.version:
+            self._version = self._observer.store.version
+            self._names, self._workload_names, self._groups = Names(), Names(), None
+
+    def _workloads(self) -> Groups:
+        if self._groups is None:
+            self._groups = groups(self._observer.store)
+        return self._groups
+
+    def _in_view(self, rows: Rows, view: View) -> Slots:
+        """The rows of the namespaces in view, before the text filter, ascending."""
+        if not view.namespaces:
+            return np.flatnonzero(rows.namespace >= 0)
+        numbers = [self._observer.store.namespaces.known(name) for name in view.namespaces]
+        return np.flatnonzero(np.isin(rows.namespace, [number for number in numbers if number >= 0]))
+
     def _recent_past(self, now: float) -> npt.NDArray[np.float32]:
-        """The sparklines' data; it changes with the ticks, not with every frame."""
+        """The sparklines' data; it changes with ticks and identities, not with every frame."""
         observer = self._observer
-        if self._spark_tick != observer.ticks or len(self._spark) != len(observer.store.identities):
+        current = (observer.ticks, observer.store.version)
+        if self._spark_of != current:
             self._spark = observer.store.history.recent.peaks(SPARK_BINS, now - RECENT)
-            self._spark_tick = observer.ticks
+            self._spark_of = current
         return self._spark
 
     def _counts(self, rows: Rows, everyone: Slots) -> Counts:
         share = rows.share[everyone]
         measured = np.isfinite(rows.working_set[everyone]).any()
         leaks, suspected = growing(rows.judgements, everyone)
-        identities = [rows.identities[slot] for slot in everyone]
         nodes_known = any(
             status.name == "nodes" and status.state is State.LIVE for status in self._observer.statuses()
         )
+        store = self._observer.store
+        pods = everyone[rows.first[everyone]]
         return Counts(
-            pods=len(
-                {
-                    identity.key.uid
-                    for identity in identities
-                    if not isinstance(identity, WorkloadIdentity) and identity
-                }
-            ),
+            pods=len(pods),
             containers=len(everyone),
             growing=leaks if measured else None,
             suspected=suspected if measured else None,
             near_limit=int((share >= self._thresholds.warn).sum()) if measured else None,
             over_critical=int((share >= self._thresholds.critical).sum()) if measured else None,
             oom_killed_last_hour=int(np.count_nonzero(rows.ooms_hour[everyone])),
-            evicted=sum(rows.states[slot] == "Evicted" for slot in everyone),
-            nodes_under_pressure=len(self._observer.store.pressured_nodes) if nodes_known else None,
+            evicted=int((store.columns.state[pods] == store.states.known("Evicted")).sum()),
+            nodes_under_pressure=len(store.pressured_nodes) if nodes_known else None,
         )
 
     def _skew(self) -> tuple[str, ...]:
