@@ -21,7 +21,7 @@ from textual.theme import BUILTIN_THEMES
 from config import ConfigError
 from memtop.cluster.errors import KubeconfigError
 from memtop.cluster.kubeconfig import IN_CLUSTER, contexts
-from memtop.observe.source import State
+from memtop.observe.status import State
 from memtop.observe.view import View
 from tui import preferences
 from tui.help import Help
@@ -32,8 +32,9 @@ from widgets.terminal import TerseDisplay
 
 if TYPE_CHECKING:
     from config import Invocation, Settings
-    from memtop.observe.engine import Engine, Plan
+    from memtop.observe.engine import Engine
     from memtop.observe.frame import Frame
+    from memtop.observe.plan import Plan
 
 INTERVALS = (1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 """Steps of ``+`` and ``-``, in seconds."""

@@ -2,54 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import tzinfo
-from textwrap import wrap
-from typing import Any, Final
+from typing import TYPE_CHECKING
 
-from rich.cells import cell_len
 from rich.color import Color as RichColor
-from rich.console import Console
 from rich.text import Text
 from textual.strip import Strip
-from textual_plotext.plot import Plot
 
 from widgets.lines import Lines
 from widgets.palette import ROLES, Symbols, inks
-from widgets.sparkline import sparkline
-from widgets.text import cut, literal, shorten
-from widgets.trend import Trend, stretches, time_ticks, value_ticks
+from widgets.text import literal
 
-_LEAST = (24, 6)
-"""The least width and height, in cells, of which a graph with axes can be made sense."""
-_TALL = 14  # from this many lines on the caption may take two of them
-
-
-_CONSOLE: Final = Console(color_system="truecolor", highlight=False)
-
-
-@dataclass(frozen=True, slots=True)
-class _Marks:
-    """What each part is drawn with: they differ in shape, so that they differ without colour too."""
-
-    memory: str
-    memory_key: str
-    limit: str = "━"
-    request: str = "╌"
-    floor: str = "∙"
-    restart: str = "┊"
-    restart_top: str = "↻"
-    oom: str = "║"
-    oom_top: str = "✖"
-
-
-_MARKS: Final[dict[Symbols, _Marks]] = {
-    "braille": _Marks("braille", "⣀⡠"),
-    "block": _Marks("hd", "▄▞"),
-    "ascii": _Marks("*", "*", "=", "-", ".", ":", "r", "!", "X"),
-}
+if TYPE_CHECKING:
+    from widgets.trend import Trend
 
 
 class TrendPlot(Lines):
@@ -105,23 +71,12 @@ class TrendPlot(Lines):
 
     def draw(self, width: int, height: int) -> Sequence[Text | Strip]:
         """Returns title, graph and caption, as far as they fit."""
-        trend = self._trend
-        if trend is None:
+        if self._trend is None:
             return [Text(), Text(f" {literal(self._empty)}", "dim")]
-        lines = wrap(literal(trend.caption), max(1, width - 2))
-        shown = 2 if height >= _TALL else 1
-        if len(lines) > shown:
-            lines[shown - 1] = " ".join(lines[shown - 1 :])
-        below = [Text(f" {cut(line, width - 2)}", "dim") for line in lines[:shown]]
-        inner = height - 1 - len(below)
-        top = _title(trend, width, _MARKS[self._symbols])
-        if width < _LEAST[0] or inner < _LEAST[1]:
-            small = sparkline(trend.values, max(0, width - 2), trend.limit, self._symbols)
-            return [top, Text(" ").append_text(small), *below][: max(1, height)]
-        if all(math.isnan(value) for value in trend.values):
-            return [top, Text(f" {literal(self._empty)}", "dim"), *[Text()] * (inner - 1), *below]
-        graph = _graph(trend, width, inner, self._symbols, self._zone, _colours(self))
-        return [top, *graph, *below]
+        from widgets import graph  # noqa: PLC0415  (plotext and numpy take a tenth of a second: not at the start)
+
+        colours = _colours(self)
+        return graph.lines(self._trend, width, height, self._symbols, self._zone, self._empty, colours)
 
 
 def _colours(widget: Lines) -> dict[str, tuple[int, int, int]]:
@@ -132,90 +87,3 @@ def _colours(widget: Lines) -> dict[str, tuple[int, int, int]]:
             triplet = (style.color or RichColor.default()).get_truecolor()
             colours[role] = (triplet.red, triplet.green, triplet.blue)
     return colours
-
-
-def _title(trend: Trend, width: int, marks: _Marks) -> Text:
-    """Returns the title with the key at its right, as much of the key as there is room for."""
-    parts = [(marks.memory_key, "primary", "memory", True)]
-    parts.append((marks.limit, "critical", "limit", trend.limit is not None))
-    parts.append((marks.request, "dim", "request", trend.request is not None))
-    parts.append((marks.floor * 2, "warn", "floor", trend.floor is not None))
-    parts.append((marks.restart_top, "dim", "restart", bool(trend.restarts)))
-    parts.append((marks.oom_top, "critical", "OOM kill", bool(trend.oom_kills)))
-    key = Text()
-    for sign, role, words, there in parts:
-        if there:
-            key.append("  ").append(sign, role).append(f" {words}", "dim")
-    key.append(" ")
-    room = width - 3 - cell_len(key.plain)
-    if room < _LEAST[0]:
-        return Text(f" {shorten(literal(trend.title), width - 2)}", "strong")
-    title = shorten(literal(trend.title), room)
-    space = width - 1 - cell_len(title) - cell_len(key.plain)
-    return Text.assemble(" ", (title, "strong"), " " * space, key)
-
-
-def _graph(
-    trend: Trend,
-    width: int,
-    height: int,
-    symbols: Symbols,
-    zone: tzinfo | None,
-    colours: dict[str, tuple[int, int, int]],
-) -> list[Text | Strip]:
-    """Draws the graph with its axes as exactly ``height`` lines."""
-    start, end = trend.span or (0.0, 0.0)
-    end = max(end, start + 1.0)
-    marks = _MARKS[symbols]
-    lines = stretches(trend.times, trend.values, width)
-    highest = max(float(values.max()) for _, values in lines)
-    scale = max(highest, trend.limit or 0.0, trend.request or 0.0) or 1.0
-    rows = max(1, height - 2)
-    top = scale * (rows + 1) / max(1, rows - 1)  # two rows above the limit, for marks
-
-    plot: Any = Plot()  # plotext has no types
-    plot._set_size(width, height)
-    plot.canvas_color("default")
-    plot.axes_color("default")
-    plot.ticks_color(colours["dim"])
-    plot.xaxes(True, False)
-    plot.yaxes(True, False)
-    plot.xlim(start, end)
-    plot.ylim(0, top)
-    values = value_ticks(scale, max(3, min(7, rows // 3 + 1)), trend.unit)
-    label = max(8, *(len(words) for _, words in values))
-    plot.yticks([value for value, _ in values], [words.rjust(label) for _, words in values])
-    times = time_ticks(start, end, max(1, (width - label) // 12), zone)
-    plot.xticks([at for at, _ in times], [words for _, words in times])
-
-    for level, mark, role in (
-        (trend.request, marks.request, "dim"),
-        (trend.limit, marks.limit, "critical"),
-    ):
-        if level is not None:
-            plot.plot([start, end], [level, level], marker=mark, color=colours[role])
-    for moments, line, sign, role in (
-        (trend.restarts, marks.restart, marks.restart_top, "dim"),
-        (trend.oom_kills, marks.oom, marks.oom_top, "critical"),
-    ):
-        for at in _distinct(moments, start, end, width):
-            plot.plot([at, at], [0, top], marker=line, color=colours[role])
-            plot.plot([at], [top], marker=sign, color=colours[role])
-    for stretch_times, stretch_values in lines:
-        draw = plot.plot if len(stretch_times) > 1 else plot.scatter
-        draw(stretch_times.tolist(), stretch_values.tolist(), marker=marks.memory, color=colours["primary"])
-    if trend.floor and len(trend.floor[0]):
-        plot.plot(list(trend.floor[0]), list(trend.floor[1]), marker=marks.floor, color=colours["warn"])
-    drawn = [_line(text) for text in plot.build().split("\n")][:height]
-    return drawn + [Text()] * (height - len(drawn))
-
-
-def _line(ansi: str) -> Strip:
-    text = Text.from_ansi(ansi)
-    return Strip([segment for segment in text.render(_CONSOLE) if segment.text])
-
-
-def _distinct(moments: Sequence[float], start: float, end: float, width: int) -> list[float]:
-    """Returns the moments within the span, of those that share a column only the first."""
-    column = (end - start) / width
-    return list({int((at - start) / column): at for at in reversed(moments) if start <= at <= end}.values())

@@ -12,16 +12,15 @@ import contextlib
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from memtop.cluster.client import Client
 from memtop.cluster.credentials import Credentials
-from memtop.cluster.target import Target
 from memtop.observe.frame import Frame
 from memtop.observe.observer import Forbidden, Observer
+from memtop.observe.plan import Plan
 from memtop.observe.scope import Scope
-from memtop.observe.snapshot import Snapshots, Thresholds
+from memtop.observe.snapshot import Snapshots
 from memtop.observe.view import View
 
 T = TypeVar("T")
@@ -33,29 +32,6 @@ STOP_SECONDS = 3.0
 
 class _OtherScope(Exception):  # noqa: N818  (a wish and not a failure)
     """A screen asked for another scope."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What an engine is to observe.
-
-    Attributes:
-        target: Which cluster.
-        scope: What of it.
-        interval: Seconds of the cluster's clock between polls of the metrics.
-        hours: Hours of samples kept.
-        speed: Seconds of cluster time per second here.
-        thresholds: For the header's counts.
-        notes: What else the header must say of the connection.
-    """
-
-    target: Target
-    scope: Scope
-    interval: float = 15.0
-    hours: float = 24.0
-    speed: float = 1.0
-    thresholds: Thresholds = Thresholds()
-    notes: tuple[str, ...] = ()
 
 
 class Engine:

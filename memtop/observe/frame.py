@@ -18,7 +18,7 @@ from memtop.growth.judgement import Judgement, Judgements
 from memtop.observe.columns import Coded
 from memtop.observe.identity import Identity, Key
 from memtop.observe.scope import Scope
-from memtop.observe.source import SourceStatus
+from memtop.observe.status import SourceStatus
 from memtop.observe.view import Pane, View
 
 Floats = npt.NDArray[np.float64]

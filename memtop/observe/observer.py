@@ -21,9 +21,11 @@ from memtop.cluster.objects import Node, PartialObject, Pod, PodMetrics, PodMetr
 from memtop.cluster.reflector import Alive, Changed, Collection, Listed, Preview
 from memtop.cluster.target import Target
 from memtop.observe.clock import ServerClock
+from memtop.observe.plan import SHORTEST_PAUSE
 from memtop.observe.samples import History
 from memtop.observe.scope import Scope
-from memtop.observe.source import Source, SourceStatus, State, merged
+from memtop.observe.source import Source
+from memtop.observe.status import SourceStatus, State, merged
 from memtop.observe.store import Store
 from memtop.observe.verdicts import Verdicts
 
@@ -33,7 +35,6 @@ RECENT = 3600.0
 """Seconds of which every sample is kept."""
 METRICS = "/apis/metrics.k8s.io/v1beta1"
 METRICS_TIMEOUT = 30.0
-SHORTEST_PAUSE = 0.5
 BATCH = 500
 """Pods taken in at a time: some 10 ms of work."""
 

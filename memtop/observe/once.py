@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, TextIO
 
 from memtop.cluster.errors import KubeconfigError
 from memtop.observe.document import as_json
-from memtop.observe.engine import Engine, Plan
+from memtop.observe.engine import Engine
 from memtop.observe.frame import Frame
+from memtop.observe.plan import Plan
 from memtop.observe.setup import StartError, connection
-from memtop.observe.source import SourceStatus, State
+from memtop.observe.status import SourceStatus, State
 from memtop.observe.tables import as_markdown, as_table
 
 if TYPE_CHECKING:

@@ -8,10 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from memtop.cluster import kubeconfig
-from memtop.observe.engine import Plan
-from memtop.observe.observer import SHORTEST_PAUSE
+from memtop.observe.plan import SHORTEST_PAUSE, Plan, Thresholds
 from memtop.observe.scope import Scope
-from memtop.observe.snapshot import Thresholds
 
 if TYPE_CHECKING:
     from config import Settings

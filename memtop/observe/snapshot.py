@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -12,21 +11,14 @@ from memtop.observe.frame import SPARK_BINS, Counts, Detail, Frame, Rows, Slots
 from memtop.observe.identity import Key
 from memtop.observe.observer import RECENT, Observer
 from memtop.observe.order import Names, matching, order
+from memtop.observe.plan import Thresholds
 from memtop.observe.rows import Groups, container_rows, groups, workload_rows
-from memtop.observe.source import State
+from memtop.observe.status import State
 from memtop.observe.verdicts import growing
 from memtop.observe.view import Pane, View
 from memtop.wording import duration
 
 SKEW_WORTH_SAYING = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """Shares of the limit from which a container is near it, and at it."""
-
-    warn: float = 0.70
-    critical: float = 0.90
 
 
 class Snapshots:

@@ -17,7 +17,7 @@ from textual.widgets import Footer
 
 from config import Settings
 from memtop.observe.frame import Frame, RowKey, WorkloadIdentity
-from memtop.observe.source import State
+from memtop.observe.status import State
 from memtop.observe.view import Column, Filter, Pane, Sort, View
 from tui.overview.cells import Look, PaneRows, name_of
 from tui.overview.columns import ALPHABETICAL, columns, sortable

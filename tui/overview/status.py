@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from memtop.observe.frame import Frame
-from memtop.observe.source import SourceStatus, State
+from memtop.observe.status import SourceStatus, State
 from widgets.header import HeaderData, SourceLine, SourceState
 from widgets.palette import Level
+
+if TYPE_CHECKING:
+    from memtop.observe.frame import Frame
 
 _STATES: dict[State, SourceState] = {
     State.CONNECTING: "connecting",

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from memtop.observe.frame import Frame
-from memtop.observe.source import State
+from typing import TYPE_CHECKING
+
+from memtop.observe.status import State
 from widgets.message_panel import Message
+
+if TYPE_CHECKING:
+    from memtop.observe.frame import Frame
 
 _TROUBLED = {State.FAILING, State.FORBIDDEN, State.ABSENT}
 

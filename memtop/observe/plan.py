@@ -1,0 +1,42 @@
+"""What an engine is to observe, as a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from memtop.cluster.target import Target
+from memtop.observe.scope import Scope
+
+SHORTEST_PAUSE = 0.5
+"""Seconds between two polls of the metrics, at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Shares of the limit from which a container is near it, and at it."""
+
+    warn: float = 0.70
+    critical: float = 0.90
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an engine is to observe.
+
+    Attributes:
+        target: Which cluster.
+        scope: What of it.
+        interval: Seconds of the cluster's clock between polls of the metrics.
+        hours: Hours of samples kept.
+        speed: Seconds of cluster time per second here.
+        thresholds: For the header's counts.
+        notes: What else the header must say of the connection.
+    """
+
+    target: Target
+    scope: Scope
+    interval: float = 15.0
+    hours: float = 24.0
+    speed: float = 1.0
+    thresholds: Thresholds = Thresholds()
+    notes: tuple[str, ...] = ()
