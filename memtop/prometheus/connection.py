@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from http.client import RemoteDisconnected
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -237,10 +238,13 @@ def _root(error: BaseException) -> str:
     """The words at the bottom of a pile of wrapped exceptions, without object addresses."""
     seen: Any = error
     for _ in range(10):
-        inner = getattr(seen, "reason", None) or (seen.args[0] if getattr(seen, "args", ()) else None)
-        if not isinstance(inner, BaseException):
+        within = [getattr(seen, "reason", None), *getattr(seen, "args", ())]
+        inner = next((one for one in within if isinstance(one, BaseException)), None)
+        if inner is None:
             break
         seen = inner
+    if isinstance(seen, RemoteDisconnected):
+        return "it closed the connection without an answer"
     for cause in (seen, seen.__cause__, seen.__context__):
         if isinstance(cause, OSError) and cause.strerror:
             return sanitize(cause.strerror)

@@ -160,9 +160,11 @@ def _limits(
     prometheus: Prometheus, schema: Schema, pods: _Pods, at: float, told: Told
 ) -> dict[ContainerName, float]:
     if LIMITS in schema.names:
-        query, labels = queries.declared_limits(schema, pods), schema.state_labels()
+        query = queries.declared_limits(schema, pods)
+        labels: Sequence[str] = schema.state_labels()
     elif SPEC_LIMITS in schema.names:
-        query, labels = queries.kernel_limits(schema, pods), schema.cadvisor_labels()
+        query = queries.kernel_limits(schema, pods)
+        labels = schema.cadvisor_labels()
     else:
         return {}
     streams = told.hear(prometheus.instant(query, at))

@@ -1,0 +1,255 @@
+"""From a place where Prometheus may be to a connection that answers, and the story of what was tried."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+import requests
+from requests.auth import AuthBase
+
+from memtop.aside import aside
+from memtop.cluster.client import Client
+from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable
+from memtop.cluster.objects import Metadata
+from memtop.cluster.session import requests_session
+from memtop.prometheus import finder
+from memtop.prometheus.connection import Prometheus, direct_auth, direct_session
+from memtop.prometheus.finder import Place
+from memtop.prometheus.portforward import PortForward
+
+if TYPE_CHECKING:
+    from config.settings import Prometheus as PrometheusSettings
+
+KNOWN_PATHS = ("", "/prometheus", "/select/0/prometheus")
+"""Where the API may be below an address that somebody gave: Prometheus, Mimir, VictoriaMetrics' cluster."""
+_Failed = (ApiError, Unreachable, CredentialError, KubeconfigError)
+
+
+class NotFoundError(Exception):
+    """No Prometheus answers.
+
+    Attributes:
+        trail: What was tried, one sentence each.
+        forbidden: Whether missing rights are all that stands in the way.
+    """
+
+    def __init__(self, trail: Sequence[str], forbidden: bool = False) -> None:
+        super().__init__("; ".join(trail) or "nothing was found")
+        self.trail = tuple(trail)
+        self.forbidden = forbidden
+
+
+@dataclass(frozen=True)
+class Found:
+    """A Prometheus that answers.
+
+    Attributes:
+        prometheus: The connection.
+        where: The service, ``NAMESPACE/NAME:PORT``, or the address.
+        via: How it is reached: ``service proxy``, ``port-forward`` or ``its address``.
+        why: How it was found, such as ``label app=prometheus-server`` or ``--prometheus-url``.
+        kind: Prometheus, Thanos, VictoriaMetrics or Mimir, as far as its service says.
+        version: What it says of its version; empty where it says nothing.
+        trail: What was tried before.
+    """
+
+    prometheus: Prometheus
+    where: str
+    via: str
+    why: str
+    kind: str
+    version: str = ""
+    trail: tuple[str, ...] = ()
+
+    def words(self) -> str:
+        """One line for people."""
+        version = f" {self.version}" if self.version else ""
+        return f"{self.kind}{version} at {self.where} by {self.via} (found by {self.why})"
+
+
+class _PodSpecPort(msgspec.Struct, rename="camel"):
+    container_port: int
+    name: str = ""
+
+
+class _PodContainer(msgspec.Struct):
+    ports: list[_PodSpecPort] = []
+
+
+class _PodSpec(msgspec.Struct):
+    containers: list[_PodContainer] = []
+
+
+class _PodCondition(msgspec.Struct):
+    type: str
+    status: str = ""
+
+
+class _PodStatus(msgspec.Struct):
+    phase: str = ""
+    conditions: list[_PodCondition] = []
+
+
+class _Pod(msgspec.Struct):
+    metadata: Metadata
+    spec: _PodSpec
+    status: _PodStatus
+
+
+class _Pods(msgspec.Struct):
+    items: list[_Pod] | None = None
+
+
+@contextlib.asynccontextmanager
+async def reach(client: Client, wanted: PrometheusSettings) -> AsyncGenerator[Found, None]:
+    """Finds a Prometheus that answers and stays connected while the context lasts.
+
+    Args:
+        client: The connection to the API server.
+        wanted: The settings of Prometheus.
+
+    Yields:
+        What was found.
+
+    Raises:
+        NotFoundError: Nothing answers.
+        Unreachable: The API server did not answer.
+        CredentialError: No credential could be had.
+    """
+    if wanted.url is not None:
+        with direct_session() as session:
+            yield await _at_address(wanted, wanted.url, session)
+        return
+    looked = await finder.look(client, (*wanted.namespaces, client.target.namespace))
+    trail = list(looked.trail)
+    refusals = 0
+    for place in looked.places:
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                found = await _at_service(client, place, wanted, trail, stack)
+            except ApiError as error:
+                refusals += error.status == 403
+                continue
+            except _Failed:
+                continue
+            yield found
+            return
+    blocked = looked.forbidden or (bool(looked.places) and refusals == len(looked.places))
+    raise NotFoundError(trail, forbidden=blocked)
+
+
+async def _at_address(wanted: PrometheusSettings, url: str, session: requests.Session) -> Found:
+    base = url.rstrip("/").removesuffix("/api/v1")
+    shown = base.partition("://")[2].rpartition("@")[2]
+    problem = ""
+    for path in KNOWN_PATHS:
+        prometheus = Prometheus(
+            f"{base}{path}", session, timeout=wanted.timeout, headers=wanted.headers, auth=_auth(wanted)
+        )
+        try:
+            version = await aside(_checked, prometheus)
+        except ApiError as error:
+            problem = problem or str(error)
+            if error.status != 404:
+                break
+        except _Failed as error:
+            problem = problem or str(error)
+            break
+        else:
+            where = f"{shown}{path}"
+            return Found(prometheus, where, "its address", "--prometheus-url", finder.PROMETHEUS, version)
+    raise NotFoundError([f"--prometheus-url, {shown}: {problem}"])
+
+
+async def _at_service(
+    client: Client,
+    place: Place,
+    wanted: PrometheusSettings,
+    trail: list[str],
+    stack: contextlib.AsyncExitStack,
+) -> Found:
+    """Through the service proxy, else, where that is forbidden, through a port-forward.
+
+    The API server keeps ``Authorization`` to itself, so how to log in at Prometheus counts for the
+    port-forward only.
+    """
+    headers = {**place.headers, **wanted.headers}
+    try:
+        session = stack.enter_context(await aside(requests_session, client.target, client.credentials))
+        url = f"{client.target.server}{place.proxy_path}"
+        via, prometheus = "service proxy", Prometheus(url, session, timeout=wanted.timeout, headers=headers)
+        version = await aside(_checked, prometheus)
+    except _Failed as error:
+        trail.append(f"{place} ({place.why}), service proxy: {error}")
+        if not isinstance(error, ApiError) or error.status not in {401, 403}:
+            raise
+        try:
+            via, prometheus = "port-forward", await _forwarded(client, place, wanted, headers, stack)
+            version = await aside(prometheus.version)
+        except _Failed as second:
+            trail.append(f"{place}, port-forward: {second}")
+            raise
+    return Found(prometheus, str(place), via, place.why, place.kind, version, tuple(trail))
+
+
+async def _forwarded(
+    client: Client,
+    place: Place,
+    wanted: PrometheusSettings,
+    headers: Mapping[str, str],
+    stack: contextlib.AsyncExitStack,
+) -> Prometheus:
+    pod, port = await _pod_behind(client, place)
+    forward = PortForward(client, place.namespace, pod, port)
+    await forward.check()
+    address = await stack.enter_async_context(forward.listening())
+    session = stack.enter_context(direct_session())
+    session.trust_env = False  # the listener is on this machine: no proxy is on the way
+    session.verify = not place.tls  # its certificate cannot be for 127.0.0.1; the API server's was checked
+    url = f"{address.replace('http:', 'https:') if place.tls else address}{place.path}"
+    prometheus = Prometheus(url, session, timeout=wanted.timeout, headers=headers, auth=_auth(wanted))
+    try:
+        await aside(_checked, prometheus)
+    except Unreachable as error:
+        raise Unreachable(forward.problem or str(error)) from None
+    return prometheus
+
+
+def _auth(wanted: PrometheusSettings) -> AuthBase:
+    return direct_auth(wanted.username, wanted.password, wanted.bearer_token, wanted.bearer_token_file)
+
+
+async def _pod_behind(client: Client, place: Place) -> tuple[str, int]:
+    """A pod that a service leads to, and its port; one that is ready, if there is one.
+
+    Raises:
+        Unreachable: There is none that runs.
+    """
+    if not place.selector:
+        raise Unreachable("the service selects no pods")
+    selector = ",".join(f"{name}={value}" for name, value in place.selector.items())
+    body = await client.get(f"/api/v1/namespaces/{place.namespace}/pods", {"labelSelector": selector})
+    running = [
+        pod for pod in msgspec.json.decode(body, type=_Pods).items or [] if pod.status.phase == "Running"
+    ]
+    running.sort(
+        key=lambda pod: not any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions)
+    )
+    for pod in running:
+        if isinstance(place.target_port, int):
+            return pod.metadata.name, place.target_port
+        for container in pod.spec.containers:
+            for port in container.ports:
+                if port.name == place.target_port:
+                    return pod.metadata.name, port.container_port
+    raise Unreachable("no pod behind the service runs")
+
+
+def _checked(prometheus: Prometheus) -> str:
+    """The version of what answers; raises what `Prometheus.instant` raises if nothing does."""
+    prometheus.instant("1")
+    return prometheus.version()
