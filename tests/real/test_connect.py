@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import os
-from pathlib import Path
 
 import pytest
 
@@ -11,23 +9,9 @@ from memtop.cluster.client import ApiError, Client, Unreachable
 from memtop.cluster.kubeconfig import load
 from memtop.cluster.session import requests_session
 
-HOME = Path(os.environ.get("MEMTOP_CLUSTER_HOME") or Path.home() / ".cache/memtop-cluster")
-
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(
-        not (HOME / "kubeconfig").exists(), reason=f"no real cluster: {HOME}/kubeconfig is not there"
-    ),
-]
-
-
-def as_user(name):
-    """The target of one of the cluster's kubeconfigs."""
-    return load(kubeconfig=str(HOME / name))
-
 
 @pytest.mark.parametrize("name", ["kubeconfig", "kubeconfig-readonly"])
-async def test_pods_are_listed_and_watched(name):
+async def test_pods_are_listed_and_watched(as_user, name):
     async with Client(as_user(name)) as client:
         pods = json.loads(await client.get("/api/v1/pods", {"resourceVersion": "0"}))
         assert pods["kind"] == "PodList"
@@ -37,7 +21,7 @@ async def test_pods_are_listed_and_watched(name):
         assert first["type"] == "ADDED"
 
 
-async def test_nobody_gets_the_servers_sentence():
+async def test_nobody_gets_the_servers_sentence(as_user):
     async with Client(as_user("kubeconfig-nobody")) as client:
         with pytest.raises(ApiError) as raised:
             await client.get("/api/v1/pods")
@@ -45,7 +29,7 @@ async def test_nobody_gets_the_servers_sentence():
     assert 'User "lab-nobody" cannot list resource "pods"' in raised.value.message
 
 
-async def test_what_is_too_old_is_told():
+async def test_what_is_too_old_is_told(as_user):
     async with Client(as_user("kubeconfig")) as client:
         query = {"watch": "1", "resourceVersion": "1", "timeoutSeconds": "5"}
         async with client.stream("/api/v1/pods", query, idle_timeout=30) as lines:
@@ -54,7 +38,7 @@ async def test_what_is_too_old_is_told():
     assert event["object"]["code"] == 410
 
 
-async def test_a_followed_log_ends_when_it_is_left():
+async def test_a_followed_log_ends_when_it_is_left(as_user):
     async with Client(as_user("kubeconfig")) as client:
         query = {"fieldSelector": "status.phase=Running", "labelSelector": "app=user-service"}
         pods = json.loads(await client.get("/api/v1/namespaces/production/pods", query))["items"]
@@ -65,7 +49,7 @@ async def test_a_followed_log_ends_when_it_is_left():
             assert await anext(lines)
 
 
-def test_prometheus_answers_through_the_service_proxy():
+def test_prometheus_answers_through_the_service_proxy(as_user):
     target = as_user("kubeconfig")
     service = "/api/v1/namespaces/observability/services/prometheus-service:9090/proxy"
     with requests_session(target) as session:
@@ -73,8 +57,8 @@ def test_prometheus_answers_through_the_service_proxy():
     assert answer["status"] == "success"
 
 
-async def test_a_stranger_is_not_trusted(tmp_path):
-    config = (HOME / "kubeconfig").read_text()
+async def test_a_stranger_is_not_trusted(admin, tmp_path):
+    config = admin.read_text()
     lines = [line for line in config.splitlines() if "certificate-authority-data" not in line]
     (tmp_path / "config").write_text("\n".join(lines))
     async with Client(load(kubeconfig=str(tmp_path / "config"))) as client:
