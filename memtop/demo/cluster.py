@@ -124,9 +124,10 @@ class Cluster:
         self._births[pod.key] += 1
         if owner is not None:
             self._of_owner[owner["uid"]][pod.key] = pod
-        now = self.clock.now()
-        self.events.scheduled(pod, now)
-        self.refresh(pod, now)
+        # While the world is built, pods begin in the past; later on, they are seen as they begin.
+        seen = created if self._reconcilers else self.clock.now()
+        self.events.scheduled(pod)
+        self.refresh(pod, seen)
         return pod
 
     def probe(

@@ -9,7 +9,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,12 +62,17 @@ class Curve:
 
     def row(self) -> tuple[float, ...]:
         """Return the parameters in the order `levels` takes them."""
-        return dataclasses.astuple(self)
+        return _IN_ORDER(self)
 
     def scaled(self, factor: float) -> Curve:
         """Return a curve of the same shape whose every height is multiplied by `factor`."""
         heights = ("base", "leak", "teeth", "warm", "bump", "day", "noise")
         return dataclasses.replace(self, **{name: getattr(self, name) * factor for name in heights})
+
+
+_IN_ORDER: Callable[[Curve], tuple[float, ...]] = attrgetter(
+    *(field.name for field in dataclasses.fields(Curve))
+)
 
 
 def seed_of(*parts: object) -> int:

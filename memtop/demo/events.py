@@ -99,7 +99,7 @@ class EventLog:
             subject["namespace"] = metadata["namespace"]
         self.say({**subject, "uid": metadata["uid"]}, saying, at)
 
-    def scheduled(self, pod: Pod, _now: float) -> None:
+    def scheduled(self, pod: Pod) -> None:
         """Say where a new pod was put, or why nowhere."""
         if pod.unschedulable is not None:
             saying = Saying("FailedScheduling", pod.unschedulable, "default-scheduler", warning=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -84,10 +83,10 @@ class MetricsServer:
         for pod, running in measured:
             usage = memory[index : index + len(running)]
             index += len(running)
-            self._items[pod.key] = (pod, _item(pod, running, usage, tick))
-            cpu = sum(_cpu(container, run) for container, run in running)
+            cores = [_cpu(container, run) for container, run in running]
+            self._items[pod.key] = (pod, _item(pod, running, usage, cores, tick))
             before = host[str(pod.node)]
-            host[str(pod.node)] = (before[0] + sum(usage), before[1] + cpu)
+            host[str(pod.node)] = (before[0] + sum(usage), before[1] + sum(cores))
         self._nodes = host
         return self._items
 
@@ -120,20 +119,20 @@ def _cpu(container: Container, run: Run) -> float:
     return (behaviour.cpu if behaviour else 0.0) * (0.6 + 0.8 * fraction_of(run.seed, "cpu"))
 
 
-def _item(pod: Pod, running: list[tuple[Container, Run]], usage: list[float], tick: float) -> bytes:
+def _item(
+    pod: Pod, running: list[tuple[Container, Run]], usage: list[float], cores: list[float], tick: float
+) -> bytes:
     when = rfc3339(tick)
-    metadata: dict[str, Any] = {"name": pod.name, "namespace": pod.namespace, "creationTimestamp": when}
-    metadata["labels"] = pod.labels
+    metadata = {"name": pod.name, "namespace": pod.namespace, "creationTimestamp": when, "labels": pod.labels}
     containers = [
         {
             "name": container.name,
-            "usage": {"cpu": f"{int(_cpu(container, run) * 1e9)}n", "memory": f"{int(memory) // 1024}Ki"},
+            "usage": {"cpu": f"{int(cpu * 1e9)}n", "memory": f"{int(memory) // 1024}Ki"},
         }
-        for (container, run), memory in zip(running, usage, strict=True)
+        for (container, _), memory, cpu in zip(running, usage, cores, strict=True)
     ]
-    return msgspec.json.encode(
-        {"metadata": metadata, "timestamp": when, "window": WINDOW, "containers": containers}
-    )
+    document = {"metadata": metadata, "timestamp": when, "window": WINDOW, "containers": containers}
+    return msgspec.json.encode(document)
 
 
 def _list(kind: str, items: list[bytes]) -> bytes:

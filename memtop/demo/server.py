@@ -100,6 +100,11 @@ class DemoServer:
         """Where the API server is."""
         return f"{'https' if self._ssl else 'http'}://127.0.0.1:{self.port}"
 
+    @property
+    def prometheus_url(self) -> str:
+        """Where the Prometheus API is, without the API server in between."""
+        return f"{self.url}/prometheus"
+
     def kubeconfig(
         self, user: str = "admin", namespace: str = "production", authority: bytes | None = None
     ) -> str:

@@ -13,7 +13,7 @@ from memtop.demo.cluster import Cluster
 from memtop.demo.logs import RunLog, Wish, chosen_lines, container_of, encode, run_of, wish_of
 from memtop.demo.resources import PODS
 
-LONGEST_NAP = 5.0  # real seconds a follower sleeps before it looks at the clock again
+LONGEST_NAP = 0.5  # real seconds a follower sleeps before it looks at the clock again
 
 
 class LogHandler:

@@ -136,8 +136,8 @@ class Writer:
     def _check_pod(after: Object, before: Object) -> None:
         message = (
             f'Pod "{before["metadata"]["name"]}" is invalid: spec: Forbidden: pod updates may not change '
-            "fields other than `spec.containers[*].image`, `spec.initContainers[*].image`, `spec.activeDeadlineSeconds`, "
-            "`spec.tolerations` (only additions to existing tolerations)"
+            "fields other than `spec.containers[*].image`, `spec.initContainers[*].image`, "
+            "`spec.activeDeadlineSeconds`, `spec.tolerations` (only additions to existing tolerations)"
         )
         raise ApiStatusError(422, message, details=details_of(PODS, after["metadata"]["name"]))
 

@@ -43,6 +43,8 @@ def reconcile(cluster: Cluster, key: Key, at: float) -> None:
     if available:
         status["availableReplicas"] = available
     status["observedGeneration"] = obj["metadata"].get("generation", 1)
-    if put_status(cluster, REPLICA_SETS, cluster.store[REPLICA_SETS].entries[key], status):
+    changed = put_status(cluster, REPLICA_SETS, cluster.store[REPLICA_SETS].entries[key], status)
+    # A Deployment that recreates waits for the last terminating pod, which no status tells of.
+    if changed or not cluster.pods_of(obj["metadata"]["uid"]):
         owner = obj["metadata"]["ownerReferences"][0]
         cluster.touch(DEPLOYMENTS, (key[0], owner["name"]))
