@@ -110,7 +110,8 @@ class _Parser:
 
     def _take(self) -> _Token:
         token = self._next
-        self._at += 1
+        if token.kind != "end":
+            self._at += 1
         return token
 
     def _skip(self, text: str) -> bool:

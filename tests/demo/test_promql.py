@@ -1,0 +1,203 @@
+import numpy as np
+import pytest
+
+from memtop.demo.promql.ast import Aggregate, Binary, Call, Number, Selector
+from memtop.demo.promql.parser import ParseError, duration_seconds, parse
+from memtop.demo.promql.windows import WINDOW_FUNCTIONS, Windows, predicted
+
+HOUR = 3600.0
+
+
+def vector(api, query, **parameters):
+    answer = api.promql(query, **parameters)
+    assert answer["status"] == "success", answer
+    return [(one["metric"], float(one["value"][1])) for one in answer["data"]["result"]]
+
+
+def windows(values, width=300.0):
+    times = np.arange(len(values)) * 15.0
+    low, high = np.array([0]), np.array([len(values)])
+    return Windows(times, np.array(values, dtype=float), low, high, times[-1:], width)
+
+
+def test_precedence_and_shapes():
+    expression = parse("1 + 2 * 3 ^ 2 > bool 4 or vector(1)")
+    assert isinstance(expression, Binary)
+    assert expression.operator == "or"
+    aggregate = parse('sum by (pod, namespace) (rate(x{a="b",c!~"d.*"}[5m] offset 1h))')
+    assert isinstance(aggregate, Aggregate)
+    assert aggregate.labels == ("pod", "namespace")
+    assert isinstance(aggregate.expression, Call)
+    selector = aggregate.expression.arguments[0]
+    assert isinstance(selector, Selector)
+    assert (selector.window, selector.offset) == (300.0, 3600.0)
+    assert parse("sum(x) by (a)") == parse("sum by (a) (x)")
+    assert parse("0x10") == Number(16.0)
+
+
+def test_durations():
+    assert duration_seconds("1h30m") == 5400.0
+    with pytest.raises(ValueError, match="not a valid duration"):
+        duration_seconds("soon")
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("sum(up", "unclosed left parenthesis"),
+        ("nosuch(up)", 'unknown function with name "nosuch"'),
+        ("rate(up)", "expected type range vector"),
+        ('up{a=~"("}', "error parsing regexp"),
+        ("up{", "unexpected"),
+        ("", "no expression found in input"),
+        ("up +", "unexpected end of input"),
+        ("sum(up)[5m]", "ranges only allowed for vector selectors"),
+    ],
+)
+def test_mistakes_are_worded_as_prometheus_words_them(query, message):
+    with pytest.raises(ParseError, match=r"^1:\d+: parse error: ") as caught:
+        parse(query)
+    assert message in str(caught.value)
+
+
+def test_window_functions_on_known_numbers():
+    line = windows([10.0 * index for index in range(21)])
+    assert WINDOW_FUNCTIONS["deriv"](line)[0][0] == pytest.approx(10.0 / 15.0)
+    assert predicted(line, np.array([150.0]))[0][0] == pytest.approx(300.0)
+    assert WINDOW_FUNCTIONS["increase"](line)[0][0] == pytest.approx(200.0)
+    assert WINDOW_FUNCTIONS["rate"](line)[0][0] == pytest.approx(200.0 / 300.0)
+    saw = windows([0, 5, 1, 6, 2, 2])
+    assert WINDOW_FUNCTIONS["resets"](saw)[0][0] == 2
+    assert WINDOW_FUNCTIONS["changes"](saw)[0][0] == 4
+    assert WINDOW_FUNCTIONS["max_over_time"](saw)[0][0] == 6
+    assert WINDOW_FUNCTIONS["min_over_time"](saw)[0][0] == 0
+    assert WINDOW_FUNCTIONS["avg_over_time"](saw)[0][0] == pytest.approx(16 / 6)
+    assert WINDOW_FUNCTIONS["count_over_time"](saw)[0][0] == 6
+
+
+def test_growth_of_the_leak_and_of_nothing_else(api):
+    grown = dict(
+        (metric["pod"].rsplit("-", 2)[0], value)
+        for metric, value in vector(
+            api,
+            'deriv(container_memory_rss{namespace="production",container=~"user-service|billing"}[1h]) * 3600',
+        )
+    )
+    assert grown["user-service"] > 300 * 2**20
+    assert abs(grown["billing"]) < 200 * 2**20
+
+
+def test_a_dead_container_stands_beside_the_new_one_for_five_minutes(api):
+    query = 'container_memory_working_set_bytes{namespace="production",pod="%s",container="user-service"}'
+    restarted = max(
+        api.items("/api/v1/namespaces/production/pods", labelSelector="app=user-service"),
+        key=lambda pod: pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"],
+    )["metadata"]["name"]
+    both = vector(api, query % restarted)
+    assert len(both) == 2
+    assert len({metric["id"] for metric, _ in both}) == 2
+    later = vector(api, query % restarted, time=1_795_363_200 - 600)
+    assert len(later) == 1
+
+
+def test_pod_level_and_pause_series_have_no_container(api):
+    found = vector(api, 'container_memory_working_set_bytes{pod="debug-shell"}')
+    assert sorted("container" in metric for metric, _ in found) == [False, False, True]
+    limits = vector(api, 'container_spec_memory_limit_bytes{pod="debug-shell",container!=""}')
+    assert [value for _, value in limits] == [0.0]
+
+
+def test_share_of_the_limit_joins_two_metrics(api):
+    close = vector(
+        api,
+        'max by (namespace,pod,container) (container_memory_working_set_bytes{container!="",container!="POD"})'
+        ' / on (namespace,pod,container) kube_pod_container_resource_limits{resource="memory"} > 0.9',
+    )
+    assert {metric["container"] for metric, _ in close} == {"user-service"}
+    assert all(set(metric) == {"namespace", "pod", "container"} for metric, _ in close)
+
+
+def test_counting_kills_and_restarts(api):
+    kills = vector(api, 'sum(increase(container_oom_events_total{container="user-service"}[6h]))')
+    assert 6 <= round(kills[0][1]) <= 8
+    reasons = vector(api, 'kube_pod_container_status_last_terminated_reason{namespace="production"} == 1')
+    assert {"OOMKilled", "Error"} <= {metric["reason"] for metric, _ in reasons}
+    restarts = vector(api, 'kube_pod_container_status_restarts_total{container="webhooks"}')
+    assert restarts[0][1] == 280
+
+
+def test_set_operators_and_top(api):
+    both = 'kube_pod_owner{namespace="production"} and on (pod) kube_pod_container_status_restarts_total > 5'
+    assert len(vector(api, both)) < len(vector(api, 'kube_pod_owner{namespace="production"}'))
+    assert vector(api, "up unless up") == []
+    assert len(vector(api, "vector(1) or vector(2)")) == 1
+    top = [value for _, value in vector(api, 'topk(3, container_memory_rss{container!=""})')]
+    assert len(top) == 3
+    assert top == sorted(top, reverse=True)
+    joined = vector(
+        api,
+        "kube_pod_owner * on (namespace,pod) group_left () max by (namespace,pod) (kube_pod_container_status_restarts_total)",
+    )
+    assert any(value == 280 for _, value in joined)
+
+
+def test_many_to_many_is_refused(api):
+    answer = api.promql("kube_pod_container_status_restarts_total / on (namespace) kube_pod_owner")
+    assert (answer["status"], answer["errorType"]) == ("error", "execution")
+    assert "many-to-many matching not allowed" in answer["error"]
+
+
+def test_a_day_of_past(api):
+    end = 1_795_363_200
+    answer = api.get(
+        "/prometheus/api/v1/query_range",
+        query='max by (pod) (container_memory_rss{container="user-service",namespace="production"})',
+        start=end - 86400,
+        end=end,
+        step=300,
+    ).json
+    series = answer["data"]["result"]
+    assert len(series) == 3
+    assert all(len(one["values"]) > 280 for one in series)
+    assert max(float(value) for one in series for _, value in one["values"]) > 1.8 * 2**30
+
+
+def test_the_other_endpoints(api):
+    assert "production" in api.get("/prometheus/api/v1/label/namespace/values").json["data"]
+    assert "container" in api.get("/prometheus/api/v1/labels").json["data"]
+    series = api.get("/prometheus/api/v1/series", **{"match[]": 'up{job="kubelet"}'}).json["data"]
+    assert len(series) == 4
+    assert "version" in api.get("/prometheus/api/v1/status/buildinfo").json["data"]
+    posted = api.request(
+        "POST", "/prometheus/api/v1/query", b"query=scalar(sum(up))", "application/x-www-form-urlencoded"
+    )
+    assert posted.json["data"]["result"][1] == "9"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"start": "0", "end": "86400", "step": "1"}, "exceeded maximum resolution of 11,000 points"),
+        ({"start": "soon", "end": "2", "step": "1"}, 'cannot parse "soon" to a valid timestamp'),
+        ({"start": "1", "end": "2", "step": "0"}, "zero or negative query resolution"),
+        ({"start": "2", "end": "1", "step": "1"}, "end timestamp must not be before start time"),
+    ],
+)
+def test_bad_ranges(api, parameters, words):
+    answer = api.get("/prometheus/api/v1/query_range", query="up", **parameters)
+    assert (answer.status, answer.json["errorType"]) == (400, "bad_data")
+    assert words in answer.json["error"]
+
+
+def test_through_the_service_proxy_by_port_name_or_number(api):
+    base = "/api/v1/namespaces/observability/services"
+    for port in ("web", "9090"):
+        answer = api.get(f"{base}/prometheus-service:{port}/proxy/api/v1/query", query="vector(1)")
+        assert answer.json["data"]["result"][0]["value"][1] == "1"
+    wrong = api.get(f"{base}/prometheus-service:1234/proxy/")
+    assert (wrong.status, wrong.json["message"]) == (
+        503,
+        'no service port 1234 found for service "prometheus-service"',
+    )
+    nobody = api.get("/api/v1/namespaces/kube-system/services/https:metrics-server:443/proxy/healthz")
+    assert nobody.json["message"] == 'no endpoints available for service "https:metrics-server:443"'
