@@ -172,7 +172,8 @@ class Observer:
         try:
             async for update in reflector.list_and_watch(self._client, collection):
                 match update:
-                    case Preview(items, self.remaining):
+                    case Preview(items, remaining):
+                        self.remaining = remaining
                         await self._take_pods(items)
                     case Listed(items, count, date):
                         self.clock.observe(date)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from memtop.growth.judgement import CODES, SURE, Judgement, Judgements, Verdict
 from memtop.growth.series import Batch, Ragged, Series
-from memtop.growth.verdict import judge, judge_many
+from memtop.growth.verdict import FEWEST_SAMPLES, judge, judge_many
 from memtop.observe.store import Store
 
 BATCH = 512
@@ -37,9 +37,9 @@ class Verdicts:
         return bool(self._queue)
 
     def queue_all(self) -> None:
-        """A tick has come: every container is due, after those still waiting."""
+        """A tick has come: every container with enough samples is due, after those still waiting."""
         if not self._queue:
-            self._queue = self._store.live_slots().tolist()
+            self._queue = np.flatnonzero(self._store.columns.samples >= FEWEST_SAMPLES).tolist()
 
     def judge_next(self) -> bool:
         """Judges the next batch of those due; true if more are waiting."""
