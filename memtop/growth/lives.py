@@ -1,4 +1,4 @@
-"""Which curves a container is judged by: its latest life, its lives laid over one another, all of it uncut."""
+"""The curves a container is judged by: its latest life, its lives laid over one another, all of it uncut."""
 
 from __future__ import annotations
 
@@ -73,12 +73,14 @@ def lay_out(summary: Summary) -> Lives:
     aged, repeats = _by_age(summary, points, lives, latest)
     order = np.lexsort((aged.time[many], row[many]))
     index = np.nonzero(many)[0][order]
+    # Pods of one workload overlap in time: their uncut row is in the order of time, not of lives.
+    uncut = np.nonzero(many)[0][np.lexsort((summary.time[many], row[many]))]
     drawn = draw(
         Points.joined(
             [
                 points.chosen(mine, row[mine]),
                 aged.chosen(index, extra[row[index]]),
-                points.chosen(many, extra[row[many]] + doubled),
+                points.chosen(uncut, extra[row[uncut]] + doubled),
             ]
         ),
         np.concatenate([np.ones(len(seen), np.int64), count[several], count[several]]),

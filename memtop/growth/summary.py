@@ -15,9 +15,12 @@ from memtop.growth.series import Batch, Bools, Floats, Ints
 
 BUCKETS = 128
 """Buckets a container's whole window is folded into; fewer samples than that stay single."""
-_GLITCH = 0.5
-_LATE = 3
-_COLLAPSE = 0.2
+GLITCH = 0.5
+"""A single sample below this share of both its neighbours is a false reading."""
+LATE = 3
+"""So many samples after a restart may still show the dead container."""
+COLLAPSE = 0.2
+"""A fall by this share next to a restart is where the life begins."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,12 +87,12 @@ def _lives(batch: Batch, rows: Ints, time: Floats, value: Floats) -> Ints:
     owners = batch.restarts.owners()
     key = rows * span + (time - base)
     cut = np.searchsorted(key, owners * span + (restarts - base), "left")
-    near = np.clip(cut[:, None] + np.arange(-1, _LATE + 1), 1, len(time) - 1)
+    near = np.clip(cut[:, None] + np.arange(-1, LATE + 1), 1, len(time) - 1)
     fall = (value[near - 1] - value[near]) / np.maximum(value[near - 1], 1.0)
     fall[(rows[near] != owners[:, None]) | (rows[near - 1] != owners[:, None])] = 0.0
     deepest = fall.argmax(axis=1)
     which = np.arange(len(cut))
-    snapped = np.where(fall[which, deepest] > _COLLAPSE, near[which, deepest], cut)
+    snapped = np.where(fall[which, deepest] > COLLAPSE, near[which, deepest], cut)
     steps = np.bincount(snapped, minlength=len(time) + 1)[: len(time)]
     return rows + np.cumsum(steps)
 
@@ -98,7 +101,7 @@ def _trustworthy(value: Floats, rows: Ints) -> Bools:
     keep = value > 0
     if len(value) > 2:
         neighbours = np.minimum(value[:-2], value[2:])
-        keep[1:-1] &= ~((value[1:-1] < _GLITCH * neighbours) & (rows[:-2] == rows[2:]))
+        keep[1:-1] &= ~((value[1:-1] < GLITCH * neighbours) & (rows[:-2] == rows[2:]))
     return keep
 
 

@@ -1,0 +1,192 @@
+"""Buckets of many containers that take one sample after the other and never grow beyond a fixed size.
+
+The columns are laid out bucket by bucket, so that pages of buckets not yet reached are never touched.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memtop.growth.series import Bools, Floats, Ints
+from memtop.growth.summary import Summary
+
+SLOTS = 96
+"""Buckets per container."""
+_FULL = SLOTS - 4
+_REAL = ("low", "mean", "high", "rough", "lean")
+
+
+class Buckets:
+    """The folded samples of containers in columns.
+
+    A container's buckets have one width: `step` at first, twice that whenever its buckets are used up, so
+    that they always cover its whole window, up to `history`. A bucket never spans a restart.
+
+    Args:
+        capacity: Containers there is room for.
+        step: Seconds that the narrowest bucket spans.
+        history: Seconds after which buckets are forgotten, once there is no room.
+    """
+
+    def __init__(self, capacity: int, step: float, history: float) -> None:
+        self.capacity = capacity
+        self._step = step
+        self._history = history
+        self._real = {name: np.zeros((SLOTS, capacity), np.float32) for name in ("time", *_REAL)}
+        self._count = np.zeros((SLOTS, capacity), np.uint16)
+        self._life = np.zeros((SLOTS, capacity), np.uint16)
+        self._used = np.zeros(capacity, np.int64)
+        self._origin = np.full(capacity, np.nan)
+        self._width = np.full(capacity, step)
+        self._bucket = np.full(capacity, -1, np.int64)
+        self._last = np.full(capacity, np.nan)
+        self._value = np.full(capacity, np.nan)
+
+    @property
+    def bytes(self) -> int:
+        """Memory that the columns take once every bucket is in use."""
+        return sum(column.nbytes for column in self._real.values()) + self._count.nbytes + self._life.nbytes
+
+    def grow(self, capacity: int) -> None:
+        """Makes room for more containers."""
+        bigger = Buckets(capacity, self._step, self._history)
+        rows, old = int(self._used.max(initial=0)), self.capacity
+        for name, column in self._real.items():
+            bigger._real[name][:rows, :old] = column[:rows]
+        bigger._count[:rows, :old], bigger._life[:rows, :old] = self._count[:rows], self._life[:rows]
+        for name in ("_used", "_origin", "_width", "_bucket", "_last", "_value"):
+            getattr(bigger, name)[:old] = getattr(self, name)
+        self.__dict__.update(bigger.__dict__)
+
+    def clear(self, slots: Ints) -> None:
+        """Forgets containers."""
+        self._used[slots] = 0
+        self._width[slots] = self._step
+        self._bucket[slots] = -1
+        for column in (self._origin, self._last, self._value):
+            column[slots] = np.nan
+
+    def latest(self, slots: Ints) -> Floats:
+        """The last value added to each container, bytes, NaN for none."""
+        return self._value[slots]
+
+    def window(self, slots: Ints) -> Floats:
+        """Seconds from the first to the last sample, 0 without samples."""
+        first = np.where(self._used[slots] > 0, self._real["time"][0, slots] + self._origin[slots], np.nan)
+        return np.asarray(np.nan_to_num(self._last[slots] - first))
+
+    def add(self, slots: Ints, time: Floats, value: Floats, new_life: Bools) -> None:
+        """Adds one sample to each of some containers.
+
+        Args:
+            slots: The containers, each once.
+            time: Unix seconds, later than the samples before.
+            value: Bytes.
+            new_life: Whether the container has started again since its last sample.
+        """
+        fresh = self._used[slots] == 0
+        self._origin[slots] = np.where(fresh, time, self._origin[slots])
+        bucket = ((time - self._origin[slots]) / self._width[slots]).astype(np.int64)
+        opens = fresh | new_life | (bucket != self._bucket[slots])
+        full = opens & (self._used[slots] >= SLOTS)
+        if full.any():
+            self._make_room(slots[full], time[full])
+            bucket = ((time - self._origin[slots]) / self._width[slots]).astype(np.int64)
+            opens = fresh | new_life | (bucket != self._bucket[slots])
+        moved = np.where(fresh | new_life, 0.0, value - self._value[slots])
+        at = self._used[slots] - np.where(opens, 0, 1)
+        life = np.where(fresh, 0, self._life[np.maximum(self._used[slots] - 1, 0), slots] + new_life)
+        self._life[at, slots] = life
+        count = np.where(opens, 0, self._count[at, slots])
+        self._count[at, slots] = np.minimum(count + 1, np.iinfo(np.uint16).max)
+        share = 1.0 / (count + 1)
+        offset = time - self._origin[slots]
+        for name, new in (("time", offset), ("mean", value)):
+            old = np.where(opens, 0.0, self._real[name][at, slots])
+            self._real[name][at, slots] = old + (new - old) * share
+        for name, new in (("rough", moved**2), ("lean", moved**3)):
+            self._real[name][at, slots] = np.where(opens, 0.0, self._real[name][at, slots]) + new
+        low, high = self._real["low"], self._real["high"]
+        low[at, slots] = np.where(opens, value, np.minimum(low[at, slots], value))
+        high[at, slots] = np.where(opens, value, np.maximum(high[at, slots], value))
+        self._used[slots] += opens
+        self._bucket[slots] = bucket
+        self._last[slots], self._value[slots] = time, value
+
+    def summary(self, slots: Ints) -> Summary:
+        """The buckets of some containers, in the order of ``slots``."""
+        used = self._used[slots]
+        width = max(int(used.max(initial=0)), 1)
+        inside = np.arange(width) < used[:, None]
+        row = np.nonzero(inside)[0]
+        flat = {name: _flat(column[:width], slots, inside) for name, column in self._real.items()}
+        life = self._life[:width, slots].T[inside]
+        begins = np.ones(len(row), np.bool_)
+        begins[1:] = (row[1:] != row[:-1]) | (life[1:] != life[:-1])
+        count = self._count[:width, slots].T[inside].astype(np.int64)
+        first = np.where(used > 0, self._real["time"][0, slots] + self._origin[slots], np.nan)
+        return Summary(
+            time=flat["time"] + self._origin[slots][row],
+            low=flat["low"],
+            mean=flat["mean"],
+            high=flat["high"],
+            rough=flat["rough"],
+            lean=flat["lean"],
+            count=count,
+            life=np.cumsum(begins) - 1,
+            life_container=row[begins],
+            first=first,
+            last=self._last[slots],
+            latest=self._value[slots],
+            samples=np.bincount(row, count, len(slots)).astype(np.int64),
+        )
+
+    def _make_room(self, slots: Ints, now: Floats) -> None:
+        """Forgets what is older than the history; if that is not enough, makes buckets twice as wide."""
+        old = self._real["time"][:, slots] + self._origin[slots] < now - self._history
+        drop = old.sum(axis=0)
+        merge = SLOTS - drop > _FULL
+        self._rewrite(slots[~merge], drop[~merge], self._width[slots[~merge]])
+        twice = slots[merge]
+        self._width[twice] *= 2.0
+        self._rewrite(twice, np.zeros(len(twice), np.int64), self._width[twice])
+        # Many short lives do not merge: then the oldest quarter goes.
+        stuck = twice[self._used[twice] > _FULL]
+        self._rewrite(stuck, np.full(len(stuck), SLOTS // 4), self._width[stuck])
+
+    def _rewrite(self, slots: Ints, drop: Ints, width: Floats) -> None:
+        """Drops the first buckets of full containers and joins neighbours that `width` makes one."""
+        if not len(slots):
+            return
+        keep = np.arange(SLOTS) >= drop[:, None]
+        row = np.nonzero(keep)[0]
+        real = {name: _flat(column, slots, keep) for name, column in self._real.items()}
+        time, life, count = real["time"], _flat(self._life, slots, keep), _flat(self._count, slots, keep)
+        bucket = np.floor(time / width[row])
+        begins = np.ones(len(row), np.bool_)
+        begins[1:] = (row[1:] != row[:-1]) | (life[1:] != life[:-1]) | (bucket[1:] != bucket[:-1])
+        start = np.nonzero(begins)[0]
+        to_row = row[start]
+        used = np.bincount(to_row, minlength=len(slots))
+        at = np.arange(len(start)) - (np.cumsum(used) - used)[to_row]
+        to = slots[to_row]
+        total = np.add.reduceat(count, start)
+        for name in ("time", "mean"):
+            mean = np.add.reduceat(real[name] * count, start) / total
+            self._real[name][at, to] = mean
+        self._real["low"][at, to] = np.minimum.reduceat(real["low"], start)
+        self._real["high"][at, to] = np.maximum.reduceat(real["high"], start)
+        for name in ("rough", "lean"):
+            self._real[name][at, to] = np.add.reduceat(real[name], start)
+        self._life[at, to] = life[start]
+        self._count[at, to] = np.minimum(total, np.iinfo(np.uint16).max)
+        self._used[slots] = used
+        self._bucket[slots] = ((self._last[slots] - self._origin[slots]) / width).astype(np.int64)
+
+
+def _flat(column: NDArray[Any], slots: Ints, inside: Bools) -> Floats:
+    """The marked buckets of some containers, end to end."""
+    return column[:, slots].T[inside].astype(np.float64)
