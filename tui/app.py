@@ -25,8 +25,8 @@ from memtop.observe.status import State
 from memtop.observe.view import View
 from tui import preferences
 from tui.help import Help
+from tui.live import LiveScreen
 from tui.overview.screen import Overview
-from tui.pod.screen import PodScreen
 from widgets.picker import Picker, PickerItem
 from widgets.terminal import TerseDisplay
 
@@ -118,10 +118,9 @@ class Memtop(TerseDisplay[int]):
 
     # -- the engine
 
-    def _start(self) -> None:
-        from memtop.observe.engine import Engine  # noqa: PLC0415  (after the first paint)
-
-        self._engine = Engine(self._plan, self._arrived, self._crashed, self.overview.view)
+    async def _start(self) -> None:
+        engine = await asyncio.to_thread(_load)
+        self._engine = engine(self._plan, self._arrived, self._crashed, self.overview.view)
         self._engine.start()
 
     def _arrived(self, frame: Frame) -> None:
@@ -138,7 +137,7 @@ class Memtop(TerseDisplay[int]):
         if self._frame is None:
             return
         self.overview.show(self._frame)
-        if isinstance(self.screen, PodScreen):
+        if isinstance(self.screen, LiveScreen) and self.screen is not self.overview:
             self.screen.show(self._frame)
 
     def on_crashed(self, message: Crashed) -> None:
@@ -203,7 +202,7 @@ class Memtop(TerseDisplay[int]):
 
     def action_help(self) -> None:
         """Shows the keys of the present screen."""
-        if isinstance(self.screen, (Overview, PodScreen)):
+        if isinstance(self.screen, LiveScreen):
             self.push_screen(Help(*self.screen.WORDS))
 
     def action_retry(self) -> None:
@@ -214,6 +213,8 @@ class Memtop(TerseDisplay[int]):
 
     def action_open(self) -> None:
         """Opens the selected row."""
+        from tui.pod.screen import PodScreen  # noqa: PLC0415  (after the first paint)
+
         subject = self.overview.selected
         if subject is None or self._engine is None:
             self.notify("No row is selected")
@@ -257,7 +258,7 @@ class Memtop(TerseDisplay[int]):
             await asyncio.to_thread(self._engine.stop)
         self._plan, self.settings, self._frame = plan, settings, None
         self.overview.restart()
-        self._start()
+        await self._start()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The command palette's entries."""
@@ -274,6 +275,14 @@ class Memtop(TerseDisplay[int]):
                     f"Key {described.key_display or described.key}",
                     lambda action=described.action: self.call_later(self.run_action, action, self.overview),
                 )
+
+
+def _load() -> type[Engine]:
+    """Imports what observing and drawing take, which is more than an empty screen takes."""
+    from memtop.observe.engine import Engine  # noqa: PLC0415  (after the first paint)
+    from tui.overview import cells, detail  # noqa: F401, PLC0415  (so that the first frame finds them there)
+
+    return Engine
 
 
 def run(invocation: Invocation) -> int:

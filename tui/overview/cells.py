@@ -16,9 +16,9 @@ from memtop.observe.frame import Frame, Rows, WorkloadIdentity
 from memtop.observe.store import Identity
 from memtop.observe.view import Column as Order
 from memtop.observe.view import Pane
+from tui.overview.look import Look
 from widgets.bar import level, usage_bar
 from widgets.columns import Placed
-from widgets.palette import Symbols
 from widgets.rows import Cell
 from widgets.sparkline import sparkline
 from widgets.text import shorten
@@ -31,15 +31,6 @@ _MOOD_ROLE = {
     Mood.OOM: "critical",
 }
 _KIND_NOTE = {Kind.CONTAINER: "", Kind.INIT: " (init)", Kind.SIDECAR: " (sidecar)"}
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """How figures are drawn: thresholds as shares of the limit, and the characters for graphs."""
-
-    warn: float
-    critical: float
-    symbols: Symbols
 
 
 @dataclass

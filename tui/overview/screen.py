@@ -4,28 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.message import Message
-from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Footer
 
-from config import Settings
-from memtop.observe.frame import Frame, RowKey, WorkloadIdentity
 from memtop.observe.status import State
 from memtop.observe.view import Column, Filter, Pane, Sort, View
-from tui.overview.cells import Look, PaneRows, name_of
+from tui.live import LiveScreen
 from tui.overview.columns import ALPHABETICAL, columns, sortable
-from tui.overview.detail import trend_of
 from tui.overview.keys import GROUPS
+from tui.overview.look import Look
 from tui.overview.status import header_data
 from tui.overview.trouble import trouble
-from tui.pod.tab import Subject
 from widgets.filter_bar import FilterBar
 from widgets.header import StatusHeader
 from widgets.message_panel import MessagePanel
@@ -34,6 +30,15 @@ from widgets.pane import PaneTitle
 from widgets.plot import TrendPlot
 from widgets.rows import NoRows
 from widgets.table import LiveTable
+
+if TYPE_CHECKING:
+    from config import Settings
+    from memtop.observe.frame import Frame, RowKey
+    from tui.pod.tab import Subject
+
+# What draws a frame takes numpy and the growth rules. A start does not wait for it: tui.app imports it on
+# another thread once the empty screen is painted.
+# ruff: noqa: PLC0415
 
 TITLES = {Pane.TOP: "Top memory", Pane.RESTARTS: "Restarts", Pane.GROWTH: "Growth"}
 EMPTY = {
@@ -49,7 +54,7 @@ SELECTION_SECONDS = 0.12
 """A cursor that is still moving does not ask for a drawing at every row."""
 
 
-class Overview(Screen[None]):
+class Overview(LiveScreen):
     """What holds memory, what restarts and what grows.
 
     Args:
@@ -174,6 +179,9 @@ class Overview(Screen[None]):
             self._fill(frame)
 
     def _fill(self, frame: Frame) -> None:
+        from tui.overview.cells import PaneRows
+        from tui.overview.detail import trend_of
+
         self.frame = frame
         for pane, table in self.tables.items():
             rows = PaneRows(frame, pane, self._look)
@@ -352,6 +360,10 @@ class Overview(Screen[None]):
     @property
     def selected(self) -> Subject | None:
         """The row under the active pane's cursor."""
+        from memtop.observe.frame import WorkloadIdentity
+        from tui.overview.cells import PaneRows, name_of
+        from tui.pod.tab import Subject
+
         table = self.tables[self._active]
         if not isinstance(table.rows, PaneRows) or not len(table.rows):
             return None

@@ -9,11 +9,11 @@ from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Footer
 
 from memtop.observe.frame import Frame
 from tui.help import Group, Key
+from tui.live import LiveScreen
 from tui.overview.status import header_data
 from tui.pod.facts import verdict_line
 from tui.pod.tab import Ask, PodTab, Subject
@@ -36,7 +36,7 @@ WORDS = (
 )
 
 
-class PodScreen(Screen[None]):
+class PodScreen(LiveScreen):
     """One container of one pod (or one workload).
 
     Args:
