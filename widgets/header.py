@@ -74,7 +74,7 @@ class HeaderData:
 
 
 class StatusHeader(Lines):
-    """Two lines from `WIDE` columns on, else three."""
+    """Two lines from `WIDE` columns on if what there is to say fits on them, else three."""
 
     DEFAULT_CSS = """
     StatusHeader {
@@ -106,11 +106,20 @@ class StatusHeader(Lines):
         """Shows other data; only the cells that differ are repainted."""
         if data != self._data:
             self._data = data
+            self._settle()
             self.redraw()
 
     def on_resize(self) -> None:
         """Takes a third line where two are too short."""
-        self.set_class(self.size.width < WIDE, "-narrow")
+        self._settle()
+
+    def _settle(self) -> None:
+        """Gives place and counts a line each where they do not fit on one."""
+        width, data = self.size.width, self._data
+        place = f"{data.context} ▸ {data.namespace}" + "".join(f"    {warning}" for warning in data.warnings)
+        counts = self._counts(wide=width >= _ROOMY)
+        crowded = cell_len(literal(place)) + cell_len(counts.plain) + 3 > width
+        self.set_class(width < WIDE or crowded, "-narrow")
 
     def draw(self, width: int, height: int) -> Sequence[Text]:
         """Returns the two or three lines."""

@@ -173,7 +173,9 @@ def _trend(pane: PaneRows, row: int, width: int) -> Cell:
 
 
 def _rate(pane: PaneRows, row: int, width: int) -> Cell:
-    return figure(wording.rate(pane.rows.rate[row]))
+    words = wording.rate(pane.rows.rate[row])
+    # The slope of what is no leak is noise, and must not look like news.
+    return figure(words) if VERDICTS[pane.rows.verdict[row]] is Verdict.LEAK else Text(words, "dim")
 
 
 def _time_to_limit(pane: PaneRows, row: int, width: int) -> Cell:

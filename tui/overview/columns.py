@@ -45,14 +45,14 @@ _BY_POD: dict[Pane, tuple[Column, ...]] = {
     ),
     Pane.RESTARTS: (_NAMESPACE, _POD, _LAST_HOUR, _RESTARTS, _REASON, _EXIT, _AGO, _STATE),
     Pane.GROWTH: (
-        _NAMESPACE,
+        replace(_NAMESPACE, drop=3),
         replace(_POD, width=18),
         replace(_VERDICT, drop=0),
         replace(_RATE, drop=0),
         replace(_TIME, drop=0),
-        _TREND,
-        replace(_MEMORY, drop=6),
-        replace(_SHARE, drop=3),
+        replace(_TREND, drop=4),
+        replace(_MEMORY, drop=2),
+        replace(_SHARE, drop=1),
     ),
 }
 
