@@ -1,0 +1,86 @@
+"""From pods to the controllers a person would name."""
+
+import msgspec
+import pytest
+
+from memtop.cluster.objects import Metadata, OwnerReference, PartialObject, Pod
+from memtop.cluster.workloads import Owners, Workload
+
+
+@pytest.fixture
+def pod(recording):
+    return lambda name: msgspec.json.decode(recording(name), type=Pod).metadata
+
+
+class Items(msgspec.Struct):
+    items: list[PartialObject]
+
+
+@pytest.fixture
+def owners(recording):
+    known = Owners()
+    for name in ("replicasets-production.json", "jobs-production.json"):
+        for owner in msgspec.json.decode(recording(name), type=Items).items:
+            known.learn(owner.metadata)
+    return known
+
+
+def owned(kind, name, uid="o1", **metadata):
+    return Metadata(name="p", owner_references=(OwnerReference(kind, name, uid, controller=True),), **metadata)
+
+
+@pytest.mark.parametrize(
+    ("name", "workload"),
+    [
+        ("pod-user-service-oomkilled.json", Workload("Deployment", "user-service")),
+        ("pod-statefulset.json", Workload("StatefulSet", "session-store")),
+        ("pod-daemonset.json", Workload("DaemonSet", "node-agent")),
+        ("pod-completed-job.json", Workload("Job", "nightly-report")),
+        ("pod-exit137-not-oom.json", Workload("Pod", "debug-shell")),
+    ],
+)
+def test_recorded_pods(owners, pod, name, workload):
+    assert owners.workload_of(pod(name)) == workload
+
+
+def test_a_job_of_a_cron_job_belongs_to_the_cron_job():
+    owners = Owners()
+    report = owned("Job", "report-123")
+    assert owners.workload_of(report) == Workload("Job", "report-123")
+    cron = OwnerReference("CronJob", "report", "o2", controller=True)
+    owners.learn(Metadata(name="report-123", uid="o1", owner_references=(cron,)))
+    assert owners.workload_of(report) == Workload("CronJob", "report")
+
+
+def test_without_the_replica_set_the_deployment_follows_from_the_hash():
+    pod = owned("ReplicaSet", "user-service-7f8688b968", labels={"pod-template-hash": "7f8688b968"})
+    assert Owners().workload_of(pod) == Workload("Deployment", "user-service")
+
+
+def test_without_a_hash_a_replica_set_stands_for_itself():
+    assert Owners().workload_of(owned("ReplicaSet", "lonely")) == Workload("ReplicaSet", "lonely")
+
+
+def test_a_replica_set_that_nobody_owns_stands_for_itself():
+    owners = Owners()
+    owners.learn(Metadata(name="web-abc", uid="o1"))
+    pod = owned("ReplicaSet", "web-abc", labels={"pod-template-hash": "abc"})
+    assert owners.workload_of(pod) == Workload("ReplicaSet", "web-abc")
+
+
+def test_learning_the_same_again_is_no_news():
+    owners = Owners()
+    metadata = Metadata(name="web-abc", uid="o1")
+    assert owners.learn(metadata)
+    assert not owners.learn(metadata)
+    owners.forget("o1")
+    assert owners.learn(metadata)
+
+
+def test_an_owner_that_does_not_control_does_not_count():
+    node = OwnerReference("Node", "n1", "o1", controller=False)
+    assert Owners().workload_of(Metadata(name="static", owner_references=(node,))) == Workload("Pod", "static")
+
+
+def test_a_workload_is_written_as_kubectl_writes_it():
+    assert str(Workload("StatefulSet", "db")) == "statefulset/db"
