@@ -12,7 +12,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.message import Message
 from textual.timer import Timer
-from textual.widgets import Footer
 
 from memtop.observe.status import State
 from memtop.observe.view import Column, Filter, Pane, Sort, View
@@ -24,6 +23,7 @@ from tui.overview.status import header_data
 from tui.overview.trouble import trouble
 from widgets.filter_bar import FilterBar
 from widgets.header import StatusHeader
+from widgets.key_bar import KeyBar
 from widgets.message_panel import MessagePanel
 from widgets.pane import Pane as PaneBox
 from widgets.pane import PaneTitle
@@ -146,14 +146,14 @@ class Overview(LiveScreen):
         self.trouble = MessagePanel(id="trouble")
 
     def compose(self) -> ComposeResult:
-        """Header, panes, plot, filter line, footer."""
+        """Header, panes, plot, filter line, keys."""
         yield self.header
         with Container(id="panes"):
             yield from self.boxes.values()
             yield self.plot
         yield self.trouble
         yield self.filter_bar
-        yield Footer(show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Starts the header's clock and puts the cursor into the first pane."""

@@ -9,7 +9,7 @@ from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import ContentSwitcher, Footer
+from textual.widgets import ContentSwitcher
 
 from memtop.observe.frame import Frame
 from tui.help import Group, Key
@@ -19,6 +19,7 @@ from tui.pod.facts import verdict_line
 from tui.pod.tab import Ask, PodTab, Subject
 from tui.pod.trend import TrendTab
 from widgets.header import StatusHeader
+from widgets.key_bar import KeyBar
 from widgets.lines import Lines
 from widgets.palette import Symbols
 from widgets.pane import PaneTitle
@@ -84,13 +85,13 @@ class PodScreen(LiveScreen):
         self.strip.lit = True
 
     def compose(self) -> ComposeResult:
-        """Header, verdict, tabs, footer."""
+        """Header, verdict, tabs, keys."""
         yield self.header
         yield self.verdict
         yield self.strip
         with ContentSwitcher(initial=self._open.id):
             yield from self.tabs
-        yield Footer(show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Starts the header's clock and opens the first tab."""

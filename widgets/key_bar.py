@@ -1,0 +1,62 @@
+"""The keys that work here, in one line at the bottom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.cells import cell_len
+from rich.text import Text
+from textual import events
+from textual.screen import Screen
+
+from widgets.lines import Lines
+from widgets.text import literal
+
+
+class KeyBar(Lines):
+    """Each key with what it does; one that can't be used now is faint. A click is as good as the key.
+
+    Textual's own footer is a widget for every key, all made anew whenever the focus moves; this is one line
+    of text, of which only what differs is repainted.
+    """
+
+    DEFAULT_CSS = """
+    KeyBar { dock: bottom; height: 1; background: $footer-background; color: $footer-foreground; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._places: list[tuple[int, str]] = []
+
+    def on_mount(self) -> None:
+        """Follows the keys of its screen."""
+        self.screen.bindings_updated_signal.subscribe(self, self._keys_changed)
+
+    def _keys_changed(self, screen: Screen[object]) -> None:
+        if screen is self.screen:
+            self.redraw()
+
+    def draw(self, width: int, height: int) -> Sequence[Text]:
+        """Returns the one line, with as many keys as fit."""
+        line = Text()
+        self._places = []
+        actions: set[str] = set()
+        for active in self.screen.active_bindings.values():
+            binding = active.binding
+            if not binding.show or binding.action in actions:
+                continue
+            actions.add(binding.action)
+            shown, words = literal(self.app.get_key_display(binding)), literal(binding.description)
+            if cell_len(line.plain) + cell_len(f" {shown} {words} ") > width:
+                break
+            line.append(f" {shown} ", "title" if active.enabled else "faint")
+            line.append(f"{words} ", "" if active.enabled else "faint")
+            self._places.append((cell_len(line.plain), binding.key))
+        return [line]
+
+    def on_click(self, event: events.Click) -> None:
+        """Presses the key that was clicked on."""
+        for end, key in self._places:
+            if event.x < end:
+                self.app.simulate_key(key)
+                return
