@@ -12,7 +12,7 @@ from memtop.demo.clock import rfc3339
 from memtop.demo.life import Life, Phase
 from memtop.demo.objects import metadata_of, uid_of
 from memtop.demo.pod import Container, Pod, pull_error
-from memtop.demo.resources import EVENTS, Resource
+from memtop.demo.resources import EVENTS, PODS, Resource
 from memtop.demo.store import Object, Store
 
 BACK_OFF_PERIOD = 12.0  # roughly how often the kubelet repeats BackOff, seconds
@@ -67,6 +67,9 @@ class EventLog:
         else:
             first_text = rfc3339(first)
         involved = dict(subject)
+        entry = self._store.get(PODS, namespace, subject["name"]) if subject["kind"] == "Pod" else None
+        if entry is not None:
+            involved["resourceVersion"] = str(entry.version)
         if saying.field:
             involved["fieldPath"] = saying.field
         source = {"component": saying.component}

@@ -58,8 +58,9 @@ class MetricsServer:
 
     def _node(self, name: str) -> bytes:
         memory, cpu = self._nodes[name]
+        labels = (self._cluster.node_object(name) or {"metadata": {}})["metadata"].get("labels", {})
         document = {
-            "metadata": {"name": name, "creationTimestamp": rfc3339(self._tick)},
+            "metadata": {"name": name, "creationTimestamp": rfc3339(self._tick), "labels": labels},
             "timestamp": rfc3339(self._tick),
             "window": WINDOW,
             "usage": {"cpu": f"{int(cpu * 1e9)}n", "memory": f"{int(memory) // 1024}Ki"},

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 from memtop.demo.curves import HOUR, MIB, Curve
@@ -30,13 +31,13 @@ def test_an_oom_kill_is_seen_in_its_three_phases():
 def test_back_off_doubles_to_five_minutes():
     crashing = life(CRASH)
     runs = crashing.runs(1000.0 + 3 * HOUR)
-    pauses = [round(later.start - earlier.end - 1.5) for earlier, later in zip(runs, runs[1:], strict=False)]
+    pauses = [round(later.start - earlier.end - 1.5) for earlier, later in itertools.pairwise(runs)]
     assert pauses[:7] == [10, 20, 40, 80, 160, 300, 300]
 
 
 def test_back_off_starts_again_after_ten_good_minutes():
     runs = life(LEAK).runs(1000.0 + 6 * HOUR)
-    pauses = {round(later.start - earlier.end - 1.5) for earlier, later in zip(runs, runs[1:], strict=False)}
+    pauses = {round(later.start - earlier.end - 1.5) for earlier, later in itertools.pairwise(runs)}
     assert pauses == {10}
 
 

@@ -76,13 +76,10 @@ def test_window_functions_on_known_numbers():
 
 
 def test_growth_of_the_leak_and_of_nothing_else(api):
-    grown = dict(
-        (metric["pod"].rsplit("-", 2)[0], value)
-        for metric, value in vector(
-            api,
-            'deriv(container_memory_rss{namespace="production",container=~"user-service|billing"}[1h]) * 3600',
-        )
+    found = vector(
+        api, 'deriv(container_memory_rss{namespace="production",container=~"user-service|billing"}[1h])'
     )
+    grown = {metric["pod"].rsplit("-", 2)[0]: value * HOUR for metric, value in found}
     assert grown["user-service"] > 300 * 2**20
     assert abs(grown["billing"]) < 200 * 2**20
 
@@ -110,8 +107,9 @@ def test_pod_level_and_pause_series_have_no_container(api):
 def test_share_of_the_limit_joins_two_metrics(api):
     close = vector(
         api,
-        'max by (namespace,pod,container) (container_memory_working_set_bytes{container!="",container!="POD"})'
-        ' / on (namespace,pod,container) kube_pod_container_resource_limits{resource="memory"} > 0.9',
+        "max by (namespace,pod,container) "
+        '(container_memory_working_set_bytes{container!="",container!="POD"}) / on'
+        ' (namespace,pod,container) kube_pod_container_resource_limits{resource="memory"} > 0.9',
     )
     assert {metric["container"] for metric, _ in close} == {"user-service"}
     assert all(set(metric) == {"namespace", "pod", "container"} for metric, _ in close)
@@ -136,7 +134,8 @@ def test_set_operators_and_top(api):
     assert top == sorted(top, reverse=True)
     joined = vector(
         api,
-        "kube_pod_owner * on (namespace,pod) group_left () max by (namespace,pod) (kube_pod_container_status_restarts_total)",
+        "kube_pod_owner * on (namespace,pod) group_left () "
+        "max by (namespace,pod) (kube_pod_container_status_restarts_total)",
     )
     assert any(value == 280 for _, value in joined)
 
