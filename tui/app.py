@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import time
@@ -120,6 +121,8 @@ class Memtop(TerseDisplay[int]):
 
     async def _start(self) -> None:
         engine = await asyncio.to_thread(_load)
+        gc.freeze()  # modules and widgets stay: no collection needs to look at them again
+        gc.enable()
         self._engine = engine(self._plan, self._arrived, self._crashed, self.overview.view)
         self._engine.start()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import sys
@@ -53,8 +54,14 @@ def _printable(text: str) -> str:
 def _run(words: Sequence[str]) -> int:
     from config import parse
 
-    invocation = parse(words, os.environ)
-    code = COMMANDS[invocation.command](invocation)
+    gc.disable()  # next to nothing that is made while starting is garbage, and looking for it takes a while
+    try:
+        invocation = parse(words, os.environ)
+        if invocation.command != "tui":  # the screen does so itself, once it is painted
+            gc.enable()
+        code = COMMANDS[invocation.command](invocation)
+    finally:
+        gc.enable()
     sys.stdout.flush()
     return code
 
