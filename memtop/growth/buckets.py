@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memtop.growth.series import Bools, Floats, Ints
-from memtop.growth.summary import Summary
+from memtop.growth.summary import PER_LIFE, Summary
 
 SLOTS = 96
 """Buckets per container."""
@@ -145,17 +145,20 @@ class Buckets:
         )
 
     def _make_room(self, slots: Ints, now: Floats) -> None:
-        """Forgets what is older than the history; if that is not enough, makes buckets twice as wide."""
+        """Forgets what is older than the history; if that is not enough, makes buckets twice as wide.
+
+        Where lives are so many that wider buckets would hide their ramps, the oldest quarter goes instead.
+        """
         old = self._real["time"][:, slots] + self._origin[slots] < now - self._history
         drop = old.sum(axis=0)
+        lives = (np.diff(self._life[:, slots].astype(np.int64), axis=0) != 0).sum(axis=0) + 1
+        crowded = PER_LIFE * lives > SLOTS
+        drop = np.where(crowded, np.maximum(drop, SLOTS // 4), drop)
         merge = SLOTS - drop > _FULL
         self._rewrite(slots[~merge], drop[~merge], self._width[slots[~merge]])
         twice = slots[merge]
         self._width[twice] *= 2.0
         self._rewrite(twice, np.zeros(len(twice), np.int64), self._width[twice])
-        # Many short lives do not merge: then the oldest quarter goes.
-        stuck = twice[self._used[twice] > _FULL]
-        self._rewrite(stuck, np.full(len(stuck), SLOTS // 4), self._width[stuck])
 
     def _rewrite(self, slots: Ints, drop: Ints, width: Floats) -> None:
         """Drops the first buckets of full containers and joins neighbours that `width` makes one."""

@@ -32,7 +32,7 @@ class Fits:
         bulge: How far it is above both its ends, less how far it is below them.
         explained: Log-likelihood ratio between the bounded shape and a flat line.
         reach: From the bounded shape's lowest to its highest, bytes.
-        residual: Standard deviation of the curve about its best shape.
+        residual: Standard deviation of the curve about the growing shape.
         independent: How many independent cells there are.
         freedom: Degrees of freedom that a straight line leaves.
         line: Growth per row of the straight line, whichever shape is best, bytes.
@@ -78,9 +78,8 @@ def fit(curves: Floats, points: Ints, span: Floats) -> Fits:
     total = (level**2).sum(axis=1)
     left = np.maximum(total[:, None] - explained, 0.0)
     tolerance = CELLS * ((_MODEL_ERROR * np.ptp(curves, axis=1)) ** 2 + 1.0)
-    closest = left.argmin(axis=1)
     misfit = np.log((left + tolerance[:, None]) / CELLS)
-    misfit[span[:, None] * shapes.period < SHORTEST_CYCLE] = np.inf
+    misfit[np.maximum(span, 1.0)[:, None] * shapes.period < SHORTEST_CYCLE] = np.inf
     plain = _criterion(misfit, shapes, np.full(len(curves), _PLAIN)).argmin(axis=1)
     ratio = _variance_ratio(level - _drawn(shapes, coefficients, plain))
     independent = np.maximum(np.minimum(points, CELLS / ratio), _FEWEST)
@@ -90,10 +89,10 @@ def fit(curves: Floats, points: Ints, span: Floats) -> Fits:
     growing = np.where(grows & (growth > 0), score, np.inf).argmin(axis=1)
     bounded = np.where(grows, np.inf, score).argmin(axis=1)
     rows = np.arange(len(curves))
-    residual = np.sqrt(
-        (left[rows, closest] + tolerance * 0.05) / np.maximum(independent - 3, 2) * independent / CELLS
-    )
     line_spread = np.sqrt(left[:, 1] / CELLS)
+    residual = np.sqrt(left[rows, growing] / CELLS + tolerance / CELLS * 0.05)
+    free = shapes.size[growing]
+    residual = residual * np.sqrt(independent / np.maximum(independent - free, 2))
     drawn = _drawn(shapes, coefficients, bounded)
     climbing = _drawn(shapes, coefficients, growing)
     valid = growth[rows, growing] > 0
@@ -103,7 +102,10 @@ def fit(curves: Floats, points: Ints, span: Floats) -> Fits:
         bounded=bounded,
         growth=growth[rows, growing],
         amount=np.minimum(growth[rows, growing], climbing[:, -1] - climbing[:, 0]),
-        growth_error=residual * shapes.slope_norm[growing] * np.sqrt(CELLS / independent),
+        growth_error=np.hypot(
+            residual * shapes.slope_norm[growing] * np.sqrt(CELLS / independent),
+            shapes.blur[growing] * growth[rows, growing],
+        ),
         change=drawn[:, -1] - drawn[:, 0],
         reach=np.ptp(drawn, axis=1),
         bulge=drawn.max(axis=1) + drawn.min(axis=1) - drawn[:, 0] - drawn[:, -1],

@@ -12,6 +12,11 @@ from memtop.growth.series import Floats
 from memtop.growth.summary import Summary
 
 _NORMAL_95 = 1.96
+_SELECTED = 1.4
+"""The error is measured on the curve that its shape was chosen for, which flatters it.
+
+On containers of known rate, four intervals in five held the truth instead of nineteen in twenty.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +43,7 @@ def forecast(summary: Summary, lives: Lives, growth: Growth, limits: Floats) -> 
         limits: Bytes, shape (n,), NaN for none.
     """
     seen = lives.container[lives.latest]
-    margin = student(_NORMAL_95, growth.freedom) * growth.error
+    margin = _SELECTED * student(_NORMAL_95, growth.freedom) * growth.error
     room = np.maximum(limits[seen] - summary.latest[seen], 0.0)
 
     def until(rate: Floats) -> Floats:

@@ -85,6 +85,10 @@ def growth_evidence(lives: Lives, floor: Fits, level: Fits) -> Growth:
     use_floor = steadier & ok_floor & (floor.growth > 0)
     rate = np.where(use_floor, floor.growth / hours_floor, level.growth / hours_level)
     error = np.where(use_floor, floor.growth_error / hours_floor, level.growth_error / hours_level)
+    # So few points per life cannot tell where it bends: their straight line is all there is.
+    straight = (curves.lives > 1) & (curves.points < _DENSE * curves.lives)
+    rate = np.where(straight, level.line / hours_level, rate)
+    error = np.where(straight, level.line_error / hours_level, error)
     freedom = np.where(use_floor, floor.freedom, level.freedom)
     chance = 1 / (1 + np.exp(-(_CHANCE_AT_0 + _CHANCE_PER_UNIT * margin)))
     return Growth(margin > 0, chance, rate[row], error[row], freedom[row])

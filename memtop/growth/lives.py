@@ -137,8 +137,11 @@ def _by_age(summary: Summary, points: Points, lives: int, latest: Ints) -> tuple
     alike = sxy > 0.5 * slope[owner] * sxx
     largest = np.zeros(containers)
     np.maximum.at(largest, owner, sxx)
+    longest = np.zeros(containers, np.int64)
+    at_largest = np.nonzero(sxx == largest[owner])[0]
+    longest[owner[at_largest]] = at_largest
     others = np.maximum(all_sxx - largest, 1e-9)
-    alike_others = np.bincount(owner, np.where(alike & (sxx < largest[owner]), sxx, 0.0), containers)
+    alike_others = np.bincount(owner, np.where(alike, sxx, 0.0), containers) - alike[longest] * largest
     summed = np.bincount(owner, total * (mid_value - slope[owner] * mid_age), containers)
     common = summed / np.maximum(np.bincount(owner, total, containers), 1.0)
     moved = dv + slope[owner[life]] * mid_age[life] + common[owner[life]] - summary.mean

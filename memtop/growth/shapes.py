@@ -20,6 +20,7 @@ from memtop.growth.series import Floats, Ints
 CELLS = 64
 """Cells a life is drawn with."""
 _FINE = 8
+_BLUR = 0.02
 LAST_BEND = 0.75
 """Growth that stops later than this in a life has not been seen to stop."""
 _GRID = (np.arange(CELLS * _FINE) + 0.5) / (CELLS * _FINE)
@@ -65,6 +66,8 @@ class Dictionary:
         size: Free numbers of each shape: its columns and where its bend or jump is.
         slope: What turns a shape's coefficients into its growth per whole row at its end, shape (p,).
         slope_norm: Standard error of that growth per unit of noise in a cell.
+        blur: Error of that growth, as a share of it, from where the bend is: it is only tried every
+            twentieth.
         period: Of a cycle, as a share of the row; infinite for other shapes.
         rise: Share of the row in which a ramp or a saturation goes from 10 % to 90 %; 0 for other shapes.
     """
@@ -75,6 +78,7 @@ class Dictionary:
     size: Ints
     slope: Floats
     slope_norm: Floats
+    blur: Floats
     period: Floats
     rise: Floats
 
@@ -200,6 +204,9 @@ def dictionary() -> Dictionary:
         size=np.array([shape.free for shape in shapes]),
         slope=np.concatenate(slopes),
         slope_norm=np.array([float(np.linalg.norm(slope)) for slope in slopes]),
+        blur=np.array(
+            [_BLUR if shape.family in (Family.ONSET, Family.TWO_RATES) else 0.0 for shape in shapes]
+        ),
         period=np.array([shape.period for shape in shapes]),
         rise=np.array([_rise(shape) for shape in shapes]),
     )

@@ -1,6 +1,7 @@
 """Samples folded into buckets: the compressed past that every verdict is made from.
 
-A summary keeps at most about `BUCKETS` buckets per container however long it was watched. A bucket never
+A summary keeps at most about `BUCKETS` buckets per container however long it was watched (a container of very
+many lives keeps more). A bucket never
 spans a restart, so a *life* (from one start of the container to the next) is a run of buckets. All columns
 are flat: buckets of one container follow one another, containers follow one another.
 """
@@ -15,6 +16,8 @@ from memtop.growth.series import Batch, Bools, Floats, Ints
 
 BUCKETS = 128
 """Buckets a container's whole window is folded into; fewer samples than that stay single."""
+PER_LIFE = 8
+"""Buckets that each life needs to show its ramp; many lives get more than `BUCKETS` in all."""
 GLITCH = 0.5
 """A single sample below this share of both its neighbours is a false reading."""
 LATE = 3
@@ -123,15 +126,16 @@ def fold(rows: Ints, time: Floats, value: Floats, life: Ints, containers: int) -
     latest[some] = value[ends[some] - 1]
     if not len(value):
         return _nothing(first, last, latest, samples)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        step = (last - first) / np.maximum(samples - 1, 1)
-        doublings = np.ceil(np.log2(np.maximum(samples / BUCKETS, 1.0)))
-        width = np.where(step > 0, step, 1.0) * 2.0**doublings
-    folded = doublings[rows] > 0
-    slot = np.where(folded, np.floor((time - first[rows]) / width[rows]), np.arange(len(time)))
     new_life = np.empty(len(time), np.bool_)
     new_life[0] = True
     new_life[1:] = (life[1:] != life[:-1]) | (rows[1:] != rows[:-1])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        step = (last - first) / np.maximum(samples - 1, 1)
+        lives = np.bincount(rows[new_life], minlength=containers)
+        doublings = np.ceil(np.log2(np.maximum(samples / np.maximum(BUCKETS, PER_LIFE * lives), 1.0)))
+        width = np.where(step > 0, step, 1.0) * 2.0**doublings
+    folded = doublings[rows] > 0
+    slot = np.where(folded, np.floor((time - first[rows]) / width[rows]), np.arange(len(time)))
     opens = new_life.copy()
     opens[1:] |= slot[1:] != slot[:-1]
     starts = np.nonzero(opens)[0]

@@ -1,0 +1,78 @@
+"""How well other kinds than the bench's are told apart. The seed is not one that was looked at in
+development."""
+
+from collections import Counter
+
+import pytest
+
+from memtop.growth import Verdict
+from memtop.growth.classify import judge_named
+from memtop.growth.readers import Named
+from tests.growth.kinds import HEALTHY, LEAKS, SHARE, all_kinds, make
+
+EACH = 40
+SEED = 97
+
+
+@pytest.fixture(scope="module")
+def judged():
+    made = [*all_kinds(SEED, EACH, live=False), *all_kinds(SEED + 1, EACH, live=True)]
+    verdicts = judge_named([Named(one.kind, one.series) for one in made])
+    return list(zip(made, verdicts, strict=True))
+
+
+@pytest.mark.parametrize("kind", sorted(LEAKS))
+def test_leaks_of_every_kind_are_found(judged, kind):
+    found = [verdict.verdict is Verdict.LEAK for made, verdict in judged if made.kind == kind]
+    assert sum(found) >= 0.85 * len(found)
+
+
+@pytest.mark.parametrize("kind", sorted(HEALTHY))
+def test_no_healthy_kind_is_taken_for_a_leak(judged, kind):
+    called = Counter(verdict.certainty for made, verdict in judged if made.kind == kind)
+    assert called["leak"] <= 1
+    assert called["suspected leak"] <= 0.2 * 2 * EACH
+
+
+@pytest.mark.parametrize("kind", sorted(HEALTHY))
+def test_healthy_kinds_get_a_name_that_fits(judged, kind):
+    fits = [str(verdict.verdict) in made.labels for made, verdict in judged if made.kind == kind]
+    assert sum(fits) >= 0.75 * len(fits)
+
+
+def test_most_leaks_are_found_and_few_others(judged):
+    leak = [verdict.verdict is Verdict.LEAK for _, verdict in judged]
+    truly = [made.leak for made, _ in judged]
+    hits = sum(a and b for a, b in zip(leak, truly, strict=True))
+    precision, recall = hits / sum(leak), hits / sum(truly)
+    assert 2 * precision * recall / (precision + recall) > 0.975
+
+
+def test_rates_are_close(judged):
+    for kind in LEAKS:
+        errors = sorted(
+            abs(verdict.rate / made.rate - 1)
+            for made, verdict in judged
+            if made.kind == kind and verdict.verdict is Verdict.LEAK
+        )
+        assert errors[len(errors) // 2] < 0.15, kind
+
+
+def test_high_confidence_is_deserved(judged):
+    sure = [(made, verdict) for made, verdict in judged if verdict.confidence >= 0.95]
+    right = sum(str(verdict.verdict) in made.labels for made, verdict in sure)
+    assert len(sure) > len(judged) / 2
+    assert right >= 0.95 * len(sure)
+
+
+def test_fewer_than_one_healthy_container_in_a_thousand_is_called_a_leak():
+    whole = sum(SHARE.get(kind, 1.0) for kind in HEALTHY)
+    made = [
+        make(kind, SEED * 1000 + number, live=bool(number % 2))
+        for kind in HEALTHY
+        for number in range(round(10_000 * SHARE.get(kind, 1.0) / whole))
+    ]
+    verdicts = judge_named([Named(one.kind, one.series) for one in made])
+    called = [one.kind for one, verdict in zip(made, verdicts, strict=True) if verdict.certainty == "leak"]
+    assert len(made) > 9_900
+    assert len(called) < 10, Counter(called)
