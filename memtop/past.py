@@ -8,9 +8,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from memtop.growth.series import Series
+
 Floats = npt.NDArray[np.float64]
 Metric = Literal["rss", "working_set", "usage"]
 
+NOTICED_WITHIN = 330.0
+"""Seconds between an event and the sample that showed it: two steps of a day's grid, and scrapes."""
 WORDS: dict[Metric, str] = {"rss": "RSS", "working_set": "working set", "usage": "usage"}
 """What a person calls each metric."""
 
@@ -100,3 +104,46 @@ def merged_times(exact: Floats, coarse: Floats, tolerance: float) -> Floats:
     """Events known from two sides, once each; arguments as in `matched`."""
     unexplained = coarse[matched(coarse, exact, tolerance) < 0]
     return np.sort(np.concatenate([exact, unexplained]))
+
+
+def joined(past: Past | None, live: Series) -> Series:
+    """The remembered past and what was seen since, as one series of one metric, without a seam.
+
+    Live samples win where both are there. A restart seen on both sides is one, at the time the kubelet says.
+
+    Args:
+        past: What is remembered, in the metric of `live`; None for nothing.
+        live: What was seen.
+    """
+    if past is None or not len(past):
+        return live
+    before = past.before(float(live.timestamps[0])) if len(live.timestamps) else past
+    return Series(
+        np.concatenate([before.times, live.timestamps]),
+        np.concatenate([before.values, live.values]),
+        merged_times(np.sort(live.restarts), before.restarts, NOTICED_WITHIN),
+        merged_times(np.sort(live.oom_kills), before.oom_kills, NOTICED_WITHIN),
+        past.limit if live.limit is None else live.limit,
+    )
+
+
+def instead(past: Past, seen: Series) -> Series:
+    """The series of another metric, with the ends and the room to the limit of the one that was seen.
+
+    The kernel kills by the working set (more exactly, by what cannot be reclaimed), whichever metric is
+    judged: so the limit is moved by what the two metrics differ now, and the room left stays what it is.
+
+    Args:
+        past: Another metric's series.
+        seen: The working set of the same container.
+    """
+    limit = seen.limit
+    if limit is not None and len(seen.values) and len(past):
+        limit = max(limit + float(past.values[-1] - seen.values[-1]), 1.0)
+    return Series(
+        past.times,
+        past.values,
+        merged_times(np.sort(seen.restarts), past.restarts, NOTICED_WITHIN),
+        merged_times(np.sort(seen.oom_kills), past.oom_kills, NOTICED_WITHIN),
+        limit,
+    )

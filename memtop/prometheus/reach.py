@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -29,18 +30,26 @@ KNOWN_PATHS = ("", "/prometheus", "/select/0/prometheus")
 _Failed = (ApiError, Unreachable, CredentialError, KubeconfigError)
 
 
+class Why(StrEnum):
+    """Why no Prometheus answers."""
+
+    ABSENT = "not found"
+    FORBIDDEN = "not allowed to ask"
+    SILENT = "does not answer"
+
+
 class NotFoundError(Exception):
     """No Prometheus answers.
 
     Attributes:
+        why: Whether there is none, rights are missing, or what is there does not answer.
         trail: What was tried, one sentence each.
-        forbidden: Whether missing rights are all that stands in the way.
     """
 
-    def __init__(self, trail: Sequence[str], forbidden: bool = False) -> None:
-        super().__init__("; ".join(trail) or "nothing was found")
+    def __init__(self, why: Why, trail: Sequence[str]) -> None:
+        super().__init__(f"{why}: {'; '.join(trail)}")
+        self.why = why
         self.trail = tuple(trail)
-        self.forbidden = forbidden
 
 
 @dataclass(frozen=True)
@@ -138,8 +147,9 @@ async def reach(client: Client, wanted: PrometheusSettings) -> AsyncGenerator[Fo
                 continue
             yield found
             return
-    blocked = looked.forbidden or (bool(looked.places) and refusals == len(looked.places))
-    raise NotFoundError(trail, forbidden=blocked)
+    if looked.places:
+        raise NotFoundError(Why.FORBIDDEN if refusals == len(looked.places) else Why.SILENT, trail)
+    raise NotFoundError(Why.FORBIDDEN if looked.forbidden else Why.ABSENT, trail)
 
 
 async def _at_address(wanted: PrometheusSettings, url: str, session: requests.Session) -> Found:
@@ -162,7 +172,7 @@ async def _at_address(wanted: PrometheusSettings, url: str, session: requests.Se
         else:
             where = f"{shown}{path}"
             return Found(prometheus, where, "its address", "--prometheus-url", finder.PROMETHEUS, version)
-    raise NotFoundError([f"--prometheus-url, {shown}: {problem}"])
+    raise NotFoundError(Why.SILENT, [f"--prometheus-url, {shown}: {problem}"])
 
 
 async def _at_service(

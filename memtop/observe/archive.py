@@ -1,0 +1,281 @@
+"""Live samples on disk, so that a trend survives the end of a session: bounded, one folder per cluster.
+
+A folder holds segments. A segment is a run of blocks, each one tick: a head with length and checksum, and the
+compressed samples. Names are spelled out once per segment. A block that was cut short by a crash ends its
+segment; whoever writes next begins another. One process writes, which a lock says; any number may read.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import struct
+import time
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from memtop.cluster.target import Target
+from memtop.past import Floats, nothing
+
+MOST_BYTES = 32 * 1024 * 1024
+"""Of one cluster's folder."""
+SEGMENT_BYTES = 2 * 1024 * 1024
+SEGMENT_SECONDS = 6 * 3600.0
+OLDEST = 7 * 86400.0
+"""Seconds after which samples are deleted."""
+SPACING = 120.0
+"""Seconds between the samples kept, with up to `MANY` containers; more of them are kept less often, so that a
+day fits."""
+MANY = 5000
+ORIGIN = "disk"
+_HEAD = struct.Struct("<4sII")  # magic, length of the body, its CRC-32
+_MAGIC = b"mtp1"
+_SUFFIX = ".samples"
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """Names a container's samples: the pod's uid tells it from another of the same name."""
+
+    uid: str
+    container: str
+
+
+@dataclass(frozen=True, eq=False)
+class Tick:
+    """The samples of one moment.
+
+    Attributes:
+        time: Unix seconds.
+        whose: The containers, in the order of the arrays.
+        times: When each sample was taken, Unix seconds.
+        values: Bytes.
+        ends: Restarts and OOM kills since the last tick: which of `whose`, when (Unix seconds), and whether
+            it is an OOM kill.
+    """
+
+    time: float
+    whose: Sequence[Whose]
+    times: Floats
+    values: npt.NDArray[np.float32]
+    ends: Sequence[tuple[int, float, bool]] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """What is known of one container: see `memtop.past.Past`."""
+
+    times: Floats
+    values: Floats
+    restarts: Floats
+    oom_kills: Floats
+
+
+class _Block(msgspec.Struct, array_like=True):
+    time: float
+    names: list[tuple[str, str]]
+    """Names that the segment has not had yet; numbers go on from those before."""
+    numbers: bytes
+    """Of the names, as little-endian u4."""
+    offsets: bytes
+    """Tenths of seconds from `time`, as little-endian i2."""
+    values: bytes
+    """As little-endian f4."""
+    ends: list[tuple[int, float, bool]] = []
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(_Block)
+
+
+def folder_of(target: Target, state: Path) -> Path:
+    """Where a cluster's samples are kept.
+
+    Args:
+        target: The cluster; server and authority name it, since a tunnel's address may lead to several.
+        state: The folder for memtop's state.
+    """
+    digest = hashlib.sha256(target.server.encode() + b"\0" + (target.authority or b"")).hexdigest()
+    return state / "samples" / digest[:16]
+
+
+class Writer:
+    """Appends ticks to a cluster's folder, if nobody else does. Its methods block.
+
+    Args:
+        folder: The cluster's; made if it is not there, for us alone to read.
+        most: Bytes that the folder may take.
+    """
+
+    def __init__(self, folder: Path, most: int = MOST_BYTES) -> None:
+        self._folder = folder
+        self._most = most
+        self._lock: int | None = None
+        self._segment: Path | None = None
+        self._began = 0.0
+        self._numbers: dict[Whose, int] = {}
+
+    def append(self, tick: Tick) -> bool:
+        """Writes one tick; false if another memtop writes here.
+
+        Raises:
+            OSError: The disk is full, or the folder cannot be written.
+        """
+        if not self._locked():
+            return False
+        segment = self._segment_for(tick.time)
+        known = len(self._numbers)
+        numbers = np.array([self._numbers.setdefault(one, len(self._numbers)) for one in tick.whose], "<u4")
+        block = _Block(
+            tick.time,
+            [(whose.uid, whose.container) for whose in list(self._numbers)[known:]],
+            numbers.tobytes(),
+            np.clip((tick.times - tick.time) * 10, -32768, 32767).astype("<i2").tobytes(),
+            tick.values.astype("<f4").tobytes(),
+            [(int(numbers[index]), at, oom) for index, at, oom in tick.ends],
+        )
+        body = zlib.compress(_ENCODER.encode(block), 1)
+        try:
+            with segment.open("ab") as stream:
+                stream.write(_HEAD.pack(_MAGIC, len(body), zlib.crc32(body)) + body)
+        except OSError:
+            self._segment = None  # its end may be torn
+            raise
+        return True
+
+    def close(self) -> None:
+        """Lets another memtop write."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+        self._segment = None
+
+    def _locked(self) -> bool:
+        if self._lock is not None:
+            return True
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:  # held by another, or a file system without locks: better not to write than to mix
+            os.close(lock)
+            return False
+        self._lock = lock
+        return True
+
+    def _segment_for(self, moment: float) -> Path:
+        segment = self._segment
+        if (
+            segment is not None
+            and moment - self._began < SEGMENT_SECONDS
+            and segment.stat().st_size < min(SEGMENT_BYTES, self._most // 8)
+        ):
+            return segment
+        self._make_room()
+        self._numbers.clear()
+        self._began = moment
+        stem = f"{int(moment):012d}"
+        taken = {path.name for path in self._folder.glob(f"*{_SUFFIX}")}
+        name = next(name for n in range(10_000) if (name := f"{stem}-{n:04d}{_SUFFIX}") not in taken)
+        self._segment = self._folder / name
+        descriptor = os.open(self._segment, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        os.close(descriptor)
+        return self._segment
+
+    def _make_room(self) -> None:
+        """Deletes what is too old, of other clusters too, then the oldest, until another segment fits."""
+        segments = _segments(self._folder)
+        sizes = [segment.stat().st_size for segment in segments]
+        room = self._most - min(SEGMENT_BYTES, self._most // 8)
+        for index, segment in enumerate(segments):
+            too_old = segment.stat().st_mtime < time.time() - OLDEST
+            if too_old or sum(sizes[index:]) > room:
+                segment.unlink(missing_ok=True)
+        for folder in self._folder.parent.iterdir():
+            for segment in _segments(folder) if folder != self._folder else ():
+                if segment.stat().st_mtime < time.time() - OLDEST:
+                    segment.unlink(missing_ok=True)
+
+
+def read(folder: Path, wanted: Sequence[Whose], since: float) -> dict[Whose, Kept]:
+    """What is kept of some containers. Blocks.
+
+    Args:
+        folder: The cluster's.
+        wanted: The containers.
+        since: Nothing older, Unix seconds.
+
+    Returns:
+        Those of which there is anything, each with its samples in order of time.
+    """
+    place = {whose: index for index, whose in enumerate(wanted)}
+    owners: list[npt.NDArray[np.intp]] = []
+    times: list[Floats] = []
+    values: list[Floats] = []
+    ends: list[tuple[int, float, bool]] = []
+    for segment in _segments(folder):
+        try:
+            if segment.stat().st_mtime < since:
+                continue
+            raw = segment.read_bytes()
+        except OSError:
+            continue  # deleted by the writer meanwhile
+        owner_of = np.empty(0, np.intp)
+        for block in _blocks(raw):
+            owner_of = np.append(owner_of, [place.get(Whose(*name), -1) for name in block.names])
+            if block.time < since:
+                continue
+            owner = owner_of[np.frombuffer(block.numbers, "<u4")].astype(np.intp)
+            found = owner >= 0
+            owners.append(owner[found])
+            times.append(block.time + np.frombuffer(block.offsets, "<i2")[found] / 10.0)
+            values.append(np.frombuffer(block.values, "<f4")[found].astype(np.float64))
+            ends += [(int(owner_of[number]), at, oom) for number, at, oom in block.ends]
+    if not owners:
+        return {}
+    owner, time_, value = np.concatenate(owners), np.concatenate(times), np.concatenate(values)
+    order = np.lexsort((time_, owner))
+    owner, time_, value = owner[order], time_[order], value[order]
+    kept: dict[Whose, Kept] = {}
+    for whose, index in place.items():
+        first, last = np.searchsorted(owner, [index, index + 1])
+        if first < last:
+            kept[whose] = Kept(
+                time_[first:last],
+                value[first:last],
+                _times(ends, index, oom=False),
+                _times(ends, index, oom=True),
+            )
+    return kept
+
+
+def _times(ends: Sequence[tuple[int, float, bool]], index: int, *, oom: bool) -> Floats:
+    found = sorted({at for owner, at, is_oom in ends if owner == index and is_oom is oom})
+    return np.array(found) if found else nothing()
+
+
+def _segments(folder: Path) -> list[Path]:
+    """Oldest first."""
+    return sorted(folder.glob(f"*{_SUFFIX}")) if folder.is_dir() else []
+
+
+def _blocks(raw: bytes) -> Iterator[_Block]:
+    """The whole blocks of a segment; what follows a broken one cannot be told from noise."""
+    at = 0
+    while at + _HEAD.size <= len(raw):
+        magic, length, checksum = _HEAD.unpack_from(raw, at)
+        body = raw[at + _HEAD.size : at + _HEAD.size + length]
+        if magic != _MAGIC or len(body) < length or zlib.crc32(body) != checksum:
+            return
+        try:
+            yield _DECODER.decode(zlib.decompress(body))
+        except (zlib.error, msgspec.MsgspecError):
+            return
+        at += _HEAD.size + length
