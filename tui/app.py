@@ -8,7 +8,7 @@ import os
 import signal
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
@@ -23,7 +23,7 @@ from config import ConfigError
 from memtop.cluster.errors import KubeconfigError
 from memtop.cluster.kubeconfig import IN_CLUSTER, contexts
 from memtop.observe.status import State
-from memtop.observe.view import View
+from memtop.observe.view import Pane, Sort, View
 from tui import preferences
 from tui.help import Help
 from tui.live import LiveScreen
@@ -93,7 +93,8 @@ class Memtop(TerseDisplay[int]):
         self._interval = settings.observe.interval
         self.theme = settings.ui.theme
         self._warnings = ("read-only",) if settings.safety.read_only else ()
-        view = View(sorts=preferences.load_sorts(self._preferences))
+        self._sorts: Mapping[Pane, Sort] = preferences.load_sorts(self._preferences)
+        view = View(sorts=self._sorts)
         self.overview = Overview(settings, view, self.cluster_time, self._warnings)
 
     def get_default_screen(self) -> Screen[None]:
@@ -158,8 +159,9 @@ class Memtop(TerseDisplay[int]):
         """Asks the engine for frames under the new view, and remembers the order."""
         if self._engine is not None:
             self._engine.show(message.view)
-        if self._frame is None or message.view.sorts != self._frame.view.sorts:
-            preferences.save_sorts(self._preferences, message.view.sorts)
+        if message.view.sorts != self._sorts:
+            self._sorts = message.view.sorts
+            preferences.save_sorts(self._preferences, self._sorts)
 
     def action_interval(self, step: int) -> None:
         """Asks for the metrics less often (1) or more often (-1)."""
@@ -247,6 +249,9 @@ class Memtop(TerseDisplay[int]):
         cluster = self.settings.cluster
         try:
             known = await asyncio.to_thread(contexts, kubeconfig=cluster.kubeconfig)
+            if not any(context.name != self._plan.target.context for context in known):
+                self.notify("No kubeconfig names another context")
+                return
             items = [PickerItem(context.name, context.name, context.server) for context in known]
             name = await self.push_screen_wait(Picker("Context", items, current=self._plan.target.context))
             if name is None or name == self._plan.target.context:
