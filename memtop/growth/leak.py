@@ -125,7 +125,8 @@ def believable(rows: Curves, fits: Fits, curves: Floats, dense: Bools) -> Bools:
 
     *Significant*: more than three standard errors, by Student's t.
     *Material*: at least 0.8 % of the memory in use, a fifteenth of the swing it rides on (where a collector
-    happens to stop moves the floor by about as much), and three times the noise unless there are teeth.
+    happens to stop moves the floor by about as much), and three times the noise (of all lives together)
+    unless there are teeth.
     *Going on*: at the end still at least 0.4 of the mean rate (growth that fades is a warm-up).
     *Really up*: the last sixteenth is above the first by a fair part of what the shape claims (a fall in
     between that a rise makes good is a tooth), and no eighth gives back more than a third of it. A daily
@@ -146,10 +147,11 @@ def believable(rows: Curves, fits: Fits, curves: Floats, dense: Bools) -> Bools:
     given_back = (np.maximum.accumulate(blocks, axis=1) - blocks).max(axis=1)
     same_way = np.where(kind == Family.SHIFTED_LINE, _SAME_WAY_AFTER_SHIFT, _SAME_WAY)
     significant = fits.growth > student(SIGNIFICANT, fits.freedom) * fits.growth_error
+    single = rows.step_noise / np.sqrt(rows.lives)
     material = (
         (amount > MATERIAL * np.abs(curves).mean(axis=1))
         & (amount > _OF_SWING * rows.swing)
-        & (rows.toothed | (amount > _OF_NOISE * np.maximum(rows.step_noise, fits.residual)))
+        & (rows.toothed | (amount > _OF_NOISE * np.maximum(single, fits.residual)))
     )
     going_on = fits.growth > _SHARE * risen
     up = (risen > same_way * fits.growth) & (

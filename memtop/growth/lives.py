@@ -117,8 +117,9 @@ def _by_age(summary: Summary, points: Points, lives: int, latest: Ints) -> tuple
 
     The level of a life is its mean after the slope common to all the container's lives has been taken out
     (the within-group estimator), so that lives of different length do not tilt the pooled curve. Growth
-    repeats when lives that hold most of the time squared (the weight of a life in a pooled slope) grow at
-    half the common rate or more.
+    repeats when lives that hold most of the weight in the pooled slope (time squared) grow, within their
+    standard error, at half the common rate or more; the latest among them, and most of the others without the
+    longest.
     """
     owner, life = summary.life_container, summary.life
     containers = len(summary.samples)
@@ -134,7 +135,9 @@ def _by_age(summary: Summary, points: Points, lives: int, latest: Ints) -> tuple
     sxy = np.bincount(life, weight * da * dv, lives)
     all_sxx = np.bincount(owner, sxx, containers)
     slope = np.bincount(owner, sxy, containers) / np.maximum(all_sxx, 1e-9)
-    alike = sxy > 0.5 * slope[owner] * sxx
+    syy = np.bincount(life, weight * dv * dv, lives)
+    spread = (syy - sxy**2 / np.maximum(sxx, 1e-9)) / np.maximum(np.bincount(life, minlength=lives) - 2, 1)
+    alike = sxy + np.sqrt(np.maximum(spread, 0.0) * sxx) > 0.5 * slope[owner] * sxx
     largest = np.zeros(containers)
     np.maximum.at(largest, owner, sxx)
     longest = np.zeros(containers, np.int64)
