@@ -36,7 +36,10 @@ def pool(pods: Sequence[Series]) -> Judgement:
         _as_one(summarise(batch)), np.array([np.nan]), np.array([cuts]), np.array([kills])
     )[0]
     found = max([together, *singly], key=_leakiness)
-    if found.verdict is not Verdict.LEAK:
+    if together.verdict is Verdict.LEAK:
+        # The rate of all is better known than that of any.
+        found = replace(together, confidence=found.confidence)
+    elif found.verdict is not Verdict.LEAK:
         found = replace(together, verdict=_most_common(singly), confidence=_confidence(singly))
     leaks = found.verdict is Verdict.LEAK
     return replace(
