@@ -192,7 +192,7 @@ async def look(client: Client, namespaces: Sequence[str]) -> Looked:
     services, forbidden = await _services(client, namespaces, trail)
     resources = await _resources(client, namespaces, trail)
     places = list(_unique([*_of_resources(resources, services), *_of_services(services)]))
-    if not places:
+    if not places and not forbidden:
         trail.append(f"{_count(len(services), 'service')} listed, none with Prometheus' labels or names")
     return Looked(tuple(places[:MOST_PLACES]), tuple(trail), forbidden)
 

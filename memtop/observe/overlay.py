@@ -1,0 +1,150 @@
+"""Verdicts over the remembered past, laid over those over live samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from memtop.growth import Batch, Judgement, Judgements, Series, judge, judge_many
+from memtop.growth.judgement import CODES
+from memtop.observe.past import Pasts
+from memtop.observe.store import Store
+from memtop.past import WORDS, ContainerName, Past, instead, joined
+from memtop.wording import duration
+
+BATCH = 32
+"""Containers judged at a time: some milliseconds, so that nothing else waits for long."""
+EVERY = 120.0
+"""Seconds until a container is judged again though nothing more was remembered: live samples have come."""
+FRESH = 900.0
+"""Seconds by which another metric may lag behind the live samples and still be what is judged."""
+
+
+@dataclass(frozen=True)
+class _Judged:
+    generation: int
+    at: float
+    judgement: Judgement
+
+
+class Overlay:
+    """What is judged of containers that have a remembered past.
+
+    Args:
+        store: Whose containers they are; only read.
+        pasts: What is remembered.
+        seen: The live samples of a slot.
+        now: The cluster's time.
+    """
+
+    def __init__(
+        self, store: Store, pasts: Pasts, seen: Callable[[int], Series], now: Callable[[], float]
+    ) -> None:
+        self._store = store
+        self._pasts = pasts
+        self._seen = seen
+        self._now = now
+        self._judged: dict[ContainerName, _Judged] = {}
+        self._due: set[ContainerName] = set()
+
+    def series(self, slot: int) -> Series:
+        """One container's working set over the whole time known, remembered and seen."""
+        name = self._name(slot)
+        seen = self._seen(slot)
+        return seen if name is None else joined(self._pasts.of(name), seen)
+
+    def basis(self, slot: int) -> tuple[Series, str]:
+        """What a container is judged by, and which memory that is, in words."""
+        name = self._name(slot)
+        whole = self.series(slot)
+        if name is None:
+            return whole, WORDS["working_set"]
+        other = self._pasts.of(name, self._pasts.metric)
+        if other is not None and other.metric != "working_set" and _fit(other, whole):
+            return instead(other, whole), f"{WORDS[other.metric]} from {other.origin}"
+        past = self._pasts.of(name)
+        if past is None:
+            return whole, WORDS["working_set"]
+        return whole, f"{WORDS['working_set']}, {duration(past.span)} of it from {past.origin}"
+
+    def judgement(self, slot: int) -> Judgement:
+        """The whole judgement on one container, over all that is known of it."""
+        return judge(self.basis(slot)[0])
+
+    def judge_next(self) -> bool:
+        """Judges the next few of those due; true if more are waiting."""
+        if not self._due:
+            now = self._now()
+            self._due = self._pasts.changes()
+            self._due |= {name for name, judged in self._judged.items() if now - judged.at >= EVERY}
+        batch: list[tuple[ContainerName, int]] = []
+        while self._due and len(batch) < BATCH:
+            name = self._due.pop()
+            slot = self._slot(name)
+            if slot is None or name not in self._pasts:
+                self._judged.pop(name, None)
+            else:
+                batch.append((name, slot))
+        if batch:
+            judgements = judge_many(Batch.of([self.basis(slot)[0] for _, slot in batch]))
+            for (name, slot), judgement in zip(batch, judgements, strict=True):
+                generation = int(self._store.columns.generation[slot])
+                self._judged[name] = _Judged(generation, self._now(), judgement)
+        return bool(self._due)
+
+    def laid_over(self, live: Judgements) -> Judgements:
+        """The live judgements with ours in place of those they know better than.
+
+        Args:
+            live: Of every slot; not changed.
+        """
+        found = [
+            (slot, judged.judgement)
+            for name, judged in self._judged.items()
+            if (slot := self._slot(name)) is not None
+            and self._store.columns.generation[slot] == judged.generation
+            and judged.judgement.samples > 0
+        ]
+        if not found:
+            return live
+        slots = np.array([slot for slot, _ in found], np.intp)
+        ours = _columns([judgement for _, judgement in found])
+        merged = {}
+        for field in fields(Judgements):
+            merged[field.name] = getattr(live, field.name).copy()
+            merged[field.name][slots] = ours[field.name]
+        return Judgements(**merged)
+
+    def _slot(self, name: ContainerName) -> int | None:
+        return self._store.slot_named(*name)
+
+    def _name(self, slot: int) -> ContainerName | None:
+        identity = self._store.identities[slot]
+        if identity is None:
+            return None
+        name = ContainerName(identity.namespace, identity.pod, identity.container)
+        return name if name in self._pasts else None
+
+
+def _fit(other: Past, whole: Series) -> bool:
+    """Whether another metric's past reaches nearly as far, at both ends, as what else there is."""
+    if len(other) < 2 or not len(whole.timestamps):
+        return len(other) >= 2
+    late = float(whole.timestamps[-1] - other.times[-1])
+    return late <= FRESH and other.span >= float(whole.timestamps[-1] - whole.timestamps[0]) / 2
+
+
+def _columns(judgements: list[Judgement]) -> dict[str, list[float]]:
+    def known(value: float | None) -> float:
+        return np.nan if value is None else value
+
+    return {
+        "codes": [CODES[one.verdict] for one in judgements],
+        **{
+            field.name: [known(getattr(one, field.name)) for one in judgements]
+            for field in fields(Judgements)
+            if field.name != "codes"
+        },
+    }
