@@ -7,7 +7,7 @@ import asyncio
 from pathlib import Path
 
 from memtop.demo.command import DemoOptions, serve
-from memtop.demo.parent import die_with_parent
+from memtop.demo.parent import watch_parent
 from memtop.demo.server import DEFAULT_PODS, DEFAULT_SEED
 
 
@@ -30,7 +30,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     if arguments.child:
-        die_with_parent()
+        watch_parent()
     options = DemoOptions(
         arguments.pods, arguments.speed, arguments.seed, arguments.churn, arguments.containers
     )

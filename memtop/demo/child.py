@@ -29,6 +29,8 @@ class DemoChild:
         self._options = options or DemoOptions()
         self._folder = tempfile.TemporaryDirectory(prefix="memtop-demo-")
         self.kubeconfig = Path(self._folder.name) / "kubeconfig"
+        # A file and not a pipe, which would stop the child once it was full.
+        self._said = (Path(self._folder.name) / "stderr").open("w+b")
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -42,7 +44,7 @@ class DemoChild:
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self._said,
             start_new_session=True,
         )
         return self
@@ -58,8 +60,9 @@ class DemoChild:
         assert process.stdout is not None
         line = process.stdout.readline()
         if not line:
-            assert process.stderr is not None
-            said = process.stderr.read().decode(errors="replace").strip().splitlines()
+            process.wait()
+            self._said.seek(0)
+            said = self._said.read().decode(errors="replace").strip().splitlines()
             raise DemoFailedError(
                 f"the demo cluster did not start: {said[-1] if said else 'it said nothing'}"
             )
@@ -75,7 +78,8 @@ class DemoChild:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-            for pipe in (process.stdin, process.stdout, process.stderr):
+            for pipe in (process.stdin, process.stdout):
                 if pipe is not None:
                     pipe.close()
+        self._said.close()
         self._folder.cleanup()

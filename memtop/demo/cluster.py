@@ -22,6 +22,7 @@ from memtop.demo.resources import BY_KIND, JOBS, NODES, PODS, REPLICA_SETS, REVI
 from memtop.demo.store import Key, Object, Store
 
 PAST = DAY  # seconds of past at the start
+MOST_DEPARTED = 4000  # pods that are remembered after they are gone
 
 Reconcile = Callable[["Cluster", Key, float], None]
 
@@ -60,7 +61,7 @@ class Cluster:
         self.events = EventLog(self.store, seed)
         self.hosts: list[Host] = []
         self.pods: dict[Key, Pod] = {}
-        self.departed: deque[Pod] = deque()
+        self.departed: deque[Pod] = deque(maxlen=MOST_DEPARTED)
         self.revision = 0
         self._of_owner: dict[str, dict[Key, Pod]] = defaultdict(dict)
         self._reconcilers: dict[Resource, Reconcile] = {}
@@ -121,7 +122,8 @@ class Cluster:
             self.departed.append(pod)
             return pod
         self.pods[pod.key] = pod
-        self._births[pod.key] += 1
+        if owner is None or owner["kind"] == "StatefulSet":
+            self._births[pod.key] += 1  # the only names that come back
         if owner is not None:
             self._of_owner[owner["uid"]][pod.key] = pod
         # While the world is built, pods begin in the past; later on, they are seen as they begin.
@@ -225,6 +227,7 @@ class Cluster:
         if pod.owner is not None:
             self._of_owner[pod.owner["uid"]].pop(pod.key, None)
         self.departed.append(pod)
+        self.events.forget(pod)
         self.revision += 1
         self.store.delete(PODS, pod.key)
         self._touch_owner(pod)

@@ -11,6 +11,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from memtop.demo.parent import PARENT_DIED
 from memtop.demo.server import DEFAULT_PODS, DEFAULT_SEED, DemoServer
 
 
@@ -50,6 +51,9 @@ async def serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
+    parent = os.getppid()
+    if announce:
+        loop.add_signal_handler(PARENT_DIED, lambda: stop.set() if os.getppid() != parent else None)
     server = DemoServer(
         pods=options.pods,
         speed=options.speed,

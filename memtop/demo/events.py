@@ -13,8 +13,9 @@ from memtop.demo.life import Life, Phase
 from memtop.demo.objects import metadata_of, uid_of
 from memtop.demo.pod import Container, Pod, pull_error
 from memtop.demo.resources import EVENTS, PODS, Resource
-from memtop.demo.store import Object, Store
+from memtop.demo.store import Key, Object, Store
 
+MOST_EVENTS = 5000  # kept; the least recent ones expire
 BACK_OFF_PERIOD = 12.0  # roughly how often the kubelet repeats BackOff, seconds
 
 
@@ -37,10 +38,16 @@ class EventLog:
         self._seed = seed
         self._begins = -math.inf
         self._told: dict[tuple[str, str], tuple[int, Phase]] = {}
+        self._recent: dict[Key, None] = {}
 
     def remember_from(self, at: float) -> None:
         """Nothing before `at` is remembered, as events expire."""
         self._begins = at
+
+    def forget(self, pod: Pod) -> None:
+        """Drop what is known about a pod that is gone; its events stay until they expire."""
+        for container in pod.containers:
+            self._told.pop((pod.uid, container.name), None)
 
     def say(
         self, subject: Object, saying: Saying, at: float, *, count: int = 1, first: float | None = None
@@ -60,6 +67,12 @@ class EventLog:
         namespace = subject.get("namespace") or "default"
         digest = uid_of(self._seed, subject["uid"], saying.reason, saying.message, saying.field)
         name = f"{subject['name']}.{digest.replace('-', '')[:16]}"
+        self._recent.pop((namespace, name), None)
+        self._recent[namespace, name] = None
+        if len(self._recent) > MOST_EVENTS:
+            oldest = next(iter(self._recent))
+            del self._recent[oldest]
+            self._store.delete(EVENTS, oldest)
         known = self._store.get(EVENTS, namespace, name)
         if known is not None:
             count += known.object["count"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
+from collections.abc import Coroutine
 from email.utils import formatdate
 from typing import Self
 
@@ -22,6 +24,8 @@ from memtop.demo.kubeconfig import kubeconfig_text
 from memtop.demo.promql.http import Prometheus
 from memtop.demo.world.build import build
 from memtop.demo.world.ordinary import behaviour_of
+
+_log = logging.getLogger(__name__)
 
 DEFAULT_PODS = 60
 DEFAULT_SEED = 7
@@ -82,11 +86,17 @@ class DemoServer:
     async def __aenter__(self) -> Self:
         """Build the world and start serving."""
         build(self.cluster, self._pods, self._containers)
-        self._tasks.append(asyncio.create_task(self.cluster.agenda.run()))
+        self._go_on(self.cluster.agenda.run())
         if self._churn > 0:
-            self._tasks.append(asyncio.create_task(churn(self.cluster, self._churn)))
+            self._go_on(churn(self.cluster, self._churn))
         await self.start()
         return self
+
+    def _go_on(self, coroutine: Coroutine[None, None, None]) -> None:
+        """Run something for as long as the server lives, and do not let its failure pass unseen."""
+        task = asyncio.create_task(coroutine)
+        task.add_done_callback(_report)
+        self._tasks.append(task)
 
     async def __aexit__(self, *_: object) -> None:
         """Stop serving and forget the world."""
@@ -187,6 +197,11 @@ class DemoServer:
         if path.startswith("/prometheus/"):
             return await self._prometheus.answer(request, path.removeprefix("/prometheus"))
         return await self._router.answer(request, path, user)
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (failure := task.exception()) is not None:
+        _log.error("the simulation has stopped", exc_info=failure)
 
 
 def _user(name: str) -> User:

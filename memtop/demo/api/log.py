@@ -10,6 +10,7 @@ from aiohttp import web
 from memtop.demo.api.routes import Call
 from memtop.demo.api.status import not_found
 from memtop.demo.cluster import Cluster
+from memtop.demo.life import Phase
 from memtop.demo.logs import RunLog, Wish, chosen_lines, container_of, encode, run_of, wish_of
 from memtop.demo.resources import PODS
 
@@ -36,6 +37,10 @@ class LogHandler:
         container = container_of(pod, wish.container)
         run = run_of(pod, container, wish.previous, now)
         log = RunLog(container, run)
+        if wish.previous and container.life.state(now).phase is Phase.TERMINATED:
+            # The runtime has already removed the run before the one that has just ended.
+            identity = pod.run_id(container, run.index)
+            return web.Response(text=f"unable to retrieve container logs for containerd://{identity}")
         if not wish.follow or now >= run.end:
             body = encode(chosen_lines(log, wish, now), wish.timestamps)
             return web.Response(body=body[: wish.most_bytes], content_type="text/plain")

@@ -128,6 +128,8 @@ class Writer:
         if _is_dry_run(request):
             return self._cluster.store.encode(after, entry.version)
         stored = self._cluster.store.put(resource, after)
+        if resource is PODS:
+            self._cluster.pods[entry.key].labels = after["metadata"].get("labels") or {}
         self._cluster.touch(resource, entry.key)
         self._cluster.settle(now)
         return self._cluster.store.get(resource, *entry.key) or stored
