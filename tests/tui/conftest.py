@@ -1,0 +1,102 @@
+"""What the tests of the app share: clusters made by hand, the app on them, and how to read its screen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config import Settings
+from memtop.observe.plan import Plan
+from tests.tui.cluster import FakeCluster, FakeEngine, busy_night
+from tests.tui.stage import Stage
+from tui.app import Memtop
+
+
+@pytest.fixture(autouse=True)
+def own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keeps the app from the settings, the state and the colours of whoever runs the tests."""
+    for name in ("CONFIG", "STATE", "CACHE", "DATA"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name.lower()))
+    for name in ("NO_COLOR", "COLORTERM", "COLUMNS", "LINES"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Has clocks show UTC."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "UTC")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.fixture
+def cluster() -> FakeCluster:
+    """A cluster without pods."""
+    return FakeCluster()
+
+
+@pytest.fixture
+def night() -> FakeCluster:
+    """A cluster in which user-service is OOM-killed again and again."""
+    return busy_night()
+
+
+class Engines(list[FakeEngine]):
+    """The engines that were started, the last one last; each is put on the cluster that its plan is for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clusters: list[FakeCluster] = []
+
+    def make(self, plan: Plan, *rest: Any) -> FakeEngine:
+        self.append(FakeEngine(next(each for each in self.clusters if each.plan is plan), *rest))
+        return self[-1]
+
+
+@pytest.fixture
+def engines(monkeypatch: pytest.MonkeyPatch) -> Engines:
+    """Takes the place of the engines that the app would start."""
+    started = Engines()
+    monkeypatch.setattr("memtop.observe.engine.Engine", started.make)
+    return started
+
+
+@pytest.fixture
+def app_on(engines: Engines) -> Callable[..., Memtop]:
+    """``app_on(cluster, other, ui={"symbols": "ascii"})``: the app, which could change to other clusters."""
+
+    def make(*clusters: FakeCluster, **sections: dict[str, Any]) -> Memtop:
+        engines.clusters += clusters
+        plans = {each.target.context: each.plan for each in clusters}
+        settings = Settings.model_validate(sections)
+        return Memtop(settings, clusters[0].plan, lambda other: plans[str(other.cluster.context)])
+
+    return make
+
+
+Play = Callable[..., AbstractAsyncContextManager[Stage]]
+
+
+@pytest.fixture
+def play(app_on: Callable[..., Memtop], engines: Engines) -> Play:
+    """``async with play(cluster, size=(120, 36)) as stage``: the app at work, with its first frame."""
+
+    @asynccontextmanager
+    async def open_(
+        *clusters: FakeCluster, size: tuple[int, int] = (120, 36), **sections: dict[str, Any]
+    ) -> AsyncIterator[Stage]:
+        app = app_on(*clusters, **sections)
+        async with app.run_test(size=size, notifications=True) as pilot:
+            stage = Stage(app, pilot, engines)
+            await stage.until(lambda: app.overview.frame is not None, "the first frame")
+            await pilot.pause()
+            yield stage
+
+    return open_
