@@ -24,6 +24,7 @@ _LEAST = (24, 6)
 """The least width and height, in cells, of which a graph with axes can be made sense."""
 _TALL = 14  # from this many lines on the caption may take two of them
 
+_PLAIN_AXES: Final = str.maketrans("─│└┤┬", "-|+++")
 _CONSOLE: Final = Console(color_system="truecolor", highlight=False)
 
 
@@ -156,7 +157,10 @@ def _graph(
         draw(stretch_times.tolist(), stretch_values.tolist(), marker=marks.memory, color=colours["primary"])
     if trend.floor and len(trend.floor[0]):
         plot.plot(list(trend.floor[0]), list(trend.floor[1]), marker=marks.floor, color=colours["warn"])
-    drawn = [_line(text) for text in plot.build().split("\n")][:height]
+    built = plot.build()
+    if symbols == "ascii":
+        built = built.translate(_PLAIN_AXES)
+    drawn = [_line(text) for text in built.split("\n")][:height]
     return drawn + [Text()] * (height - len(drawn))
 
 

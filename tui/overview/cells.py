@@ -202,7 +202,9 @@ def _reason(pane: PaneRows, row: int, width: int) -> Cell:
     last = pane.rows.lasts[row]
     if last is None:
         return Text(wording.UNKNOWN, "dim")
-    return Text("✖ OOMKilled" if last.oom else last.words(), "critical" if last.oom else "")
+    if not last.oom:
+        return last.words()
+    return Text(f"{'X' if pane.look.symbols == 'ascii' else '✖'} OOMKilled", "critical")
 
 
 def _exit(pane: PaneRows, row: int, width: int) -> Cell:
