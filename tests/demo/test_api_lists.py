@@ -1,6 +1,5 @@
-import json
+from memtop.demo.thread import DemoThread
 
-POD_KEYS = {"metadata", "spec", "status"}
 PRODUCTION = "/api/v1/namespaces/production/pods"
 
 
@@ -116,8 +115,6 @@ def test_absent_namespaces_are_empty(api):
 
 
 def test_the_same_seed_makes_the_same_world(api, frozen):
-    from memtop.demo.thread import DemoThread
-
     with DemoThread(speed=0, epoch=frozen.server.cluster.clock.epoch) as twin:
         other = type(api)(twin)
         assert other.get("/api/v1/pods").json["items"] == api.get("/api/v1/pods").json["items"]
@@ -130,19 +127,8 @@ def test_server_time_is_simulated_time(api, frozen):
     assert api.get("/demo/clock").json == {"now": frozen.server.cluster.clock.epoch, "speed": 0}
 
 
-def test_as_many_pods_as_asked_for():
-    from memtop.demo.thread import DemoThread
-
+def test_as_many_pods_as_asked_for(as_user):
     with DemoThread(pods=700, containers=2, speed=0) as demo:
-        pods = json.loads(demo.call(lambda: demo.server.cluster.store) and _get(demo.url + "/api/v1/pods"))[
-            "items"
-        ]
+        pods = as_user(demo).items("/api/v1/pods")
     assert 690 <= len(pods) <= 710
     assert sum(len(pod["spec"]["containers"]) == 2 for pod in pods) > 600
-
-
-def _get(url):
-    import urllib.request
-
-    with urllib.request.urlopen(url, timeout=20) as response:
-        return response.read()

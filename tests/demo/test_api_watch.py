@@ -1,5 +1,7 @@
 import itertools
 
+from memtop.demo.thread import DemoThread
+
 PODS = "/api/v1/namespaces/production/pods"
 DEPLOYMENT = "/apis/apps/v1/namespaces/production/deployments/user-service"
 
@@ -65,7 +67,7 @@ def test_open_watches_can_be_expired(fresh, fresh_api):
 
 
 def test_a_watch_ends_when_it_was_asked_to(fresh_api):
-    assert list(fresh_api.watch(PODS, resourceVersion=version(fresh_api), timeoutSeconds="0.05")) == []
+    assert list(fresh_api.watch(PODS, resourceVersion=version(fresh_api), timeoutSeconds="1")) == []
 
 
 def test_what_leaves_the_selection_is_deleted_from_it(fresh, fresh_api):
@@ -86,3 +88,33 @@ def test_the_server_dies_and_comes_back_on_the_same_port(fresh, fresh_api):
     fresh.run(fresh.server.start())
     assert fresh.url == url
     assert version(fresh_api) == before
+
+
+def test_numbers_that_are_none_are_bad_requests(fresh_api):
+    for path, query in (
+        (PODS, {"limit": "many"}),
+        (PODS, {"resourceVersion": "new"}),
+        (PODS, {"watch": "1", "resourceVersion": "x"}),
+    ):
+        assert fresh_api.get(path, **query).status == 400
+
+
+def test_churn_touches_and_replaces_ordinary_pods(as_user):
+    with DemoThread(pods=80, churn=200) as demo:
+        api = as_user(demo)
+        count = len(api.items("/api/v1/pods"))
+        seen = set()
+        for event in api.watch("/api/v1/pods", resourceVersion=version(api)):
+            seen.add(event["type"])
+            if seen == {"ADDED", "MODIFIED", "DELETED"}:
+                break
+        assert len(api.items("/api/v1/pods")) >= count
+
+
+def test_events_expire(fresh, fresh_api, monkeypatch):
+    monkeypatch.setattr("memtop.demo.events.MOST_EVENTS", 20)
+    before = len(fresh_api.items("/api/v1/events"))
+    for replicas in (8, 2, 8, 2):
+        fresh_api.patch(f"{DEPLOYMENT}/scale", {"spec": {"replicas": replicas}}, "merge-patch+json")
+        fresh.advance(30)
+    assert len(fresh_api.items("/api/v1/events")) <= before

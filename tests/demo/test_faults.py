@@ -1,9 +1,18 @@
+import datetime
 import http.client
+import ipaddress
+import ssl
 import urllib.error
+import urllib.request
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from memtop.demo.faults import Fault, Harm
+from memtop.demo.thread import DemoThread
 
 PODS = "/api/v1/namespaces/production/pods"
 
@@ -69,3 +78,35 @@ def test_clearing_makes_it_behave_again(fresh, fresh_api):
     assert fresh_api.get(PODS).status == 500
     fresh.server.faults.clear()
     assert fresh_api.get(PODS).status == 200
+
+
+def test_tls_with_a_certificate_of_its_own(tmp_path, as_user):
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "memtop demo")])
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    pem = certificate.public_bytes(serialization.Encoding.PEM)
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (tmp_path / "both.pem").write_bytes(pem + secret)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "both.pem")
+    with DemoThread(speed=0, ssl_context=context) as demo:
+        trusting = ssl.create_default_context(cadata=pem.decode())
+        with urllib.request.urlopen(f"{demo.url}/version", context=trusting, timeout=10) as response:
+            assert response.status == 200
+        with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
+            as_user(demo).get("/version")

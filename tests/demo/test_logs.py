@@ -67,3 +67,16 @@ def test_follow_goes_on_and_ends_with_the_container(fresh, fresh_api):
         reader.join(0.05)
     assert followed[0].splitlines()[0] == "[INFO] webhooks starting, pid 1"
     assert followed[0].splitlines()[-1].startswith("[FATAL]")
+
+
+def test_just_after_a_kill_the_run_before_is_already_gone(fresh, fresh_api):
+    fullest = max(
+        fresh_api.items(POD_PATH, labelSelector="app=user-service"),
+        key=lambda pod: -pod["status"]["containerStatuses"][0]["restartCount"],
+    )
+    leaving = fresh.server.cluster.pods["production", fullest["metadata"]["name"]].mains[0].life
+    now = fresh.server.cluster.clock.now()
+    fresh.advance(leaving.runs(now)[-1].end - now + 0.5)
+    answer = log(fresh_api, fullest["metadata"]["name"], previous="true")
+    assert answer.status == 200
+    assert answer.body.startswith(b"unable to retrieve container logs for containerd://")

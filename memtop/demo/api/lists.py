@@ -12,7 +12,7 @@ import msgspec
 
 from memtop.demo.api.forms import Form
 from memtop.demo.api.selectors import selection
-from memtop.demo.api.status import ApiStatusError
+from memtop.demo.api.status import ApiStatusError, number_of
 from memtop.demo.resources import Resource
 from memtop.demo.store import Entry, Key, Store
 
@@ -52,7 +52,7 @@ def list_body(
     collection = store[resource]
     version, after = store.version, None
     asked = query.get("resourceVersion", "")
-    limit = int(query.get("limit") or 0)
+    limit = number_of(query, "limit")
     if query.get("continue"):
         version, after = read_token(query["continue"])
         if version < collection.forgotten:
@@ -60,7 +60,12 @@ def list_body(
     elif asked == "0":
         limit = 0  # served from the watch cache, which knows no pages
     elif asked:
-        _check_version(store, collection.forgotten, int(asked), query.get("resourceVersionMatch") == "Exact")
+        _check_version(
+            store,
+            collection.forgotten,
+            number_of(query, "resourceVersion"),
+            query.get("resourceVersionMatch") == "Exact",
+        )
     chosen: Iterable[Entry] = collection.select(namespace, after)
     test = selection(resource, query)
     if test is not None:

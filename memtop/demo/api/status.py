@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -87,6 +88,15 @@ def not_found(resource: Resource, name: str) -> ApiStatusError:
 def gone(version: int, current: int) -> ApiStatusError:
     """Return the error for a watch from a version that is no longer known."""
     return ApiStatusError(410, f"too old resource version: {version} ({current})")
+
+
+def number_of(query: Mapping[str, str], name: str) -> int:
+    """Return a whole-number parameter, 0 without it; raises ApiStatusError (400) for anything else."""
+    text = query.get(name) or "0"
+    try:
+        return int(text)
+    except ValueError:
+        raise ApiStatusError(400, f'strconv.ParseInt: parsing "{text}": invalid syntax ({name})') from None
 
 
 def page_not_found() -> web.Response:

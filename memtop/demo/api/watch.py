@@ -11,7 +11,7 @@ from aiohttp import web
 
 from memtop.demo.api.forms import Form
 from memtop.demo.api.selectors import Test, selection
-from memtop.demo.api.status import gone
+from memtop.demo.api.status import gone, number_of
 from memtop.demo.resources import Resource
 from memtop.demo.store import Change, Entry, Store
 
@@ -44,9 +44,9 @@ class Watch:
         self._resource = resource
         self._namespace = namespace
         self._test: Test | None = selection(resource, query)
-        self._version = query.get("resourceVersion", "")
+        self._version = number_of(query, "resourceVersion")
         self._bookmarks = query.get("allowWatchBookmarks", "") in ("true", "1")
-        self._timeout = float(query.get("timeoutSeconds") or DEFAULT_TIMEOUT)
+        self._timeout = number_of(query, "timeoutSeconds") or DEFAULT_TIMEOUT
         self._form = form
         self._now = now
         self._pending: deque[bytes] = deque()
@@ -98,14 +98,14 @@ class Watch:
 
     def _begin(self) -> None:
         collection = self._store[self._resource]
-        if self._version in ("", "0"):
+        if self._version == 0:
             for entry in collection.select(self._namespace):
                 if self._test is None or self._test(entry):
                     self._pending.append(self._line(b"ADDED", entry))
             return
-        changes = collection.since(int(self._version))
+        changes = collection.since(self._version)
         if changes is None:
-            self._pending.append(self._error(int(self._version)))
+            self._pending.append(self._error(self._version))
             self.end()
             return
         for change in changes:
