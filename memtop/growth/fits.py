@@ -37,6 +37,9 @@ class Fits:
         freedom: Degrees of freedom that a straight line leaves.
         line: Growth per row of the straight line, whichever shape is best, bytes.
         line_error: Standard error of it.
+        bent: Log-likelihood ratio between the growing shape and that line.
+        rest: Growth per row of the straight line through what the bounded shape leaves over, bytes.
+        rest_error: Standard error of it.
     """
 
     margin: Floats
@@ -54,6 +57,9 @@ class Fits:
     freedom: Floats
     line: Floats
     line_error: Floats
+    bent: Floats
+    rest: Floats
+    rest_error: Floats
 
 
 def fit(curves: Floats, points: Ints, span: Floats) -> Fits:
@@ -89,6 +95,7 @@ def fit(curves: Floats, points: Ints, span: Floats) -> Fits:
     growing = np.where(grows & (growth > 0), score, np.inf).argmin(axis=1)
     bounded = np.where(grows, np.inf, score).argmin(axis=1)
     rows = np.arange(len(curves))
+    straight = slice(shapes.starts[1], shapes.starts[2])
     line_spread = np.sqrt(left[:, 1] / CELLS)
     residual = np.sqrt(left[rows, growing] / CELLS + tolerance / CELLS * 0.05)
     free = shapes.size[growing]
@@ -115,6 +122,9 @@ def fit(curves: Floats, points: Ints, span: Floats) -> Fits:
         freedom=np.minimum(independent, points) - 2.0,
         line=growth[:, 1],
         line_error=line_spread * shapes.slope_norm[1] * np.sqrt(CELLS / independent),
+        bent=(score[:, 1] - score[rows, growing]) / 2,
+        rest=((level - drawn) @ shapes.basis[:, straight]) @ shapes.slope[straight],
+        rest_error=np.sqrt(left[rows, bounded] / CELLS) * shapes.slope_norm[1] * np.sqrt(CELLS / independent),
     )
 
 

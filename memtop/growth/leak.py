@@ -14,7 +14,7 @@ import numpy as np
 from memtop.growth.curves import Curves
 from memtop.growth.fits import Fits
 from memtop.growth.lives import Lives
-from memtop.growth.series import Bools, Floats
+from memtop.growth.series import Bools, Floats, Ints
 from memtop.growth.shapes import Family, dictionary
 
 SIGNIFICANT = 3.0
@@ -30,6 +30,7 @@ _GIVEN_BACK, _GIVEN_BACK_NOISE = 0.35, 1.5
 _JUMPED = 0.6
 _DENSE = 16
 _LONG = 20
+_BENT = 3.0
 _AGAINST = 2.0
 _MOST, _LEAST, _DOUBTED = 14.0, -6.0, -0.5
 _UNPROVEN = 1.0
@@ -43,7 +44,8 @@ class Growth:
     Attributes:
         leak: Whether its growth is a leak.
         chance: The chance that it leaks, in a cluster where 1 container in 100 does.
-        rate: Growth of the floor, bytes per hour.
+        rate: Growth of the floor, bytes per hour; of what does not leak, growth beyond its warm-up, step or
+            cycle.
         error: Standard error of the rate.
         freedom: Degrees of freedom of that error.
     """
@@ -80,18 +82,19 @@ def growth_evidence(lives: Lives, floor: Fits, level: Fits) -> Growth:
     bends = lives.several & long & (latest < -_AGAINST) & sees[lives.latest]
     pooled = np.where(bends, (pooled + latest) / 2, pooled)
     margin = np.maximum(latest, pooled)
-    row = np.where(pooled >= latest, lives.pooled, lives.latest)
-    steadier = floor.growth_error * level.growth < level.growth_error * floor.growth
-    use_floor = steadier & ok_floor & (floor.growth > 0)
-    rate = np.where(use_floor, floor.growth / hours_floor, level.growth / hours_level)
-    error = np.where(use_floor, floor.growth_error / hours_floor, level.growth_error / hours_level)
-    # So few points per life cannot tell where it bends: their straight line is all there is.
-    straight = (curves.lives > 1) & (curves.points < _DENSE * curves.lives)
-    rate = np.where(straight, level.line / hours_level, rate)
-    error = np.where(straight, level.line_error / hours_level, error)
-    freedom = np.where(use_floor, floor.freedom, level.freedom)
-    chance = 1 / (1 + np.exp(-(_CHANCE_AT_0 + _CHANCE_PER_UNIT * margin)))
-    return Growth(margin > 0, chance, rate[row], error[row], freedom[row])
+    # The rate of all lives is better known than that of one.
+    row = np.where((pooled >= latest) | (pooled > 0), lives.pooled, lives.latest)
+    leak = margin > 0
+    rate, error, freedom = _rates(lives, floor, level, ok_floor, row)
+    base = lives.latest
+    hours = hours_floor[base]
+    return Growth(
+        leak=leak,
+        chance=1 / (1 + np.exp(-(_CHANCE_AT_0 + _CHANCE_PER_UNIT * margin))),
+        rate=np.where(leak, rate, floor.rest[base] / hours),
+        error=np.where(leak, error, floor.rest_error[base] / hours),
+        freedom=np.where(leak, freedom, floor.freedom[base]),
+    )
 
 
 def agreed(floor: Fits, level: Fits, ok_floor: Bools, ok_level: Bools, stretch: Floats) -> Floats:
@@ -184,6 +187,32 @@ def student(normal: float, freedom: Floats) -> Floats:
     """
     z, n = normal, np.maximum(freedom, 1.0)
     return np.asarray(z + (z**3 + z) / (4 * n) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * n**2))
+
+
+def _rates(
+    lives: Lives, floor: Fits, level: Fits, ok_floor: Bools, row: Ints
+) -> tuple[Floats, Floats, Floats]:
+    """Rate, its error and its degrees of freedom, by the steadier of floor and level in the chosen rows.
+
+    The rate is that of the straight line, unless another growing shape is proven to be better; so few points
+    per life as a crash loop leaves prove nothing of the kind.
+    """
+    curves = lives.curves
+    coarse = (curves.lives > 1) & (curves.points < _DENSE * curves.lives)
+
+    def of(fits: Fits, start: Floats, end: Floats) -> tuple[Floats, Floats]:
+        straight = coarse | (fits.bent < _BENT)
+        hours = np.maximum(end - start, 1.0) / 3600.0
+        growth = np.where(straight, fits.line, fits.growth) / hours
+        return growth, np.where(straight, fits.line_error, fits.growth_error) / hours
+
+    floor_rate, floor_error = of(floor, curves.start, curves.end)
+    level_rate, level_error = of(level, curves.level_start, curves.level_end)
+    steadier = floor.growth_error * level.growth < level.growth_error * floor.growth
+    use_floor = steadier & ok_floor & (floor.growth > 0)
+    rate = np.where(use_floor, floor_rate, level_rate)
+    error = np.where(use_floor, floor_error, level_error)
+    return rate[row], error[row], np.where(use_floor, floor.freedom, level.freedom)[row]
 
 
 def _sees(fits: Fits) -> Bools:
