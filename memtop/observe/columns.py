@@ -86,7 +86,6 @@ class Columns:
         ooms_hour: OOM kills within the last hour, as far as known.
         restarts: Restarts since the pod was created.
         failed: Whether its last end was a failure.
-        samples: Samples taken of it, all its lives together.
         kind: Index into `KINDS`.
         mood: Index into `MOODS`.
         state: Number of the state's words.
@@ -109,7 +108,6 @@ class Columns:
         "ooms_hour": (0, np.int32),
         "restarts": (0, np.int32),
         "failed": (False, np.bool_),
-        "samples": (0, np.int32),
         "kind": (0, np.uint8),
         "mood": (0, np.uint8),
         "state": (0, np.int32),
@@ -130,7 +128,6 @@ class Columns:
     ooms_hour: npt.NDArray[np.int32]
     restarts: npt.NDArray[np.int32]
     failed: npt.NDArray[np.bool_]
-    samples: npt.NDArray[np.int32]
     kind: npt.NDArray[np.uint8]
     mood: npt.NDArray[np.uint8]
     state: npt.NDArray[np.int32]

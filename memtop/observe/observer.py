@@ -7,6 +7,7 @@ It knows nothing of threads or screens: `memtop.observe.engine` runs it beside a
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import TypeVar
@@ -26,15 +27,15 @@ from memtop.observe.samples import History
 from memtop.observe.scope import Scope
 from memtop.observe.source import Source
 from memtop.observe.status import SourceStatus, State, merged
-from memtop.observe.store import Store
+from memtop.observe.store import FIRST_SLOTS, Store
 from memtop.observe.verdicts import Verdicts
 
 T = TypeVar("T", Pod, Node, PartialObject)
 
-RECENT = 3600.0
-"""Seconds of which every sample is kept."""
 METRICS = "/apis/metrics.k8s.io/v1beta1"
 METRICS_TIMEOUT = 30.0
+JUDGING_SHARE = 0.25
+"""Part of one core that judging may take while many containers are due."""
 BATCH = 500
 """Pods taken in at a time: some 10 ms of work."""
 
@@ -71,8 +72,8 @@ class Observer:
         self.scope = scope
         self.interval = interval
         self.clock = ServerClock(speed)
-        self.store = Store(History(256, interval, RECENT, hours))
-        self.verdicts = Verdicts(self.store)
+        self.store = Store(History(FIRST_SLOTS, interval, hours))
+        self.verdicts = Verdicts(self.store, interval, hours)
         self.remaining = 0
         self.ticks = 0
         self._speed = speed
@@ -299,17 +300,22 @@ class Observer:
         return found
 
     def _take_metrics(self, metrics: list[PodMetrics]) -> float | None:
-        newest = self.store.put_metrics(metrics, self.clock.now())
+        now = self.clock.now()
+        tick = self.store.put_metrics(metrics, now)
+        self.verdicts.take(tick, now)
         self.ticks += 1
         self._tick.set()
         self._on_change()
-        return newest
+        return tick.newest
 
     async def _judge(self) -> None:
+        """Judges what is due after each tick, in small bites: the UI needs the interpreter too."""
         while True:
             await self._tick.wait()
             self._tick.clear()
-            self.verdicts.queue_all()
+            started = time.monotonic()
             while self.verdicts.judge_next():
-                await asyncio.sleep(0)
+                took = time.monotonic() - started
+                await asyncio.sleep(took * (1 / JUDGING_SHARE - 1))
+                started = time.monotonic()
             self._on_change()

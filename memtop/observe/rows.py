@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from memtop.cluster.containers import Kind, Mood, Termination
-from memtop.growth.judgement import CODES, Verdict
-from memtop.observe.columns import KIND_CODES, MOODS, Coded
+from memtop.growth.judgement import CODES, Judgements, Verdict
+from memtop.observe.columns import KIND_CODES, MOODS, Coded, Columns
 from memtop.observe.frame import Floats, Rows, WorkloadIdentity, WorkloadKey
 from memtop.observe.identity import Identity
 from memtop.observe.store import Store
@@ -49,7 +49,7 @@ def container_rows(store: Store, verdicts: Verdicts, spark: npt.NDArray[np.float
         failed=columns.failed.copy(),
         judgements=judgements,
         rate=judgements.rate,
-        seconds_to_limit=judgements.seconds_to_limit,
+        seconds_to_limit=_until_limit(columns, judgements),
         verdict=judgements.codes,
         confidence=judgements.confidence,
         spark=spark,
@@ -61,6 +61,16 @@ def container_rows(store: Store, verdicts: Verdicts, spark: npt.NDArray[np.float
         holds_memory=columns.kind != INIT,
         first=columns.first.copy(),
     )
+
+
+def _until_limit(columns: Columns, judgements: Judgements) -> Floats:
+    """Seconds from the present sample to the limit, for those that a verdict sees on their way there.
+
+    The rate is the verdict's, which may be some minutes old; the room that is left is of now.
+    """
+    room = np.maximum(columns.limit - columns.working_set, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(np.isfinite(judgements.seconds_to_limit), room / judgements.rate * 3600.0, np.nan)
 
 
 @dataclass(frozen=True, eq=False)

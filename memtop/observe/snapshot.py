@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from memtop.observe.frame import SPARK_BINS, Counts, Detail, Frame, Rows, Slots
 from memtop.observe.identity import Key
-from memtop.observe.observer import RECENT, Observer
+from memtop.observe.observer import Observer
 from memtop.observe.order import Names, matching, order
 from memtop.observe.plan import Thresholds
 from memtop.observe.rows import Groups, container_rows, groups, workload_rows
@@ -48,7 +48,7 @@ class Snapshots:
         store = observer.store
         now = observer.clock.now()
         self._renew()
-        rows = container_rows(store, observer.verdicts, self._recent_past(now), now)
+        rows = container_rows(store, observer.verdicts, self._recent_past(), now)
         everyone = self._in_view(rows, view)
         counts = self._counts(rows, everyone)
         names = self._names
@@ -95,12 +95,12 @@ class Snapshots:
         numbers = [self._observer.store.namespaces.known(name) for name in view.namespaces]
         return np.flatnonzero(np.isin(rows.namespace, [number for number in numbers if number >= 0]))
 
-    def _recent_past(self, now: float) -> npt.NDArray[np.float32]:
+    def _recent_past(self) -> npt.NDArray[np.float32]:
         """The sparklines' data; it changes with ticks and identities, not with every frame."""
         observer = self._observer
         current = (observer.ticks, observer.store.version)
         if self._spark_of != current:
-            self._spark = observer.store.history.recent.peaks(SPARK_BINS, now - RECENT)
+            self._spark = observer.store.history.peaks.read()
             self._spark_of = current
         return self._spark
 

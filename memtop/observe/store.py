@@ -24,7 +24,7 @@ from memtop.observe.lives import Lives
 from memtop.observe.samples import History
 from memtop.quantity import QuantityError, parse_bytes
 
-__all__ = ["Identity", "Key", "Store"]
+__all__ = ["Identity", "Key", "Store", "Tick"]
 
 FIRST_SLOTS = 256
 GROWTH = 1.25
@@ -40,6 +40,23 @@ class _PodEntry:
     created_at: float
     owner_metadata: Metadata
     slots: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tick:
+    """What one answer of the metrics API had that is new.
+
+    Attributes:
+        slots: Whose samples, each slot once.
+        times: When they were taken, Unix seconds.
+        values: Bytes.
+        newest: The time of the newest sample of the answer, new or not; None where there was none.
+    """
+
+    slots: npt.NDArray[np.intp]
+    times: npt.NDArray[np.float64]
+    values: npt.NDArray[np.float64]
+    newest: float | None
 
 
 class Store:
@@ -99,6 +116,11 @@ class Store:
         """Where a row is kept, or None if its container is gone."""
         entry = self._pods.get(key.uid)
         return None if entry is None else entry.slots.get(key.container)
+
+    def slot_named(self, namespace: str, pod: str, container: str) -> int | None:
+        """Where the container of that name is kept, or None if there is none now."""
+        uid = self._uid_of.get((namespace, pod))
+        return None if uid is None else self._pods[uid].slots.get(container)
 
     # -- pods
 
@@ -284,30 +306,27 @@ class Store:
 
     # -- samples
 
-    def put_metrics(self, metrics: Iterable[PodMetrics], now: float) -> float | None:
+    def put_metrics(self, metrics: Iterable[PodMetrics], now: float) -> Tick:
         """Takes in one answer of the metrics API as one tick.
 
         A sample that was seen before is no news: metrics change every 15 to 60 seconds, however often one
         asks. One that was taken before the container's present life began belongs to its past, and so does
         one of a container that does not run: that is its last before the end, which is worth keeping.
-
-        Returns:
-            The time of the newest sample, Unix seconds, or None where there was none.
         """
         slots: list[int] = []
         sizes: list[int] = []
-        moments: list[float] = []
+        times: list[float] = []
         newest: float | None = None
         for pod in metrics:
             taken = pod.timestamp.timestamp()
             if newest is None or taken > newest:
                 newest = taken
-            uid = self._uid_of.get((pod.metadata.namespace, pod.metadata.name))
+            uid = self._uid_of.get((sanitize(pod.metadata.namespace), sanitize(pod.metadata.name)))
             if uid is None:
                 continue
             its_slots = self._pods[uid].slots
             for container in pod.containers:
-                slot = its_slots.get(container.name)
+                slot = its_slots.get(sanitize(container.name))
                 if slot is None:
                     continue
                 try:
@@ -315,28 +334,22 @@ class Store:
                 except QuantityError:
                     continue
                 slots.append(slot)
-                moments.append(taken)
-        self._put_tick(np.array(slots, np.intp), np.array(sizes, np.float64), np.array(moments), now)
-        return newest
+                times.append(taken)
+        places, moments = np.array(slots, np.intp), np.array(times)
+        news = ~(self.columns.sampled_at[places] >= moments)  # NaN, before the first, is older than all
+        tick = Tick(places[news], moments[news], np.array(sizes, np.float64)[news], newest)
+        self._put_tick(tick, now)
+        return tick
 
-    def _put_tick(
-        self,
-        slots: npt.NDArray[np.intp],
-        sizes: npt.NDArray[np.float64],
-        moments: npt.NDArray[np.float64],
-        now: float,
-    ) -> None:
+    def _put_tick(self, tick: Tick, now: float) -> None:
         columns = self.columns
-        news = ~(columns.sampled_at[slots] >= moments)
-        slots, sizes, moments = slots[news], sizes[news], moments[news]
         values = np.full(len(self.identities), np.nan, np.float32)
         times = np.zeros(len(self.identities))
-        values[slots], times[slots] = sizes, moments
+        values[tick.slots], times[tick.slots] = tick.values, tick.times
         self.history.append(now, values, times)
-        columns.sampled_at[slots] = moments
-        columns.samples[slots] += 1
-        present = columns.started_at[slots] <= moments
-        columns.working_set[slots[present]] = sizes[present]
+        columns.sampled_at[tick.slots] = tick.times
+        present = columns.started_at[tick.slots] <= tick.times
+        columns.working_set[tick.slots[present]] = tick.values[present]
 
     # -- slots
 
