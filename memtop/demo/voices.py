@@ -95,9 +95,10 @@ def jvm(moment: Moment) -> str:
     if moment.index == 0:
         return f"[INFO] {moment.name} starting, pid 1"
     if moment.draw("kind") < 0.08:
-        before = moment.used / MIB
-        pause = 8 + 30 * moment.draw("gc")
-        return f"[GC] Pause Young (Normal) {before:.0f}M->{before * 0.55:.0f}M {pause:.1f}ms"
+        before, pause = moment.used / MIB, 8 + 30 * moment.draw("gc")
+        heap = f"{before:.0f}M->{before * 0.55:.0f}M({moment.used / MIB * 1.4:.0f}M)"
+        kind = "Pause Young (Normal) (G1 Evacuation Pause)"
+        return f"[{moment.age:.3f}s][info][gc] GC({moment.index}) {kind} {heap} {pause:.3f}ms"
     return _work(moment)
 
 
