@@ -171,6 +171,36 @@ class Client:
             async with contextlib.aclosing(answer.lines(max_line)) as lines:
                 yield lines
 
+    @contextlib.asynccontextmanager
+    async def chunks(
+        self,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        idle_timeout: float | None,
+        accept: str = "application/json, */*",
+    ) -> AsyncGenerator[AsyncIterator[bytes], None]:
+        """The body of a GET in pieces that end anywhere, for lines of which no bound is known: logs.
+
+        Args:
+            path: As in `request`.
+            params: As in `request`.
+            idle_timeout: As in `stream`.
+            accept: What the answer may be.
+
+        Yields:
+            The pieces as they come. While nobody takes them, the server has to wait.
+
+        Raises:
+            ApiError: The server answered with 400 or more.
+            Unreachable: The connection failed, fell silent or broke.
+            CredentialError: No credential could be had.
+        """
+        answer = await self._send(_Call("GET", path, params, {"Accept": accept}, idle=idle_timeout))
+        with contextlib.closing(answer):
+            async with contextlib.aclosing(answer.chunks()) as chunks:
+                yield chunks
+
     async def close(self) -> None:
         """Ends all requests, and a credential plugin that is running."""
         self._closed = True

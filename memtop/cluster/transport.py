@@ -53,6 +53,16 @@ class Answer:
                     raise Unreachable(f"{self._target.server} sent an answer of more than {most} bytes")
         return b"".join(chunks)
 
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """The body as it comes, in pieces that end anywhere.
+
+        Raises:
+            Unreachable: It was cut short or fell silent.
+        """
+        with failures(self._target):
+            async for chunk in self._response.content.iter_any():
+                yield chunk
+
     async def lines(self, most: int) -> AsyncGenerator[bytes, None]:
         """The body's lines as they come, without their newline.
 

@@ -1,0 +1,305 @@
+"""Reads logs on the engine's event loop: through restarts, broken connections and kills, until cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import replace
+
+from memtop.cluster.client import ApiError, Client, CredentialError, Unreachable
+from memtop.logs import refusal
+from memtop.logs.channel import Channel, Status
+from memtop.logs.line import NO_TIME, Line, Mark, parse
+from memtop.logs.place import Place
+from memtop.logs.pod import Ending, Life, lives
+from memtop.logs.request import LogRequest
+from memtop.logs.splitter import LineSplitter
+from memtop.logs.values import lines as values
+from memtop.logs.values.reading import Reading
+
+PORTION = 2_000
+"""Lines that are read at a stretch before the loop may do something else."""
+QUIET = 30.0
+"""Seconds without a byte after which an answer that should end is given up; a followed log may be quiet."""
+PUT_AWAY_TRIES = 6
+"""How often a log that the kubelet is just putting away is asked for; waits grow by a second each."""
+FIRST_WAIT, LONGEST_WAIT = 0.5, 10.0  # seconds before connecting again
+POLL = 1.0  # seconds between looks at a pod whose container is down
+_DROPPED = "; reading on as soon as it answers"
+
+
+class _PutAway(Exception):  # noqa: N818  (not a failure yet)
+    """The kubelet cannot find the log just now."""
+
+
+class _Over(Exception):  # noqa: N818
+    """Nothing more will come; says why."""
+
+    def __init__(self, words: str, *, wrong: bool = True) -> None:
+        super().__init__(words)
+        self.status = Status(words, over=True, wrong=wrong)
+
+
+class LogReader:
+    """Reads what a request asks for. It can be cancelled and run again, and goes on where it was.
+
+    Args:
+        request: What is wanted.
+        channel: Where the lines go.
+    """
+
+    def __init__(self, request: LogRequest, channel: Channel) -> None:
+        self.request = request
+        self._channel = channel
+        self._places = {name: Place() for name in request.containers}
+        self._statuses: dict[str, Status] = {}
+        self._finished = False
+
+    async def run(self, client: Client) -> None:
+        """Reads until nothing more can come; failures are told through the channel."""
+        if self._finished:
+            return
+        try:
+            if not self.request.follow or self.request.previous:
+                await self._once(client)
+                self._finished = True
+                return
+            if len(self.request.containers) > 1 and not any(
+                place.last is not None for place in self._places.values()
+            ):
+                await self._begin_together(client)
+            async with asyncio.TaskGroup() as group:
+                for name in self.request.containers:
+                    group.create_task(self._follow(client, name))
+        except* CredentialError as errors:
+            self._channel.say(Status(str(errors.exceptions[0]), over=True, wrong=True))
+
+    # -- reading to the end
+
+    async def _once(self, client: Client) -> None:
+        """Reads each container's log to its end, in the order of time where there are several."""
+        together: list[Line] = []
+        missing: list[str] = []
+        for name in self.request.containers:
+            try:
+                if len(self.request.containers) == 1:
+                    await self._patiently(client, name, None)
+                else:
+                    await self._patiently(client, name, together)
+            except _Over as over:
+                missing.append(over.status.words)
+        if together:
+            together.sort(key=lambda line: line.at)
+            await self._deliver(together)
+        if missing and len(missing) == len(self.request.containers):
+            self._channel.say(Status("; ".join(missing), over=True, wrong=True))
+        else:
+            which = "previous log" if self.request.previous else "log"
+            self._channel.say(Status(f"the {which} ends here", over=True))
+
+    async def _patiently(self, client: Client, name: str, into: list[Line] | None) -> None:
+        """Reads one log to its end, as often as it takes until the kubelet finds it."""
+        for attempt in range(1, PUT_AWAY_TRIES + 1):
+            try:
+                await self._read(client, name, follow=False, into=into)
+            except _PutAway:
+                self._channel.say(Status(f"the kubelet is putting {name}'s log away; asking again"))
+                await asyncio.sleep(attempt)
+            except ApiError as error:
+                raise _Over(refusal.words(error)) from error
+            except Unreachable as error:
+                raise _Over(str(error)) from error
+            else:
+                return
+        raise _Over(f"the kubelet does not find {name}'s log: it may have been removed with its container")
+
+    async def _begin_together(self, client: Client) -> None:
+        """Reads what there is of several containers, in the order of time, before following them."""
+        share = replace(self.request, tail=max(1, self.request.tail // len(self.request.containers)))
+        whole, self.request = self.request, share
+        together: list[Line] = []
+        try:
+            for name in share.containers:
+                with suppress(ApiError, Unreachable, _PutAway):  # following it will say what is wrong
+                    await self._read(client, name, follow=False, into=together)
+        finally:
+            self.request = whole
+        together.sort(key=lambda line: line.at)
+        await self._deliver(together)
+
+    # -- following
+
+    async def _follow(self, client: Client, name: str) -> None:
+        """Follows one container's log for as long as its pod lives."""
+        wait = FIRST_WAIT
+        life: Life | None = None
+        try:
+            life = await self._life(client, name)
+            # What has ended before and runs again, or has ended for good, is no news.
+            told = life.ending if life is not None and (life.over or life.started_at is not None) else None
+            while True:
+                before = self._places[name].last
+                failure = await self._connect(client, name)
+                wait = FIRST_WAIT if self._places[name].last != before else min(wait * 2, LONGEST_WAIT)
+                run, life = life, await self._life(client, name)
+                if life is not None:
+                    told = await self._tell_ending(life, told)
+                    _unless_over(life)
+                    if life.started_at is None:
+                        life = await self._await_start(client, name, life)
+                        told = await self._tell_ending(life, told)
+                    if run is None or run.started_at != life.started_at:
+                        await self._tell_start(life, again=run is not None)
+                        continue
+                if failure:
+                    self._say(name, Status(f"{failure}{_DROPPED}", wrong=True))
+                await asyncio.sleep(wait)
+        except _Over as over:
+            self._say(name, replace(over.status, ending=life.ending if life is not None else None))
+
+    async def _connect(self, client: Client, name: str) -> str:
+        """Follows until the stream ends; says why if that was a failure.
+
+        Raises:
+            _Over: There is no use in connecting again.
+        """
+        try:
+            await self._read(client, name, follow=True)
+        except _PutAway:
+            return f"the kubelet is putting {name}'s log away"
+        except ApiError as error:
+            if not refusal.may_come(error):
+                raise _Over(refusal.words(error)) from error
+            return refusal.words(error)
+        except Unreachable as error:
+            return str(error)
+        return ""
+
+    async def _life(self, client: Client, name: str) -> Life | None:
+        """The container now; None where the pod cannot be asked for.
+
+        Raises:
+            _Over: The pod is gone, or has no such container.
+        """
+        try:
+            known = await lives(client, self.request)
+        except ApiError as error:
+            if error.status == 404:
+                raise _Over("the pod is gone; what was read stays", wrong=False) from error
+            return None
+        except Unreachable:
+            return None
+        if name not in known:
+            return None  # an ephemeral container; its log says whether it is there
+        return known[name]
+
+    async def _await_start(self, client: Client, name: str, life: Life) -> Life:
+        """Waits until the container runs."""
+        while life.started_at is None:
+            words = f"{name} has not started yet: {life.state}"
+            if life.ending is not None:
+                words = f"{life.ending.words()}; it waits to be started again ({life.state})"
+            self._say(name, Status(words, ending=life.ending))
+            await asyncio.sleep(POLL)
+            life = await self._life(client, name) or life
+            _unless_over(life)
+        return life
+
+    async def _tell_ending(self, life: Life, told: Ending | None) -> Ending | None:
+        """Writes into the log that the container ended, once."""
+        if life.ending is None or life.ending == told:
+            return told
+        end = life.ending.termination
+        code = f", exit code {end.exit_code}"
+        await self._note(life.name, f"{life.ending.words()}{code}", end.finished_at)
+        self._say(life.name, Status(life.ending.words(), ending=life.ending))
+        return life.ending
+
+    async def _tell_start(self, life: Life, *, again: bool) -> None:
+        if again and life.restarts:
+            await self._note(
+                life.name, f"{life.name} started again (restart {life.restarts})", life.started_at
+            )
+
+    async def _note(self, name: str, words: str, at: float | None) -> None:
+        last = self._places[name].last or NO_TIME
+        moment = last if at is None else max(last, int(at * 1e9))
+        await self._channel.put([Line(moment, words, name, Mark.NOTE)], [])
+
+    # -- one connection
+
+    async def _read(self, client: Client, name: str, *, follow: bool, into: list[Line] | None = None) -> None:
+        place = self._places[name]
+        place.reconnect()
+        query = self.request.params(name, follow=follow, after=place.last)
+        idle = None if follow else QUIET
+        async with client.chunks(self.request.path, query, idle_timeout=idle) as chunks:
+            if follow:
+                self._say(name, Status("following", live=True))
+            async for lines in self._portions(chunks, name):
+                if into is None:
+                    await self._deliver(lines)
+                else:
+                    into += lines
+
+    async def _portions(self, chunks: AsyncIterator[bytes], name: str) -> AsyncIterator[list[Line]]:
+        splitter = LineSplitter()
+        place = self._places[name]
+        first = True
+        lines: list[Line] = []
+        async for chunk in chunks:
+            for raw, cut in splitter.feed(chunk):
+                if first and refusal.from_kubelet(raw):
+                    raise _PutAway
+                first = False
+                line = parse(raw, name, cut=cut)
+                if place.passes(line.at):
+                    lines.append(line)
+                if len(lines) >= PORTION:
+                    yield lines
+                    lines = []
+                    await asyncio.sleep(0)
+            if lines:
+                yield lines
+                lines = []
+        for raw, cut in splitter.rest():
+            if first and refusal.from_kubelet(raw):
+                raise _PutAway
+            line = parse(raw, name, cut=cut)
+            if place.passes(line.at):
+                yield [line]
+
+    async def _deliver(self, lines: list[Line]) -> None:
+        readings: list[Reading] = []
+        for line in lines:
+            reading = values.read(line.text)
+            if reading is not None:
+                readings.append(replace(reading, at=line.seconds))
+        await self._channel.put(lines, readings)
+
+    def _say(self, name: str, status: Status) -> None:
+        """Tells how all containers are: the worst of them, or that all are followed."""
+        self._statuses[name] = status
+        if len(self.request.containers) == 1:
+            self._channel.say(status)
+            return
+        going_on = [one for one in self._statuses.values() if not one.over]
+        if not going_on:
+            self._channel.say(status)
+            return
+        for told in (
+            [one for one in going_on if one.wrong],
+            [one for one in going_on if one.ending is not None],
+            [one for one in going_on if not one.live],
+        ):
+            if told:
+                self._channel.say(replace(told[-1], live=any(one.live for one in going_on)))
+                return
+        self._channel.say(Status(f"following {len(going_on)} containers", live=True))
+
+
+def _unless_over(life: Life) -> None:
+    """Raises if the container has ended for good."""
+    if life.over:
+        raise _Over(life.ending.words() if life.ending is not None else f"{life.name} has ended", wrong=False)

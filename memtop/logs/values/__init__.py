@@ -1,0 +1,1 @@
+"""What log lines say of the heap and its collector, in numbers."""
