@@ -53,6 +53,8 @@ def one_series(streams: Sequence[Stream], grid: Grid) -> tuple[Floats, Floats, F
         if lives and lives[-1].times[0] == stream.times[0]:
             lives.pop()  # both there from the start: the one that ends first was an echo already
         lives.append(stream)
+    if not lives:
+        return nothing(), nothing(), nothing()
     times: list[Floats] = []
     values: list[Floats] = []
     for life, successor in zip(lives, [*lives[1:], None], strict=True):
@@ -63,8 +65,6 @@ def one_series(streams: Sequence[Stream], grid: Grid) -> tuple[Floats, Floats, F
             kept = min(kept, int(np.searchsorted(life.times, successor.times[0])))
         times.append(life.times[:kept])
         values.append(life.values[:kept])
-    if not lives:
-        return nothing(), nothing(), nothing()
     return np.concatenate(times), np.concatenate(values), np.array([life.times[0] for life in lives[1:]])
 
 

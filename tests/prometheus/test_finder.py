@@ -1,0 +1,177 @@
+"""Where Prometheus is looked for, and in which order."""
+
+import json
+
+import pytest
+
+from memtop.cluster.errors import ApiError
+from memtop.prometheus.finder import look
+
+HERE = ("monitoring", "observability")
+
+
+class Api:
+    """Answers lists: services per namespace, Prometheus resources, and refusals."""
+
+    def __init__(self, services=(), resources=None, forbidden=()):
+        self.services, self.resources, self.forbidden = services, resources, forbidden
+        self.asked = []
+
+    async def get(self, path, params=None):
+        self.asked.append(path)
+        if path in self.forbidden:
+            raise ApiError(403, "Forbidden", "you may not")
+        if "prometheuses" in path:
+            if self.resources is None:
+                raise ApiError(404, "NotFound", "page not found")
+            return json.dumps({"items": self.resources}).encode()
+        parts = path.split("/")
+        namespace = parts[4] if "namespaces" in parts else None
+        found = [one for one in self.services if namespace in (None, one["metadata"]["namespace"])]
+        return json.dumps({"items": found}).encode()
+
+
+def service(name, labels="", ports="web:9090", namespace="monitoring", **spec):
+    return {
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "labels": dict(pair.split("=", 1) for pair in labels.split(",") if pair),
+        },
+        "spec": {
+            "ports": [
+                {"name": port.split(":")[0], "port": int(port.split(":")[1]), "targetPort": "web"}
+                for port in ports.split(",")
+                if port
+            ],
+            **spec,
+        },
+    }
+
+
+async def test_the_recorded_cluster(recording):
+    class Recorded(Api):
+        async def get(self, path, params=None):
+            if path == "/api/v1/services":
+                return recording("services-all.json")
+            return await super().get(path, params)
+
+    looked = await look(Recorded(), HERE)
+    (place,) = looked.places
+    assert str(place) == "observability/prometheus-service:9090"
+    assert place.proxy_path == "/api/v1/namespaces/observability/services/prometheus-service:9090/proxy"
+    assert place.why == "name prometheus-service"
+    assert place.selector == {"app": "prometheus"}
+
+
+@pytest.mark.parametrize(
+    ("labels", "ports", "kind", "end"),
+    [
+        ("app=kube-prometheus-stack-prometheus", "http-web:9090", "Prometheus", "x:9090/proxy"),
+        ("app=prometheus,component=server", "http:80", "Prometheus", "x:80/proxy"),
+        ("app.kubernetes.io/name=prometheus", "web:9090", "Prometheus", "x:9090/proxy"),
+        ("app=thanos-query", "grpc:10901,http:9090", "Thanos", "x:9090/proxy"),
+        ("app.kubernetes.io/name=thanos-query", "grpc:10901,http:10902", "Thanos", "x:10902/proxy"),
+        ("app.kubernetes.io/name=vmsingle", "http:8429", "VictoriaMetrics", "x:8429/proxy"),
+        ("app=vmselect", "http:8481", "VictoriaMetrics", "x:8481/proxy/select/0/prometheus"),
+        (
+            "app.kubernetes.io/name=mimir,app.kubernetes.io/component=query-frontend",
+            "grpc:9095,http-metrics:8080",
+            "Mimir",
+            "x:8080/proxy/prometheus",
+        ),
+    ],
+)
+async def test_services_by_label(labels, ports, kind, end):
+    looked = await look(Api([service("other", "app=alertmanager"), service("x", labels, ports)]), HERE)
+    (place,) = looked.places
+    assert place.kind == kind
+    assert place.proxy_path.endswith(end)
+    assert place.why == f"label {labels}"
+    assert dict(place.headers) == ({"X-Scope-OrgID": "anonymous"} if kind == "Mimir" else {})
+
+
+@pytest.mark.parametrize(
+    "name", ["prometheus-k8s", "prometheus-operated", "prometheus-server", "mon-kube-prometheus-prometheus"]
+)
+async def test_services_by_name(name):
+    looked = await look(Api([service("prometheus-node-exporter"), service(name)]), HERE)
+    assert [place.service for place in looked.places] == [name]
+
+
+async def test_part_of_the_labels_is_not_enough():
+    looked = await look(
+        Api([service("x", "app=prometheus"), service("y", "app.kubernetes.io/name=mimir")]), HERE
+    )
+    assert looked.places == ()
+    assert looked.trail == ("2 services listed, none with Prometheus' labels or names",)
+    assert not looked.forbidden
+
+
+async def test_the_operators_resource_comes_first():
+    resources = [
+        {
+            "metadata": {"name": "k8s", "namespace": "mon"},
+            "spec": {"routePrefix": "/prom/", "portName": "metrics"},
+        }
+    ]
+    services = [
+        service("a", "app=prometheus,component=server"),
+        service("prometheus-operated", ports="grpc:10901,metrics:9091", namespace="mon"),
+    ]
+    looked = await look(Api(services, resources), HERE)
+    assert [str(place) for place in looked.places] == ["mon/prometheus-operated:9091", "monitoring/a:9090"]
+    assert looked.places[0].path == "/prom"
+    assert looked.places[0].why == "resource prometheuses/k8s"
+
+
+async def test_of_two_prometheuses_each_has_its_own_service():
+    resources = [{"metadata": {"name": name, "namespace": "mon"}} for name in ("one", "two")]
+    services = [
+        service("prometheus-operated", namespace="mon", selector={"app.kubernetes.io/name": "prometheus"}),
+        service("b", namespace="mon", selector={"operator.prometheus.io/name": "two"}),
+        service("a", namespace="mon", selector={"prometheus": "one"}),
+    ]
+    looked = await look(Api(services, resources), HERE)
+    assert [place.service for place in looked.places] == ["a", "b", "prometheus-operated"]
+
+
+async def test_a_service_with_tls_is_asked_over_tls():
+    looked = await look(Api([service("prometheus-k8s", ports="https:9091")]), HERE)
+    assert "/services/https:prometheus-k8s:9091/proxy" in looked.places[0].proxy_path
+
+
+async def test_another_hosts_name_and_no_port_are_no_place():
+    services = [
+        service("prometheus-server", type="ExternalName"),
+        service("prometheus-k8s", ports=""),
+    ]
+    assert (await look(Api(services), HERE)).places == ()
+
+
+async def test_one_namespace_must_be_enough():
+    services = [
+        service("prometheus-server", namespace="observability"),
+        service("prometheus-k8s", namespace="x"),
+    ]
+    api = Api(services, forbidden=("/api/v1/services", "/api/v1/namespaces/monitoring/services"))
+    looked = await look(api, (*HERE, "shop", "shop"))
+    assert [place.namespace for place in looked.places] == ["observability"]
+    assert looked.trail == ("listing services is forbidden in all namespaces together, and in monitoring",)
+    assert api.asked.count("/api/v1/namespaces/shop/services") == 1
+
+
+async def test_forbidden_everywhere():
+    paths = ["/api/v1/services", *(f"/api/v1/namespaces/{name}/services" for name in HERE)]
+    looked = await look(Api(forbidden=paths), HERE)
+    assert looked.forbidden
+    assert looked.places == ()
+
+
+async def test_a_service_counts_once_and_there_are_not_too_many():
+    services = [
+        service(f"prometheus-{i}", "app=prometheus-server,app.kubernetes.io/name=prometheus")
+        for i in range(20)
+    ]
+    looked = await look(Api(services), HERE)
+    assert len(looked.places) == len({place.service for place in looked.places}) == 6

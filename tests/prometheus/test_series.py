@@ -1,0 +1,152 @@
+"""From streams to the one series of a container: echoes of the dead, duplicates, restarts, OOM kills."""
+
+import numpy as np
+import pytest
+
+from memtop.growth import Series
+from memtop.past import ContainerName, Past, instead, joined, merged_times
+from memtop.prometheus import answers
+from memtop.prometheus.answers import Stream
+from memtop.prometheus.queries import Grid
+from memtop.prometheus.series import by_container, ends, one_series, risen
+
+GRID = Grid(0.0, 3600.0, 60.0)
+
+
+def stream(first, values, step=60.0, **labels):
+    times = first + step * np.arange(len(values))
+    return Stream(labels, times, np.array(values, float))
+
+
+def test_a_recorded_crash_loop_has_no_echo(recording):
+    streams = answers.read(recording("prom-query-range-usage-user-service.json")).streams
+    ((name, lives),) = by_container(streams, ("namespace", "pod", "container")).items()
+    assert (name.namespace, name.container) == ("production", "user-service")
+    start, end = min(one.times[0] for one in lives), max(one.times[-1] for one in lives)
+    times, values, restarts = one_series(lives, Grid(start, end, 10.0))
+    assert np.all(np.diff(times) > 0)
+    assert len(restarts) == 5
+    for restart in restarts:
+        before, after = values[times < restart][-1], values[times >= restart][0]
+        assert after < 4 * 2**20 < 100 * 2**20 < before
+    # Each life climbs by 4 MiB in 5 s; what is flat for longer would be an echo.
+    flat = np.flatnonzero(np.diff(values) == 0)
+    assert not np.any(np.diff(flat) == 1)
+
+
+def test_the_successor_begins_where_it_is_seen():
+    old = stream(0, [10, 20, 30, 30, 30, 30, 30], id="a")
+    new = stream(240, [1, 2, 3], id="b")
+    times, values, restarts = one_series([new, old], Grid(0, 360, 60))
+    assert times.tolist() == [0, 60, 120, 240, 300, 360]
+    assert values.tolist() == [10, 20, 30, 1, 2, 3]
+    assert restarts.tolist() == [240]
+
+
+def test_an_echo_of_the_last_life_is_cut_off_too():
+    gone = stream(0, [10, 20, 30, 30, 30, 30])
+    times, _, restarts = one_series([gone], GRID)
+    assert times.tolist() == [0, 60, 120]
+    assert not len(restarts)
+
+
+def test_a_constant_container_that_lives_keeps_all_its_samples():
+    times, _, _ = one_series([stream(0, [7] * 61)], GRID)
+    assert len(times) == 61
+
+
+def test_an_echo_at_the_first_moment_is_no_life():
+    echo = stream(0, [50, 50])
+    life = stream(0, [5, 6, 7, 8])
+    times, values, restarts = one_series([life, echo], Grid(0, 180, 60))
+    assert values.tolist() == [5, 6, 7, 8]
+    assert len(times) == 4
+    assert not len(restarts)
+
+
+def test_two_scrapes_of_one_container_are_no_restart():
+    one = stream(0, np.arange(60.0), job="kubelet", id="/kubepods/x")
+    two = stream(60, np.arange(1.0, 60.0), job="cadvisor", id="/docker/x")
+    times, values, restarts = one_series([two, one], Grid(0, 3540, 60))
+    assert values.tolist() == list(range(60))
+    assert len(times) == 60
+    assert not len(restarts)
+
+
+def test_nothing_is_nothing():
+    times, values, restarts = one_series([], GRID)
+    assert not len(times)
+    assert not len(values)
+    assert not len(restarts)
+
+
+def test_counters_rise_and_start_over():
+    assert risen(stream(0, [3, 3, 5, 5, 0, 1])).tolist() == [120, 120, 300]
+
+
+def test_ends_are_counted_once_and_known_by_kind():
+    seen = np.array([300.0, 1200.0])
+    counter = stream(0, [0] * 6 + [1] * 15 + [2] * 20 + [4] * 20)
+    oom = stream(360, [1] * 15)  # after the first restart, not after the second
+    restarts, kills = ends(seen, counter, oom, [], GRID)
+    # Two lives too short to be scraped are known to the counter only.
+    assert restarts.tolist() == [300, 1200, 41 * 60, 41 * 60]
+    assert kills.tolist() == [300]
+
+
+def test_a_flag_of_zero_says_nothing():
+    """kube-state-metrics 1 has the series for every reason, with 0 for those that are not."""
+    _, kills = ends(np.array([300.0]), stream(0, [0] * 5 + [1] * 5), stream(300, [0] * 5), [], GRID)
+    assert not len(kills)
+
+
+def test_the_kernels_count_where_there_is_no_flag():
+    restarts, kills = ends(
+        np.array([600.0]), None, None, [stream(0, [0, 0, 1, 1]), stream(600, [0, 0])], GRID
+    )
+    assert restarts.tolist() == [600]
+    assert kills.tolist() == [120]  # too far from the restart: a process in it was killed, and it went on
+
+
+def test_merged_times_take_the_exact_one():
+    merged = merged_times(np.array([100.0, 5000.0]), np.array([160.0, 170.0, 9000.0]), 120.0)
+    assert merged.tolist() == [100, 170, 5000, 9000]
+    assert merged_times(np.array([]), np.array([2.0, 1.0]), 9.0).tolist() == [1, 2]
+
+
+def past(times, values, metric="working_set", **more):
+    return Past(metric, "Prometheus", np.array(times, float), np.array(values, float), **more)
+
+
+def test_past_and_live_join_without_a_seam():
+    live = Series(
+        np.array([1000.0, 1015.0]), np.array([50.0, 51.0]), np.array([700.0]), np.array([690.0]), limit=100.0
+    )
+    before = past([0, 500, 990, 1005], [1, 2, 3, 4], restarts=np.array([200.0, 800.0]), limit=90.0)
+    whole = joined(before, live)
+    assert whole.timestamps.tolist() == [0, 500, 990, 1000, 1015]
+    assert whole.values.tolist() == [1, 2, 3, 50, 51]
+    assert whole.restarts.tolist() == [200, 700]  # 800 is when the one at 700 was noticed
+    assert whole.oom_kills.tolist() == [690]
+    assert whole.limit == 100.0
+
+
+def test_without_live_samples_the_past_is_all():
+    nothing = Series(np.empty(0), np.empty(0))
+    assert joined(past([1, 2], [3, 4], limit=9.0), nothing).values.tolist() == [3, 4]
+    assert joined(past([1], [3], limit=9.0), nothing).limit == 9.0
+    assert joined(None, nothing) is nothing
+
+
+def test_another_metric_keeps_the_room_to_the_limit():
+    seen = Series(np.array([0.0, 10.0]), np.array([70.0, 80.0]), limit=100.0)
+    rss = instead(past([0, 10], [40, 50], metric="rss"), seen)
+    assert rss.values.tolist() == [40, 50]
+    assert rss.limit == pytest.approx(70.0)  # 20 are left, as for the working set
+
+
+def test_containers_are_told_apart_by_the_labels_given():
+    streams = [stream(0, [1], pod_name="p", container_name="c", namespace="n")]
+    assert list(by_container(streams, ("namespace", "pod_name", "container_name"))) == [
+        ContainerName("n", "p", "c")
+    ]
