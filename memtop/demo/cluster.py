@@ -158,6 +158,9 @@ class Cluster:
             owner=owner,
         )
         pod.containers = list(containers_of(pod, self.catalogue, self.seed))
+        wanted = sum(container.request for container in pod.mains)
+        if not any(wanted <= each.memory for each in self.hosts):
+            pod.refuse(f"0/{len(self.hosts)} nodes are available: {len(self.hosts)} Insufficient memory.")
         return pod
 
     def refresh(self, pod: Pod, at: float) -> None:

@@ -143,6 +143,13 @@ class Pod:
         for container in self.containers:
             container.life.stop(at)
 
+    def refuse(self, why: str) -> None:
+        """Let the pod be one that no node can take."""
+        self.unschedulable = why
+        self.node = None
+        for container in self.containers:
+            container.life.stop(self.created)
+
     def document(self, at: float) -> Object:
         """Return the API object as of `at`."""
         metadata = metadata_of(

@@ -79,6 +79,9 @@ DAEMON_SETS = Resource("apps", "v1", "DaemonSet", "daemonsets", short=("ds",))
 REVISIONS = Resource("apps", "v1", "ControllerRevision", "controllerrevisions", verbs=READ)
 JOBS = Resource("batch", "v1", "Job", "jobs")
 CRON_JOBS = Resource("batch", "v1", "CronJob", "cronjobs", short=("cj",))
+DISRUPTION_BUDGETS = Resource(
+    "policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", short=("pdb",), verbs=READ
+)
 
 STORED = (
     PODS,
@@ -100,6 +103,7 @@ STORED = (
     REVISIONS,
     JOBS,
     CRON_JOBS,
+    DISRUPTION_BUDGETS,
 )
 """What the store holds."""
 
@@ -127,6 +131,14 @@ RULES_REVIEWS = Resource(
     namespaced=False,
     verbs=("create",),
 )
+SELF_REVIEWS = Resource(
+    "authentication.k8s.io",
+    "v1",
+    "SelfSubjectReview",
+    "selfsubjectreviews",
+    namespaced=False,
+    verbs=("create",),
+)
 
-SERVED = (*STORED, POD_METRICS, NODE_METRICS, ACCESS_REVIEWS, RULES_REVIEWS)
+SERVED = (*STORED, POD_METRICS, NODE_METRICS, ACCESS_REVIEWS, RULES_REVIEWS, SELF_REVIEWS)
 """Everything discovery lists."""

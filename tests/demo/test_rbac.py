@@ -78,3 +78,10 @@ def test_kubeconfigs_name_their_user(frozen):
     assert document["clusters"][0]["cluster"]["server"].startswith(frozen.url)
     authority = yaml.safe_load(frozen.server.kubeconfig(authority=b"PEM"))["clusters"][0]["cluster"]
     assert base64.b64decode(authority["certificate-authority-data"]) == b"PEM"
+
+
+def test_who_one_is(frozen, as_user):
+    answer = as_user(frozen, "readonly").request(
+        "POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {"kind": "SelfSubjectReview"}
+    )
+    assert (answer.status, answer.json["status"]["userInfo"]["username"]) == (201, "readonly")

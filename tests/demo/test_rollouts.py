@@ -151,3 +151,27 @@ def test_healthy_workloads_are_left_alone(fresh, fresh_api, app):
     after = fresh_api.items(path, labelSelector=f"app={app}")
     assert [pod["metadata"]["uid"] for pod in after] == before
     assert all(pod["status"]["containerStatuses"][0]["restartCount"] == 0 for pod in after)
+
+
+def test_a_request_no_node_can_hold_leaves_the_rollout_pending(fresh, fresh_api):
+    resources = {"limits": {"memory": "900Gi"}, "requests": {"memory": "900Gi"}}
+    container = {"name": "user-service", "resources": resources}
+    fresh_api.patch(USER_SERVICE, {"spec": {"template": {"spec": {"containers": [container]}}}})
+    fresh.advance(30)
+    pending = [pod for pod in pods(fresh_api) if pod["status"]["phase"] == "Pending"]
+    assert len(pending) == 1
+    condition = pending[0]["status"]["conditions"][0]
+    assert condition["reason"] == "Unschedulable"
+    assert condition["message"].endswith("Insufficient memory.")
+    events = fresh_api.items("/api/v1/events", fieldSelector="reason=FailedScheduling")
+    assert [event["involvedObject"]["name"] for event in events] == [pending[0]["metadata"]["name"]]
+
+
+def test_the_disruption_budget_counts_healthy_pods(fresh, fresh_api):
+    path = "/apis/policy/v1/namespaces/production/poddisruptionbudgets/user-service"
+    assert fresh_api.get(path).json["status"]["disruptionsAllowed"] == 1
+    name = pods(fresh_api)[0]["metadata"]["name"]
+    fresh_api.request("DELETE", f"/api/v1/namespaces/production/pods/{name}")
+    assert fresh_api.get(path).json["status"]["disruptionsAllowed"] == 0
+    fresh.advance(60)
+    assert fresh_api.get(path).json["status"]["disruptionsAllowed"] == 1

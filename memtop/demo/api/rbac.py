@@ -34,6 +34,7 @@ _READABLE = frozenset(
         "controllerrevisions",
         "jobs",
         "cronjobs",
+        "poddisruptionbudgets",
     ]
 )
 
@@ -101,7 +102,7 @@ def allowed(user: User, verb: str, group: str, path: str, namespace: str | None)
     """
     if user.everything:
         return True
-    if group == "authorization.k8s.io":
+    if group in ("authorization.k8s.io", "authentication.k8s.io"):
         return user.reviews
     if not user.reads or verb not in READING:
         return False
@@ -109,7 +110,7 @@ def allowed(user: User, verb: str, group: str, path: str, namespace: str | None)
         return False
     if group == "metrics.k8s.io":
         return verb != "watch"
-    return group in ("", "apps", "batch") and path in _READABLE
+    return group in ("", "apps", "batch", "policy") and path in _READABLE
 
 
 def authorize(user: User, ask: Ask) -> None:
@@ -132,7 +133,9 @@ def rules_of(user: User) -> list[dict[str, list[str]]]:
     rules: list[dict[str, list[str]]] = []
     if user.reads:
         reading = sorted(READING)
-        rules.append({"verbs": reading, "apiGroups": ["", "apps", "batch"], "resources": sorted(_READABLE)})
+        rules.append(
+            {"verbs": reading, "apiGroups": ["", "apps", "batch", "policy"], "resources": sorted(_READABLE)}
+        )
         rules.append(
             {"verbs": ["get", "list"], "apiGroups": ["metrics.k8s.io"], "resources": ["pods", "nodes"]}
         )

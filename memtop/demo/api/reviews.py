@@ -28,6 +28,16 @@ def access_review(document: dict[str, Any], user: User) -> dict[str, Any]:
     }
 
 
+def self_review(document: dict[str, Any], user: User) -> dict[str, Any]:
+    """Answer a SelfSubjectReview: who am I?"""
+    return {
+        "kind": "SelfSubjectReview",
+        "apiVersion": document.get("apiVersion", "authentication.k8s.io/v1"),
+        "metadata": {"creationTimestamp": None},
+        "status": {"userInfo": {"username": user.name, "groups": ["system:authenticated"]}},
+    }
+
+
 def rules_review(document: dict[str, Any], user: User) -> dict[str, Any]:
     """Answer a SelfSubjectRulesReview."""
     namespace = (document.get("spec") or {}).get("namespace")

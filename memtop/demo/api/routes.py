@@ -12,7 +12,7 @@ from memtop.demo.api import discovery
 from memtop.demo.api.forms import Form, form_of
 from memtop.demo.api.lists import list_body
 from memtop.demo.api.rbac import Ask, User, authorize
-from memtop.demo.api.reviews import access_review, rules_review
+from memtop.demo.api.reviews import access_review, rules_review, self_review
 from memtop.demo.api.selectors import label_test
 from memtop.demo.api.status import ApiStatusError, details_of, json_response, not_found, page_not_found
 from memtop.demo.api.watch import Watch
@@ -26,6 +26,7 @@ from memtop.demo.resources import (
     NODE_METRICS,
     POD_METRICS,
     RULES_REVIEWS,
+    SELF_REVIEWS,
     Resource,
 )
 
@@ -77,7 +78,7 @@ def target_of(path: str) -> Target | None:
 
 def resource_of(group: str, version: str, plural: str) -> Resource | None:
     """Return the resource a path names."""
-    for virtual in (POD_METRICS, NODE_METRICS, ACCESS_REVIEWS, RULES_REVIEWS):
+    for virtual in (POD_METRICS, NODE_METRICS, ACCESS_REVIEWS, RULES_REVIEWS, SELF_REVIEWS):
         if (virtual.group, virtual.version, virtual.plural) == (group, version, plural):
             return virtual
     return BY_PATH.get((group, version, plural))
@@ -153,6 +154,8 @@ class Router:
             return json_response(access_review(await _document(request), call.user), 201)
         if target.resource is RULES_REVIEWS:
             return json_response(rules_review(await _document(request), call.user), 201)
+        if target.resource is SELF_REVIEWS:
+            return json_response(self_review(await _document(request), call.user), 201)
         if target.resource.group == METRICS_GROUP:
             return self._answer_metrics(call)
         if target.subresource:

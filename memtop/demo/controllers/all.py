@@ -3,8 +3,24 @@
 from __future__ import annotations
 
 from memtop.demo.cluster import Cluster
-from memtop.demo.controllers import cron_job, daemon_set, deployment, job, replica_set, stateful_set
-from memtop.demo.resources import CRON_JOBS, DAEMON_SETS, DEPLOYMENTS, JOBS, REPLICA_SETS, STATEFUL_SETS
+from memtop.demo.controllers import (
+    cron_job,
+    daemon_set,
+    deployment,
+    disruption,
+    job,
+    replica_set,
+    stateful_set,
+)
+from memtop.demo.resources import (
+    CRON_JOBS,
+    DAEMON_SETS,
+    DEPLOYMENTS,
+    DISRUPTION_BUDGETS,
+    JOBS,
+    REPLICA_SETS,
+    STATEFUL_SETS,
+)
 
 CONTROLLERS = {
     REPLICA_SETS: replica_set.reconcile,
@@ -13,6 +29,7 @@ CONTROLLERS = {
     DAEMON_SETS: daemon_set.reconcile,
     JOBS: job.reconcile,
     CRON_JOBS: cron_job.reconcile,
+    DISRUPTION_BUDGETS: disruption.reconcile,
 }
 
 

@@ -6,7 +6,7 @@ from memtop.demo.cluster import Cluster
 from memtop.demo.controllers.common import alive, fresh_name, is_available, put_status
 from memtop.demo.events import Saying
 from memtop.demo.objects import owner_reference
-from memtop.demo.resources import DEPLOYMENTS, REPLICA_SETS
+from memtop.demo.resources import DEPLOYMENTS, DISRUPTION_BUDGETS, REPLICA_SETS
 from memtop.demo.store import Key
 
 
@@ -48,3 +48,4 @@ def reconcile(cluster: Cluster, key: Key, at: float) -> None:
     if changed or not cluster.pods_of(obj["metadata"]["uid"]):
         owner = obj["metadata"]["ownerReferences"][0]
         cluster.touch(DEPLOYMENTS, (key[0], owner["name"]))
+        cluster.touch(DISRUPTION_BUDGETS, (key[0], owner["name"]))

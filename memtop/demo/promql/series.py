@@ -275,7 +275,7 @@ def _resources(name: str, of: Callable[[Container], int]) -> Family:
         for container in pod.mains:
             if of(container):
                 labels = _state_labels(pod, container, name)
-                labels |= {"node": str(pod.node), "resource": "memory", "unit": "byte"}
+                labels |= {"node": pod.node or "", "resource": "memory", "unit": "byte"}
                 yield scraped.constant(labels, float(of(container)), pod.created, pod.gone)
 
     return family

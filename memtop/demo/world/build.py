@@ -12,6 +12,7 @@ from memtop.demo.resources import (
     CRON_JOBS,
     DAEMON_SETS,
     DEPLOYMENTS,
+    DISRUPTION_BUDGETS,
     JOBS,
     NAMESPACES,
     NODES,
@@ -58,6 +59,7 @@ def build(cluster: Cluster, pods: int, containers: int) -> None:
         _BUILDERS[app.kind](cluster, app, now)
     _evicted(cluster, now)
     _services(cluster, now)
+    _disruption_budget(cluster, now)
     start_controllers(cluster)
 
 
@@ -229,6 +231,19 @@ def _services(cluster: Cluster, now: float) -> None:
             "sessionAffinity": "None",
         }
         cluster.store.put(SERVICES, {"metadata": metadata, "spec": spec, "status": {"loadBalancer": {}}})
+
+
+def _disruption_budget(cluster: Cluster, now: float) -> None:
+    """Give the service everyone looks at a budget: two of its pods must always work."""
+    metadata = metadata_of(
+        "user-service",
+        "production",
+        uid=uid_of(cluster.seed, "PodDisruptionBudget", "user-service"),
+        created=now - 9 * DAY,
+        generation=1,
+    )
+    spec = {"minAvailable": 2, "selector": {"matchLabels": {"app": "user-service"}}}
+    cluster.store.put(DISRUPTION_BUDGETS, {"metadata": metadata, "spec": spec, "status": {}})
 
 
 _BUILDERS = {
