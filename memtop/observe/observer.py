@@ -23,6 +23,7 @@ from memtop.cluster.reflector import Alive, Changed, Collection, Listed, Preview
 from memtop.cluster.target import Target
 from memtop.observe.clock import ServerClock
 from memtop.observe.plan import SHORTEST_PAUSE
+from memtop.observe.frame import SPARK_BINS
 from memtop.observe.samples import History
 from memtop.observe.scope import Scope
 from memtop.observe.source import Source
@@ -32,6 +33,8 @@ from memtop.observe.verdicts import Verdicts
 
 T = TypeVar("T", Pod, Node, PartialObject)
 
+RECENT = 3600.0
+"""Seconds that a sparkline covers."""
 METRICS = "/apis/metrics.k8s.io/v1beta1"
 METRICS_TIMEOUT = 30.0
 JUDGING_SHARE = 0.25
@@ -72,7 +75,7 @@ class Observer:
         self.scope = scope
         self.interval = interval
         self.clock = ServerClock(speed)
-        self.store = Store(History(FIRST_SLOTS, interval, hours))
+        self.store = Store(History(FIRST_SLOTS, interval, RECENT, hours, SPARK_BINS))
         self.verdicts = Verdicts(self.store, interval, hours)
         self.remaining = 0
         self.ticks = 0

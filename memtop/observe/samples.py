@@ -12,7 +12,7 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float64]
 SampleArray = npt.NDArray[np.float32]
 
-RECENT = 1200.0
+EVERY_SAMPLE = 1200.0
 """Seconds of which every sample is kept."""
 SHORTEST_ROW = 10.0
 """Seconds; no metrics server measures more often, however often it is asked."""
@@ -139,19 +139,19 @@ class History:
     Args:
         slots: Room for this many containers at first.
         interval: Seconds between ticks.
+        recent: Seconds that the peaks cover together, at least.
         hours: Hours kept in all.
-        bins: How many `Peaks`.
-        span: Seconds that the peaks cover together, at least.
+        bins: How many peaks there are.
     """
 
     def __init__(
-        self, slots: int, interval: float, hours: float = 24.0, bins: int = 32, span: float = 3600.0
+        self, slots: int, interval: float, recent: float = 3600.0, hours: float = 24.0, bins: int = 32
     ) -> None:
         period = max(interval, SHORTEST_ROW)
         long_period = max(LONG_ROW, hours * 3600 / LONG_ROWS)
-        self.recent = Ring(max(FEWEST_ROWS, round(RECENT / period)), slots, period)
+        self.recent = Ring(max(FEWEST_ROWS, round(EVERY_SAMPLE / period)), slots, period)
         self.long = Ring(max(FEWEST_ROWS, round(hours * 3600 / long_period)), slots, long_period)
-        self.peaks = Peaks(bins, slots, max(span / bins, interval))
+        self.peaks = Peaks(bins, slots, max(recent / bins, interval))
         self._parts = (self.recent, self.long, self.peaks)
 
     def append(self, time: float, values: SampleArray, times: FloatArray) -> None:
