@@ -69,7 +69,9 @@ class Pod:
         owner: the owner reference of its controller, None for a bare pod.
         containers: init containers first.
         deleted: when its deletion was asked for.
-        evicted: the message of its eviction, if it was evicted, and when.
+        gone: when it was gone for good; infinite while it lives.
+        unschedulable: why no node takes it, if none does.
+        evicted: when it was evicted and with which message, if it was.
         touched: when its status was last touched for no reason (churn).
     """
 

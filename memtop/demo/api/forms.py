@@ -87,7 +87,6 @@ class Table(Form):
 
     Args:
         objects: what each row carries besides its cells: `Metadata`, `Object` or `None`.
-        headed: whether the columns are described; later events of a watch leave them out.
     """
 
     def __init__(self, objects: str = "Metadata") -> None:
