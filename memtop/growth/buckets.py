@@ -15,7 +15,8 @@ from memtop.growth.summary import PER_LIFE, Summary
 
 SLOTS = 96
 """Buckets per container."""
-_FULL = SLOTS - 4
+_FULL = SLOTS - 12
+_NEARLY_FULL = SLOTS - 6
 _REAL = ("low", "mean", "high", "rough", "lean")
 
 
@@ -116,6 +117,12 @@ class Buckets:
         self._bucket[slots] = bucket
         self._last[slots], self._value[slots] = time, value
 
+    def tidy(self, most: int) -> None:
+        """Makes room for at most ``most`` containers that will soon need it, so that not all do in one
+        tick."""
+        soon = np.nonzero(self._used >= _NEARLY_FULL)[0][:most]
+        self._make_room(soon, self._last[soon])
+
     def summary(self, slots: Ints) -> Summary:
         """The buckets of some containers, in the order of ``slots``."""
         used = self._used[slots]
@@ -149,22 +156,26 @@ class Buckets:
 
         Where lives are so many that wider buckets would hide their ramps, the oldest quarter goes instead.
         """
-        old = self._real["time"][:, slots] + self._origin[slots] < now - self._history
+        used = self._used[slots]
+        inside = np.arange(SLOTS)[:, None] < used
+        old = inside & (self._real["time"][:, slots] + self._origin[slots] < now - self._history)
         drop = old.sum(axis=0)
-        lives = (np.diff(self._life[:, slots].astype(np.int64), axis=0) != 0).sum(axis=0) + 1
+        begins = np.diff(self._life[:, slots].astype(np.int64), axis=0) != 0
+        lives = (begins & inside[1:]).sum(axis=0) + 1
         crowded = PER_LIFE * lives > SLOTS
         drop = np.where(crowded, np.maximum(drop, SLOTS // 4), drop)
-        merge = SLOTS - drop > _FULL
+        merge = used - drop > _FULL
         self._rewrite(slots[~merge], drop[~merge], self._width[slots[~merge]])
         twice = slots[merge]
         self._width[twice] *= 2.0
         self._rewrite(twice, np.zeros(len(twice), np.int64), self._width[twice])
 
     def _rewrite(self, slots: Ints, drop: Ints, width: Floats) -> None:
-        """Drops the first buckets of full containers and joins neighbours that `width` makes one."""
+        """Drops the first buckets of containers and joins neighbours that `width` makes one."""
         if not len(slots):
             return
-        keep = np.arange(SLOTS) >= drop[:, None]
+        place = np.arange(SLOTS)
+        keep = (place >= drop[:, None]) & (place < self._used[slots][:, None])
         row = np.nonzero(keep)[0]
         real = {name: _flat(column, slots, keep) for name, column in self._real.items()}
         time, life, count = real["time"], _flat(self._life, slots, keep), _flat(self._count, slots, keep)

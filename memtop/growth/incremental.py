@@ -14,7 +14,7 @@ from memtop.growth.series import Bools, Floats, Ints
 from memtop.growth.summary import COLLAPSE, GLITCH, LATE
 from memtop.growth.verdict import judge_summary
 
-SOONEST, LATEST = 60.0, 600.0
+SOONEST, LATEST = 90.0, 600.0
 """Seconds between two verdicts on one container: a tenth of its window, within these."""
 _OF_WINDOW = 0.1
 _ROOM = 256
@@ -60,8 +60,9 @@ class Incremental:
 
     def admit(self, limits: Floats) -> Ints:
         """Takes containers in, one for each memory limit (bytes, NaN for none), and returns their slots."""
-        while len(self._free) < len(limits):
-            self._grow(2 * self._buckets.capacity)
+        if len(self._free) < len(limits):
+            short = len(limits) - len(self._free)
+            self._grow(self._buckets.capacity + max(short, self._buckets.capacity // 4))
         slots = np.array([self._free.pop() for _ in limits], np.int64)
         self._buckets.clear(slots)
         self._admitted[slots] = True
@@ -132,6 +133,7 @@ class Incremental:
             self.judged_at[slots] = now
             window = self._buckets.window(slots)
             self._due[slots] = now + np.clip(_OF_WINDOW * window, SOONEST, LATEST)
+        self._buckets.tidy(most)
         return slots
 
     def judge(self, slots: Ints) -> Judgements:

@@ -181,3 +181,20 @@ def test_a_changed_limit_is_a_reason_to_judge_again():
     live.limits(slots, np.array([800 * MIB]))
     assert list(live.judge_due(START + 200 * STEP)) == list(slots)
     assert live.judgements[slots[0]].seconds_to_limit > 2 * before
+
+
+def test_room_made_ahead_of_time_changes_no_verdict():
+    slow, tidy = Incremental(), Incremental()
+    values = shapes(1500)
+    for live in (slow, tidy):
+        slots = live.admit(np.full(4, 500 * MIB))
+        for tick, column in enumerate(values.T):
+            time = START + STEP * tick
+            live.update(slots, np.full(4, time), column * MIB)
+            if live is tidy:
+                live.judge_due(time)
+    pairs = zip(slow.judge(slots), tidy.judge(slots), strict=True)
+    for one, other in pairs:
+        assert one.verdict is other.verdict
+        assert one.samples == other.samples
+        assert one.rate == pytest.approx(other.rate, rel=0.02, abs=MIB / 4)
