@@ -22,8 +22,8 @@ from memtop.cluster.objects import Node, PartialObject, Pod, PodMetrics, PodMetr
 from memtop.cluster.reflector import Alive, Changed, Collection, Listed, Preview
 from memtop.cluster.target import Target
 from memtop.observe.clock import ServerClock
-from memtop.observe.plan import SHORTEST_PAUSE
 from memtop.observe.frame import SPARK_BINS
+from memtop.observe.plan import SHORTEST_PAUSE
 from memtop.observe.samples import History
 from memtop.observe.scope import Scope
 from memtop.observe.source import Source

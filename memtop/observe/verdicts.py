@@ -31,7 +31,7 @@ class Verdicts:
 
     def __init__(self, store: Store, interval: float, hours: float) -> None:
         self._store = store
-        self._judge = Incremental(interval, hours * 3600)
+        self._judge = Incremental(float(interval), hours * 3600.0)
         self._seat = np.zeros(0, np.int64)
         """Where `Incremental` keeps each slot's container; NOBODY before its first sample."""
         self._generation = np.zeros(0, np.int64)
