@@ -1,0 +1,152 @@
+"""The lines that are kept: a ring of blocks, bounded by count and by bytes.
+
+A line has a number for as long as it is kept; numbers count up from 0 and are never used again. Lines lie one
+after another in blocks of UTF-8 text, which costs little more than their bytes and is what a search wants.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from memtop.logs.line import Line, Mark
+from memtop.logs.request import MOST_LINES
+
+MOST_BYTES = 64 * 1024 * 1024
+BLOCK_LINES = 2_000
+BLOCK_BYTES = 256 * 1024
+
+
+@dataclass(slots=True)
+class _Block:
+    """Consecutive lines; ``ends[i]`` is where line ``i`` ends in ``text``, its newline included."""
+
+    first: int
+    text: bytearray = field(default_factory=bytearray)
+    ends: array[int] = field(default_factory=lambda: array("I"))
+    times: array[int] = field(default_factory=lambda: array("q"))
+    owners: bytearray = field(default_factory=bytearray)
+    marks: bytearray = field(default_factory=bytearray)
+
+    @property
+    def end(self) -> int:
+        return self.first + len(self.ends)
+
+    @property
+    def full(self) -> bool:
+        return len(self.ends) >= BLOCK_LINES or len(self.text) >= BLOCK_BYTES
+
+    def start_of(self, index: int) -> int:
+        return self.ends[index - 1] if index else 0
+
+
+class LogBuffer:
+    """Keeps the newest lines. For one thread.
+
+    Args:
+        most_lines: Lines to keep; up to a block of `BLOCK_LINES` fewer may be there.
+        most_bytes: Bytes of text to keep.
+    """
+
+    def __init__(self, most_lines: int = MOST_LINES, most_bytes: int = MOST_BYTES) -> None:
+        self._most_lines = most_lines
+        self._most_bytes = most_bytes
+        self._blocks: deque[_Block] = deque([_Block(0)])
+        self._bytes = 0
+        self._owners: list[str] = []
+        self._owner_codes: dict[str, int] = {}
+
+    @property
+    def first(self) -> int:
+        """Number of the oldest line kept, which is also how many have been dropped."""
+        return self._blocks[0].first
+
+    @property
+    def end(self) -> int:
+        """One more than the number of the newest line."""
+        return self._blocks[-1].end
+
+    def __len__(self) -> int:
+        return self.end - self.first
+
+    @property
+    def size(self) -> int:
+        """Bytes of text kept."""
+        return self._bytes
+
+    def append(self, lines: Iterable[Line]) -> None:
+        """Adds lines, and drops the oldest ones beyond the bounds."""
+        block = self._blocks[-1]
+        for line in lines:
+            if block.full:
+                block = _Block(block.end)
+                self._blocks.append(block)
+            before = len(block.text)
+            block.text += line.text.encode("utf-8", "replace")
+            block.text += b"\n"
+            block.ends.append(len(block.text))
+            block.times.append(line.at)
+            block.owners.append(self._code(line.container))
+            block.marks.append(line.mark)
+            self._bytes += len(block.text) - before
+        while len(self._blocks) > 1 and (len(self) > self._most_lines or self._bytes > self._most_bytes):
+            self._bytes -= len(self._blocks.popleft().text)
+
+    def line(self, number: int) -> Line:
+        """The line of that number.
+
+        Raises:
+            IndexError: It is not kept any more, or not there yet.
+        """
+        block = self._block(number)
+        index = number - block.first
+        text = block.text[block.start_of(index) : block.ends[index] - 1].decode("utf-8")
+        return Line(block.times[index], text, self._owners[block.owners[index]], Mark(block.marks[index]))
+
+    def time(self, number: int) -> int:
+        """When the line of that number was written, nanoseconds since 1970.
+
+        Raises:
+            IndexError: As for `line`.
+        """
+        block = self._block(number)
+        return block.times[number - block.first]
+
+    def texts(self, start: int, end: int) -> Iterator[tuple[int, bytes]]:
+        """The text of the lines from ``start`` to before ``end``, in pieces.
+
+        Yields:
+            The number of a piece's first line, and its lines, each with its newline.
+        """
+        for block in list(self._blocks):
+            low, high = max(start, block.first), min(end, block.end)
+            if low < high:
+                begin = block.start_of(low - block.first)
+                yield low, bytes(block.text[begin : block.ends[high - 1 - block.first]])
+
+    def at_or_after(self, moment: int) -> int:
+        """The number of the first line written at or after a moment (nanoseconds since 1970).
+
+        If all lines are older that is the newest line; lines are taken to be in order.
+        """
+        for block in self._blocks:
+            if block.times and block.times[-1] >= moment:
+                for index, time in enumerate(block.times):
+                    if time >= moment:
+                        return block.first + index
+        return max(self.first, self.end - 1)
+
+    def _block(self, number: int) -> _Block:
+        if not self.first <= number < self.end:
+            raise IndexError(f"line {number} is not among those kept ({self.first} to {self.end - 1})")
+        return self._blocks[bisect_right(self._blocks, number, key=lambda block: block.first) - 1]
+
+    def _code(self, container: str) -> int:
+        code = self._owner_codes.get(container)
+        if code is None:
+            code = self._owner_codes[container] = min(len(self._owners), 255)
+            self._owners[code:] = [container]
+        return code

@@ -1,0 +1,73 @@
+"""Saving a log to a file that wasn't there before."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from memtop.logs.line import NO_TIME, Line, Mark
+from memtop.logs.request import LogRequest
+
+
+class ExportError(Exception):
+    """The file could not be written; one sentence."""
+
+
+def proposed_name(request: LogRequest, now: float) -> str:
+    """What to call a log's file: ``user-service-5wrk4_user-service_previous_20261122T162811Z.log``.
+
+    Args:
+        request: Whose log.
+        now: Unix seconds.
+    """
+    which = request.containers[0] if len(request.containers) == 1 else "all"
+    moment = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
+    return "_".join([request.pod, which, *(["previous"] if request.previous else []), moment]) + ".log"
+
+
+def save(path: Path, lines: Iterable[Line], *, times: bool, owners: bool) -> int:
+    """Writes lines to a new file, which its owner alone may read.
+
+    Args:
+        path: Where; nothing may be there yet.
+        lines: What to write; it has no terminal escapes any more.
+        times: Whether to write each line's time, in UTC.
+        owners: Whether to write each line's container.
+
+    Returns:
+        How many lines were written.
+
+    Raises:
+        ExportError: There is a file of that name, or it cannot be written.
+    """
+    count = 0
+    try:
+        with path.open("x", encoding="utf-8", opener=_private) as file:
+            for count, line in enumerate(lines, 1):  # noqa: B007  (the last count is the result)
+                file.write(_written(line, times=times, owners=owners))
+    except FileExistsError as error:
+        raise ExportError(f"{path} is there already: choose another name") from error
+    except OSError as error:
+        raise ExportError(f"{path} cannot be written: {error.strerror or error}") from error
+    return count
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _written(line: Line, *, times: bool, owners: bool) -> str:
+    parts = []
+    if times and line.at != NO_TIME:
+        second, nanoseconds = divmod(line.at, 1_000_000_000)
+        parts.append(f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z")
+    if owners:
+        parts.append(line.container)
+    text = line.text
+    if line.mark is Mark.NOTE:
+        text = f"--- {text} ---"
+    elif line.mark is Mark.CUT:
+        text += " [cut]"
+    return " ".join([*parts, text]) + "\n"
