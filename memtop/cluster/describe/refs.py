@@ -1,0 +1,134 @@
+"""Naming one object, finding its path in the API, and climbing from a pod to its workload."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+
+from memtop.cluster.client import Client
+from memtop.cluster.describe.tree import (
+    Json,
+    controller_of,
+    decode,
+    labels,
+    name_of,
+    namespace_of,
+    text,
+    uid_of,
+)
+from memtop.cluster.errors import ApiError, Unreachable
+
+HIGHEST = 5
+"""Owners above one another before something must be wrong."""
+
+_RESOURCES: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
+    "Pod": (("/api/v1",), "pods"),
+    "Node": (("/api/v1",), "nodes"),
+    "ReplicationController": (("/api/v1",), "replicationcontrollers"),
+    "Deployment": (("/apis/apps/v1",), "deployments"),
+    "ReplicaSet": (("/apis/apps/v1",), "replicasets"),
+    "StatefulSet": (("/apis/apps/v1",), "statefulsets"),
+    "DaemonSet": (("/apis/apps/v1",), "daemonsets"),
+    "Job": (("/apis/batch/v1",), "jobs"),
+    "CronJob": (("/apis/batch/v1", "/apis/batch/v1beta1"), "cronjobs"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRef:
+    """Names one object.
+
+    Attributes:
+        kind: Such as ``Deployment``.
+        namespace: Its namespace; empty for a node.
+        name: Its name.
+        uid: Its uid, empty where it is not known.
+        api_version: Such as ``argoproj.io/v1alpha1``; needed only for kinds that are not Kubernetes' own.
+    """
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str = ""
+    api_version: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.name}"
+
+    def collections(self) -> tuple[str, ...]:
+        """The paths its collection may have, the newest API first; none where the kind is not known."""
+        if self.kind in _RESOURCES:
+            groups, plural = _RESOURCES[self.kind]
+        elif "/" in self.api_version:
+            groups, plural = (f"/apis/{self.api_version}",), f"{self.kind.lower()}s"
+        else:
+            return ()
+        scope = f"/namespaces/{quote(self.namespace, safe='')}" if self.namespace else ""
+        return tuple(f"{group}{scope}/{plural}" for group in groups)
+
+
+async def fetch(client: Client, ref: ObjectRef) -> tuple[str, Json]:
+    """Gets an object.
+
+    Returns:
+        The path of its collection, and the object, sanitised.
+
+    Raises:
+        ApiError: It is not there, the API refused, or its kind is not known.
+        Unreachable: No whole answer came.
+    """
+    refusal: ApiError | None = None
+    for collection in ref.collections():
+        try:
+            raw = await client.get(f"{collection}/{quote(ref.name, safe='')}")
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            refusal = refusal or error
+        else:
+            return collection, decode(raw, str(ref))
+    raise refusal or ApiError(404, "NotFound", f"memtop does not know where the API keeps a {ref.kind}")
+
+
+def reference_to(found: Json, kind: str) -> ObjectRef:
+    """Names an object that is at hand."""
+    return ObjectRef(kind, namespace_of(found), name_of(found), uid_of(found), text(found, "apiVersion"))
+
+
+def owner_of(found: Json) -> ObjectRef | None:
+    """The controller of an object, or None."""
+    owner = controller_of(found)
+    if not owner:
+        return None
+    return ObjectRef(
+        text(owner, "kind"),
+        namespace_of(found),
+        text(owner, "name"),
+        text(owner, "uid"),
+        text(owner, "apiVersion"),
+    )
+
+
+async def owner_chain(client: Client, found: Json) -> tuple[tuple[ObjectRef, ...], str]:
+    """The controllers above an object, the nearest first.
+
+    Where a ReplicaSet cannot be read its Deployment follows from the pod's ``pod-template-hash``.
+
+    Returns:
+        The chain, and why it may end too early; empty where it does not.
+    """
+    chain: list[ObjectRef] = []
+    while (owner := owner_of(found)) is not None and len(chain) < HIGHEST:
+        chain.append(owner)
+        try:
+            _, above = await fetch(client, owner)
+        except (ApiError, Unreachable) as error:
+            template = labels(found, "metadata", "labels").get("pod-template-hash")
+            if owner.kind == "ReplicaSet" and template and owner.name.endswith(f"-{template}"):
+                name = owner.name.removesuffix(f"-{template}")
+                chain.append(ObjectRef("Deployment", owner.namespace, name))
+            return tuple(chain), str(error)
+        found = above
+    return tuple(chain), ""
