@@ -118,8 +118,7 @@ class Buckets:
         self._last[slots], self._value[slots] = time, value
 
     def tidy(self, most: int) -> None:
-        """Makes room for at most ``most`` containers that will soon need it, so that not all do in one
-        tick."""
+        """Makes room early for at most ``most`` containers, so that not all need it in one tick."""
         soon = np.nonzero(self._used >= _NEARLY_FULL)[0][:most]
         self._make_room(soon, self._last[soon])
 

@@ -88,6 +88,7 @@ class Curves:
         band: Between the quartiles of the buckets, bytes.
         step_noise: Noise of single samples: deviation of the steps between them over the root of 2, bytes.
         lives: Lives in each row.
+        climb: What memory gains in the first sample after a trough, bytes; 0 without teeth.
     """
 
     level: Floats
@@ -109,6 +110,7 @@ class Curves:
     band: Floats
     step_noise: Floats
     lives: Ints
+    climb: Floats
 
 
 def draw(points: Points, lives: Ints) -> Curves:
@@ -180,7 +182,15 @@ def draw(points: Points, lives: Ints) -> Curves:
         band=three_quarters - quarter,
         step_noise=np.sqrt(power / 2),
         lives=lives,
+        climb=_climb(points, is_trough & toothed[row], rows),
     )
+
+
+def _climb(points: Points, is_trough: Bools, rows: int) -> Floats:
+    at = np.nonzero(is_trough[:-1])[0]
+    row, per_bucket = points.row[at], (points.count[at] + points.count[at + 1]) / 2
+    gained = (points.mean[at + 1] - points.mean[at]) / per_bucket
+    return np.asarray(np.bincount(row, gained, rows) / np.maximum(np.bincount(row, minlength=rows), 1))
 
 
 def _lowest_of_block(low: Floats, row: Ints, column: Ints, blocked: Bools) -> Bools:

@@ -73,7 +73,7 @@ def growth_evidence(lives: Lives, floor: Fits, level: Fits) -> Growth:
     hours_level = np.maximum(curves.level_end - curves.level_start, 1.0) / 3600.0
     ok_floor = believable(curves, floor, curves.floor, curves.floor_points >= 2 * _DENSE)
     ok_level = believable(curves, level, curves.level, np.ones(len(ok_floor), np.bool_))
-    both = agreed(floor, level, ok_floor, ok_level, hours_level / hours_floor)
+    both = agreed(floor, level, ok_floor, ok_level, hours_level / hours_floor, _coarse(curves))
     sees = _sees(floor) & _sees(level)
     latest = both[lives.latest]
     long = curves.points[lives.latest] >= _LONG
@@ -97,7 +97,9 @@ def growth_evidence(lives: Lives, floor: Fits, level: Fits) -> Growth:
     )
 
 
-def agreed(floor: Fits, level: Fits, ok_floor: Bools, ok_level: Bools, stretch: Floats) -> Floats:
+def agreed(
+    floor: Fits, level: Fits, ok_floor: Bools, ok_level: Bools, stretch: Floats, coarse: Bools
+) -> Floats:
     """One margin from the floor's and the level's.
 
     Under teeth the level hardly sees a slow leak, under noise the floor hardly does: the better witness
@@ -111,9 +113,12 @@ def agreed(floor: Fits, level: Fits, ok_floor: Bools, ok_level: Bools, stretch: 
         ok_floor: Whether the floor's growth is believable.
         ok_level: Whether the level's is.
         stretch: Length of the level curve over that of the floor curve.
+        coarse: Rows of so few points per life that only a straight line can be told from a bounded shape.
     """
-    by_floor = np.clip(floor.margin, _LEAST, np.where(ok_floor, _MOST, _DOUBTED))
-    by_level = np.clip(level.margin, _LEAST, np.where(ok_level, _MOST, _DOUBTED))
+    straight_floor = floor.margin - np.where(coarse, floor.bent, 0.0)
+    straight_level = level.margin - np.where(coarse, level.bent, 0.0)
+    by_floor = np.clip(straight_floor, _LEAST, np.where(ok_floor, _MOST, _DOUBTED))
+    by_level = np.clip(straight_level, _LEAST, np.where(ok_level, _MOST, _DOUBTED))
     floor_allows = (floor.line + 2 * floor.line_error) * stretch > 0.5 * level.line
     level_allows = level.line + 2 * level.line_error > 0.5 * floor.line * stretch
     least, most = np.minimum(by_floor, by_level), np.maximum(by_floor, by_level)
@@ -128,8 +133,9 @@ def believable(rows: Curves, fits: Fits, curves: Floats, dense: Bools) -> Bools:
 
     *Significant*: more than three standard errors, by Student's t.
     *Material*: at least 0.8 % of the memory in use, a fifteenth of the swing it rides on (where a collector
-    happens to stop moves the floor by about as much), and three times the noise (of all lives together)
-    unless there are teeth.
+    happens to stop moves the floor by about as much), what a tooth gains in one sample (samples miss the
+    trough by up to one, and by ever more or less as they drift against the teeth), and three times the noise
+    (of all lives together) unless there are teeth.
     *Going on*: at the end still at least 0.4 of the mean rate (growth that fades is a warm-up).
     *Really up*: the last sixteenth is above the first by a fair part of what the shape claims (a fall in
     between that a rise makes good is a tooth), and no eighth gives back more than a third of it. A daily
@@ -154,6 +160,7 @@ def believable(rows: Curves, fits: Fits, curves: Floats, dense: Bools) -> Bools:
     material = (
         (amount > MATERIAL * np.abs(curves).mean(axis=1))
         & (amount > _OF_SWING * rows.swing)
+        & (amount > rows.climb)
         & (rows.toothed | (amount > _OF_NOISE * np.maximum(single, fits.residual)))
     )
     going_on = fits.growth > _SHARE * risen
@@ -198,7 +205,7 @@ def _rates(
     per life as a crash loop leaves prove nothing of the kind.
     """
     curves = lives.curves
-    coarse = (curves.lives > 1) & (curves.points < _DENSE * curves.lives)
+    coarse = _coarse(curves)
 
     def of(fits: Fits, start: Floats, end: Floats) -> tuple[Floats, Floats]:
         straight = coarse | (fits.bent < _BENT)
@@ -213,6 +220,10 @@ def _rates(
     rate = np.where(use_floor, floor_rate, level_rate)
     error = np.where(use_floor, floor_error, level_error)
     return rate[row], error[row], np.where(use_floor, floor.freedom, level.freedom)[row]
+
+
+def _coarse(curves: Curves) -> Bools:
+    return np.asarray((curves.lives > 1) & (curves.points < _DENSE * curves.lives))
 
 
 def _sees(fits: Fits) -> Bools:
