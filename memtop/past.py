@@ -15,6 +15,8 @@ Metric = Literal["rss", "working_set", "usage"]
 
 NOTICED_WITHIN = 330.0
 """Seconds between an event and the sample that showed it: two steps of a day's grid, and scrapes."""
+PROMETHEUS, DISK = "Prometheus", "disk"
+"""Who may remember."""
 WORDS: dict[Metric, str] = {"rss": "RSS", "working_set": "working set", "usage": "usage"}
 """What a person calls each metric."""
 
@@ -38,7 +40,7 @@ class Past:
 
     Attributes:
         metric: Which memory the values are.
-        origin: Who remembered it, for people: ``Prometheus`` or ``disk``.
+        origin: Who remembered it, for people: `PROMETHEUS` or `DISK`.
         times: Unix seconds, ascending, shape (n,).
         values: Bytes, shape (n,).
         restarts: When the container started again, Unix seconds, ascending.

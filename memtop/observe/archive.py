@@ -8,7 +8,6 @@ segment; whoever writes next begins another. One process writes, which a lock sa
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import struct
 import time
@@ -21,7 +20,6 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from memtop.cluster.target import Target
 from memtop.past import Floats, nothing
 
 MOST_BYTES = 32 * 1024 * 1024
@@ -34,7 +32,6 @@ SPACING = 120.0
 """Seconds between the samples kept, with up to `MANY` containers; more of them are kept less often, so that a
 day fits."""
 MANY = 5000
-ORIGIN = "disk"
 _HEAD = struct.Struct("<4sII")  # magic, length of the body, its CRC-32
 _MAGIC = b"mtp1"
 _SUFFIX = ".samples"
@@ -93,17 +90,6 @@ class _Block(msgspec.Struct, array_like=True):
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(_Block)
-
-
-def folder_of(target: Target, state: Path) -> Path:
-    """Where a cluster's samples are kept.
-
-    Args:
-        target: The cluster; server and authority name it, since a tunnel's address may lead to several.
-        state: The folder for memtop's state.
-    """
-    digest = hashlib.sha256(target.server.encode() + b"\0" + (target.authority or b"")).hexdigest()
-    return state / "samples" / digest[:16]
 
 
 class Writer:

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from memtop.aside import aside
-from memtop.observe.archive import MANY, ORIGIN, SPACING, Kept, Tick, Whose, Writer, read
+from memtop.observe.archive import MANY, SPACING, Kept, Tick, Whose, Writer, read
 from memtop.observe.past import SETTLE, Pasts
 from memtop.observe.store import Store
-from memtop.past import ContainerName, Metric, Past
+from memtop.past import DISK, ContainerName, Metric, Past
 
 AFTER_FAILURE = 600.0
 """Seconds until a disk that was full is tried again."""
@@ -130,4 +130,4 @@ class DiskPast:
 
 def _past(kept: Kept) -> Past:
     known = np.isfinite(kept.values)
-    return Past("working_set", ORIGIN, kept.times[known], kept.values[known], kept.restarts, kept.oom_kills)
+    return Past("working_set", DISK, kept.times[known], kept.values[known], kept.restarts, kept.oom_kills)

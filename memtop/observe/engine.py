@@ -165,6 +165,7 @@ class Engine:
                 hours=self._plan.hours,
                 speed=self._plan.speed,
                 credentials=self._credentials,
+                remember=self._plan.remember,
                 on_change=self._changed.set,
             )
             try:

@@ -140,6 +140,7 @@ class Detail:
         restarts: When it started again, Unix seconds.
         oom_kills: When it was OOM-killed, Unix seconds.
         judgement: What is judged of it, or None before anything is.
+        basis: Which memory the judgement is made on, and who remembered it, in words.
     """
 
     key: RowKey
@@ -152,6 +153,7 @@ class Detail:
     restarts: tuple[float, ...]
     oom_kills: tuple[float, ...]
     judgement: Judgement | None
+    basis: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,6 +175,7 @@ class Frame:
         detail: The selected row drawn large, or None.
         remaining: How many pods of the first list are still on their way.
         settled: Whether pods, metrics and verdicts have come, or are known not to come for now.
+        remembered: Whether the past has come too, or is known not to come for now.
         namespaces: Namespaces known to exist, for the picker.
         pressured_nodes: Nodes that report MemoryPressure.
     """
@@ -193,3 +196,4 @@ class Frame:
     settled: bool
     namespaces: tuple[str, ...]
     pressured_nodes: frozenset[str]
+    remembered: bool = True

@@ -23,7 +23,8 @@ from memtop.cluster.reflector import Alive, Changed, Collection, Listed, Preview
 from memtop.cluster.target import Target
 from memtop.observe.clock import ServerClock
 from memtop.observe.frame import SPARK_BINS
-from memtop.observe.plan import SHORTEST_PAUSE
+from memtop.observe.plan import SHORTEST_PAUSE, Remember
+from memtop.observe.recollection import Recollection
 from memtop.observe.samples import History
 from memtop.observe.scope import Scope
 from memtop.observe.source import Source
@@ -35,6 +36,7 @@ T = TypeVar("T", Pod, Node, PartialObject)
 
 RECENT = 3600.0
 """Seconds that a sparkline covers."""
+NOBODY_REMEMBERS = Remember()
 METRICS = "/apis/metrics.k8s.io/v1beta1"
 METRICS_TIMEOUT = 30.0
 JUDGING_SHARE = 0.25
@@ -57,6 +59,7 @@ class Observer:
         hours: Hours of samples kept.
         speed: Seconds of cluster time per second here; 1 but for a simulated cluster.
         credentials: Shared with other connections to the cluster; by default the observer's own.
+        remember: Who knows the past.
         on_change: Called on the observer's loop whenever a new frame would differ.
     """
 
@@ -69,6 +72,7 @@ class Observer:
         hours: float,
         speed: float = 1.0,
         credentials: Credentials | None = None,
+        remember: Remember = NOBODY_REMEMBERS,
         on_change: Callable[[], None],
     ) -> None:
         self.target = target
@@ -88,6 +92,18 @@ class Observer:
         self._pods_seen = asyncio.Event()
         self._tick = asyncio.Event()
         self._poll_now = asyncio.Event()
+        self.recollection = Recollection(
+            self._client,
+            self.store,
+            self.verdicts,
+            remember,
+            hours=hours,
+            speed=speed,
+            now=self.clock.now,
+            present=lambda: self.settled,
+            namespaces=scope.namespaces,
+            on_change=on_change,
+        )
 
     # -- running
 
@@ -103,11 +119,13 @@ class Observer:
         for namespace in namespaces:
             self._sources += self._sources_of(namespace)
         self._sources.append(self._source("nodes", self._watch_nodes))
+        self._sources += self.recollection.sources(self._source)
         try:
             async with asyncio.TaskGroup() as group:
                 for source in self._sources:
                     group.create_task(source.loop())
                 group.create_task(self._judge())
+                group.create_task(self.recollection.keep())
         except* Forbidden as several:
             raise Forbidden(str(several.exceptions[0])) from several
         finally:

@@ -78,7 +78,7 @@ def observed(plan: Plan, seconds: float) -> Frame:
     try:
         frame: Frame | None = None
         while True:
-            wait_until = enough if frame is not None and frame.settled else overdue
+            wait_until = enough if frame is not None and _complete(frame) else overdue
             try:
                 news = frames.get(timeout=max(0.0, wait_until - time.monotonic()))
             except queue.Empty:
@@ -87,12 +87,17 @@ def observed(plan: Plan, seconds: float) -> Frame:
                 continue
             if isinstance(news, BaseException):
                 raise news
-            if news.settled or frame is None or not frame.settled:
+            if _complete(news) or frame is None or not _complete(frame):
                 frame = news
-            if frame.settled and time.monotonic() >= enough:
+            if _complete(frame) and time.monotonic() >= enough:
                 return frame
     finally:
         engine.stop()
+
+
+def _complete(frame: Frame) -> bool:
+    """Whether all that can be known now is in it."""
+    return frame.settled and frame.remembered
 
 
 def _wrong_setting(pods: SourceStatus) -> str | None:

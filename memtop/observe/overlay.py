@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Protocol
 
 import numpy as np
 
@@ -29,30 +30,39 @@ class _Judged:
     judgement: Judgement
 
 
+class Live(Protocol):
+    """Whoever judges live samples."""
+
+    def judgements(self) -> Judgements:
+        """What is judged of every slot, as a copy that never changes."""
+
+    def series(self, slot: int) -> Series:
+        """The live samples of a slot."""
+
+
 class Overlay:
     """What is judged of containers that have a remembered past.
 
     Args:
         store: Whose containers they are; only read.
         pasts: What is remembered.
-        seen: The live samples of a slot.
+        live: What is judged by live samples alone.
         now: The cluster's time.
     """
 
-    def __init__(
-        self, store: Store, pasts: Pasts, seen: Callable[[int], Series], now: Callable[[], float]
-    ) -> None:
+    def __init__(self, store: Store, pasts: Pasts, live: Live, now: Callable[[], float]) -> None:
         self._store = store
         self._pasts = pasts
-        self._seen = seen
+        self._live = live
         self._now = now
         self._judged: dict[ContainerName, _Judged] = {}
         self._due: set[ContainerName] = set()
+        self._laid: tuple[Judgements, Judgements] | None = None
 
     def series(self, slot: int) -> Series:
         """One container's working set over the whole time known, remembered and seen."""
         name = self._name(slot)
-        seen = self._seen(slot)
+        seen = self._live.series(slot)
         return seen if name is None else joined(self._pasts.of(name), seen)
 
     def basis(self, slot: int) -> tuple[Series, str]:
@@ -73,14 +83,19 @@ class Overlay:
         """The whole judgement on one container, over all that is known of it."""
         return judge(self.basis(slot)[0])
 
-    def judge_next(self) -> bool:
-        """Judges the next few of those due; true if more are waiting."""
+    @property
+    def pending(self) -> bool:
+        """Whether containers are due."""
         if not self._due:
             now = self._now()
             self._due = self._pasts.changes()
             self._due |= {name for name, judged in self._judged.items() if now - judged.at >= EVERY}
+        return bool(self._due)
+
+    def judge_next(self) -> bool:
+        """Judges the next few of those due; true if more are waiting."""
         batch: list[tuple[ContainerName, int]] = []
-        while self._due and len(batch) < BATCH:
+        while self.pending and len(batch) < BATCH:
             name = self._due.pop()
             slot = self._slot(name)
             if slot is None or name not in self._pasts:
@@ -92,14 +107,14 @@ class Overlay:
             for (name, slot), judgement in zip(batch, judgements, strict=True):
                 generation = int(self._store.columns.generation[slot])
                 self._judged[name] = _Judged(generation, self._now(), judgement)
-        return bool(self._due)
+            self._laid = None
+        return self.pending
 
-    def laid_over(self, live: Judgements) -> Judgements:
-        """The live judgements with ours in place of those they know better than.
-
-        Args:
-            live: Of every slot; not changed.
-        """
+    def judgements(self) -> Judgements:
+        """What is judged of every slot, as a copy that never changes: ours where we know more."""
+        live = self._live.judgements()
+        if self._laid is not None and self._laid[0] is live:
+            return self._laid[1]
         found = [
             (slot, judged.judgement)
             for name, judged in self._judged.items()
@@ -115,7 +130,8 @@ class Overlay:
         for field in fields(Judgements):
             merged[field.name] = getattr(live, field.name).copy()
             merged[field.name][slots] = ours[field.name]
-        return Judgements(**merged)
+        self._laid = live, Judgements(**merged)
+        return self._laid[1]
 
     def _slot(self, name: ContainerName) -> int | None:
         return self._store.slot_named(*name)

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from memtop.cluster.target import Target
 from memtop.observe.scope import Scope
+
+if TYPE_CHECKING:
+    from config.settings import Prometheus as PrometheusSettings
 
 SHORTEST_PAUSE = 0.5
 """Seconds between two polls of the metrics, at least."""
@@ -20,6 +25,19 @@ class Thresholds:
 
 
 @dataclass(frozen=True)
+class Remember:
+    """Who knows the past.
+
+    Attributes:
+        prometheus: How to find and ask Prometheus; None for not at all.
+        folder: Where samples of this cluster are kept between runs; None for nowhere.
+    """
+
+    prometheus: PrometheusSettings | None = None
+    folder: Path | None = None
+
+
+@dataclass(frozen=True)
 class Plan:
     """What an engine is to observe.
 
@@ -31,6 +49,7 @@ class Plan:
         speed: Seconds of cluster time per second here.
         thresholds: For the header's counts.
         notes: What else the header must say of the connection.
+        remember: Who knows the past.
     """
 
     target: Target
@@ -40,3 +59,4 @@ class Plan:
     speed: float = 1.0
     thresholds: Thresholds = Thresholds()
     notes: tuple[str, ...] = ()
+    remember: Remember = Remember()

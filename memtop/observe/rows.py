@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from memtop.observe.columns import KIND_CODES, MOODS, Coded, Columns
 from memtop.observe.frame import Floats, Rows, WorkloadIdentity, WorkloadKey
 from memtop.observe.identity import Identity
 from memtop.observe.store import Store
-from memtop.observe.verdicts import Verdicts, taken
+from memtop.observe.verdicts import taken
 
 LEAK = CODES[Verdict.LEAK]
 INIT = KIND_CODES[Kind.INIT]
@@ -22,7 +23,14 @@ _URGENCY = np.array([-1 if mood is Mood.DONE else code for code, mood in enumera
 """Of each mood's code: a workload that runs and has a container that is done, runs."""
 
 
-def container_rows(store: Store, verdicts: Verdicts, spark: npt.NDArray[np.float32], now: float) -> Rows:
+class Judges(Protocol):
+    """Whoever has a judgement on every slot."""
+
+    def judgements(self) -> Judgements:
+        """What is judged of every slot, as a copy that never changes."""
+
+
+def container_rows(store: Store, verdicts: Judges, spark: npt.NDArray[np.float32], now: float) -> Rows:
     """One row per slot of the store; a slot that is not in use has no identity.
 
     Args:
@@ -90,6 +98,11 @@ class Groups:
     identities: list[Identity | WorkloadIdentity | None]
     namespace: npt.NDArray[np.int32]
     pods: npt.NDArray[np.int32]
+
+    def of(self, workload: int) -> npt.NDArray[np.intp]:
+        """The members of one workload."""
+        ends = np.append(self.starts, len(self.members))
+        return self.members[ends[workload] : ends[workload + 1]]
 
     @property
     def owner(self) -> npt.NDArray[np.intp]:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from platformdirs import user_state_path
+
 from memtop.cluster import kubeconfig
-from memtop.observe.plan import SHORTEST_PAUSE, Plan, Thresholds
+from memtop.observe.plan import SHORTEST_PAUSE, Plan, Remember, Thresholds
 from memtop.observe.scope import Scope
 
 if TYPE_CHECKING:
     from config import Settings
+    from memtop.cluster.target import Target
 
 INSECURE = "TLS certificate is not verified"
 
@@ -51,7 +56,9 @@ def connection(settings: Settings, environ: Mapping[str, str], *, demo: bool = F
         except DemoFailedError as error:
             raise StartError(str(error)) from error
         mine = settings.cluster.model_copy(update={"kubeconfig": str(path), "context": None})
-        yield at_speed(plan(settings.model_copy(update={"cluster": mine}), environ), wanted.speed)
+        found = plan(settings.model_copy(update={"cluster": mine}), environ)
+        # Nothing of it is worth keeping: the next one is another cluster.
+        yield at_speed(replace(found, remember=replace(found.remember, folder=None)), wanted.speed)
 
 
 def plan(settings: Settings, environ: Mapping[str, str]) -> Plan:
@@ -75,7 +82,24 @@ def plan(settings: Settings, environ: Mapping[str, str]) -> Plan:
         hours=observe.history,
         thresholds=Thresholds(observe.warn_ratio, observe.critical_ratio),
         notes=(INSECURE,) if target.insecure else (),
+        remember=Remember(
+            settings.prometheus if settings.prometheus.enabled else None,
+            samples_folder(target, environ) if observe.keep_history else None,
+        ),
     )
+
+
+def samples_folder(target: Target, environ: Mapping[str, str]) -> Path:
+    """Where samples of a cluster are kept between runs.
+
+    Args:
+        target: The cluster; server and authority name it, since a tunnel's address may lead to several.
+        environ: The environment variables; ``XDG_STATE_HOME`` counts on every platform.
+    """
+    chosen = environ.get("XDG_STATE_HOME")
+    state = Path(chosen) / "memtop" if chosen else user_state_path("memtop", appauthor=False)
+    digest = hashlib.sha256(target.server.encode() + b"\0" + (target.authority or b"")).hexdigest()
+    return state / "samples" / digest[:16]
 
 
 def at_speed(plan: Plan, speed: float) -> Plan:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 import numpy as np
 import numpy.typing as npt
 
+from memtop.growth import judge
 from memtop.observe.frame import SPARK_BINS, Counts, Detail, Frame, Rows, Slots
 from memtop.observe.identity import Key
 from memtop.observe.observer import Observer
@@ -19,6 +21,10 @@ from memtop.observe.view import Pane, View
 from memtop.wording import duration
 
 SKEW_WORTH_SAYING = 30.0
+ON_SCREEN = 40
+"""Rows of a pane whose past is wished for: those that a tall screen shows."""
+OF_A_WORKLOAD = 5
+"""Containers of a workload whose past is wished for; its replicas are much alike."""
 
 
 class Snapshots:
@@ -48,7 +54,7 @@ class Snapshots:
         store = observer.store
         now = observer.clock.now()
         self._renew()
-        rows = container_rows(store, observer.verdicts, self._recent_past(), now)
+        rows = container_rows(store, observer.recollection.overlay, self._recent_past(), now)
         everyone = self._in_view(rows, view)
         counts = self._counts(rows, everyone)
         names = self._names
@@ -58,24 +64,43 @@ class Snapshots:
         else:
             candidates = matching(rows, everyone, view.filter)
         self._number += 1
+        orders = {pane: order(pane, rows, candidates, view.sorts[pane], names) for pane in Pane}
+        observer.recollection.look_at(self._looked_at(view, orders))
         return Frame(
             number=self._number,
             time=now,
             context=observer.target.context,
             scope=observer.scope.words(),
             observed=observer.scope,
-            notes=(*self._notes, *self._skew()),
+            notes=(*self._notes, *self._skew(), *observer.recollection.notes),
             sources=observer.statuses(),
             counts=counts,
             view=view,
             rows=rows,
-            orders={pane: order(pane, rows, candidates, view.sorts[pane], names) for pane in Pane},
+            orders=orders,
             detail=self._detail(view.selected, workloads=view.workloads),
             remaining=observer.remaining,
             settled=observer.settled,
             namespaces=tuple(sorted(store.live_namespaces())),
             pressured_nodes=store.pressured_nodes,
+            remembered=observer.recollection.settled,
         )
+
+    def _looked_at(self, view: View, orders: dict[Pane, Slots]) -> Iterator[int]:
+        """The containers a person may be looking at: the selected one, then the first of every pane."""
+        if (
+            isinstance(view.selected, Key)
+            and (slot := self._observer.store.slot_of(view.selected)) is not None
+        ):
+            yield slot
+        for shown in zip_longest(*(orders[pane][:ON_SCREEN].tolist() for pane in Pane)):
+            for row in shown:
+                if row is None:
+                    continue
+                if view.workloads:
+                    yield from self._workloads().of(row)[:OF_A_WORKLOAD].tolist()
+                else:
+                    yield row
 
     def _renew(self) -> None:
         """Drops what was kept of identities that have changed since."""
@@ -140,7 +165,9 @@ class Snapshots:
         identity = store.identities[slot]
         if identity is None:
             return None
-        series = self._observer.verdicts.series(slot)
+        overlay = self._observer.recollection.overlay
+        series = overlay.series(slot)
+        judged, basis = overlay.basis(slot)
         request = float(store.columns.request[slot])
         return Detail(
             key=key,
@@ -152,5 +179,6 @@ class Snapshots:
             request=request if np.isfinite(request) else None,
             restarts=tuple(series.restarts),
             oom_kills=tuple(series.oom_kills),
-            judgement=self._observer.verdicts.judgement(slot) if len(series.values) else None,
+            judgement=judge(judged) if len(judged.values) else None,
+            basis=basis,
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from memtop.past import ContainerName, Floats, Metric, Past
+from memtop.past import PROMETHEUS, ContainerName, Floats, Metric, Past
 from memtop.prometheus import queries
 from memtop.prometheus.answers import Answer, Stream
 from memtop.prometheus.connection import Prometheus
@@ -15,7 +15,6 @@ from memtop.prometheus.labels import LIMITS, OOM_EVENTS, SPEC_LIMITS, Schema
 from memtop.prometheus.queries import Grid
 from memtop.prometheus.series import LOOKBACK, by_container, ends, one_series
 
-ORIGIN = "Prometheus"
 _Pods = Sequence[tuple[str, str]]
 _Found = dict[ContainerName, list[Stream]]
 
@@ -79,7 +78,7 @@ def ask(
                     seen, _one(counters, name), _one(flags, name), kills.get(name, ()), grid
                 )
                 told.pasts[name, metric] = Past(
-                    metric, ORIGIN, times, values, restarts, oom_kills, limits.get(name)
+                    metric, PROMETHEUS, times, values, restarts, oom_kills, limits.get(name)
                 )
     return told
 

@@ -1,0 +1,201 @@
+"""The source "prometheus": asks for the past of the containers looked at, and of the fastest growers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING
+
+from memtop.aside import aside
+from memtop.cluster.client import Client
+from memtop.cluster.errors import ApiError, Unreachable
+from memtop.observe.past import SETTLE, Pasts, Wish
+from memtop.past import PROMETHEUS, ContainerName, Metric
+from memtop.prometheus import history, queries
+from memtop.prometheus.connection import Prometheus
+from memtop.prometheus.labels import Schema, probe
+from memtop.prometheus.reach import Found, NotFoundError, Why, reach
+
+if TYPE_CHECKING:
+    from config.settings import Prometheus as PrometheusSettings
+    from memtop.observe.source import Source
+
+AT_A_TIME = 50
+"""Containers asked for together; what is selected comes with the first of them."""
+GROWERS = 30
+GROWERS_EVERY = 300.0
+"""Seconds of the cluster's clock between two looks for growers, and two probes of an unknown schema."""
+GROWERS_OVER = 6 * 3600.0
+SOONEST = 2.0
+"""Seconds between two rounds of questions, at least."""
+FIRST_WISHES = 2.0
+"""Seconds to wait for somebody to look at something."""
+
+
+class PrometheusPast:
+    """Asks Prometheus, again and again, for what is wished.
+
+    Args:
+        client: The connection to the API server.
+        settings: Those of Prometheus.
+        pasts: Where wishes come from and answers go.
+        hours: How far back.
+        speed: Seconds of cluster time per second here.
+        now: The cluster's time.
+        live: The containers that live now.
+        namespaces: Those observed; empty for all.
+        on_change: Called whenever something new is remembered.
+
+    Attributes:
+        asked_once: Whether the first answers have come, or are known not to come for now.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        settings: PrometheusSettings,
+        pasts: Pasts,
+        *,
+        hours: float,
+        speed: float,
+        now: Callable[[], float],
+        live: Callable[[], Collection[Wish]],
+        namespaces: Sequence[str],
+        on_change: Callable[[], None],
+    ) -> None:
+        self.asked_once = False
+        self._client = client
+        self._settings = settings
+        self._pasts = pasts
+        self._wished = pasts.listen()
+        self._window = hours * 3600.0
+        self._speed = speed
+        self._now = now
+        self._live = live
+        self._namespaces = tuple(namespaces)
+        self._on_change = on_change
+        self._known_until: dict[ContainerName, float] = {}
+        self._asked_at: dict[ContainerName, float] = {}
+        self._growers: tuple[Wish, ...] = ()
+        self._growers_at = float("-inf")
+
+    async def run(self, source: Source) -> None:
+        """Works until something fails; raises what a `Source` understands."""
+        try:
+            async with reach(self._client, self._settings) as found:
+                await self._serve(source, found)
+        except NotFoundError as error:
+            if error.why is Why.SILENT:
+                raise Unreachable(str(error)) from None
+            raise ApiError(403 if error.why is Why.FORBIDDEN else 404, "", str(error)) from None
+        finally:
+            self.asked_once = True
+
+    async def _serve(self, source: Source, found: Found) -> None:
+        prometheus = found.prometheus
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0 if self._pasts.wishes else FIRST_WISHES):
+                await self._wished.wait()
+        schema = await self._schema(prometheus)
+        probed = self._now()
+        while True:
+            self._wished.clear()
+            grid = queries.grid(self._now(), self._window)
+            warnings = await self._ask_for(prometheus, schema, self._pasts.wishes, grid)
+            self.asked_once = True
+            warnings += await self._find_growers(prometheus, schema)
+            warnings += await self._ask_for(prometheus, schema, self._growers, grid)
+            self._tell(source, found, list(dict.fromkeys(warnings)))
+            if not schema.known and self._now() - probed > GROWERS_EVERY:
+                schema, probed = await self._schema(prometheus), self._now()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(SOONEST, grid.step / self._speed)):
+                    await self._wished.wait()
+                    await asyncio.sleep(SETTLE)
+
+    def _tell(self, source: Source, found: Found, warnings: list[str]) -> None:
+        newest = max(self._known_until.values(), default=None)
+        if newest is None and self._asked_at:
+            warnings = ["knows none of these pods", *warnings]
+        if newest is not None:
+            source.live(newest)
+        source.waiting("; ".join([found.where, *warnings]))
+
+    async def _schema(self, prometheus: Prometheus) -> Schema:
+        wishes = (*self._pasts.wishes, *self._live())[: 4 * AT_A_TIME]
+        schema = await aside(probe, prometheus, {wish.name.pod for wish in wishes}, self._now())
+        if not schema.memory:
+            raise ApiError(
+                404, "", "it knows no memory of containers: it does not scrape the kubelets (cAdvisor)"
+            )
+        return schema
+
+    async def _ask_for(
+        self, prometheus: Prometheus, schema: Schema, wishes: Sequence[Wish], grid: queries.Grid
+    ) -> list[str]:
+        """Asks for what is not known, then for what is known and no longer fresh; the warnings.
+
+        What Prometheus has never heard of is asked for as a whole each time: it may be a new pod.
+        """
+        due = [wish for wish in wishes if self._asked_at.get(wish.name, grid.start) <= grid.end - grid.step]
+        known = {
+            wish.name: self._known_until.get(wish.name, grid.start)
+            for wish in due
+            if wish.name in self._pasts  # else it was forgotten meanwhile
+        }
+        whole = [wish for wish in due if known.get(wish.name, grid.start) <= grid.start]
+        newest = [wish for wish in due if known.get(wish.name, grid.start) > grid.start]
+        warnings: list[str] = []
+        for part in _parts(whole):
+            warnings += await self._ask(prometheus, schema, part, grid)
+        for part in _parts(newest):
+            since = min(known[wish.name] for wish in part)
+            warnings += await self._ask(prometheus, schema, part, history.overlap(grid, since))
+        return warnings
+
+    async def _ask(
+        self, prometheus: Prometheus, schema: Schema, wishes: Sequence[Wish], grid: queries.Grid
+    ) -> list[str]:
+        names = [wish.name for wish in wishes]
+        restarted = [wish.name for wish in wishes if wish.restarted]
+        metrics: tuple[Metric, ...] = tuple(dict.fromkeys(("working_set", self._pasts.metric)))
+        told = await aside(history.ask, prometheus, schema, names, metrics, grid, restarted)
+        oldest = grid.end - self._window - grid.step
+        self._pasts.keep(
+            {
+                (name, metric): history.extended(old, news, grid.start, oldest)
+                if (old := self._pasts.of(name, metric, PROMETHEUS)) is not None
+                else news
+                for (name, metric), news in told.pasts.items()
+            }
+        )
+        for name in names:
+            self._asked_at[name] = grid.end
+        for (name, _), past in told.pasts.items():
+            if len(past):
+                self._known_until[name] = float(past.times[-1])
+        self._on_change()
+        return told.warnings
+
+    async def _find_growers(self, prometheus: Prometheus, schema: Schema) -> list[str]:
+        """A slow leak need not be on any screen: Prometheus knows who grew most. Warnings, if it does not."""
+        if self._now() - self._growers_at < GROWERS_EVERY:
+            return []
+        self._growers_at = self._now()
+        live = {wish.name: wish for wish in self._live()}
+        for known in (self._asked_at, self._known_until):
+            for name in known.keys() - live.keys():
+                del known[name]
+        found: list[ContainerName] = []
+        for seconds in {min(GROWERS_OVER, self._window), self._window}:
+            try:
+                found += await aside(history.fastest, prometheus, schema, self._namespaces, GROWERS, seconds)
+            except (ApiError, Unreachable) as error:  # too much for it, perhaps; the rest it has answered
+                return [f"cannot say what grows: {error}"]
+        self._growers = tuple(live[name] for name in dict.fromkeys(found) if name in live)
+        return []
+
+
+def _parts(wishes: Sequence[Wish]) -> list[Sequence[Wish]]:
+    return [wishes[first : first + AT_A_TIME] for first in range(0, len(wishes), AT_A_TIME)]
