@@ -8,7 +8,7 @@ import pytest
 from memtop.growth import Verdict
 from memtop.growth.classify import judge_named
 from memtop.growth.readers import Named
-from tests.growth.kinds import HEALTHY, LEAKS, SHARE, all_kinds, make
+from tests.growth.kinds import HEALTHY, LEAKS, SHARE, UNSEEN_HEALTHY, all_kinds, make
 
 EACH = 40
 SEED = 97
@@ -76,3 +76,16 @@ def test_fewer_than_one_healthy_container_in_a_thousand_is_called_a_leak():
     called = [one.kind for one, verdict in zip(made, verdicts, strict=True) if verdict.certainty == "leak"]
     assert len(made) > 9_900
     assert len(called) < 10, Counter(called)
+
+
+def test_kinds_that_came_after_the_rules_are_told_apart_as_well():
+    made = [*all_kinds(SEED, 30, live=False, unseen=True), *all_kinds(SEED, 30, live=True, unseen=True)]
+    verdicts = judge_named([Named(one.kind, one.series) for one in made])
+    leak = [verdict.verdict is Verdict.LEAK for verdict in verdicts]
+    hits = sum(called and one.leak for called, one in zip(leak, made, strict=True))
+    precision, recall = hits / sum(leak), hits / sum(one.leak for one in made)
+    assert 2 * precision * recall / (precision + recall) > 0.97
+    sure = Counter(
+        one.kind for one, verdict in zip(made, verdicts, strict=True) if verdict.certainty == "leak"
+    )
+    assert sum(count for kind, count in sure.items() if kind in UNSEEN_HEALTHY) <= 3
