@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 INTERVALS = (1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 """Steps of ``+`` and ``-``, in seconds."""
-_SIGNALS = (signal.SIGHUP, signal.SIGTERM)
+_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
 class FrameReady(Message):
@@ -115,7 +115,7 @@ class Memtop(TerseDisplay[int]):
             self._engine.stop()
 
     def _end(self, number: signal.Signals) -> None:
-        """The session is over (SIGHUP, SIGTERM): leave the terminal as it was."""
+        """The session is over (SIGHUP, SIGINT, SIGTERM): leave the terminal as it was."""
         self.exit(128 + number)
 
     # -- the engine
@@ -137,12 +137,10 @@ class Memtop(TerseDisplay[int]):
         self.post_message(Crashed(error))
 
     def on_frame_ready(self) -> None:
-        """Shows the newest frame on the overview and on what lies upon it."""
-        if self._frame is None:
-            return
-        self.overview.show(self._frame)
-        if isinstance(self.screen, LiveScreen) and self.screen is not self.overview:
-            self.screen.show(self._frame)
+        """Shows the newest frame on every screen that is open; while the app ends, on none."""
+        for screen in self.screen_stack:
+            if isinstance(screen, LiveScreen) and self._frame is not None:
+                screen.show(self._frame)
 
     def on_crashed(self, message: Crashed) -> None:
         """Ends with what went wrong; a screen that stands still would be worse."""
