@@ -8,26 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from memtop.cluster.client import Client
 from memtop.cluster.errors import Unreachable
 from memtop.cluster.objects import Pod, PodMetrics
 from memtop.cluster.target import Auth, Target
-from memtop.growth.judgement import SURE, Judgement, Judgements, Verdict
+from memtop.growth.judgement import SURE, VERDICTS, Judgement, Judgements, Verdict
 from memtop.observe.frame import Frame
-from memtop.observe.observer import RECENT
 from memtop.observe.plan import Plan, Thresholds
 from memtop.observe.samples import History
 from memtop.observe.scope import Scope
 from memtop.observe.snapshot import Snapshots
 from memtop.observe.status import SourceStatus, State
 from memtop.observe.store import FIRST_SLOTS, Store
-from memtop.observe.verdicts import Verdicts, unjudged
+from memtop.observe.verdicts import Verdicts
 from memtop.observe.view import View
 
 NOW = datetime(2025, 3, 14, 3, 26, 53, tzinfo=UTC).timestamp()
@@ -38,6 +38,7 @@ HOUR = 3600.0
 MINUTE = 60.0
 INTERVAL = 60.0
 """Seconds between samples."""
+UNJUDGED = Judgement(Verdict.NOT_ENOUGH_DATA, 1.0)
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class GivenVerdicts(Verdicts):
     """Verdicts that were given and not found."""
 
     def __init__(self, store: Store) -> None:
-        super().__init__(store)
+        super().__init__(store, INTERVAL, 24.0)
         self.given: dict[str, Judgement] = {}
 
     def judgement(self, slot: int) -> Judgement:
@@ -76,16 +77,22 @@ class GivenVerdicts(Verdicts):
         return self.given.get(identity.pod, Judgement(Verdict.STEADY, 0.99, 0.0))
 
     def judgements(self) -> Judgements:
-        columns = unjudged(len(self._store.identities))
-        for slot in self._store.live_slots().tolist():
-            one = self.judgement(slot)
-            columns.codes[slot] = list(Verdict).index(one.verdict)
-            columns.confidence[slot] = one.confidence
-            if one.rate is not None:
-                columns.rate[slot] = one.rate
-            if one.seconds_to_limit is not None:
-                columns.seconds_to_limit[slot] = one.seconds_to_limit
-        return columns
+        live = set(self._store.live_slots().tolist())
+        slots = range(len(self._store.identities))
+        return in_columns([self.judgement(slot) if slot in live else UNJUDGED for slot in slots])
+
+
+def in_columns(judgements: Sequence[Judgement]) -> Judgements:
+    """The judgements as a frame has them."""
+
+    def column(name: str) -> np.ndarray:
+        values = [getattr(judgement, name) for judgement in judgements]
+        whole = name in {"samples", "cuts", "oom_kills"}
+        return np.array(values, np.int64 if whole else np.float64)  # None becomes NaN
+
+    codes = np.array([VERDICTS.index(judgement.verdict) for judgement in judgements], np.uint8)
+    names = [field.name for field in fields(Judgements) if field.name != "codes"]
+    return Judgements(codes, **{name: column(name) for name in names})
 
 
 class FakeCluster:
@@ -103,7 +110,7 @@ class FakeCluster:
             auth=Auth(),
         )
         self.scope = Scope()
-        self.store = Store(History(FIRST_SLOTS, INTERVAL, RECENT, 24.0))
+        self.store = Store(History(FIRST_SLOTS, INTERVAL))
         self.verdicts = GivenVerdicts(self.store)
         self.remaining = 0
         self.settled = True

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from textual.events import Paste
 from textual.pilot import Pilot
 
 from memtop.observe.identity import Identity
@@ -70,6 +71,11 @@ class Stage:
     async def type(self, text: str) -> None:
         """Types text."""
         await self.press(*(KEYS.get(character, character) for character in text))
+
+    async def paste(self, text: str) -> None:
+        """Pastes text, which is quicker than typing it."""
+        self.app.post_message(Paste(text))
+        await self.pilot.pause()
 
     async def click(self, word: str, times: int = 1) -> None:
         """Clicks on the first place where a word is on the screen."""

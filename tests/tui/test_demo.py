@@ -1,0 +1,107 @@
+"""The app on the embedded cluster over real HTTP: the whole river, from the API to the screen."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from config import Settings
+from memtop.demo.thread import DemoThread
+from memtop.observe.setup import plan
+from tests.tui.stage import Stage
+from tui.app import Memtop
+
+
+class OpenOn(Protocol):
+    def __call__(self, user: str = "admin", **cluster: Any) -> AbstractAsyncContextManager[Stage]: ...
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[DemoThread]:
+    """The embedded cluster."""
+    with DemoThread(pods=30, seed=7) as served:
+        yield served
+
+
+@pytest.fixture
+def open_on(demo: DemoThread, tmp_path: Path) -> OpenOn:
+    """``async with open_on("readonly", namespaces=("production",)) as stage``: the app on the demo."""
+
+    @asynccontextmanager
+    async def open_(user: str = "admin", **cluster: Any) -> AsyncIterator[Stage]:
+        path = tmp_path / "kubeconfig"
+        path.write_text(demo.kubeconfig(user))
+        settings = Settings.model_validate({"cluster": {"kubeconfig": str(path), **cluster}})
+        app = Memtop(settings, plan(settings, {}), lambda other: plan(other, {}))
+        async with app.run_test(size=(180, 50), notifications=True) as pilot:
+            yield Stage(app, pilot)
+
+    return open_
+
+
+async def test_who_is_oom_killed_is_seen_at_once(open_on: OpenOn) -> None:
+    async with open_on() as stage:
+        await stage.shows("user-service", "OOMKilled", "● pods live")
+        assert "memtop-demo" in stage.header
+        assert len(stage.rows()) > 20
+        await stage.press("slash")
+        await stage.type("user-service")
+        await stage.until(lambda: all("user-service" in name for name in stage.rows()), "the filter")
+        assert stage.rows()
+
+
+async def test_workloads_and_a_namespace(open_on: OpenOn) -> None:
+    async with open_on() as stage:
+        await stage.shows("user-service")
+        await stage.press("w")
+        await stage.until(lambda: "deployment/user-service" in stage.rows(), "workloads")
+        await stage.press("n")
+        await stage.type("production")
+        await stage.press("enter")
+        await stage.until(lambda: "deployment/fraud-model" not in stage.rows(), "the namespace")
+        assert "deployment/user-service" in stage.rows()
+
+
+async def test_an_api_server_that_dies_and_comes_back(open_on: OpenOn, demo: DemoThread) -> None:
+    async with open_on() as stage:
+        await stage.shows("user-service", "● pods live")
+        seen = set(stage.rows())
+        demo.run(demo.server.stop())
+        try:
+            await stage.until(lambda: "pods live" not in stage.header, "the loss to be noticed")
+            assert set(stage.rows()) == seen, "what was seen stays"
+        finally:
+            demo.run(demo.server.start())
+        await stage.press("r")
+        await stage.until(lambda: "pods live" in stage.header, "the return to be noticed")
+        assert stage.app.is_running
+
+
+async def test_one_namespace_is_enough(open_on: OpenOn) -> None:
+    async with open_on("one-namespace", namespaces=("production",)) as stage:
+        await stage.shows("user-service", "● pods live")
+        assert "nodes" in stage.header, "what is forbidden is named"
+
+
+async def test_without_any_right_the_screen_says_so(open_on: OpenOn) -> None:
+    async with open_on("nobody") as stage:
+        await stage.shows("forbidden")
+        assert not stage.rows()
+
+
+async def test_a_pod_that_dies_while_one_looks(open_on: OpenOn, demo: DemoThread) -> None:
+    """Two hours pass in the cluster, in which user-service is OOM-killed again."""
+
+    def restarts() -> int:
+        frame = stage.app.overview.frame
+        return 0 if frame is None else int(frame.rows.restarts.sum())
+
+    async with open_on() as stage:
+        await stage.shows("user-service", "OOMKilled")
+        before = restarts()
+        demo.advance(2 * 3600)
+        await stage.until(lambda: restarts() > before, "another restart")

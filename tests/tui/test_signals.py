@@ -1,0 +1,151 @@
+"""The end of a session: whatever ends memtop, the terminal is as it was before and nothing is left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+PATIENCE = 60.0  # seconds
+ENTER_SCREEN, LEAVE_SCREEN = b"\x1b[?1049h", b"\x1b[?1049l"
+SHOW_CURSOR, MOUSE_OFF, PASTE_OFF = b"\x1b[?25h", b"\x1b[?1000l", b"\x1b[?2004l"
+
+
+class Session:
+    """memtop on a pseudo terminal of 100 × 30."""
+
+    def __init__(self, argv: list[str], environ: dict[str, str]) -> None:
+        self._master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+        self._slave = slave
+        self.before = termios.tcgetattr(slave)
+        self.written = b""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tui.cli", *argv],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env={**os.environ, "TERM": "xterm-256color", **environ},
+            start_new_session=True,
+        )
+
+    def read_until(self, holds: Callable[[], bool], what: str) -> None:
+        """Takes in what is written until something holds."""
+        deadline = time.monotonic() + PATIENCE
+        while not holds():
+            assert time.monotonic() < deadline, f"waited for {what}; written was {self.written[-2000:]!r}"
+            if select.select([self._master], [], [], 0.1)[0]:
+                self.written += os.read(self._master, 65536)
+
+    def type(self, keys: bytes) -> None:
+        os.write(self._master, keys)
+
+    def end(self) -> int:
+        """Waits for the end and returns the exit code."""
+        self.read_until(lambda: self.process.poll() is not None, "the end")
+        while select.select([self._master], [], [], 0)[0]:
+            self.written += os.read(self._master, 65536)
+        return self.process.returncode
+
+    def assert_restored(self) -> None:
+        """The terminal is as it was."""
+        assert termios.tcgetattr(self._slave) == self.before
+        assert self.written.rindex(LEAVE_SCREEN) > self.written.rindex(ENTER_SCREEN)
+        for sequence in (SHOW_CURSOR, MOUSE_OFF, PASTE_OFF):
+            assert sequence in self.written[self.written.rindex(ENTER_SCREEN) :]
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        os.close(self._master)
+        os.close(self._slave)
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[Session]:
+    """memtop on the embedded cluster, with pods on its screen and one sort order changed."""
+    folders = {f"XDG_{name.upper()}_HOME": str(tmp_path / name) for name in ("config", "state", "cache")}
+    opened = Session(["--demo", "--demo-pods", "20"], {**folders, "TMPDIR": str(tmp_path)})
+    with contextlib.closing(opened):
+        opened.read_until(lambda: b"user-service" in opened.written, "pods")
+        opened.type(b"S")
+        kept = tmp_path / "state/memtop/preferences.json"
+        opened.read_until(kept.exists, "the order to be kept")
+        yield opened
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process started."""
+    tasks = Path(f"/proc/{pid}/task")
+    return [int(child) for task in tasks.iterdir() for child in (task / "children").read_text().split()]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)]
+)
+def test_a_signal_leaves_nothing_behind(
+    session: Session, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    helpers = children(session.process.pid) if sys.platform == "linux" else []
+    session.process.send_signal(number)
+    assert session.end() == code
+    session.assert_restored()
+    assert b"Traceback" not in session.written
+    session.read_until(lambda: not any(map(alive, helpers)), "the embedded cluster to end")
+    assert not list(tmp_path.glob("memtop-demo-*")), "its files are gone"
+    assert not list(tmp_path.glob("state/memtop/preferences.json?*")), "nothing is half-written"
+    assert json.loads((tmp_path / "state/memtop/preferences.json").read_text())["sorts"]
+
+
+@pytest.mark.parametrize("keys", [b"q", b"\x03"], ids=["q", "ctrl+c"])
+def test_a_key_leaves_the_terminal_as_it_was(session: Session, keys: bytes) -> None:
+    session.type(keys)
+    assert session.end() == 0
+    session.assert_restored()
+
+
+def test_a_terminal_that_goes_away_ends_it(tmp_path: Path) -> None:
+    """The SSH session drops: the terminal is gone, and the kernel says so with SIGHUP."""
+    folders = {f"XDG_{name.upper()}_HOME": str(tmp_path / name) for name in ("config", "state", "cache")}
+    master, slave = pty.openpty()
+    argv = [sys.executable, "-m", "tui.cli", "--demo", "--demo-pods", "20"]
+    process = subprocess.Popen(
+        ["setsid", "--ctty", *argv] if sys.platform == "linux" else argv,
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        env={**os.environ, "TERM": "xterm-256color", **folders, "TMPDIR": str(tmp_path)},
+    )
+    os.close(slave)
+    written = b""
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while b"user-service" not in written and time.monotonic() < deadline:
+            written += os.read(master, 65536)
+        os.close(master)
+        assert process.wait(PATIENCE) in {129, -signal.SIGHUP}
+        assert not list(tmp_path.glob("memtop-demo-*"))
+    finally:
+        process.kill()
+        process.wait()
