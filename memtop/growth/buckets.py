@@ -165,9 +165,11 @@ class Buckets:
         drop = np.where(crowded, np.maximum(drop, SLOTS // 4), drop)
         merge = used - drop > _FULL
         self._rewrite(slots[~merge], drop[~merge], self._width[slots[~merge]])
-        twice = slots[merge]
-        self._width[twice] *= 2.0
-        self._rewrite(twice, np.zeros(len(twice), np.int64), self._width[twice])
+        wider = slots[merge]
+        while len(wider):  # more than once where samples are further apart than buckets are wide
+            self._width[wider] *= 2.0
+            self._rewrite(wider, np.zeros(len(wider), np.int64), self._width[wider])
+            wider = wider[self._used[wider] > _FULL]
 
     def _rewrite(self, slots: Ints, drop: Ints, width: Floats) -> None:
         """Drops the first buckets of containers and joins neighbours that `width` makes one."""

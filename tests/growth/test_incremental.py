@@ -198,3 +198,10 @@ def test_room_made_ahead_of_time_changes_no_verdict():
         assert one.verdict is other.verdict
         assert one.samples == other.samples
         assert one.rate == pytest.approx(other.rate, rel=0.02, abs=MIB / 4)
+
+
+def test_samples_may_be_further_apart_than_was_said():
+    live = Incremental(step=1.0)
+    slots = live.admit(np.full(4, 500 * MIB))
+    feed(live, slots, shapes(3 * SLOTS))
+    assert list(live.judge(slots).samples) == [3 * SLOTS - 1] * 4
