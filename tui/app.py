@@ -223,7 +223,8 @@ class Memtop(TerseDisplay[int]):
             self.notify("No row is selected")
             return
         symbols = self.settings.ui.symbols
-        screen = PodScreen(subject, self._engine.ask, self.cluster_time, symbols, self._warnings)
+        presets = self.settings.logs.presets
+        screen = PodScreen(subject, self._engine.ask, self.cluster_time, symbols, self._warnings, presets)
         self.overview.select(subject.key)
         self.push_screen(screen)
         if self._frame is not None:

@@ -10,6 +10,7 @@ from array import array
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 from memtop.logs.line import Line, Mark
@@ -138,6 +139,14 @@ class LogBuffer:
                     if time >= moment:
                         return block.first + index
         return max(self.first, self.end - 1)
+
+    def snapshot(self) -> LogBuffer:
+        """The lines kept now, for another thread to read while this buffer goes on."""
+        copy = LogBuffer(self._most_lines, self._most_bytes)
+        *sealed, growing = self._blocks
+        copy._blocks = deque([*sealed, deepcopy(growing)])
+        copy._bytes, copy._owners = self._bytes, list(self._owners)
+        return copy
 
     def _block(self, number: int) -> _Block:
         if not self.first <= number < self.end:

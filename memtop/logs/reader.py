@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
 
-from memtop.cluster.client import ApiError, Client, CredentialError, Unreachable
+from memtop.cluster.client import ApiError, Client, CredentialError, KubeconfigError, Unreachable
 from memtop.logs import refusal
 from memtop.logs.channel import Channel, Status
 from memtop.logs.line import NO_TIME, Line, Mark, parse
@@ -72,7 +72,7 @@ class LogReader:
             async with asyncio.TaskGroup() as group:
                 for name in self.request.containers:
                     group.create_task(self._follow(client, name))
-        except* CredentialError as errors:
+        except* (CredentialError, KubeconfigError) as errors:
             self._channel.say(Status(str(errors.exceptions[0]), over=True, wrong=True))
 
     # -- reading to the end

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from rich.text import Text
@@ -11,16 +11,19 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import ContentSwitcher
 
+from config.presets import DEFAULT_PRESETS
 from memtop.observe.frame import Frame
 from tui.help import Group, Key
 from tui.live import LiveScreen
 from tui.overview.status import header_data
+from tui.pod import log_keys
 from tui.pod.facts import verdict_line
+from tui.pod.logs import LogTab, PreviousTab
 from tui.pod.tab import Ask, PodTab, Subject
 from tui.pod.trend import TrendTab
 from widgets.header import StatusHeader
 from widgets.key_bar import KeyBar
-from widgets.lines import Lines
+from widgets.one_line import OneLine
 from widgets.palette import Symbols
 from widgets.pane import PaneTitle
 
@@ -30,10 +33,12 @@ WORDS = (
         (
             Key("t", "memory over time"),
             Key("g  1 2 3 4", "range of the graph: 1 h, 6 h, 24 h, 7 d"),
+            Key("l  p", "log of this run, log of the run before"),
             Key("r", "ask again now"),
             Key("esc", "back"),
         ),
     ),
+    log_keys.GROUP,
 )
 
 
@@ -46,15 +51,17 @@ class PodScreen(LiveScreen):
         now: The cluster's time, Unix seconds.
         symbols: Which characters graphs are drawn with.
         warnings: What the header must always say.
+        presets: Regular expressions to search logs for, by name.
     """
 
     DEFAULT_CSS = """
-    PodScreen #verdict { height: 1; background: $panel; }
     PodScreen ContentSwitcher { height: 1fr; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,backspace", "dismiss", "Back"),
-        Binding("t", "tab(0)", "Trend"),
+        Binding("t", "tab('Trend')", "Trend"),
+        Binding("l", "tab('Logs')", "Logs"),
+        Binding("p", "tab('Previous')", "Previous"),
         Binding("question_mark", "app.help", "Help", key_display="?"),
         Binding("r", "app.retry", "Ask again now", show=False),
         Binding("q", "app.quit", "Quit"),
@@ -68,6 +75,7 @@ class PodScreen(LiveScreen):
         now: Callable[[], float],
         symbols: Symbols,
         warnings: tuple[str, ...] = (),
+        presets: Mapping[str, str] = DEFAULT_PRESETS,
     ) -> None:
         super().__init__()
         self.subject = subject
@@ -76,8 +84,12 @@ class PodScreen(LiveScreen):
         self._frame: Frame | None = None
         ascii_only = symbols == "ascii"
         self.header = StatusHeader(ascii_only=ascii_only)
-        self.verdict = _Line(id="verdict")
-        self.tabs: tuple[PodTab, ...] = (TrendTab(subject, ask, symbols),)
+        self.verdict = OneLine(id="verdict")
+        self.tabs: tuple[PodTab, ...] = (
+            TrendTab(subject, ask, symbols),
+            LogTab(subject, ask, now, presets, symbols),
+            PreviousTab(subject, ask, now, presets, symbols),
+        )
         self._open: PodTab = self.tabs[0]
         self.strip = PaneTitle(self._open.NAME, ascii_only=ascii_only)
         self.strip.tabs = [tab.NAME for tab in self.tabs]
@@ -123,9 +135,9 @@ class PodScreen(LiveScreen):
     def _tick(self) -> None:
         self.header.show(header_data(self._frame, self._now(), frozen=False, warnings=self._warnings))
 
-    def action_tab(self, index: int) -> None:
+    def action_tab(self, name: str) -> None:
         """Opens another tab."""
-        tab = self.tabs[index]
+        tab = next(tab for tab in self.tabs if name == tab.NAME)
         if tab is self._open:
             return
         self._open.closed()
@@ -140,24 +152,4 @@ class PodScreen(LiveScreen):
 
     @on(PaneTitle.TabClicked)
     def _tab_clicked(self, event: PaneTitle.TabClicked) -> None:
-        self.action_tab(event.index)
-
-
-class _Line(Lines):
-    """One line of text."""
-
-    def __init__(self, id: str) -> None:
-        super().__init__(id=id)
-        self._text = Text()
-
-    def say(self, text: Text) -> None:
-        """Shows other words."""
-        if text != self._text:
-            self._text = text
-            self.redraw()
-
-    def draw(self, width: int, height: int) -> list[Text]:
-        """Returns the one line."""
-        line = self._text.copy()
-        line.truncate(width, overflow="ellipsis")
-        return [line]
+        self.action_tab(self.tabs[event.index].NAME)

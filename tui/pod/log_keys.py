@@ -1,0 +1,22 @@
+"""The keys of the log tabs in words, for the help screen."""
+
+from __future__ import annotations
+
+from tui.help import Group, Key
+
+GROUP = Group(
+    "Logs",
+    (
+        Key("m", "show what speaks of memory: presets, each with its number of matches"),
+        Key("/", "show what matches a regular expression; capital letters make case matter"),
+        Key("v  C", "the other lines instead; lines around each match: 0, ±2, ±5, ±10, all"),
+        Key("n  N", "next match, match before"),
+        Key("f  G", "stop at this place or follow; go to the newest line"),
+        Key("T  w", "time of each line; wrap long lines (← → scroll them otherwise)"),
+        Key("[  ]", "container; after the last all of them, interleaved"),
+        Key("1 2 3 4  0", "the last 5 min, 1 h, 6 h, 24 h; all there is"),
+        Key("J", "jump to a time: 14:05, 14:05:30, -10m"),
+        Key("ctrl+s", "save what is shown to a file"),
+        Key("r  esc", "read it again; clear the filter"),
+    ),
+)

@@ -1,0 +1,89 @@
+"""The line below a log: how the reading goes, how much there is, and what the filter finds."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from rich.text import Text
+
+from memtop import wording
+from memtop.logs.channel import Status
+from memtop.logs.line import Line, Mark
+from memtop.logs.search import EVERYTHING, Search
+from tui.pod.log_feed import LogFeed
+from widgets.log_view import LogRow, LogView
+
+
+def status_line(feed: LogFeed, search: Search | None, view: LogView, now: float) -> Text:
+    """Says all that in one line, the most pressing first.
+
+    Args:
+        feed: The log.
+        search: What is looked for in it, if anything.
+        view: What of it is on the screen.
+        now: The cluster's time, Unix seconds.
+    """
+    line = Text(" ", no_wrap=True, end="")
+    words, role = _state(feed.status, now, previous=feed.request.previous)
+    line.append(words, role)
+    line.append(f" · {_count(len(feed.buffer), 'line')}", "dim")
+    if feed.buffer.first:
+        line.append(f", {feed.buffer.first:,} older ones dropped", "dim")
+    if search is not None:
+        line.append(" · ").append_text(_search(search, feed.buffer.end))
+    if not view.following and view.below:
+        line.append(f" · {view.below:,} below", "accent").append(" (f follows)", "dim")
+    return line
+
+
+def _state(status: Status, now: float, *, previous: bool) -> tuple[str, str]:
+    if status.ending is not None and status.ending.termination.exit_code != 0:
+        ended = status.ending.termination.finished_at
+        words = status.ending.words() + (f" {wording.ago(now - ended)}" if ended is not None else "")
+        return words + ("" if previous else ": press p for its log"), "critical"
+    if status.wrong:
+        return status.words, "warn"
+    return status.words, "ok" if status.live else "dim"
+
+
+def _search(search: Search, end: int) -> Text:
+    sought = search.sought
+    text = Text(f"{'not ' if sought.invert else ''}{sought.name}: ", "accent", end="")
+    text.append(_count(search.count, "match", "matches"), "strong")
+    rate = search.rate()
+    if rate is not None:
+        text.append(f", {rate:.1f}/min", "dim")
+    if sought.context == EVERYTHING:
+        text.append(", among all lines", "dim")
+    elif sought.context:
+        text.append(f", ±{sought.context} lines", "dim")
+    if search.scanned < end:
+        text.append(f", {end - search.scanned:,} lines to search", "dim")
+    return text
+
+
+def log_row(line: Line, search: Search | None, number: int, *, stamps: bool, owners: bool) -> LogRow:
+    """One line of the log as the view draws it."""
+    chosen = search is None or search.chosen(number)
+    return LogRow(
+        text=line.text,
+        stamp=stamp(line) if stamps else "",
+        owner=line.container if owners else "",
+        spans=search.spans(number) if search is not None else (),
+        faint=not chosen and search is not None and search.sought.context != EVERYTHING,
+        note=line.mark is Mark.NOTE,
+        tail="… (cut: the line is longer)" if line.mark is Mark.CUT else "",
+    )
+
+
+def stamp(line: Line) -> str:
+    """A line's time in this machine's zone: the time of day, with the date unless it is today's."""
+    if line.seconds is None:
+        return ""
+    moment = datetime.fromtimestamp(line.seconds).astimezone()
+    day = "" if moment.date() == datetime.now().astimezone().date() else f"{moment:%m-%d} "
+    return f"{day}{moment:%H:%M:%S}.{moment.microsecond // 1000:03d}"
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
