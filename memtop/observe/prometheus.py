@@ -16,6 +16,7 @@ from memtop.prometheus import history, queries
 from memtop.prometheus.connection import Prometheus
 from memtop.prometheus.labels import Schema, probe
 from memtop.prometheus.reach import Found, NotFoundError, Why, reach
+from memtop.prometheus.series import LOOKBACK
 
 if TYPE_CHECKING:
     from config.settings import Prometheus as PrometheusSettings
@@ -144,34 +145,43 @@ class PrometheusPast:
             for wish in due
             if wish.name in self._pasts  # else it was forgotten meanwhile
         }
-        whole = [wish for wish in due if known.get(wish.name, grid.start) <= grid.start]
-        newest = [wish for wish in due if known.get(wish.name, grid.start) > grid.start]
+        horizon = max(grid.start, grid.end - queries.RECENT + 2 * LOOKBACK)
+        whole = [wish for wish in due if known.get(wish.name, grid.start) <= horizon]
+        newest = [wish for wish in due if known.get(wish.name, grid.start) > horizon]
         warnings: list[str] = []
+        recent = queries.recent(self._now(), schema.interval)
         for part in _parts(whole):
-            warnings += await self._ask(prometheus, schema, part, grid)
+            warnings += await self._ask(prometheus, schema, part, grid, grid)
+            if recent.step < grid.step:
+                warnings += await self._ask(prometheus, schema, part, grid, recent)
         for part in _parts(newest):
             since = min(known[wish.name] for wish in part)
-            warnings += await self._ask(prometheus, schema, part, history.overlap(grid, since))
+            warnings += await self._ask(prometheus, schema, part, grid, history.overlap(recent, since))
         return warnings
 
     async def _ask(
-        self, prometheus: Prometheus, schema: Schema, wishes: Sequence[Wish], grid: queries.Grid
+        self,
+        prometheus: Prometheus,
+        schema: Schema,
+        wishes: Sequence[Wish],
+        whole: queries.Grid,
+        grid: queries.Grid,
     ) -> list[str]:
+        """Asks for the moments of one grid, and joins the answers with what is known; the warnings."""
         names = [wish.name for wish in wishes]
         restarted = [wish.name for wish in wishes if wish.restarted]
         metrics: tuple[Metric, ...] = tuple(dict.fromkeys(("working_set", self._pasts.metric)))
         told = await aside(history.ask, prometheus, schema, names, metrics, grid, restarted)
-        oldest = grid.end - self._window - grid.step
         self._pasts.keep(
             {
-                (name, metric): history.extended(old, news, grid.start, oldest)
-                if (old := self._pasts.of(name, metric, PROMETHEUS)) is not None
+                (name, metric): history.extended(old, news, grid.start, whole)
+                if grid != whole and (old := self._pasts.of(name, metric, PROMETHEUS)) is not None
                 else news
                 for (name, metric), news in told.pasts.items()
             }
         )
         for name in names:
-            self._asked_at[name] = grid.end
+            self._asked_at[name] = whole.end
         for (name, _), past in told.pasts.items():
             if len(past):
                 self._known_until[name] = float(past.times[-1])

@@ -75,7 +75,7 @@ def ask(
                     continue
                 times, values, seen = one_series(lives, grid)
                 restarts, oom_kills = ends(
-                    seen, _one(counters, name), _one(flags, name), kills.get(name, ()), grid
+                    times, seen, _one(counters, name), _one(flags, name), kills.get(name, ()), grid
                 )
                 told.pasts[name, metric] = Past(
                     metric, PROMETHEUS, times, values, restarts, oom_kills, limits.get(name)
@@ -106,21 +106,22 @@ def fastest(
     return list(by_container(prometheus.instant(query).streams, schema.cadvisor_labels()))
 
 
-def extended(old: Past, news: Past, since: float, start: float) -> Past:
+def extended(old: Past, news: Past, since: float, whole: Grid) -> Past:
     """A series with its newest part asked for again.
 
     Args:
         old: What was known.
-        news: The answer for the moments from `since` on.
+        news: The answer for the moments from `since` on, on a finer grid.
         since: From where on the answer counts, Unix seconds.
-        start: What is older is dropped, Unix seconds.
+        whole: What is older than its start is dropped; before `since` only its moments are kept.
     """
+    start, step = whole.start - whole.step, whole.step
 
     def spliced(before: Floats, after: Floats) -> Floats:
         # An event at the very first moment asked for was noticed there before, if it was one.
         return np.concatenate([before[(before >= start) & (before <= since)], after[after > since]])
 
-    kept = (old.times < since) & (old.times >= start)
+    kept = (old.times < since) & (old.times >= start) & (old.times % step == 0)
     return replace(
         news,
         times=np.concatenate([old.times[kept], news.times]),

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from memtop.past import Metric
+from memtop.prometheus.answers import Answer
 
 PODS_PROBED = 30
 RECENT = 900.0
 """Seconds back in which a series must have had a sample to count."""
+USUAL_INTERVAL = 30.0
 MEMORY: dict[Metric, str] = {
     "rss": "container_memory_rss",
     "working_set": "container_memory_working_set_bytes",
@@ -40,6 +42,9 @@ class Asked(Protocol):
     def series(self, matches: Sequence[str], start: float, end: float) -> tuple[dict[str, str], ...]:
         """The labels of the series that match."""
 
+    def instant(self, query: str, at: float | None = None) -> Answer:
+        """The answer to a query at one moment."""
+
 
 @dataclass(frozen=True)
 class Schema:
@@ -53,6 +58,7 @@ class Schema:
         selectors: Matchers that single out this cluster among the kubelet's series.
         state_selectors: The same among the series of kube-state-metrics.
         jobs: The jobs that scrape this cluster's containers; more than one is a series too many for each.
+        interval: Seconds between scrapes of the kubelets.
         known: Whether any of the pods probed for was there; False without a probe.
     """
 
@@ -63,6 +69,7 @@ class Schema:
     selectors: tuple[str, ...] = ()
     state_selectors: tuple[str, ...] = ()
     jobs: tuple[str, ...] = ()
+    interval: float = USUAL_INTERVAL
     known: bool = False
 
     @property
@@ -121,9 +128,17 @@ def probe(prometheus: Asked, pods: Iterable[str], now: float) -> Schema:
         state_prefix=_EXPORTED if any(f"{_EXPORTED}pod" in labels for labels in state) else "",
         selectors=_selector(cluster, kubelet),
         state_selectors=_selector(cluster, state),
+        interval=_interval(prometheus, f'{memory}{{{pod}=~"{one_of}"}}', now),
         jobs=tuple(sorted({labels.get("job", "") for labels in kubelet if _of_container(labels)})),
         known=bool(kubelet),
     )
+
+
+def _interval(prometheus: Asked, series: str, now: float) -> float:
+    """Seconds between scrapes, by the pod that has been there for most of the time."""
+    answer = prometheus.instant(f"max(count_over_time({series}[{RECENT:.0f}s]))", now)
+    counts = [stream.last for stream in answer.streams]
+    return RECENT / max(counts) if counts and max(counts) > 1 else USUAL_INTERVAL
 
 
 def _of_container(labels: Mapping[str, str]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,9 +12,12 @@ from memtop.prometheus.labels import LAST_REASON, LIMITS, MEMORY, OOM_EVENTS, RE
 
 POINTS = 720
 """Samples asked for per window: one per two minutes of a day, several per column of any screen."""
+RECENT = 3600.0
+"""Seconds back to which every scrape is asked for: a life of minutes shows no growth otherwise."""
 MOST_POINTS = 11_000
 """Prometheus refuses a range query of more points per series."""
 SHORTEST_STEP = 15.0
+"""Seconds; every step is a multiple, so that the moments of a coarse grid are among those of a fine one."""
 PODS_PER_QUERY = 50
 LONGEST_QUERY = 3000
 """Characters; percent-encoded in a URL it must pass proxies that allow 8 KiB of headers."""
@@ -41,8 +45,21 @@ def grid(end: float, window: float, points: int = POINTS) -> Grid:
         window: Seconds back from there.
         points: About how many.
     """
-    step = max(SHORTEST_STEP, window / min(points, MOST_POINTS - 1))
-    step = float(round(step))
+    step = math.ceil(window / min(points, MOST_POINTS - 1) / SHORTEST_STEP) * SHORTEST_STEP
+    return _grid(end, window, max(step, SHORTEST_STEP))
+
+
+def recent(end: float, interval: float) -> Grid:
+    """The moments of the last hour, as often as there are scrapes.
+
+    Args:
+        end: The newest, Unix seconds.
+        interval: Seconds between scrapes.
+    """
+    return _grid(end, RECENT, max(SHORTEST_STEP, round(interval / SHORTEST_STEP) * SHORTEST_STEP))
+
+
+def _grid(end: float, window: float, step: float) -> Grid:
     last = end // step * step
     return Grid(last - round(window / step) * step, last, step)
 

@@ -81,11 +81,17 @@ def risen(counter: Stream) -> Floats:
 
 
 def ends(
-    seen: Floats, counter: Stream | None, oom: Stream | None, oom_events: Sequence[Stream], grid: Grid
+    times: Floats,
+    seen: Floats,
+    counter: Stream | None,
+    oom: Stream | None,
+    oom_events: Sequence[Stream],
+    grid: Grid,
 ) -> tuple[Floats, Floats]:
     """Restarts and OOM kills, from all that tells of them.
 
     Args:
+        times: When there were samples, Unix seconds, ascending.
         seen: When a new life was first seen, Unix seconds.
         counter: kube-state-metrics' count of restarts, if there is one; it also knows of lives too short to
             be scraped.
@@ -94,7 +100,8 @@ def ends(
         grid: The moments that were asked for.
 
     Returns:
-        When the container started again, and when it was OOM-killed, both Unix seconds and ascending.
+        When the container started again, and when it was OOM-killed, both Unix seconds and ascending. Before
+        a start there may be minutes of back-off: a kill is put at the last sample of the life it ended.
     """
     tolerance = 2 * grid.step + 60.0  # a scrape of each, and a moment of the grid of each
     counted = risen(counter) if counter is not None else nothing()
@@ -103,5 +110,8 @@ def ends(
         killed = counted[np.isin(counted, oom.times[oom.values > 0])]
     else:
         killed = np.sort(np.concatenate([nothing(), *(risen(stream) for stream in oom_events)]))
-    exact = matched(killed, restarts, tolerance)
-    return restarts, np.sort(np.where(exact < 0, killed, restarts[exact]) if len(restarts) else killed)
+    which = matched(killed, restarts, tolerance)
+    if not len(times) or not len(restarts):
+        return restarts, killed
+    last = times[np.maximum(np.searchsorted(times, restarts[which]) - 1, 0)]
+    return restarts, np.sort(np.where((which < 0) | (last >= restarts[which]), killed, last))

@@ -2,8 +2,10 @@
 
 import re
 
+import numpy as np
 import pytest
 
+from memtop.prometheus.answers import Answer, Stream
 from memtop.prometheus.labels import LIMITS, MEMORY, OOM_EVENTS, RESTARTS, Schema, probe
 
 RSS = "container_memory_rss"
@@ -13,12 +15,19 @@ WORKING_SET = "container_memory_working_set_bytes"
 class Installation:
     """A Prometheus that has some series; matches as far as probing asks."""
 
-    def __init__(self, *series):
+    def __init__(self, *series, scrapes=30):
         self.all = series
+        self.scrapes = scrapes
 
     def label_values(self, label, matches, start, end):
         assert start < end
         return tuple(sorted({one[label] for one in self.series(matches, start, end) if label in one}))
+
+    def instant(self, query, at=None):
+        series = query.removeprefix("max(count_over_time(").partition("[")[0]
+        self.counted = [one for one in self.all if fits(series, one)]
+        scrapes = self.scrapes if self.counted else 0
+        return Answer((Stream({}, np.array([at]), np.array([float(scrapes)])),) if scrapes else ())
 
     def series(self, matches, start, end):
         return tuple(one for one in self.all if any(fits(match, one) for match in matches))
@@ -105,6 +114,11 @@ def test_pods_of_another_cluster():
 def test_no_memory_at_all():
     schema = probe(Installation({"__name__": "up"}, restarts()), ["web-1"], 1e9)
     assert schema.memory == ()
+
+
+@pytest.mark.parametrize(("scrapes", "interval"), [(60, 15.0), (30, 30.0), (15, 60.0), (1, 30.0), (0, 30.0)])
+def test_how_often_the_kubelets_are_scraped(scrapes, interval):
+    assert probe(Installation(kubelet(), scrapes=scrapes), ["web-1"], 1e9).interval == interval
 
 
 def test_dots_in_names_are_no_wildcards():

@@ -75,10 +75,19 @@ def test_the_grid_has_about_720_points_and_never_too_many(window):
     grid = queries.grid(1795364520.7, window)
     points = (grid.end - grid.start) / grid.step + 1
     assert points <= 722
-    assert points >= min(700, window / queries.SHORTEST_STEP)
+    assert points >= min(500, window / queries.SHORTEST_STEP)
     assert grid.end % grid.step == 0
     assert 0 <= 1795364520.7 - grid.end < grid.step
     assert abs(grid.end - grid.start - window) <= grid.step
+
+
+@pytest.mark.parametrize("window", [900.0, 10 * 3600.0, DAY, 7 * DAY])
+@pytest.mark.parametrize("interval", [10.0, 15.0, 30.0, 59.0])
+def test_the_last_hour_has_every_scrape_and_fits_the_grid(window, interval):
+    grid, recent = queries.grid(1795364520.7, window), queries.recent(1795364520.7, interval)
+    assert 3600 - recent.step <= recent.end - recent.start <= 3600 + recent.step
+    assert recent.step == max(15, 15 * round(interval / 15))
+    assert grid.step % 15 == recent.step % 15 == grid.start % 15 == recent.start % 15 == 0
 
 
 def test_the_grid_never_asks_for_more_than_prometheus_gives():

@@ -88,21 +88,29 @@ def test_ends_are_counted_once_and_known_by_kind():
     seen = np.array([300.0, 1200.0])
     counter = stream(0, [0] * 6 + [1] * 15 + [2] * 20 + [4] * 20)
     oom = stream(360, [1] * 15)  # after the first restart, not after the second
-    restarts, kills = ends(seen, counter, oom, [], GRID)
+    times = np.array([0.0, 180.0, 300.0, 1200.0])
+    restarts, kills = ends(times, seen, counter, oom, [], GRID)
     # Two lives too short to be scraped are known to the counter only.
     assert restarts.tolist() == [300, 1200, 41 * 60, 41 * 60]
-    assert kills.tolist() == [300]
+    assert kills.tolist() == [180]  # when the life before was last seen, not after the back-off
 
 
 def test_a_flag_of_zero_says_nothing():
     """kube-state-metrics 1 has the series for every reason, with 0 for those that are not."""
-    _, kills = ends(np.array([300.0]), stream(0, [0] * 5 + [1] * 5), stream(300, [0] * 5), [], GRID)
+    _, kills = ends(
+        np.array([0.0]), np.array([300.0]), stream(0, [0] * 5 + [1] * 5), stream(300, [0] * 5), [], GRID
+    )
     assert not len(kills)
 
 
 def test_the_kernels_count_where_there_is_no_flag():
     restarts, kills = ends(
-        np.array([600.0]), None, None, [stream(0, [0, 0, 1, 1]), stream(600, [0, 0])], GRID
+        np.arange(0, 700, 60.0),
+        np.array([600.0]),
+        None,
+        None,
+        [stream(0, [0, 0, 1, 1]), stream(600, [0, 0])],
+        GRID,
     )
     assert restarts.tolist() == [600]
     assert kills.tolist() == [120]  # too far from the restart: a process in it was killed, and it went on
