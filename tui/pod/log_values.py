@@ -53,7 +53,7 @@ def value_lines(summary: Summary, width: int, symbols: Symbols) -> list[Text]:
     cells = max(_NARROWEST, min(_WIDEST, width // 3))
     lines = []
     if summary.heap:
-        line = Text(" heap " if not summary.collections else " heap after GC ", "dim", end="")
+        line = Text(" heap after GC " if summary.after_gc else " heap          ", "dim", end="")
         line.append_text(sparkline(summary.heap, cells, summary.total, symbols))
         lines.append(line.append(f" {_heap(summary)}", "strong").append(_collections(summary), "dim"))
     if summary.pauses:

@@ -19,16 +19,16 @@ from memtop.cluster.client import ApiError, Client, CredentialError, Unreachable
 from memtop.logs.export import ExportError, proposed_name, save
 from memtop.logs.grep import Grep, PatternError
 from memtop.logs.line import NANOSECOND, Line
-from memtop.logs.moments import HINT, MomentError, parse_moment
+from memtop.logs.moments import MomentError, parse_moment
 from memtop.logs.pod import lives
 from memtop.logs.request import MOST_LINES, LogRequest
 from memtop.logs.search import EVERYTHING, Filter, Search
 from memtop.logs.values.summary import summarise
 from tui.pod.log_feed import LogFeed
+from tui.pod.log_prompts import LogPrompts, Prompt
 from tui.pod.log_values import LogValues
 from tui.pod.log_words import log_row, status_line
 from tui.pod.tab import Ask, PodTab, Subject
-from widgets.filter_bar import FilterBar
 from widgets.log_view import GAP, LogRow, LogView
 from widgets.one_line import OneLine
 from widgets.palette import Symbols
@@ -37,7 +37,6 @@ from widgets.picker import Picker, PickerItem
 TAIL = 20_000
 """Lines to begin with; everything there is comes on demand."""
 PACE = 0.1  # seconds between two updates of the screen
-TYPING = 0.15  # seconds after a key until what is typed is searched for
 COUNTING = 1.0  # seconds that counting the presets' matches may take before the choice is offered
 CONTEXTS = (0, 2, 5, 10, EVERYTHING)
 SINCE = {"1": ("5 minutes", 300), "2": ("hour", 3600), "3": ("6 hours", 21_600), "4": ("24 hours", 86_400)}
@@ -65,13 +64,9 @@ class LogTab(PodTab):
     NAME = "Logs"
     KEY = "l"
     PREVIOUS: ClassVar[bool] = False
-    DEFAULT_CSS = """
-    LogTab FilterBar { display: none; }
-    LogTab FilterBar.-open { display: block; }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("m", "memory", "Memory"),
-        Binding("slash", "bar('filter')", "Filter", key_display="/"),
+        Binding("slash", "prompt('filter')", "Filter", key_display="/"),
         Binding("escape", "clear", "Clear filter", show=False),
         Binding("v", "invert", "Invert"),
         Binding("C", "context", "Context"),
@@ -82,8 +77,8 @@ class LogTab(PodTab):
         Binding("T", "stamps", "Times"),
         Binding("left_square_bracket", "container(-1)", "Container", key_display="[ ]"),
         Binding("right_square_bracket", "container(1)", "Next container", show=False),
-        Binding("J", "bar('jump')", "Jump to time", show=False),
-        Binding("ctrl+s", "bar('save')", "Save"),
+        Binding("J", "prompt('jump')", "Jump to time", show=False),
+        Binding("ctrl+s", "prompt('save')", "Save"),
         Binding("r", "reload", "Read again", show=False),
         Binding("0", "since('0')", "All lines", show=False),
         *(Binding(key, f"since('{key}')", words, show=False) for key, (words, _) in SINCE.items()),
@@ -103,11 +98,7 @@ class LogTab(PodTab):
         self.view = LogView(ascii_only=symbols == "ascii")
         self.values = LogValues(symbols)
         self.status = OneLine()
-        self._bars = {
-            "filter": FilterBar(hint="regular expression; capital letters make case matter", id="filter"),
-            "jump": FilterBar("to ", hint=HINT, id="jump"),
-            "save": FilterBar("save as ", hint="file name", id="save"),
-        }
+        self.prompts = LogPrompts()
         self._containers: tuple[str, ...] = (subject.container,)
         self._chosen: tuple[str, ...] = (subject.container,)
         self._tail, self._since = TAIL, 0
@@ -117,14 +108,13 @@ class LogTab(PodTab):
         self.feed = LogFeed(self._request(), self._arrived)
         self._taken = 0.0
         self._taking: Timer | None = None
-        self._typing: Timer | None = None
         self._ticking: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """Figures, log, prompt, status."""
         yield self.values
         yield self.view
-        yield from self._bars.values()
+        yield self.prompts
         yield self.status
 
     def on_mount(self) -> None:
@@ -254,8 +244,7 @@ class LogTab(PodTab):
                 self._draw()
         except PatternError as error:
             self._search = None
-            self._bars["filter"].problem = str(error)
-            if not self._bars["filter"].has_class("-open"):
+            if not self.prompts.complain(str(error)):
                 self.notify(str(error), title="The filter is off", severity="error", markup=False)
         self._draw()
 
@@ -333,7 +322,7 @@ class LogTab(PodTab):
         at = self.feed.buffer.end if self.view.following else self.view.current
         found = self._search.step(at if at is not None else 0, direction)
         if found is None:
-            self.notify("No later match" if direction > 0 else "No earlier match")
+            self.notify("No later match; N goes back" if direction > 0 else "No earlier match; n goes on")
         else:
             self.view.go(found)
 
@@ -378,65 +367,51 @@ class LogTab(PodTab):
 
     # -- prompts
 
-    def action_bar(self, name: str) -> None:
+    def action_prompt(self, prompt: Prompt) -> None:
         """Opens a prompt."""
-        for other in self._bars.values():
-            other.remove_class("-open")
-        sought = self._search.sought.pattern if self._search is not None else ""
-        proposal = {"filter": sought, "save": proposed_name(self.feed.request, self._now())}.get(name, "")
-        self._bars[name].add_class("-open")
-        self._bars[name].open(proposal)
+        text = ""
+        if prompt == "filter" and self._search is not None:
+            text = self._search.sought.pattern
+        elif prompt == "save":
+            text = proposed_name(self.feed.request, self._now())
+        self.prompts.open(prompt, text)
 
-    def _close_bar(self, bar: FilterBar) -> None:
-        bar.remove_class("-open")
+    @on(LogPrompts.Closed)
+    def _prompt_left(self) -> None:
         self.view.focus()
 
-    @on(FilterBar.Closed)
-    def _bar_closed(self) -> None:
-        for bar in self._bars.values():
-            if bar.has_class("-open"):
-                self._close_bar(bar)
+    def _answered(self) -> None:
+        self.prompts.close()
+        self.view.focus()
 
-    @on(FilterBar.Changed)
-    def _typed(self, event: FilterBar.Changed) -> None:
-        if isinstance(event, FilterBar.Submitted) or not self._bars["filter"].has_class("-open"):
-            return
-        if self._typing is not None:
-            self._typing.stop()
-        self._typing = self.set_timer(TYPING, lambda: self._filter(event.text))
-
-    def _filter(self, text: str) -> None:
-        self._typing = None
+    @on(LogPrompts.Typed)
+    def _typed(self, event: LogPrompts.Typed) -> None:
         before = self._search.sought if self._search is not None else None
-        if before is not None and text == before.pattern:
-            return
-        context = before.context if before is not None else 0
-        self.look_for(Filter.typed(text, context=context) if text else None)
+        if before is None or event.text != before.pattern:
+            context = before.context if before is not None else 0
+            self.look_for(Filter.typed(event.text, context=context) if event.text else None)
 
-    @on(FilterBar.Submitted)
-    def _submitted(self, event: FilterBar.Submitted) -> None:
-        name = next((name for name, bar in self._bars.items() if bar.has_class("-open")), "")
-        if name == "filter":
-            self._filter(event.text)
-            if not self._bars["filter"].problem:
-                self._close_bar(self._bars["filter"])
-        elif name == "jump":
+    @on(LogPrompts.Entered)
+    def _entered(self, event: LogPrompts.Entered) -> None:
+        if event.prompt == "filter":
+            self._typed(LogPrompts.Typed(event.text))
+            if not self.prompts.problem:
+                self._answered()
+        elif event.prompt == "jump":
             self._jump(event.text)
-        elif name == "save":
+        else:
             self._save(Path(event.text).expanduser().absolute())
 
     def _jump(self, text: str) -> None:
         buffer = self.feed.buffer
-        if not len(buffer):
-            self._close_bar(self._bars["jump"])
-            return
-        try:
-            moment = parse_moment(text, newest=buffer.time(buffer.end - 1) * NANOSECOND)
-        except MomentError as error:
-            self._bars["jump"].problem = str(error)
-            return
-        self.view.go(buffer.at_or_after(int(moment / NANOSECOND)))
-        self._close_bar(self._bars["jump"])
+        if len(buffer):
+            try:
+                moment = parse_moment(text, newest=buffer.time(buffer.end - 1) * NANOSECOND)
+            except MomentError as error:
+                self.prompts.complain(str(error))
+                return
+            self.view.go(buffer.at_or_after(int(moment / NANOSECOND)))
+        self._answered()
 
     @work(exclusive=True, group="save")
     async def _save(self, path: Path) -> None:
@@ -450,9 +425,9 @@ class LogTab(PodTab):
         try:
             count = await asyncio.to_thread(save, path, lines(), times=self._stamps, owners=owners)
         except ExportError as error:
-            self._bars["save"].problem = str(error)
+            self.prompts.complain(str(error))
             return
-        self._close_bar(self._bars["save"])
+        self._answered()
         which = " (those that the filter shows)" if self._search is not None else ""
         self.notify(f"{count:,} lines{which} are in {path}", markup=False, timeout=10)
 

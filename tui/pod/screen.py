@@ -16,7 +16,9 @@ from memtop.observe.frame import Frame
 from tui.help import Group, Key
 from tui.live import LiveScreen
 from tui.overview.status import header_data
-from tui.pod import log_keys
+from tui.pod import describe_keys, log_keys
+from tui.pod.describe import DescribeTab
+from tui.pod.events import EventsTab
 from tui.pod.facts import verdict_line
 from tui.pod.logs import LogTab, PreviousTab
 from tui.pod.tab import Ask, PodTab, Subject
@@ -32,13 +34,17 @@ WORDS = (
         "Pod",
         (
             Key("t", "memory over time"),
-            Key("g  1 2 3 4", "range of the graph: 1 h, 6 h, 24 h, 7 d"),
+            Key("g  1 2 3 4", "range of the graph and of the events: 1 h, 6 h, 24 h, 7 d"),
+            Key("d", "describe, with what matters for memory first"),
             Key("l  p", "log of this run, log of the run before"),
+            Key("e", "events of the pod, its owners and its node"),
             Key("r", "ask again now"),
             Key("esc", "back"),
         ),
     ),
+    describe_keys.DESCRIBE,
     log_keys.GROUP,
+    describe_keys.EVENTS,
 )
 
 
@@ -60,8 +66,10 @@ class PodScreen(LiveScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,backspace", "dismiss", "Back"),
         Binding("t", "tab('Trend')", "Trend"),
+        Binding("d", "tab('Describe')", "Describe"),
         Binding("l", "tab('Logs')", "Logs"),
         Binding("p", "tab('Previous')", "Previous"),
+        Binding("e", "tab('Events')", "Events"),
         Binding("question_mark", "app.help", "Help", key_display="?"),
         Binding("r", "app.retry", "Ask again now", show=False),
         Binding("q", "app.quit", "Quit"),
@@ -87,8 +95,10 @@ class PodScreen(LiveScreen):
         self.verdict = OneLine(id="verdict")
         self.tabs: tuple[PodTab, ...] = (
             TrendTab(subject, ask, symbols),
+            DescribeTab(subject, ask, symbols),
             LogTab(subject, ask, now, presets, symbols),
             PreviousTab(subject, ask, now, presets, symbols),
+            EventsTab(subject, ask, symbols),
         )
         self._open: PodTab = self.tabs[0]
         self.strip = PaneTitle(self._open.NAME, ascii_only=ascii_only)

@@ -15,7 +15,9 @@ class Summary:
     """What the readings of a log come to.
 
     Attributes:
-        heap: Heap after each collection, oldest first, in bytes; shares (0..1) where the log has only those.
+        heap: Heap after each collection, oldest first, in bytes. Where the log tells of no heap with its
+            collections, the heap as the program reports it, in bytes or as shares (0..1).
+        after_gc: Whether ``heap`` is what collections left.
         heap_is_share: Whether ``heap`` holds shares.
         total: What the heap may hold, in bytes (1.0 where it holds shares), or None where the log is silent.
         collections: Collections told of.
@@ -25,6 +27,7 @@ class Summary:
 
     heap: tuple[float, ...]
     heap_is_share: bool
+    after_gc: bool
     total: float | None
     collections: int
     full: int
@@ -45,29 +48,20 @@ class Summary:
 
 def summarise(readings: Iterable[Reading]) -> Summary | None:
     """Sums the readings up; None if there are none."""
-    heap: list[float] = []
-    shares: list[float] = []
-    pauses: list[float] = []
-    total: float | None = None
-    collections = full = count = 0
-    for count, reading in enumerate(readings, 1):  # noqa: B007  (the count is used after the loop)
-        if reading.heap_after is not None:
-            heap.append(reading.heap_after)
-            total = reading.heap_total if reading.heap_total is not None else total
-        if reading.share is not None:
-            shares.append(reading.share)
-        if reading.pause_seconds is not None:
-            pauses.append(reading.pause_seconds)
-        collections += reading.kind in _COLLECTIONS
-        full += reading.kind is Kind.FULL
-    if not count:
+    told = list(readings)
+    if not told:
         return None
-    only_shares = bool(shares) and not heap
+    heap = [one for one in told if one.heap_after is not None and one.kind in _COLLECTIONS]
+    after_gc = bool(heap)
+    heap = heap or [one for one in told if one.heap_after is not None]
+    shares = [one.share for one in told if one.share is not None] if not heap else []
+    totals = [one.heap_total for one in heap if one.heap_total is not None]
     return Summary(
-        heap=tuple(shares if only_shares else heap),
-        heap_is_share=only_shares,
-        total=1.0 if only_shares else total,
-        collections=collections,
-        full=full,
-        pauses=tuple(pauses),
+        heap=tuple(shares or [one.heap_after for one in heap if one.heap_after is not None]),
+        heap_is_share=bool(shares),
+        after_gc=after_gc,
+        total=1.0 if shares else totals[-1] if totals else None,
+        collections=sum(one.kind in _COLLECTIONS for one in told),
+        full=sum(one.kind is Kind.FULL for one in told),
+        pauses=tuple(one.pause_seconds for one in told if one.pause_seconds is not None),
     )

@@ -1,0 +1,252 @@
+"""The Events tab: what the cluster said of the pod, its owners and its node, on the graph's time axis."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Hashable, Sequence
+from functools import partial
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widgets import Static
+
+from memtop import wording
+from memtop.cluster.errors import Unreachable
+from memtop.cluster.event_watch import follow
+from memtop.cluster.events import Concern, Event, EventsSeen
+from memtop.observe.frame import Frame
+from tui.pod.describe import reference
+from tui.pod.tab import Ask, PodTab, Subject
+from tui.pod.trend import RANGES
+from widgets.columns import Column, Placed
+from widgets.one_line import OneLine
+from widgets.palette import Symbols
+from widgets.rows import Cell
+from widgets.table import LiveTable
+from widgets.time_strip import Happening, Mark, TimeStrip
+
+COLUMNS = (
+    Column("last", "LAST", 12, sortable=False),
+    Column("concern", "", 7, sortable=False),
+    Column("reason", "REASON", 16, max_width=26, flex=1, sortable=False),
+    Column("object", "OBJECT", 16, max_width=44, flex=2, drop=1, sortable=False),
+    Column("count", "COUNT", 6, justify="right", drop=2, sortable=False),
+    Column("message", "MESSAGE", 24, flex=6, sortable=False),
+)
+_CONCERNS: dict[Concern, tuple[str, str, Happening]] = {
+    Concern.OOM: ("OOM", "critical", "memory"),  # of the node's containers, not only of this one
+    Concern.MEMORY: ("memory", "warn", "memory"),
+    Concern.WARNING: ("warning", "warn", "warning"),
+    Concern.ORDINARY: ("normal", "dim", "ordinary"),
+}
+
+
+class EventRows:
+    """The events as rows of a table."""
+
+    def __init__(self, events: Sequence[Event], now: float) -> None:
+        self._events = events
+        self._now = now
+        self._keys = {_key(event): at for at, event in enumerate(events)}
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def event(self, i: int) -> Event:
+        """The event of row ``i``."""
+        return self._events[i]
+
+    def key(self, i: int) -> Hashable:
+        """What was said, and of what."""
+        return _key(self._events[i])
+
+    def index(self, key: Hashable) -> int | None:
+        """Finds a row by its key."""
+        return self._keys.get(key)
+
+    def cells(self, i: int, columns: Sequence[Placed]) -> Sequence[Cell]:
+        """Returns row ``i``."""
+        event = self._events[i]
+        words, role, _ = _CONCERNS[event.concern]
+        loud = role if event.concern in {Concern.OOM, Concern.MEMORY} else ""
+        cells: dict[str, Cell] = {
+            "last": wording.ago(None if event.last is None else self._now - event.last),
+            "concern": Text(words, role),
+            "reason": Text(event.reason, loud),
+            "object": f"{event.kind.lower()}/{event.name}",
+            "count": f"×{event.count}" if event.count > 1 else "",
+            "message": Text(event.message, loud),
+        }
+        return [cells[column.key] for column, _ in columns]
+
+
+def _key(event: Event) -> Hashable:
+    return (event.kind, event.name, event.part, event.reason, event.message, event.warning)
+
+
+class EventsTab(PodTab):
+    """A strip of time above a table, and the whole of the selected event below.
+
+    Args:
+        subject: What the pod screen is about.
+        ask: Does something with the cluster.
+        symbols: Which characters marks are drawn with.
+    """
+
+    NAME = "Events"
+    KEY = "e"
+    DEFAULT_CSS = """
+    EventsTab #said { height: 3; padding: 0 1; color: $foreground; border-top: none; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("g", "next_range", "Range"),
+        Binding("m", "memory", "Memory only"),
+        *(
+            Binding(str(number), f"range('{name}')", name, show=False)
+            for number, name in enumerate(RANGES, 1)
+        ),
+    ]
+
+    class Told(Message):
+        """The cluster has told events, or why it cannot."""
+
+        def __init__(self, seen: EventsSeen) -> None:
+            super().__init__()
+            self.seen = seen
+
+        def can_replace(self, message: Message) -> bool:
+            """All events known are told each time, so only the last telling counts."""
+            return isinstance(message, EventsTab.Told)
+
+    def __init__(self, subject: Subject, ask: Ask, symbols: Symbols) -> None:
+        super().__init__(subject, ask)
+        self._seen: EventsSeen | None = None
+        self._frame: Frame | None = None
+        self._range = "6 h"
+        self._memory_only = False
+        ascii_only = symbols == "ascii"
+        self.strip = TimeStrip(ascii_only=ascii_only)
+        self.table = LiveTable(COLUMNS, empty="Asking for events …", ascii_only=ascii_only)
+        self.notes = OneLine()
+        self.said = Static(id="said", markup=False)
+
+    def compose(self) -> ComposeResult:
+        """Time strip, table, the selected event, what could not be had."""
+        yield self.strip
+        yield self.table
+        yield self.said
+        yield self.notes
+
+    def focus(self, scroll_visible: bool = True) -> EventsTab:
+        """Gives the keys to the table."""
+        self.table.focus(scroll_visible)
+        return self
+
+    def opened(self) -> None:
+        """Begins to follow the events."""
+        self._draw()
+        self._follow()
+
+    def show(self, frame: Frame) -> None:
+        """Brings ages and time axis up to date."""
+        self._frame = frame
+        self._draw()
+
+    @work(exclusive=True, group="events")
+    async def _follow(self) -> None:
+        try:
+            future = self.ask(partial(follow, ref=reference(self.subject), publish=self._tell))
+            await asyncio.wrap_future(future)
+        except (Unreachable, RuntimeError) as error:
+            self._tell(EventsSeen((), (), (str(error),)))
+
+    def _tell(self, seen: EventsSeen) -> None:
+        """Called on the engine's thread."""
+        self.post_message(self.Told(seen))
+
+    def on_events_tab_told(self, message: Told) -> None:
+        """Shows the events as they are now."""
+        message.stop()
+        self._seen = message.seen
+        self._draw()
+
+    # -- drawing
+
+    def _draw(self) -> None:
+        now = self._frame.time if self._frame is not None else time.time()
+        events = self._seen.events if self._seen is not None else ()
+        shown = [event for event in events if not self._memory_only or _about_memory(event)]
+        empty = None if self._seen is None else "Nothing was said, as far as the API still knows"
+        if self._memory_only and events:
+            empty = "Nothing was said of memory; m shows everything"
+        self.table.show(EventRows(shown, now), empty=empty)
+        self.strip.show(f"Last {self._range}", now - RANGES[self._range], now, self._marks(shown))
+        self._say_selected()
+        self._say_notes(len(events), len(shown))
+
+    def _marks(self, events: Sequence[Event]) -> list[Mark]:
+        """The events at their first and last time, and the selected container's restarts and OOM kills."""
+        marks = [
+            Mark(at, _CONCERNS[event.concern][2])
+            for event in events
+            for at in {event.first, event.last}
+            if at is not None
+        ]
+        detail = self._frame.detail if self._frame is not None else None
+        if detail is not None and detail.key == self.subject.key:
+            marks += [Mark(at, "restart") for at in detail.restarts]
+            marks += [Mark(at, "oom") for at in detail.oom_kills]
+        return marks
+
+    def _say_notes(self, count: int, shown: int) -> None:
+        line = Text()
+        if self._seen is not None:
+            about = ", ".join(str(ref) for ref in self._seen.about[:4])
+            more = f" and {len(self._seen.about) - 4} more" if len(self._seen.about) > 4 else ""
+            line.append(f" {shown} of {count} events" if shown != count else f" {count} events", "dim")
+            line.append(f" of {about}{more}" if about else "", "dim")
+            for note in self._seen.notes:
+                line.append(f"  {note}", "warn")
+        self.notes.say(line)
+
+    @on(LiveTable.Selected)
+    def _selected(self, event: LiveTable.Selected) -> None:
+        event.stop()
+        self._say_selected()
+
+    def _say_selected(self) -> None:
+        rows = self.table.rows
+        if not isinstance(rows, EventRows) or not len(rows):
+            self.said.update("")
+            return
+        event = rows.event(min(self.table.cursor_row, len(rows) - 1))
+        part = f" {event.part}" if event.part else ""
+        words = Text(f"{event.reason}: ", "bold").append(event.message)
+        words.append(f"  ({event.source or 'nobody'} of {event.kind.lower()}/{event.name}{part})", "dim")
+        self.said.update(words)
+
+    # -- keys
+
+    def action_memory(self) -> None:
+        """Shows only what was said of memory, or everything again."""
+        self._memory_only = not self._memory_only
+        self._draw()
+
+    def action_range(self, name: str) -> None:
+        """Shows another stretch of time."""
+        self._range = name
+        self._draw()
+
+    def action_next_range(self) -> None:
+        """Shows the next longer stretch, or the shortest again."""
+        names = list(RANGES)
+        self.action_range(names[(names.index(self._range) + 1) % len(names)])
+
+
+def _about_memory(event: Event) -> bool:
+    return event.concern in {Concern.OOM, Concern.MEMORY}
