@@ -71,7 +71,8 @@ class Verdicts:
 
     def judgements(self) -> Judgements:
         """What is judged of every slot, as a copy that never changes."""
-        if self._match() or self._frozen is None:
+        self._match()
+        if self._frozen is None:
             judged = taken(self._judge.judgements, self._seat)
             nobody = self._seat == NOBODY
             nothing = unjudged(int(nobody.sum()))
@@ -97,8 +98,8 @@ class Verdicts:
             limit if np.isfinite(limit) else None,
         )
 
-    def _match(self) -> bool:
-        """Lets those go whose slots have been given to others; true if anything has changed."""
+    def _match(self) -> None:
+        """Lets those go whose slots have been given to others."""
         columns = self._store.columns
         extra = len(columns.generation) - len(self._seat)
         if extra:
@@ -111,7 +112,8 @@ class Verdicts:
         if len(gone):
             self._judge.release(self._seat[gone])
             self._seat[gone] = NOBODY
-        return bool(extra or len(gone))
+        if extra or len(gone):
+            self._frozen = None
 
     def _note_restarts(self) -> None:
         """Tells of every start since the last tick, and whether an OOM kill went before it."""
