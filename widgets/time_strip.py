@@ -1,0 +1,126 @@
+"""What happened when: marks above a time axis, a few lines high."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Final, Literal
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from widgets.lines import Lines
+from widgets.trend import time_ticks
+
+Happening = Literal["oom", "restart", "memory", "warning", "ordinary"]
+"""What a mark stands for, the most important first."""
+
+_SIGNS: Final[dict[Happening, tuple[str, str, str, str]]] = {
+    "oom": ("✖", "X", "critical", "OOM kill"),
+    "restart": ("↻", "r", "accent", "restart"),
+    "memory": ("◆", "m", "warn", "memory"),
+    "warning": ("!", "!", "warn", "warning"),
+    "ordinary": ("·", ".", "dim", "other"),
+}
+"""Sign, sign in ASCII, role, and words; the first of two that share a column is shown."""
+_LABEL = 12  # cells between two times on the axis
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that happened.
+
+    Attributes:
+        at: When, epoch seconds.
+        what: What.
+    """
+
+    at: float
+    what: Happening
+
+
+class TimeStrip(Lines):
+    """Four lines: a title with the key to the signs, the marks, the axis and its times."""
+
+    DEFAULT_CSS = """
+    TimeStrip { height: 4; }
+    """
+
+    def __init__(
+        self, *, zone: tzinfo | None = None, ascii_only: bool = False, id: str | None = None
+    ) -> None:
+        """Makes an empty strip.
+
+        Args:
+            zone: The time zone of the axis; None for the local one.
+            ascii_only: Whether the marks must do with ASCII.
+            id: As for any widget.
+        """
+        super().__init__(id=id)
+        self._zone = zone
+        self._ascii = ascii_only
+        self._title = ""
+        self._start, self._end = 0.0, 0.0
+        self._marks: tuple[Mark, ...] = ()
+
+    def show(self, title: str, start: float, end: float, marks: Sequence[Mark]) -> None:
+        """Shows another stretch of time or other marks.
+
+        Args:
+            title: What it shows.
+            start: Where the axis begins, epoch seconds.
+            end: Where it ends, epoch seconds.
+            marks: What happened; what lies outside is left out.
+        """
+        self._title, self._start, self._end, self._marks = title, start, end, tuple(marks)
+        self.redraw()
+
+    def draw(self, width: int, height: int) -> list[Text]:
+        """Returns title, marks, axis and times."""
+        if self._end <= self._start or width < _LABEL:
+            return []
+        return [self._heading(width), self._row(width), *self._axis(width)]
+
+    def _column(self, at: float, width: int) -> int:
+        return min(width - 1, int((at - self._start) / (self._end - self._start) * width))
+
+    def _inside(self) -> list[Mark]:
+        return [mark for mark in self._marks if self._start <= mark.at <= self._end]
+
+    def _heading(self, width: int) -> Text:
+        key = Text()
+        counts = [mark.what for mark in self._inside()]
+        for what, (sign, plain, role, words) in _SIGNS.items():
+            if what in counts:
+                key.append("  ").append(plain if self._ascii else sign, role).append(f" {words}", "dim")
+        title = Text(f" {self._title}", "strong")
+        room = width - cell_len(title.plain) - 1
+        return title if cell_len(key.plain) > room else title.append_text(key)
+
+    def _row(self, width: int) -> Text:
+        order = list(_SIGNS)
+        cells: dict[int, Happening] = {}
+        for mark in self._inside():
+            column = self._column(mark.at, width)
+            known = cells.get(column, "ordinary")
+            cells[column] = min(known, mark.what, key=order.index)
+        row = Text()
+        for column in range(width):
+            if column in cells:
+                sign, plain, role, _ = _SIGNS[cells[column]]
+                row.append(plain if self._ascii else sign, role)
+            else:
+                row.append(" ")
+        return row
+
+    def _axis(self, width: int) -> list[Text]:
+        rule = list(("-" if self._ascii else "─") * width)
+        times = [" "] * width
+        for at, label in time_ticks(self._start, self._end, max(1, width // _LABEL), self._zone):
+            column = self._column(at, width)
+            rule[column] = "+" if self._ascii else "┬"
+            first = min(max(0, column - len(label) // 2), width - len(label))
+            if all(cell == " " for cell in times[max(0, first - 1) : first + len(label)]):
+                times[first : first + len(label)] = label
+        return [Text("".join(rule), "rule"), Text("".join(times), "dim")]
