@@ -15,6 +15,7 @@ _MODEL_ERROR = 0.004
 _LAGS = 10
 _FEWEST = 6.0
 _PLAIN = 24.0
+_POINTS_PER_NUMBER = 3.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +70,9 @@ def fit(curves: Floats, points: Ints, span: Floats) -> Fits:
     is exact, so every residual gets a model error of 0.4 % of the curve's range: below that, fit decides
     nothing. And cells are not independent: their number is divided by the residual's long-run variance ratio
     (Newey and West 1987, Bartlett weights), so that slow wandering does not pass for evidence. That residual
-    is the one of the best plain shape, for a shape with many free numbers would swallow the wandering.
+    is the one of the best plain shape, for a shape with many free numbers would swallow the wandering. A
+    shape is only considered with three points for each of its free numbers: through three points a bend
+    always goes.
 
     Args:
         curves: Bytes, shape (rows, CELLS).
@@ -86,6 +89,8 @@ def fit(curves: Floats, points: Ints, span: Floats) -> Fits:
     tolerance = CELLS * ((_MODEL_ERROR * np.ptp(curves, axis=1)) ** 2 + 1.0)
     misfit = np.log((left + tolerance[:, None]) / CELLS)
     misfit[np.maximum(span, 1.0)[:, None] * shapes.period < SHORTEST_CYCLE] = np.inf
+    affordable = np.maximum(points / _POINTS_PER_NUMBER, 2.0)
+    misfit[shapes.size > affordable[:, None]] = np.inf
     plain = _criterion(misfit, shapes, np.full(len(curves), _PLAIN)).argmin(axis=1)
     ratio = _variance_ratio(level - _drawn(shapes, coefficients, plain))
     independent = np.maximum(np.minimum(points, CELLS / ratio), _FEWEST)

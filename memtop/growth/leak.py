@@ -201,14 +201,13 @@ def _rates(
 ) -> tuple[Floats, Floats, Floats]:
     """Rate, its error and its degrees of freedom, by the steadier of floor and level in the chosen rows.
 
-    The rate is that of the straight line, unless another growing shape is proven to be better; so few points
-    per life as a crash loop leaves prove nothing of the kind.
+    The rate is that of the straight line, unless another growing shape is proven to be better. That of lives
+    laid over one another is the mean of theirs: their common curve bends where the fast ones end.
     """
     curves = lives.curves
-    coarse = _coarse(curves)
 
     def of(fits: Fits, start: Floats, end: Floats) -> tuple[Floats, Floats]:
-        straight = coarse | (fits.bent < _BENT)
+        straight = fits.bent < _BENT
         hours = np.maximum(end - start, 1.0) / 3600.0
         growth = np.where(straight, fits.line, fits.growth) / hours
         return growth, np.where(straight, fits.line_error, fits.growth_error) / hours
@@ -219,7 +218,10 @@ def _rates(
     use_floor = steadier & ok_floor & (floor.growth > 0)
     rate = np.where(use_floor, floor_rate, level_rate)
     error = np.where(use_floor, floor_error, level_error)
-    return rate[row], error[row], np.where(use_floor, floor.freedom, level.freedom)[row]
+    freedom = np.where(use_floor, floor.freedom, level.freedom)[row]
+    common = lives.several & (row == lives.pooled)
+    rate, error = np.where(common, lives.rate, rate[row]), np.where(common, lives.rate_error, error[row])
+    return rate, error, freedom
 
 
 def _coarse(curves: Curves) -> Bools:

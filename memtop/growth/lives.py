@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from memtop.growth.curves import Curves, Points, draw
-from memtop.growth.series import Bools, Ints
+from memtop.growth.series import Bools, Floats, Ints
 from memtop.growth.summary import Summary
 
 _ENOUGH = 8
@@ -27,6 +27,8 @@ class Lives:
         whole: Row of all of it uncut; the same as `latest` when it has one life.
         several: Whether it has more than one life.
         repeats: Whether most of what was seen of it grows at about the common rate.
+        rate: Mean rate of its lives, bytes per hour, see `_mean_rate`.
+        rate_error: Standard error of it.
     """
 
     curves: Curves
@@ -36,6 +38,8 @@ class Lives:
     whole: Ints
     several: Bools
     repeats: Bools
+    rate: Floats
+    rate_error: Floats
 
 
 def lay_out(summary: Summary) -> Lives:
@@ -70,7 +74,7 @@ def lay_out(summary: Summary) -> Lives:
     )
     latest = _latest(summary, containers, lives)
     mine = latest[owner[life]] == life
-    aged, repeats = _by_age(summary, points, lives, latest)
+    aged, repeats, (rate, rate_error) = _by_age(summary, points, lives, latest)
     order = np.lexsort((aged.time[many], row[many]))
     index = np.nonzero(many)[0][order]
     # Pods of one workload overlap in time: their uncut row is in the order of time, not of lives.
@@ -94,6 +98,8 @@ def lay_out(summary: Summary) -> Lives:
         whole=np.where(several, extra + doubled, base),
         several=several,
         repeats=repeats[seen],
+        rate=3600.0 * rate[seen],
+        rate_error=3600.0 * rate_error[seen],
     )
 
 
@@ -112,7 +118,9 @@ def _latest(summary: Summary, containers: int, lives: int) -> Ints:
     return latest
 
 
-def _by_age(summary: Summary, points: Points, lives: int, latest: Ints) -> tuple[Points, Bools]:
+def _by_age(
+    summary: Summary, points: Points, lives: int, latest: Ints
+) -> tuple[Points, Bools, tuple[Floats, Floats]]:
     """The buckets at their age, with the level of their own life taken out; and whether growth repeats.
 
     The level of a life is its mean after the slope common to all the container's lives has been taken out
@@ -131,8 +139,8 @@ def _by_age(summary: Summary, points: Points, lives: int, latest: Ints) -> tuple
     mid_age = np.bincount(life, weight * age, lives) / total
     mid_value = np.bincount(life, weight * summary.mean, lives) / total
     da, dv = age - mid_age[life], summary.mean - mid_value[life]
-    sxx = np.bincount(life, weight * da * da, lives)
-    sxy = np.bincount(life, weight * da * dv, lives)
+    sxx: Floats = np.bincount(life, weight * da * da, lives).astype(np.float64)
+    sxy: Floats = np.bincount(life, weight * da * dv, lives).astype(np.float64)
     all_sxx = np.bincount(owner, sxx, containers)
     slope = np.bincount(owner, sxy, containers) / np.maximum(all_sxx, 1e-9)
     syy = np.bincount(life, weight * dv * dv, lives)
@@ -158,4 +166,30 @@ def _by_age(summary: Summary, points: Points, lives: int, latest: Ints) -> tuple
         points.count,
         points.row,
     )
-    return aged, (slope > 0) & (alike_others > _REPEATS * others) & alike[latest]
+    repeats = (slope > 0) & (alike_others > _REPEATS * others) & alike[latest]
+    return aged, repeats, _mean_rate(owner, containers, sxx, sxy, spread)
+
+
+def _mean_rate(
+    owner: Ints, containers: int, sxx: Floats, sxy: Floats, spread: Floats
+) -> tuple[Floats, Floats]:
+    """Mean slope of each container's lives and its standard error, bytes per second.
+
+    Lives differ: one ramp is steeper than the next, and the slow ones live longer, so that a fit through all
+    samples believes the slow ones most. So every life has a say, weighted by its own error and by how much
+    lives differ beyond their errors (a random-effects mean, DerSimonian and Laird 1986).
+    """
+    told = sxx > 0
+    slope = np.where(told, sxy / np.maximum(sxx, 1e-9), 0.0)
+    error = np.where(told, np.maximum(spread, 1.0) / np.maximum(sxx, 1e-9), np.inf)
+    long = np.sqrt(sxx) * told
+
+    def mean(values: Floats, weight: Floats) -> Floats:
+        total = np.bincount(owner, weight, containers)
+        return np.asarray(np.bincount(owner, values * weight, containers) / np.maximum(total, 1e-300))
+
+    off = (slope - mean(slope, long)[owner]) ** 2
+    between = np.maximum(mean(off, long) - mean(np.where(told, error, 0.0), long), 0.0)
+    weight = 1.0 / (error + between[owner] + 1e-12)
+    total = np.bincount(owner, weight, containers)
+    return mean(slope, weight), 1.0 / np.sqrt(np.maximum(total, 1e-300))
