@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memtop.growth.curves import Curves
+from memtop.growth.curves import LEANING, Curves
 from memtop.growth.fits import Fits
 from memtop.growth.lives import Lives
 from memtop.growth.series import Bools, Floats, Ints
@@ -31,6 +31,7 @@ _JUMPED = 0.6
 _DENSE = 16
 _LONG = 20
 _BENT = 3.0
+_FEW_TROUGHS = 6
 _AGAINST = 2.0
 _MOST, _LEAST, _DOUBTED = 14.0, -6.0, -0.5
 _UNPROVEN = 1.0
@@ -73,7 +74,9 @@ def growth_evidence(lives: Lives, floor: Fits, level: Fits) -> Growth:
     hours_level = np.maximum(curves.level_end - curves.level_start, 1.0) / 3600.0
     ok_floor = believable(curves, floor, curves.floor, curves.floor_points >= 2 * _DENSE)
     ok_level = believable(curves, level, curves.level, np.ones(len(ok_floor), np.bool_))
-    both = agreed(floor, level, ok_floor, ok_level, hours_level / hours_floor, _coarse(curves))
+    few = curves.toothed & (curves.floor_points < _FEW_TROUGHS)
+    stretch = hours_level / hours_floor
+    both = agreed(floor, level, ok_floor, ok_level, stretch, _coarse(curves), few)
     sees = _sees(floor) & _sees(level)
     latest = both[lives.latest]
     long = curves.points[lives.latest] >= _LONG
@@ -98,7 +101,7 @@ def growth_evidence(lives: Lives, floor: Fits, level: Fits) -> Growth:
 
 
 def agreed(
-    floor: Fits, level: Fits, ok_floor: Bools, ok_level: Bools, stretch: Floats, coarse: Bools
+    floor: Fits, level: Fits, ok_floor: Bools, ok_level: Bools, stretch: Floats, coarse: Bools, few: Bools
 ) -> Floats:
     """One margin from the floor's and the level's.
 
@@ -114,10 +117,12 @@ def agreed(
         ok_level: Whether the level's is.
         stretch: Length of the level curve over that of the floor curve.
         coarse: Rows of so few points per life that only a straight line can be told from a bounded shape.
+        few: Rows whose floor goes through so few troughs that they may be in line by chance.
     """
     straight_floor = floor.margin - np.where(coarse, floor.bent, 0.0)
     straight_level = level.margin - np.where(coarse, level.bent, 0.0)
-    by_floor = np.clip(straight_floor, _LEAST, np.where(ok_floor, _MOST, _DOUBTED))
+    most_by_floor = np.where(few, _UNPROVEN, _MOST)
+    by_floor = np.clip(straight_floor, _LEAST, np.where(ok_floor, most_by_floor, _DOUBTED))
     by_level = np.clip(straight_level, _LEAST, np.where(ok_level, _MOST, _DOUBTED))
     floor_allows = (floor.line + 2 * floor.line_error) * stretch > 0.5 * level.line
     level_allows = level.line + 2 * level.line_error > 0.5 * floor.line * stretch
@@ -139,7 +144,7 @@ def believable(rows: Curves, fits: Fits, curves: Floats, dense: Bools) -> Bools:
     *Going on*: at the end still at least 0.4 of the mean rate (growth that fades is a warm-up).
     *Really up*: the last sixteenth is above the first by a fair part of what the shape claims (a fall in
     between that a rise makes good is a tooth), and no eighth gives back more than a third of it. A daily
-    rhythm may do both, so a line on a cycle is exempt.
+    rhythm may do both, so a line on a cycle is exempt, unless it falls at once as teeth do.
     *Not in jumps*: see `jumped`; only where the curve has points enough to tell.
 
     Args:
@@ -149,7 +154,7 @@ def believable(rows: Curves, fits: Fits, curves: Floats, dense: Bools) -> Bools:
         dense: Whether the curve has points enough to tell a jump from a gap.
     """
     kind = dictionary().family[fits.growing]
-    cycle = kind == Family.LINE_ON_CYCLE
+    cycle = (kind == Family.LINE_ON_CYCLE) & (rows.skew > LEANING)
     amount = np.where(cycle, fits.growth, fits.amount)
     risen = curves[:, -4:].mean(axis=1) - curves[:, :4].mean(axis=1)
     blocks = np.median(curves.reshape(len(curves), 8, -1), axis=2)
