@@ -75,7 +75,7 @@ def script(mark: str) -> str:
     lines = ["exec 2>/dev/null", f"echo '{mark} self'", "echo $$"]
 
     def section(name: str, *commands: str) -> None:
-        lines.extend([f"echo '{mark} {name}'", *commands])
+        lines.extend(["echo", f"echo '{mark} {name}'", *commands])  # not every file ends in a newline
 
     for name in V1_FILES:
         section(f"v1 {name}", f"cat {V1}/{name}")
