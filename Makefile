@@ -34,6 +34,9 @@ layers: $(READY)  ## the import contracts
 
 check: lint types layers test  ## all of these
 
+screenshots: $(READY)  ## a picture of every screen, from the demo
+	$(BIN)/python -m screenshots.make
+
 lock:  ## resolve the dependencies afresh into constraints.txt (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet -o constraints.txt
 

@@ -1,0 +1,144 @@
+"""Pictures of memtop's screens, from the embedded cluster: ``make screenshots``.
+
+Each is an SVG and a PNG beside this file. The cluster, its past and the time of day are always the same; what
+differs from run to run is the seconds that pass meanwhile. Another screen is another line in `PICTURES`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from config import Settings
+from memtop.demo.thread import DemoThread
+from memtop.observe.frame import Frame
+from memtop.observe.setup import at_speed, plan
+from memtop.observe.status import State
+from screenshots.svg import picture as picture_of
+from tui.app import Memtop
+
+HERE = Path(__file__).parent
+NIGHT = datetime(2025, 3, 14, 3, 20, tzinfo=UTC).timestamp()
+SPEED = 2.0
+"""Not 1: a cluster at its own pace is not reported as one whose clock is wrong."""
+PODS, SEED = 60, 7
+PATIENCE = 60.0
+FONT, PACKAGE = "DejaVu Sans Mono", "fonts-dejavu-core"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture.
+
+    Attributes:
+        name: The files' name.
+        size: Columns and lines.
+        keys: What is pressed before it is taken, by Textual's names.
+        shows: Words that have to be on the screen before it is taken.
+    """
+
+    name: str
+    size: tuple[int, int]
+    keys: Sequence[str] = ()
+    shows: Sequence[str] = ("user-service",)
+
+
+SMALL, MIDDLE, LARGE = (80, 24), (120, 36), (180, 50)
+PICTURES = (
+    Picture("overview-80x24", SMALL),
+    Picture("overview-120x36", MIDDLE, keys=("down",), shows=("user-service", "OOMKilled", "floor rises")),
+    Picture("overview-180x50", LARGE, keys=("down",), shows=("user-service", "OOMKilled", "floor rises")),
+    Picture("growth", MIDDLE, keys=("tab", "tab", "z"), shows=("leak", "floor rises")),
+    Picture("workloads", LARGE, keys=("w",), shows=("deployment/user-service", "OOMKilled")),
+)
+
+
+async def take(picture: Picture, kubeconfig: Path) -> str:
+    """Drives the app to the picture and returns it as SVG.
+
+    Raises:
+        TimeoutError: The words never came.
+    """
+    settings = Settings.model_validate({"cluster": {"kubeconfig": str(kubeconfig)}})
+    app = Memtop(settings, at_speed(plan(settings, {}), SPEED), lambda other: plan(other, {}), demo=True)
+    async with app.run_test(size=picture.size) as pilot:
+        await _until(pilot, app, ("user-service",))
+        for key in picture.keys:
+            await pilot.press(key)
+        await _until(pilot, app, picture.shows)
+        return picture_of(app.screen._compositor.render_strips(), f"memtop: {picture.name}")
+
+
+async def _until(pilot: Pilot[object], app: Memtop, words: Sequence[str]) -> None:
+    """Waits until the words are there and nothing that was asked for is still on its way."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        await pilot.pause(0.3)
+        frame = app.overview.frame
+        shown = "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+        if frame is not None and _complete(frame) and all(word in shown for word in words):
+            return
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{', '.join(words)} did not come within {PATIENCE:.0f} s:\n{shown}")
+
+
+def _complete(frame: Frame) -> bool:
+    return frame.settled and all(source.state is State.LIVE for source in frame.sources)
+
+
+def rasterize(svg: str, path: Path, columns: int) -> None:
+    """Writes an SVG as PNG, twelve pixels to a column."""
+    import cairosvg  # noqa: PLC0415  (needs a system library, which `check` has looked for)
+
+    cairosvg.svg2png(bytestring=svg.encode(), write_to=str(path), output_width=columns * 12)
+
+
+def missing() -> str:
+    """What there is not on this machine that a PNG needs, as one sentence; empty if it is all there."""
+    try:
+        import cairosvg  # noqa: F401, PLC0415
+    except OSError:
+        return "PNG files need the Cairo library (Debian: apt-get install libcairo2)"
+    if shutil.which("fc-list") is None:
+        return "PNG files need fontconfig (Debian: apt-get install fontconfig)"
+    known = subprocess.run(["fc-list", FONT], capture_output=True, text=True, check=False).stdout
+    return "" if known else f"PNG files need the font {FONT} (Debian: apt-get install {PACKAGE})"
+
+
+def main(names: Sequence[str]) -> int:
+    """Makes the pictures of the given names, or all of them."""
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+    lacking = missing()
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("CONFIG", "STATE", "CACHE", "DATA"):
+            os.environ[f"XDG_{name}_HOME"] = folder
+        for picture in PICTURES:
+            if names and picture.name not in names:
+                continue
+            with DemoThread(pods=PODS, seed=SEED, epoch=NIGHT, speed=SPEED) as demo:
+                kubeconfig = Path(folder) / "kubeconfig"
+                kubeconfig.write_text(demo.kubeconfig())
+                svg = asyncio.run(take(picture, kubeconfig))
+            (HERE / f"{picture.name}.svg").write_text(svg)
+            if not lacking:
+                rasterize(svg, HERE / f"{picture.name}.png", picture.size[0])
+            print(picture.name)
+    if lacking:
+        print(f"Only SVG files were made: {lacking}.", file=sys.stderr)
+    return 1 if lacking else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
