@@ -14,6 +14,7 @@ import time
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import msgspec
@@ -206,10 +207,11 @@ def read(folder: Path, wanted: Sequence[Whose], since: float) -> dict[Whose, Kep
     times: list[Floats] = []
     values: list[Floats] = []
     ends: list[tuple[int, float, bool]] = []
-    for segment in _segments(folder):
+    segments = _segments(folder)
+    for segment, successor in zip_longest(segments, segments[1:]):
+        if successor is not None and successor.name < f"{int(since):012d}":
+            continue  # all of it is older than its successor's beginning
         try:
-            if segment.stat().st_mtime < since:
-                continue
             raw = segment.read_bytes()
         except OSError:
             continue  # deleted by the writer meanwhile

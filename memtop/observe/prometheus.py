@@ -104,10 +104,10 @@ class PrometheusPast:
             self._wished.clear()
             grid = queries.grid(self._now(), self._window)
             warnings = await self._ask_for(prometheus, schema, self._pasts.wishes, grid)
-            self.asked_once = True
             warnings += await self._find_growers(prometheus, schema)
             warnings += await self._ask_for(prometheus, schema, self._growers, grid)
             self._tell(source, found, list(dict.fromkeys(warnings)))
+            self.asked_once = True
             if not schema.known and self._now() - probed > GROWERS_EVERY:
                 schema, probed = await self._schema(prometheus), self._now()
             with contextlib.suppress(TimeoutError):

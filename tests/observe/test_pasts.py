@@ -1,0 +1,174 @@
+"""What is remembered and wished for; verdicts over it, laid over those from live samples."""
+
+import numpy as np
+import pytest
+
+from memtop.growth import Series, Verdict
+from memtop.observe.overlay import Overlay
+from memtop.observe.past import Pasts, Wish
+from memtop.observe.verdicts import unjudged
+from memtop.past import DISK, PROMETHEUS, ContainerName, Past
+
+NOW = 1_800_000_000.0
+MIB = 2.0**20
+
+
+def name(number=0):
+    return ContainerName("shop", f"cart-{number}", "app")
+
+
+def past(hours=24.0, rate=0.0, metric="working_set", origin=PROMETHEUS, level=100.0, until=NOW, **more):
+    """A past with growth of `rate` MiB/h and a little noise."""
+    times = np.arange(until - hours * 3600, until, 120.0)
+    noise = np.random.default_rng(1).normal(0, 0.2, len(times))
+    values = (level + rate * (times - times[0]) / 3600 + noise) * MIB
+    return Past(metric, origin, times, values, **more)
+
+
+def test_a_wish_is_heard_once():
+    pasts = Pasts()
+    first, second = pasts.listen(), pasts.listen()
+    pasts.wish([Wish(name(1)), Wish(name(2)), Wish(name(1))])
+    assert first.is_set()
+    assert second.is_set()
+    assert [wish.name for wish in pasts.wishes] == [name(1), name(2)]
+    first.clear()
+    pasts.wish([Wish(name(2)), Wish(name(1))])  # the rows have changed places
+    assert not first.is_set()
+    pasts.wish([Wish(name(3))])
+    assert first.is_set()
+
+
+def test_prometheus_is_believed_unless_the_disk_reaches_back_much_further():
+    pasts = Pasts()
+    pasts.keep({(name(), "working_set"): past(6, origin=DISK), (name(), "rss"): past(24, metric="rss")})
+    assert pasts.of(name()).origin == DISK
+    pasts.keep({(name(), "working_set"): past(4)})
+    assert pasts.of(name()).origin == PROMETHEUS
+    assert pasts.of(name(), "working_set", DISK).span == pytest.approx(6 * 3600, abs=200)
+    pasts.keep({(name(), "working_set"): past(1)})
+    assert pasts.of(name()).origin == DISK
+    assert pasts.of(name(), "usage") is None
+    assert pasts.of(name(9)) is None
+
+
+def test_it_is_bounded_and_keeps_what_is_looked_at():
+    pasts = Pasts(most=10)
+    pasts.wish([Wish(name(0))])
+    for number in range(50):
+        pasts.keep({(name(number), "working_set"): past(0.1)})
+    kept = [number for number in range(50) if name(number) in pasts]
+    assert kept == [0, *range(41, 50)]
+
+
+def test_changes_are_told_once():
+    pasts = Pasts()
+    pasts.keep({(name(1), "working_set"): past(0.1)})
+    assert pasts.changes() == {name(1)}
+    assert pasts.changes() == set()
+
+
+class Containers:
+    """As much of a store, and of verdicts from live samples, as an overlay looks at."""
+
+    def __init__(self, count, live=None):
+        self.identities = [name(i) for i in range(count)]
+        for i, identity in enumerate(self.identities):
+            assert (identity.namespace, identity.pod, identity.container) == name(i)
+        self.columns = self
+        self.generation = np.ones(count, np.int64)
+        self.nothing = unjudged(count)
+        self.live = live or Series(np.empty(0), np.empty(0))
+
+    def slot_named(self, *place):
+        return next((slot for slot, one in enumerate(self.identities) if one == place), None)
+
+    def judgements(self):
+        return self.nothing
+
+    def series(self, slot):
+        return self.live
+
+
+def overlay(containers, pasts, now=lambda: NOW):
+    return Overlay(containers, pasts, containers, now)
+
+
+def judged(over):
+    while over.pending:
+        over.judge_next()
+    return over.judgements()
+
+
+def test_a_leak_too_slow_for_an_hour_is_seen_in_a_day():
+    pasts = Pasts("working_set")
+    minutes = np.arange(NOW - 3600, NOW, 15.0)
+    live = Series(minutes, np.full(len(minutes), 148.0 * MIB), limit=256 * MIB)
+    containers = Containers(3, live)
+    over = overlay(containers, pasts)
+    pasts.keep({(name(1), "working_set"): past(24, rate=2.0, until=NOW - 3600, level=100.0)})
+    found = judged(over)
+    assert [judgement.verdict for judgement in found][::2] == [Verdict.NOT_ENOUGH_DATA] * 2
+    assert found[1].window_seconds == pytest.approx(25 * 3600, abs=300)
+    assert found[1].samples == 720 + 240
+    whole, basis = over.basis(1)
+    assert basis == "working set, 23 h 58 m of it from Prometheus"
+    assert whole.limit == 256 * MIB
+    assert len(over.series(1).values) == 960
+
+
+def test_verdicts_are_made_on_rss_where_it_is_there_and_never_on_a_mixture():
+    pasts = Pasts("rss")
+    minutes = np.arange(NOW - 600, NOW, 15.0)
+    live = Series(minutes, np.full(len(minutes), 200.0 * MIB), limit=300 * MIB)
+    over = overlay(Containers(1, live), pasts)
+    growing = past(24, rate=2.0, metric="rss", level=50.0)
+    flat = past(24, rate=0.0, level=200.0)
+    pasts.keep({(name(), "rss"): growing, (name(), "working_set"): flat})
+    series, basis = over.basis(0)
+    assert basis == "RSS from Prometheus"
+    assert series.values.tolist() == growing.values.tolist()
+    # 100 MiB are left of the limit, whichever memory is judged.
+    assert series.limit - series.values[-1] == pytest.approx(100 * MIB, rel=1e-6)
+    assert judged(over)[0].verdict is Verdict.LEAK
+    # What is drawn and compared with the limit is the working set, remembered and live.
+    drawn = over.series(0)
+    assert drawn.limit == 300 * MIB
+    assert drawn.values[-1] == 200 * MIB
+
+
+def test_rss_that_has_stopped_coming_is_not_judged_by():
+    pasts = Pasts("rss")
+    minutes = np.arange(NOW - 3600, NOW, 15.0)
+    over = overlay(Containers(1, Series(minutes, np.full(len(minutes), 200.0 * MIB))), pasts)
+    pasts.keep({(name(), "rss"): past(24, metric="rss", until=NOW - 7200)})
+    assert over.basis(0)[1] == "working set"
+
+
+def test_another_container_in_the_same_slot_is_not_judged_by_the_first():
+    pasts = Pasts("working_set")
+    containers = Containers(1)
+    over = overlay(containers, pasts)
+    pasts.keep({(name(), "working_set"): past(24, rate=5.0)})
+    assert judged(over)[0].verdict is Verdict.LEAK
+    containers.generation = containers.generation + 1
+    containers.nothing = unjudged(1)
+    assert over.judgements()[0].verdict is Verdict.NOT_ENOUGH_DATA
+
+
+def test_live_samples_are_taken_in_now_and_then():
+    pasts, clock = Pasts("working_set"), [NOW]
+    containers = Containers(1)
+    over = overlay(containers, pasts, lambda: clock[0])
+    pasts.keep({(name(), "working_set"): past(24)})
+    assert judged(over)[0].samples == 720
+    assert not over.pending
+    containers.live = Series(NOW + np.arange(0, 120, 15.0), np.full(8, 100 * MIB))
+    clock[0] += 121
+    assert over.pending
+    assert judged(over)[0].samples == 728
+
+
+def test_what_nobody_remembers_is_left_as_it_is():
+    containers = Containers(2)
+    assert overlay(containers, Pasts()).judgements() is containers.nothing
