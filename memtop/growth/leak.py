@@ -22,6 +22,8 @@ SIGNIFICANT = 3.0
 MATERIAL = 0.008
 """Growth counts from this share of the memory in use on: less is rounding, fragmentation, a cache line
 table."""
+YOUNG = 20 * 60.0
+"""What was watched for less than this many seconds is no more than suspected, unless it repeats."""
 _OF_SWING = 0.07
 _OF_NOISE = 3.0
 _SHARE = 0.4
@@ -31,11 +33,12 @@ _JUMPED = 0.6
 _DENSE = 16
 _LONG = 20
 _BENT = 3.0
+_MOST_WHEN_YOUNG = 6.0
 _FEW_TROUGHS = 6
 _AGAINST = 2.0
 _MOST, _LEAST, _DOUBTED = 14.0, -6.0, -0.5
 _UNPROVEN = 1.0
-_CHANCE_AT_0, _CHANCE_PER_UNIT = -4.6, 0.8
+_CHANCE_AT_0, _CHANCE_PER_UNIT = -5.4, 0.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +67,8 @@ def growth_evidence(lives: Lives, floor: Fits, level: Fits) -> Growth:
     A leak repeats: where most lives of a container grow alike, their common curve is judged, for it has the
     data of all. The latest life is judged as well, because a leak may be as young as the latest deploy; but
     what has fewer than 20 buckets is only suspected, since the first minutes after a start always grow. If
-    the latest life is long and bends clearly, its word counts as much as that of the common curve.
+    the latest life is long and bends clearly, its word counts as much as that of the common curve. And
+    whatever was seen for less than 20 minutes may be one tooth, one warm-up, one batch: it is only suspected.
 
     The chance is a logistic curve of the margin. Its two numbers were set so that the reliability table holds
     for 1 leak in 100 containers (benchmarks/reliability.py).
@@ -85,6 +89,8 @@ def growth_evidence(lives: Lives, floor: Fits, level: Fits) -> Growth:
     bends = lives.several & long & (latest < -_AGAINST) & sees[lives.latest]
     pooled = np.where(bends, (pooled + latest) / 2, pooled)
     margin = np.maximum(latest, pooled)
+    young = hours_level[lives.latest] < YOUNG / 3600.0
+    margin = np.where(young & ~(lives.several & lives.repeats), np.minimum(margin, _MOST_WHEN_YOUNG), margin)
     # The rate of all lives is better known than that of one.
     row = np.where((pooled >= latest) | (pooled > 0), lives.pooled, lives.latest)
     leak = margin > 0

@@ -17,6 +17,10 @@ CHUNK = 512
 """Containers judged at a time: few enough that their samples stay in the processor's cache."""
 FEWEST_SAMPLES = 12
 """Below this nothing is said."""
+SHORTEST = 600.0
+"""A window of fewer seconds clears nobody; it only shows growth that is plain to see."""
+PLAIN = 0.05
+"""Growth by this share of the memory in use is plain to see."""
 _FORECAST = (
     "rate",
     "rate_low",
@@ -63,7 +67,9 @@ def judge_summary(summary: Summary, limits: Floats, cuts: Ints, oom_kills: Ints)
         growth = growth_evidence(lives, floor, level)
         names, clear = label(lives, level)
         seen = lives.container[lives.latest]
-        known = summary.samples[seen] >= FEWEST_SAMPLES
+        window = (summary.last - summary.first)[seen]
+        plain = growth.leak & (growth.rate * window / 3600.0 > PLAIN * summary.latest[seen])
+        known = (summary.samples[seen] >= FEWEST_SAMPLES) & ((window >= SHORTEST) | plain)
         codes[seen[known]] = np.where(growth.leak, CODES[Verdict.LEAK], names)[known]
         confidence[seen[known]] = np.where(growth.leak, growth.chance, (1 - growth.chance) * clear)[known]
         ahead = forecast(summary, lives, growth, limits)

@@ -131,3 +131,36 @@ def test_a_shared_clock_and_single_precision_make_no_difference():
 def test_no_containers_have_no_verdicts():
     nothing = Batch(np.empty((0, 0)), np.empty((0, 0)), Ragged.empty(0), Ragged.empty(0), np.empty(0))
     assert len(judge_many(nothing)) == 0
+
+
+def test_a_few_flat_minutes_clear_nobody():
+    assert judge(container(np.full(38, 100.0))).verdict is Verdict.NOT_ENOUGH_DATA
+    assert judge(container(np.full(60, 100.0))).verdict is Verdict.STEADY
+
+
+def test_a_few_steep_minutes_are_suspected():
+    judgement = judge(container(300 + 4 * np.arange(30), limit=600 * MIB))
+    assert judgement.certainty == "suspected leak"
+    assert judgement.seconds_to_limit > 0
+
+
+def test_ramps_that_repeat_are_sure_even_when_young():
+    age = np.arange(60) % 15
+    judgement = judge(container(100 + 20 * age, restarts=np.arange(15, 60, 15) * 15.0))
+    assert judgement.certainty == "leak"
+
+
+@pytest.mark.parametrize("samples", [20, 40, 75])
+def test_healthy_containers_are_at_most_suspected_while_young(samples):
+    for kind in HEALTHY:
+        for seed in range(12):
+            whole = make(kind, seed, live=True).series
+            end = whole.timestamps[:samples][-1]
+            series = Series(
+                whole.timestamps[:samples],
+                whole.values[:samples],
+                whole.restarts[whole.restarts < end],
+                limit=whole.limit,
+            )
+            if end - whole.timestamps[0] < 1200:
+                assert judge(series).certainty != "leak", kind
