@@ -1,0 +1,300 @@
+"""The ways to capture what a runtime's heap holds: the exact command of each, and what it costs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import PurePosixPath
+
+from memtop.runtime.detect import Program, Runtime
+
+MIB = 1024 * 1024
+JCMD_MEMORY = 24 * MIB
+"""Bytes ``jcmd`` takes with the options below: it is a JVM of its own (measured with JDK 17: 15 MiB)."""
+_SMALL_JVM = ("-J-Xmx16m", "-J-XX:+UseSerialGC", "-J-XX:TieredStopAtLevel=1")
+INSPECTOR_PORT = 9229
+_MOST_PORTS = 3
+
+
+class How(Enum):
+    """What a capture does to come by its result."""
+
+    FILE = "the command writes a file in the container, which is then fetched"
+    OUTPUT = "what the command writes is kept here; no file is written in the container"
+    SIGNAL = "the process writes a file into its working directory, which is then fetched"
+    INSPECTOR = "the inspector sends it here; no file is written in the container"
+    PORT = "it is asked for through a port-forward; no file is written in the container"
+    LEFT = "a file that was left in the container by an earlier capture is fetched"
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """One way to capture a heap.
+
+    Attributes:
+        title: What one gets.
+        how: How it is done.
+        pid: The process, by its number in the container.
+        command: What is run in the container.
+        remote: The file it writes there; empty where there is none or its name is not known yet.
+        suffix: How the name of the local file ends.
+        memory: Bytes it takes under the container's limit while it runs, about.
+        size: Bytes of the result at most, about.
+        cost: What the process suffers meanwhile, in a sentence.
+        missing: Why it can't be done; empty if it can.
+        port: What to connect to.
+    """
+
+    title: str
+    how: How
+    pid: int
+    command: tuple[str, ...]
+    suffix: str
+    cost: str
+    remote: str = ""
+    memory: int = 0
+    size: int = 0
+    missing: str = ""
+    port: int = 0
+
+    @property
+    def shown(self) -> str:
+        """The command as one would type it."""
+        return shlex.join(self.command)
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What there is to capture with.
+
+    Attributes:
+        tools: Programs in the image, and where.
+        folder: Where the container may write; empty where nowhere.
+        stamp: What makes the names of files differ from one capture to the next.
+        ports: TCP ports the container listens on: address and port.
+    """
+
+    tools: Mapping[str, str]
+    folder: str
+    stamp: str
+    ports: Sequence[tuple[str, int]] = ()
+
+
+def captures(program: Program, means: Means) -> tuple[Capture, ...]:
+    """The ways to capture a program's heap, the most telling first; those that can't be taken come last."""
+    ways = {
+        Runtime.JVM: _jvm,
+        Runtime.NODE: _node,
+        Runtime.PYTHON: _python,
+        Runtime.GO: _go,
+        Runtime.DOTNET: _dotnet,
+    }
+    own = ways[program.runtime](program, means) if program.runtime in ways else iter(())
+    found = [*own, *_any(program, means)]
+    return tuple(sorted(found, key=lambda capture: bool(capture.missing)))
+
+
+def _need(means: Means, *tools: str, folder: bool = True) -> str:
+    """What is missing of some programs, any of which would do, and of a place for a file."""
+    if tools and not any(tool in means.tools for tool in tools):
+        return f"the image has no {' and no '.join(tools)}"
+    if folder and not means.folder:
+        return "the container may write neither to /tmp nor to /var/tmp"
+    return ""
+
+
+def _file(means: Means, pid: int, suffix: str) -> str:
+    return f"{means.folder or '/tmp'}/memtop-{means.stamp}-{pid}{suffix}"
+
+
+def _jvm(program: Program, means: Means) -> Iterator[Capture]:
+    pid, heap = program.process.pid, program.process.anon
+    remote = _file(means, pid, ".hprof")
+    pause = (
+        "The JVM collects all garbage and stands still while it writes: a second for every GiB, or several."
+    )
+    command: tuple[str, ...]
+    if "jcmd" in means.tools or "jmap" not in means.tools:
+        command = ("jcmd", *_SMALL_JVM, str(pid), "GC.heap_dump", remote)
+    else:
+        command = ("jmap", *_SMALL_JVM, f"-dump:live,format=b,file={remote}", str(pid))
+    yield Capture(
+        f"heap dump with {command[0]}",
+        How.FILE,
+        pid,
+        command,
+        ".hprof",
+        pause,
+        remote=remote,
+        memory=JCMD_MEMORY,
+        size=heap,
+        missing=_need(means, "jcmd", "jmap"),
+    )
+    yield Capture(
+        "class histogram with jcmd",
+        How.OUTPUT,
+        pid,
+        ("jcmd", *_SMALL_JVM, str(pid), "GC.class_histogram"),
+        "-histogram.txt",
+        "The JVM collects all garbage and stands still while it counts: less than a second for every GiB.",
+        memory=JCMD_MEMORY,
+        size=MIB,
+        missing=_need(means, "jcmd", folder=False),
+    )
+
+
+def _node(program: Program, means: Means) -> Iterator[Capture]:
+    pid, heap = program.process.pid, program.process.anon
+    pause = (
+        "Node.js stands still while the snapshot is made (seconds for every 100 MiB), and needs about as "
+        "much memory again as its heap."
+    )
+    name = _option(program.options, "--heapsnapshot-signal")
+    signal = re.sub(r"^SIG|[^A-Z0-9]", "", name.upper())
+    yield Capture(
+        f"heap snapshot by signal {signal}" if signal else "heap snapshot by signal",
+        How.SIGNAL,
+        pid,
+        ("sh", "-c", f'kill -{signal or "USR2"} "$1"', "sh", str(pid)),
+        ".heapsnapshot",
+        pause,
+        remote="",
+        memory=heap,
+        size=heap * 2,
+        missing="" if signal else "Node.js was started without --heapsnapshot-signal",
+    )
+    port = _option(program.options, "--inspect") or _option(program.options, "--inspect-port")
+    number = port.rpartition(":")[2]
+    yield Capture(
+        "heap snapshot by the inspector",
+        How.INSPECTOR,
+        pid,
+        ("sh", "-c", 'kill -USR1 "$1"', "sh", str(pid)),
+        ".heapsnapshot",
+        f"{pause} Its inspector listens on the container's loopback meanwhile and is closed afterwards.",
+        memory=heap,
+        size=heap * 2,
+        port=int(number) if number.isdecimal() else INSPECTOR_PORT,
+    )
+
+
+def _python(program: Program, means: Means) -> Iterator[Capture]:
+    pid = program.process.pid
+    yield Capture(
+        "stacks of all threads with py-spy",
+        How.OUTPUT,
+        pid,
+        ("py-spy", "dump", "--locals", "--pid", str(pid)),
+        "-stacks.txt",
+        "Python stands still for some milliseconds. py-spy needs the right to trace (SYS_PTRACE).",
+        memory=16 * MIB,
+        size=MIB,
+        missing=_need(means, "py-spy", folder=False),
+    )
+
+
+def _go(program: Program, means: Means) -> Iterator[Capture]:
+    pid = program.process.pid
+    cost = "Go answers from what it has sampled; it does not stand still. GET only."
+    for address, port in means.ports[:_MOST_PORTS]:
+        host = address if address not in ("0.0.0.0", "::", "") else "127.0.0.1"
+        url = f"http://{f'[{host}]' if ':' in host else host}:{port}/debug/pprof/heap"
+        fetching = ("wget", "-q", "-O", "-", url) if "wget" in means.tools else ("curl", "-fsS", url)
+        inside = "wget" in means.tools or "curl" in means.tools
+        yield Capture(
+            f"heap profile from port {port} (net/http/pprof)",
+            How.OUTPUT if inside else How.PORT,
+            pid,
+            fetching if inside else (),
+            ".pb.gz",
+            cost,
+            memory=4 * MIB,
+            size=8 * MIB,
+            port=port,
+        )
+    if not means.ports:
+        yield Capture(
+            "heap profile (net/http/pprof)",
+            How.PORT,
+            pid,
+            (),
+            ".pb.gz",
+            cost,
+            missing="the container listens on no port that could serve /debug/pprof",
+        )
+
+
+def _dotnet(program: Program, means: Means) -> Iterator[Capture]:
+    pid, heap = program.process.pid, program.process.anon
+    light, full = _file(means, pid, ".gcdump"), _file(means, pid, ".dmp")
+    yield Capture(
+        "object graph with dotnet-gcdump",
+        How.FILE,
+        pid,
+        ("dotnet-gcdump", "collect", "-p", str(pid), "-o", light),
+        ".gcdump",
+        "A full collection, during which .NET stands still: seconds for every GiB.",
+        remote=light,
+        memory=heap // 2,
+        size=heap // 4,
+        missing=_need(means, "dotnet-gcdump"),
+    )
+    helper = str(PurePosixPath(program.library).with_name("createdump")) if program.library else ""
+    command = (
+        ("dotnet-dump", "collect", "--type", "Heap", "-p", str(pid), "-o", full)
+        if "dotnet-dump" in means.tools
+        else (helper or "createdump", "--withheap", "-f", full, str(pid))
+    )
+    yield Capture(
+        f"heap dump with {PurePosixPath(command[0]).name}",
+        How.FILE,
+        pid,
+        command,
+        ".dmp",
+        ".NET stands still while it is written. createdump needs the right to trace (SYS_PTRACE).",
+        remote=full,
+        memory=32 * MIB,
+        size=program.process.rss,
+        missing=_need(means)
+        or ("" if helper or "dotnet-dump" in means.tools else "createdump was not found"),
+    )
+
+
+def _any(program: Program, means: Means) -> Iterator[Capture]:
+    pid = program.process.pid
+    yield Capture(
+        "memory map (smaps)",
+        How.OUTPUT,
+        pid,
+        ("cat", f"/proc/{pid}/smaps"),
+        "-smaps.txt",
+        "The process goes on; only its own changes to its map may have to wait for some milliseconds.",
+        memory=MIB,
+        size=4 * MIB,
+    )
+    remote = _file(means, pid, ".core")
+    yield Capture(
+        "core dump with gcore",
+        How.FILE,
+        pid,
+        ("gcore", "-o", remote.removesuffix(".core"), str(pid)),
+        ".core",
+        "The process stands still while it is written: seconds for every GiB. gcore needs SYS_PTRACE.",
+        remote=f"{remote.removesuffix('.core')}.{pid}",
+        memory=64 * MIB,
+        size=program.process.rss * 2,
+        missing=_need(means, "gcore"),
+    )
+
+
+def _option(options: Sequence[str], name: str) -> str:
+    """The value of an option, ``--name=value`` or ``--name value``; empty where it is not there."""
+    for word, following in zip(options, (*options[1:], ""), strict=True):
+        if word.startswith(f"{name}="):
+            return word.partition("=")[2]
+        if word == name:
+            return following
+    return ""
