@@ -1,0 +1,117 @@
+"""Our descriptions beside kubectl's, of the same objects of a real cluster at the same time."""
+
+import asyncio
+import json
+
+import pytest
+
+from memtop.cluster.client import Client
+from memtop.cluster.describe.document import document
+from memtop.cluster.describe.gather import follow, gather
+from memtop.cluster.describe.moment import Moment
+from memtop.cluster.describe.refs import ObjectRef
+from memtop.cluster.event_watch import follow as follow_events
+from memtop.cluster.events import Concern
+from memtop.cluster.kubeconfig import load
+from tests.kubectl_describe import assert_same
+
+PATIENCE = 60.0
+PODS = [
+    "user-service",  # OOMKilled again and again
+    "checkout-service",  # killed so fast that it is mostly in CrashLoopBackOff
+    "crashloop",  # exit code 1
+    "session-api",  # V8 gave up
+    "order-service",  # two containers and an init container
+    "too-big",  # pending, nowhere enough memory
+    "missing-image",
+    "nightly-report",  # a Job's, completed
+    "session-store",  # a StatefulSet's
+    "node-agent",  # a DaemonSet's
+    "batch-nolimit",  # without a limit
+    "debug-shell",  # bare
+]
+
+
+async def listed(config, path):
+    async with Client(load(kubeconfig=str(config))) as client:
+        return json.loads(await client.get(path))["items"]
+
+
+async def pod_of(config, workload):
+    pods = await listed(config, "/api/v1/namespaces/production/pods")
+    names = sorted(pod["metadata"]["name"] for pod in pods)
+    name = next((name for name in names if name == workload or name.startswith(f"{workload}-")), None)
+    if name is None:
+        pytest.skip(f"the cluster runs no {workload}")
+    return ObjectRef("Pod", "production", name)
+
+
+@pytest.mark.parametrize("workload", PODS)
+async def test_pods_read_as_kubectl_prints_them(admin, workload):
+    await assert_same(admin, await pod_of(admin, workload))
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [
+        ("Deployment", "/apis/apps/v1/namespaces/production/deployments"),
+        ("ReplicaSet", "/apis/apps/v1/namespaces/production/replicasets"),
+        ("StatefulSet", "/apis/apps/v1/namespaces/production/statefulsets"),
+        ("DaemonSet", "/apis/apps/v1/namespaces/production/daemonsets"),
+        ("Job", "/apis/batch/v1/namespaces/production/jobs"),
+        ("Node", "/api/v1/nodes"),
+    ],
+)
+async def test_workloads_and_nodes_read_as_kubectl_prints_them(admin, kind, path):
+    for item in (await listed(admin, path))[:4]:
+        metadata = item["metadata"]
+        await assert_same(admin, ObjectRef(kind, metadata.get("namespace", ""), metadata["name"]))
+
+
+async def test_what_matters_for_memory_comes_first(admin):
+    ref = await pod_of(admin, "user-service")
+    async with Client(load(kubeconfig=str(admin))) as client:
+        known = await gather(client, ref)
+    lines = document(known, Moment(0))
+    first = "\n".join(lines[: lines.index("")])
+    assert lines[0] == "Memory:"
+    for words in (
+        "OOMKilled",
+        "137",
+        "Ran For:",
+        "128Mi",
+        "Burstable",
+        "MemoryPressure",
+        "Deployment/user-service",
+    ):
+        assert words in first
+
+
+async def test_a_reader_without_rights_is_told_so_in_words(nobody, admin):
+    ref = await pod_of(admin, "user-service")
+    told = asyncio.Queue()
+    async with Client(load(kubeconfig=str(nobody))) as client:
+        following = asyncio.create_task(follow(client, ref, told.put_nowait))
+        words = await asyncio.wait_for(told.get(), PATIENCE)
+        following.cancel()
+    assert "forbidden" in words
+    assert "cannot get resource" in words
+
+
+async def test_oom_kills_are_among_the_events_of_a_pods_node(admin):
+    ref = await pod_of(admin, "user-service")
+    told = asyncio.Queue()
+    async with Client(load(kubeconfig=str(admin))) as client:
+        following = asyncio.create_task(follow_events(client, ref, told.put_nowait))
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while True:
+                    seen = await told.get()
+                    kinds = {event.kind for event in seen.events}
+                    if kinds >= {"Pod", "Node"}:
+                        break
+        finally:
+            following.cancel()
+    assert {ref.kind for ref in seen.about} == {"Pod", "ReplicaSet", "Deployment", "Node"}
+    assert any(event.concern is Concern.OOM for event in seen.events)
+    assert not seen.notes

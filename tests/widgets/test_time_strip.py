@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from textual.app import App, ComposeResult
+
+from widgets.time_strip import Mark, TimeStrip
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()
+HOUR = 3600.0
+
+
+class Strip(App[None]):
+    def __init__(self, marks: list[Mark], ascii_only: bool = False) -> None:
+        super().__init__()
+        self.strip = TimeStrip(zone=UTC, ascii_only=ascii_only)
+        self.marks = marks
+
+    def compose(self) -> ComposeResult:
+        yield self.strip
+
+    def on_mount(self) -> None:
+        self.strip.show("Last 6 h", NOON - 6 * HOUR, NOON, self.marks)
+
+
+def screen(app: App[None]) -> list[str]:
+    return [strip.text.rstrip() for strip in app.screen._compositor.render_strips()]
+
+
+async def test_marks_stand_where_their_time_is():
+    app = Strip([Mark(NOON - 6 * HOUR, "oom"), Mark(NOON - 3 * HOUR, "restart"), Mark(NOON, "warning")])
+    async with app.run_test(size=(61, 10)):
+        title, marks, axis, times = screen(app)[:4]
+        assert (marks.index("✖"), marks.index("↻"), marks.index("!")) == (0, 30, 60)
+        assert axis[40] == "┬"
+        assert times[38:43] == "10:00"
+        assert "Last 6 h" in title
+        assert "✖ OOM kill" in title
+
+
+async def test_of_two_in_one_place_the_worse_one_is_shown_and_others_times_are_left_out():
+    marks = [Mark(NOON - HOUR, "ordinary"), Mark(NOON - HOUR, "oom"), Mark(NOON - 7 * HOUR, "restart")]
+    app = Strip(marks)
+    async with app.run_test(size=(60, 10)):
+        title, row = screen(app)[:2]
+        assert row.strip() == "✖"
+        assert "restart" not in title
+
+
+async def test_it_does_with_ascii():
+    app = Strip([Mark(NOON - HOUR, "oom"), Mark(NOON - 2 * HOUR, "ordinary")], ascii_only=True)
+    async with app.run_test(size=(60, 10)):
+        assert all(line.isascii() for line in screen(app))
+        assert screen(app)[1].split() == [".", "X"]
+
+
+async def test_without_room_it_shows_nothing():
+    app = Strip([])
+    async with app.run_test(size=(8, 10)):
+        assert screen(app)[0] == ""
