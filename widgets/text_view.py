@@ -128,12 +128,13 @@ class TextView(Lines, can_focus=True):
 
     # -- search
 
-    def search(self, needle: str) -> int:
-        """Marks every place where a text stands, and goes to the first one from the top on.
+    def search(self, needle: str, start: int | None = None) -> int:
+        """Marks every place where a text stands, and goes to the first one from a line on.
 
         Args:
             needle: The text, literally. Without capital letters in it, they are not told apart. Empty ends
                 the search.
+            start: The line to look from; the first one on the screen if None.
 
         Returns:
             How many places there are.
@@ -141,9 +142,11 @@ class TextView(Lines, can_focus=True):
         self._needle = needle
         self._match = None
         self._find()
-        at = next((i for i, match in enumerate(self._matches) if match.line >= self.top), 0)
+        start = self.top if start is None else start
         if self._matches:
-            self._go_to_match(at)
+            self._go_to_match(next((i for i, match in enumerate(self._matches) if match.line >= start), 0))
+        else:
+            self._go_to_line(start)
         self.redraw()
         return len(self._matches)
 

@@ -81,6 +81,7 @@ class DescribeTab(PodTab):
         self._known: Known | None = None
         self._trouble = ""
         self._as_yaml = False
+        self._search_from = 0
         self._now = time.time()
         self._written_at = 0.0
         ascii_only = symbols == "ascii"
@@ -191,6 +192,7 @@ class DescribeTab(PodTab):
 
     def action_search(self) -> None:
         """Opens the line one types a search into."""
+        self._search_from = self.view.top
         self.add_class("-searching")
         self.bar.open()
 
@@ -212,7 +214,7 @@ class DescribeTab(PodTab):
     @on(FilterBar.Changed)
     def _typing(self, event: FilterBar.Changed) -> None:
         event.stop()
-        found = self.view.search(event.text)
+        found = self.view.search(event.text, self._search_from)
         self.bar.problem = "" if found or not event.text else f"{event.text!r} is nowhere in it"
         self._say_caption()
 

@@ -46,6 +46,12 @@ _CONCERNS: dict[Concern, tuple[str, str, Happening]] = {
 }
 
 
+class EventTable(LiveTable):
+    """A table of which nothing can be opened: the selected event is shown as a whole below it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "activate", "Open", show=False)]
+
+
 class EventRows:
     """The events as rows of a table."""
 
@@ -131,7 +137,7 @@ class EventsTab(PodTab):
         self._memory_only = False
         ascii_only = symbols == "ascii"
         self.strip = TimeStrip(ascii_only=ascii_only)
-        self.table = LiveTable(COLUMNS, empty="Asking for events …", ascii_only=ascii_only)
+        self.table = EventTable(COLUMNS, empty="Asking for events …", ascii_only=ascii_only)
         self.notes = OneLine()
         self.said = Static(id="said", markup=False)
 
