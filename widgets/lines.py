@@ -69,6 +69,7 @@ class Lines(Widget):
     def redraw(self) -> None:
         """Draws the lines again and repaints the cells that came out different."""
         if not self.is_mounted or not self.size:
+            self._drawn = None
             return
         self._drawn = self._strips()
         for y, strip in enumerate(self._drawn):

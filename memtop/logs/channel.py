@@ -24,7 +24,7 @@ class Status:
         live: Whether what is written now is on its way here.
         over: Whether nothing more will come by itself.
         wrong: Whether this is a failure.
-        ending: How the container ended, where that is why.
+        ending: How the container ended since the reading began, or why nothing is read now.
     """
 
     words: str
@@ -68,17 +68,14 @@ class Channel:
         self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
 
     async def put(self, lines: list[Line], readings: list[Reading]) -> None:
-        """Adds lines; waits while there are too many of them already."""
-        while True:
+        """Waits while there are too many lines already, and adds some; cancelled, it adds them at once."""
+        try:
+            await self._room()
+        finally:
             with self._lock:
-                if len(self._lines) < MOST_LINES:
-                    self._lines += lines
-                    self._readings += readings
-                    break
-                taken = asyncio.Event()
-                self._waiting.append((asyncio.get_running_loop(), taken))
-            await taken.wait()
-        self._announce()
+                self._lines += lines
+                self._readings += readings
+            self._announce()
 
     def say(self, status: Status) -> None:
         """Tells how the reading goes; only the last word counts."""
@@ -99,6 +96,15 @@ class Channel:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(taken.set)
         return delivery
+
+    async def _room(self) -> None:
+        while True:
+            with self._lock:
+                if len(self._lines) < MOST_LINES:
+                    return
+                taken = asyncio.Event()
+                self._waiting.append((asyncio.get_running_loop(), taken))
+            await taken.wait()
 
     def _announce(self) -> None:
         with self._lock:

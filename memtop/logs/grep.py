@@ -67,7 +67,7 @@ class Grep:
             PatternError: It took too long; the next `use` starts afresh.
         """
         async with self._turn:
-            if self._process is None and self._pattern is not None:
+            if self._pattern is not None and (self._process is None or self._process.returncode is not None):
                 pattern, self._pattern = self._pattern, None
                 await self._ask(*pattern)
                 self._pattern = pattern

@@ -33,13 +33,26 @@ def _of(sequence: Any) -> frozenset[bytes] | None:  # noqa: ANN401  (the parser'
         if code is op.LITERAL and argument < 0x80:
             word += bytes([argument])
             continue
-        if len(word) >= SHORTEST:
-            candidates.append(frozenset({bytes(word).lower()}))
-        word.clear()
+        begun, word = bytes(word).lower(), bytearray()
+        if code is op.BRANCH:  # the parser has put before it what its alternatives begin with
+            wholes = frozenset(begun + _head(alternative) for alternative in argument[1])
+            candidates += [wholes] if min(map(len, wholes)) >= SHORTEST else []
+        elif len(begun) >= SHORTEST:
+            candidates.append(frozenset({begun}))
         inner = _inside(code, argument)
         if inner is not None:
             candidates.append(inner)
     return max(candidates, key=lambda words: (min(map(len, words)), -len(words)), default=None)
+
+
+def _head(sequence: Any) -> bytes:  # noqa: ANN401
+    """The plain letters a sequence begins with, in lower case."""
+    letters = bytearray()
+    for code, argument in sequence:
+        if code is not op.LITERAL or argument >= 0x80:
+            break
+        letters.append(argument)
+    return bytes(letters).lower()
 
 
 def _inside(code: Any, argument: Any) -> frozenset[bytes] | None:  # noqa: ANN401

@@ -23,7 +23,8 @@ PORTION = 2_000
 QUIET = 30.0
 """Seconds without a byte after which an answer that should end is given up; a followed log may be quiet."""
 PUT_AWAY_TRIES = 6
-"""How often a log that the kubelet is just putting away is asked for; waits grow by a second each."""
+"""How often a log that the kubelet is just putting away is asked for."""
+PUT_AWAY_WAIT = 1.0  # seconds before the second time; each further wait is as much longer
 FIRST_WAIT, LONGEST_WAIT = 0.5, 10.0  # seconds before connecting again
 POLL = 1.0  # seconds between looks at a pod whose container is down
 _DROPPED = "; reading on as soon as it answers"
@@ -54,6 +55,7 @@ class LogReader:
         self._channel = channel
         self._places = {name: Place() for name in request.containers}
         self._statuses: dict[str, Status] = {}
+        self._endings: dict[str, Ending] = {}  # that came while reading
         self._finished = False
 
     async def run(self, client: Client) -> None:
@@ -89,6 +91,10 @@ class LogReader:
                     await self._patiently(client, name, together)
             except _Over as over:
                 missing.append(over.status.words)
+            except asyncio.CancelledError:
+                if len(self.request.containers) > 1:
+                    self._forget()
+                raise
         if together:
             together.sort(key=lambda line: line.at)
             await self._deliver(together)
@@ -105,7 +111,7 @@ class LogReader:
                 await self._read(client, name, follow=False, into=into)
             except _PutAway:
                 self._channel.say(Status(f"the kubelet is putting {name}'s log away; asking again"))
-                await asyncio.sleep(attempt)
+                await asyncio.sleep(attempt * PUT_AWAY_WAIT)
             except ApiError as error:
                 raise _Over(refusal.words(error)) from error
             except Unreachable as error:
@@ -123,6 +129,9 @@ class LogReader:
             for name in share.containers:
                 with suppress(ApiError, Unreachable, _PutAway):  # following it will say what is wrong
                     await self._read(client, name, follow=False, into=together)
+        except asyncio.CancelledError:
+            self._forget()
+            raise
         finally:
             self.request = whole
         together.sort(key=lambda line: line.at)
@@ -197,9 +206,7 @@ class LogReader:
     async def _await_start(self, client: Client, name: str, life: Life) -> Life:
         """Waits until the container runs."""
         while life.started_at is None:
-            words = f"{name} has not started yet: {life.state}"
-            if life.ending is not None:
-                words = f"{life.ending.words()}; it waits to be started again ({life.state})"
+            words = f"{name} waits to be started: {life.state}"
             self._say(name, Status(words, ending=life.ending))
             await asyncio.sleep(POLL)
             life = await self._life(client, name) or life
@@ -213,6 +220,7 @@ class LogReader:
         end = life.ending.termination
         code = f", exit code {end.exit_code}"
         await self._note(life.name, f"{life.ending.words()}{code}", end.finished_at)
+        self._endings[life.name] = life.ending
         self._say(life.name, Status(life.ending.words(), ending=life.ending))
         return life.ending
 
@@ -236,7 +244,7 @@ class LogReader:
         idle = None if follow else QUIET
         async with client.chunks(self.request.path, query, idle_timeout=idle) as chunks:
             if follow:
-                self._say(name, Status("following", live=True))
+                self._say(name, Status("following", live=True, ending=self._endings.get(name)))
             async for lines in self._portions(chunks, name):
                 if into is None:
                     await self._deliver(lines)
@@ -297,6 +305,10 @@ class LogReader:
                 self._channel.say(replace(told[-1], live=any(one.live for one in going_on)))
                 return
         self._channel.say(Status(f"following {len(going_on)} containers", live=True))
+
+    def _forget(self) -> None:
+        """What was read has not been handed over: it has to be read again."""
+        self._places = {name: Place() for name in self.request.containers}
 
 
 def _unless_over(life: Life) -> None:

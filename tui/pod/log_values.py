@@ -32,9 +32,7 @@ class LogValues(Lines):
         if summary == self._summary:
             return
         self._summary = summary
-        height = 0 if summary is None else bool(summary.heap) + bool(summary.pauses)
-        if self.size.height != height:
-            self.styles.height = height
+        self.styles.height = 0 if summary is None else bool(summary.heap) + bool(summary.pauses)
         self.redraw()
 
     def draw(self, width: int, height: int) -> Sequence[Text]:

@@ -13,6 +13,9 @@ from memtop.logs.search import EVERYTHING, Search
 from tui.pod.log_feed import LogFeed
 from widgets.log_view import LogRow, LogView
 
+NEWS = 600.0
+"""Seconds for which the end of a container that runs again is worth saying."""
+
 
 def status_line(feed: LogFeed, search: Search | None, view: LogView, now: float) -> Text:
     """Says all that in one line, the most pressing first.
@@ -24,8 +27,7 @@ def status_line(feed: LogFeed, search: Search | None, view: LogView, now: float)
         now: The cluster's time, Unix seconds.
     """
     line = Text(" ", no_wrap=True, end="")
-    words, role = _state(feed.status, now, previous=feed.request.previous)
-    line.append(words, role)
+    line.append_text(_state(feed.status, now, previous=feed.request.previous))
     line.append(f" · {_count(len(feed.buffer), 'line')}", "dim")
     if feed.buffer.first:
         line.append(f", {feed.buffer.first:,} older ones dropped", "dim")
@@ -36,14 +38,16 @@ def status_line(feed: LogFeed, search: Search | None, view: LogView, now: float)
     return line
 
 
-def _state(status: Status, now: float, *, previous: bool) -> tuple[str, str]:
-    if status.ending is not None and status.ending.termination.exit_code != 0:
-        ended = status.ending.termination.finished_at
-        words = status.ending.words() + (f" {wording.ago(now - ended)}" if ended is not None else "")
-        return words + ("" if previous else ": press p for its log"), "critical"
-    if status.wrong:
-        return status.words, "warn"
-    return status.words, "ok" if status.live else "dim"
+def _state(status: Status, now: float, *, previous: bool) -> Text:
+    state = Text(status.words, "warn" if status.wrong else "ok" if status.live else "dim", end="")
+    if status.ending is None or status.ending.termination.exit_code == 0:
+        return state
+    ended = status.ending.termination.finished_at
+    if ended is not None and status.live and now - ended > NEWS:
+        return state
+    words = status.ending.words() + (f" {wording.ago(now - ended)}" if ended is not None else "")
+    news = Text(words + ("" if previous else ": press p for its log"), "critical", end="")
+    return news if status.words == status.ending.words() else news.append(" · ").append_text(state)
 
 
 def _search(search: Search, end: int) -> Text:

@@ -1,0 +1,98 @@
+"""Moments that are typed, files that are written, and what is asked for."""
+
+from __future__ import annotations
+
+import stat
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from memtop.logs.export import ExportError, proposed_name, save
+from memtop.logs.line import Line, Mark
+from memtop.logs.moments import MomentError, parse_moment
+from memtop.logs.request import LogRequest
+
+NEWEST = datetime(2026, 11, 22, 16, 28, 11, tzinfo=UTC).timestamp()
+CET = timezone(timedelta(hours=1))
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("16:20", "2026-11-22T16:20:00+00:00"),
+        ("16:20:05.5", "2026-11-22T16:20:05.500+00:00"),
+        ("16:30", "2026-11-21T16:30:00+00:00"),
+        ("2026-11-20 04:05", "2026-11-20T04:05:00+00:00"),
+        ("2026-11-20T04:05:06Z", "2026-11-20T04:05:06+00:00"),
+        ("-10m", "2026-11-22T16:18:11+00:00"),
+        ("-1.5 h", "2026-11-22T14:58:11+00:00"),
+    ],
+)
+def test_a_moment(text: str, moment: str) -> None:
+    assert parse_moment(text, newest=NEWEST, zone=UTC) == datetime.fromisoformat(moment).timestamp()
+
+
+def test_a_moment_is_meant_where_one_is() -> None:
+    assert parse_moment("17:20", newest=NEWEST, zone=CET) == NEWEST - 8 * 60 - 11
+    assert parse_moment("16:20Z", newest=NEWEST, zone=CET) == NEWEST - 8 * 60 - 11
+
+
+@pytest.mark.parametrize("text", ["", "soon", "25:00", "16:99", "2026-02-31 10:00", "10m", "-10"])
+def test_no_moment(text: str) -> None:
+    with pytest.raises(MomentError, match="is no time"):
+        parse_moment(text, newest=NEWEST, zone=UTC)
+
+
+def test_a_log_is_saved_once(tmp_path: Path) -> None:
+    lines = [
+        Line(1795363200_000000005, "hello", "web"),
+        Line(1795363201_000000000, "web was OOM-killed", "web", Mark.NOTE),
+        Line(-1, "x" * 20, "agent", Mark.CUT),
+    ]
+    path = tmp_path / "web.log"
+    assert save(path, iter(lines), times=True, owners=True) == 3
+    assert path.read_text() == (
+        "2026-11-22T16:00:00.000000005Z web hello\n"
+        "2026-11-22T16:00:01.000000000Z web --- web was OOM-killed ---\n"
+        "agent xxxxxxxxxxxxxxxxxxxx [cut]\n"
+    )
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    with pytest.raises(ExportError, match="is there already"):
+        save(path, iter(lines), times=False, owners=False)
+    assert "hello" in path.read_text(), "what was there is untouched"
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="cannot be written: No such file"):
+        save(tmp_path / "no" / "web.log", [], times=True, owners=False)
+
+
+def test_half_a_log_is_not_left_behind(tmp_path: Path) -> None:
+    def failing() -> object:
+        yield Line(0, "a", "web")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(ExportError, match="No space left"):
+        save(tmp_path / "web.log", failing(), times=False, owners=False)  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_name_that_says_whose_log_it_is() -> None:
+    request = LogRequest("shop", "web-5wrk4", ("web",), previous=True)
+    assert proposed_name(request, NEWEST) == "web-5wrk4_web_previous_20261122T162811Z.log"
+    assert proposed_name(request.of("web", "agent"), NEWEST).startswith("web-5wrk4_all_previous_")
+
+
+def test_what_is_asked_for() -> None:
+    request = LogRequest("shop", "web/../x", ("web",), since_seconds=300, tail=50)
+    assert request.path == "/api/v1/namespaces/shop/pods/web%2F..%2Fx/log"
+    assert request.params("web", follow=False) == {
+        "container": "web",
+        "timestamps": "true",
+        "tailLines": "50",
+        "sinceSeconds": "300",
+    }
+    after = request.params("web", follow=True, after=1795363200_999999999)
+    assert after["sinceTime"] == "2026-11-22T16:00:00Z"
+    assert "sinceSeconds" not in after

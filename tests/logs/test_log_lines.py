@@ -1,0 +1,70 @@
+"""From chunks to lines: bounded, clean, in time."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memtop.logs.line import NO_TIME, parse
+from memtop.logs.place import Place
+from memtop.logs.splitter import LineSplitter
+
+
+def split(*chunks: bytes, most: int = 100) -> list[tuple[bytes, bool]]:
+    splitter = LineSplitter(most)
+    return [line for chunk in chunks for line in splitter.feed(chunk)] + list(splitter.rest())
+
+
+@given(st.binary(max_size=80).map(lambda b: b.replace(b"x", b"\n")), st.lists(st.integers(1, 7), max_size=40))
+def test_lines_do_not_depend_on_where_chunks_end(data: bytes, sizes: list[int]) -> None:
+    chunks, rest = [], data
+    for size in sizes:
+        chunks.append(rest[:size])
+        rest = rest[size:]
+    lines = [line for line, _ in split(*chunks, rest)]
+    whole = data.split(b"\n")
+    assert lines == (whole if whole[-1] else whole[:-1])
+
+
+@given(st.lists(st.binary(max_size=40).map(lambda b: b.replace(b"\r", b"")), max_size=12))
+def test_no_line_is_longer_than_the_bound(chunks: list[bytes]) -> None:
+    whole = b"".join(chunks).split(b"\n")
+    whole = whole if whole[-1] else whole[:-1]
+    for (line, cut), original in zip(split(*chunks, most=16), whole, strict=True):
+        assert line == original[:16]
+        assert cut == (len(original) > 16)
+
+
+def test_an_endless_progress_bar_keeps_its_last_state() -> None:
+    stamp = b"2026-11-22T16:00:00Z "
+    chunks = [stamp, *(b"\r%3d%% %s" % (percent, b"#" * 60) for percent in range(101)), b"\n"]
+    [(line, cut)] = split(*chunks)
+    assert not cut
+    assert parse(line, "web").text == "100% " + "#" * 60
+    assert parse(line, "web").seconds == 1795363200.0
+
+
+def test_times_of_all_zones_and_precisions() -> None:
+    assert parse(b"2026-11-22T16:00:00.5Z hi", "web").at == 1795363200_500000000
+    assert parse(b"2026-11-22T17:00:00.000000001+01:00 hi", "web").at == 1795363200_000000001
+    assert parse(b"2026-11-22T16:00:00Z", "web").text == ""
+    untimed = parse(b"hello", "web")
+    assert (untimed.at, untimed.text, untimed.seconds) == (NO_TIME, "hello", None)
+    assert parse(b"2026-99-99T16:00:00Z hi", "web").text == "hi"
+
+
+def test_a_replay_gives_only_what_is_new() -> None:
+    place = Place()
+    assert [place.passes(at) for at in (5, 7, 7, 6)] == [True, True, True, True], "two writers out of order"
+    place.reconnect()
+    assert [place.passes(at) for at in (5, 6, 7, 7, 7, 8, 8)] == [
+        False,
+        False,
+        False,
+        False,
+        True,
+        True,
+        True,
+    ]
+    place.reconnect()
+    assert [place.passes(at) for at in (8, 8, 9)] == [False, False, True]

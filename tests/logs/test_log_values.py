@@ -1,0 +1,162 @@
+"""What is read out of the logs of real collectors; how the samples were made is in samples/README.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from memtop.logs.values.lines import read
+from memtop.logs.values.reading import Kind, Reading
+from memtop.logs.values.summary import summarise
+
+SAMPLES = Path(__file__).parent / "samples"
+MI = 1024.0**2
+GI = 1024.0**3
+YOUNG, FULL, CONCURRENT, PAUSE, USAGE = Kind.YOUNG, Kind.FULL, Kind.CONCURRENT, Kind.PAUSE, Kind.USAGE
+
+
+def readings(name: str) -> list[Reading]:
+    found = (read(line) for line in (SAMPLES / f"{name}.txt").read_text().splitlines())
+    return [reading for reading in found if reading is not None]
+
+
+def count(name: str, *words: str) -> int:
+    return sum(
+        all(word in line for word in words) for line in (SAMPLES / f"{name}.txt").read_text().splitlines()
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["jvm-serial", "jvm-parallel", "jvm-g1", "jvm-zgc", "jvm-shenandoah", "jvm-g1-everything"]
+)
+def test_every_line_that_tells_of_a_heap_is_read(name: str) -> None:
+    heaps = [reading for reading in readings(name) if reading.heap_after is not None]
+    assert len(heaps) == count(name, "GC(", "->") - count(name, "regions:") - count(name, "Metaspace:")
+    for reading in heaps:
+        assert reading.heap_before is not None
+        assert reading.heap_total is not None
+        assert 0 < reading.heap_after <= reading.heap_before <= reading.heap_total * 1.02  # type: ignore[operator]
+        assert 30 * MI <= reading.heap_total <= 66 * MI
+
+
+@pytest.mark.parametrize("name", ["jvm-serial", "jvm-parallel", "jvm-g1", "jvm-shenandoah"])
+def test_every_pause_is_read(name: str) -> None:
+    pauses = [reading.pause_seconds for reading in readings(name) if reading.pause_seconds is not None]
+    assert len(pauses) == count(name, "Pause")
+    assert all(0 < pause < 1 for pause in pauses)
+    assert sum(reading.kind is FULL for reading in readings(name)) == count(name, "Pause Full") + count(
+        name, "Pause Degenerated"
+    )
+
+
+def test_parts_of_the_heap_are_not_the_heap() -> None:
+    assert [reading.kind for reading in readings("jvm-g1-everything")] == [YOUNG, YOUNG]
+    assert sum(reading.heap_after is not None for reading in readings("jvm-zgc-everything")) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "reading"),
+    [
+        (
+            "[0.143s][info][gc] GC(0) Pause Young (Normal) (G1 Evacuation Pause) 6M->1M(34M) 4.913ms",
+            Reading(YOUNG, 1 * MI, 6 * MI, 34 * MI, 0.004913),
+        ),
+        (
+            "[0.396s][info][gc] GC(11) Pause Full (System.gc()) 26M->17M(40M) 2.367ms",
+            Reading(FULL, 17 * MI, 26 * MI, 40 * MI, 0.002367),
+        ),
+        (
+            "[0.302s][info][gc] GC(1) Garbage Collection (Warmup) 48M(75%)->14M(22%)",
+            Reading(CONCURRENT, 14 * MI, 48 * MI, 64 * MI),
+        ),
+        ("[1.7s][info][gc] GC(14) Pause Final Update Refs 0.007ms", Reading(PAUSE, pause_seconds=7e-06)),
+        ("[0.4s][info][gc] GC(13) Concurrent Mark Cycle 2.302ms", None),
+        ("[0.0s][info][gc,start] GC(1) Pause Young (Allocation Failure)", None),
+        # Java 8, as in the HotSpot tuning guide
+        (
+            "151.126: [GC (Allocation Failure) 151.126: [DefNew: 629119K->69888K(629120K), 0.0584157 secs] "
+            "1619346K->1273247K(2027264K), 0.0585007 secs] [Times: user=0.06 sys=0.00, real=0.06 secs]",
+            Reading(YOUNG, 1273247 * 1024.0, 1619346 * 1024.0, 2027264 * 1024.0, 0.0585007),
+        ),
+        (
+            "[Full GC (Ergonomics) [PSYoungGen: 10240K->0K(141312K)] [ParOldGen: 21505K->13974K(349696K)] "
+            "31745K->13974K(491008K), [Metaspace: 2691K->2691K(1056768K)], 0.0286 secs]",
+            Reading(FULL, 13974 * 1024.0, 31745 * 1024.0, 491008 * 1024.0, 0.0286),
+        ),
+        (
+            "   [Eden: 12.0M(12.0M)->0.0B(10.0M) Survivors: 0.0B->2048.0K "
+            "Heap: 14.0M(256.0M)->8204.8K(256.0M)]",
+            Reading(YOUNG, 8204.8 * 1024.0, 14 * MI, 256 * MI),
+        ),
+        # Node.js
+        (
+            "[27783:0x2d346c40]       22 ms: Scavenge 3.8 (4.0) -> 3.7 (5.0) MB, 0.71 / 0.00 ms  (average mu "
+            "= 1.000, current mu = 1.000) allocation failure; ",
+            Reading(YOUNG, 3.7 * MI, 3.8 * MI, 5 * MI, pytest.approx(0.00071)),
+        ),
+        ("{ rss: '45MB', heapTotal: '6MB', heapUsed: '5MB' }", Reading(USAGE, 5 * MI, heap_total=6 * MI)),
+        ('{"heapUsed":12345678,"heapTotal":20000000}', Reading(USAGE, 12345678.0, heap_total=20000000.0)),
+        # Go
+        (
+            "gc 26 @0.114s 1%: 0.006+0.17+0.002 ms clock, 0.012+0/0.036/0.075+0.004 ms cpu, 28->28->16 MB, "
+            "33 MB goal, 0 MB stacks, 0 MB globals, 2 P (forced)",
+            Reading(CONCURRENT, 16 * MI, 28 * MI, 33 * MI, pytest.approx(8e-06)),
+        ),
+        # Python
+        ("gc: done, 85 unreachable, 0 uncollectable, 0.0009s elapsed", Reading(PAUSE, pause_seconds=0.0009)),
+        ("INFO tracemalloc: current 5207248 bytes, peak 5263919 bytes", Reading(USAGE, 5207248.0)),
+        ("Current memory usage is 15.5MB; Peak was 16MB", Reading(USAGE, 15.5 * MI)),
+        # anybody
+        ("[WARN] Heap usage: 1.8GB / 2GB (90%)", Reading(USAGE, 1.8 * GI, heap_total=2 * GI)),
+        ("[WARN] Heap usage: 93%", Reading(USAGE, share=0.93)),
+        ("[GC] Full GC took 5.2s", Reading(FULL, pause_seconds=5.2)),
+        ("[GC] Young GC took 50ms", Reading(YOUNG, pause_seconds=0.05)),
+        ("[GC] Pause Young (Normal) 24M->4M 8.1ms", Reading(YOUNG, 4 * MI, 24 * MI, None, 0.0081)),
+        # nothing of the kind
+        ("GET /memory/4 / 12 of the heap 200", None),
+        ("[INFO] gcp bucket synced in 5.2s", None),
+        ("cheaper by 20%", None),
+        ("", None),
+        ("heap " * 100_000, None),
+    ],
+)
+def test_a_line(line: str, reading: Reading | None) -> None:
+    assert read(line) == reading
+
+
+def test_each_runtime_is_understood() -> None:
+    assert len(readings("node-trace-gc")) == count("node-trace-gc", " ms: ")
+    assert sum(reading.kind is FULL for reading in readings("node-trace-gc")) == count(
+        "node-trace-gc", "Mark-"
+    )
+    assert len(readings("go-gctrace")) == 12
+    pauses = [reading for reading in readings("python-gc-debug") if reading.kind is PAUSE]
+    assert len(pauses) == count("python-gc-debug", "gc: done")
+    last = readings("node-heap-limit")[-1]
+    assert (last.kind, last.heap_after, last.heap_total) == (FULL, 95.8 * MI, 97.5 * MI)
+
+
+def test_a_summary_of_a_heap_that_filled_up() -> None:
+    summary = summarise(readings("jvm-serial-out-of-memory"))
+    assert summary is not None
+    assert summary.after_gc
+    assert summary.share == 1.0
+    assert (summary.collections, summary.full) == (6, 6)
+    assert summary.longest_pause == 0.001264
+
+
+def test_a_summary_of_shares_only() -> None:
+    summary = summarise(readings("service-heap-usage"))
+    assert summary is not None
+    assert summary.heap_is_share
+    assert not summary.after_gc
+    assert (summary.heap[0], summary.heap[-1], summary.total) == (0.78, 0.99, 1.0)
+    assert summary.pauses == (0.7, 1.0, 1.2, 1.5, 1.8, 2.0)
+
+
+def test_what_a_collection_left_counts_more_than_what_is_used() -> None:
+    summary = summarise([Reading(USAGE, 9.0, heap_total=10.0), Reading(FULL, 2.0, 9.0, 10.0, 0.1)])
+    assert summary is not None
+    assert summary.heap == (2.0,)
+    assert summarise([]) is None
