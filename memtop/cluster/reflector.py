@@ -175,8 +175,9 @@ async def list_and_watch(
     except ApiError as error:
         raise _expired_or(error) from error
     version = metadata.resource_version
-    yield listed
+    handed_over = [listed]
     del listed
+    yield handed_over.pop()  # what is yielded by name would be kept here for as long as it is worked on
     while True:
         async for change in _watch(client, collection, version):
             if isinstance(change, str):

@@ -23,6 +23,7 @@ from memtop.cluster.reflector import Alive, Changed, Collection, Listed, Preview
 from memtop.cluster.target import Target
 from memtop.observe.clock import ServerClock
 from memtop.observe.frame import SPARK_BINS
+from memtop.observe.heap import give_back
 from memtop.observe.plan import SHORTEST_PAUSE, Remember
 from memtop.observe.recollection import Recollection
 from memtop.observe.samples import History
@@ -205,6 +206,8 @@ class Observer:
                         self.remaining = 0
                         self._unlisted.discard(namespace)
                         self._arrived()
+                        del update, items
+                        give_back()
                     case Changed("DELETED", pod):
                         self.store.remove_pod(pod.metadata.uid)
                     case Changed(_, pod):
@@ -293,6 +296,7 @@ class Observer:
             else:
                 source.live(newest)
             del metrics
+            give_back()
             self._poll_now.clear()
             try:
                 await asyncio.wait_for(

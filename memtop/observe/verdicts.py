@@ -13,6 +13,9 @@ from memtop.observe.lives import Lives
 from memtop.observe.store import Store, Tick
 
 BATCH = 128
+"""Containers judged at a time: some 10 ms of work."""
+CHUNK = 1024
+"""Samples taken in at a time, so that folding all buckets at once takes little memory."""
 LEAK = CODES[Verdict.LEAK]
 UNKNOWN = CODES[Verdict.NOT_ENOUGH_DATA]
 NOBODY = -1
@@ -60,7 +63,9 @@ class Verdicts:
         self._started_at[newcomers] = columns.started_at[newcomers]
         self._judge.limits(self._seat[slots], columns.limit[slots])
         self._note_restarts()
-        self._judge.update(self._seat[slots], tick.times, tick.values)
+        for first in range(0, len(slots), CHUNK):
+            part = slice(first, first + CHUNK)
+            self._judge.update(self._seat[slots[part]], tick.times[part], tick.values[part])
 
     def judge_next(self) -> bool:
         """Judges the next batch of those due; true if there were any."""
