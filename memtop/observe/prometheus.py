@@ -28,6 +28,8 @@ GROWERS = 30
 GROWERS_EVERY = 300.0
 """Seconds of the cluster's clock between two looks for growers, and two probes of an unknown schema."""
 GROWERS_OVER = 6 * 3600.0
+GROWERS_PATIENCE = 3.0
+"""Seconds after which the first answers count as complete without the growers."""
 SOONEST = 2.0
 """Seconds between two rounds of questions, at least."""
 FIRST_WISHES = 2.0
@@ -104,10 +106,13 @@ class PrometheusPast:
             self._wished.clear()
             grid = queries.grid(self._now(), self._window)
             warnings = await self._ask_for(prometheus, schema, self._pasts.wishes, grid)
+            self._tell(source, found, warnings)
+            later = asyncio.get_running_loop().call_later(GROWERS_PATIENCE, self._answered)
             warnings += await self._find_growers(prometheus, schema)
             warnings += await self._ask_for(prometheus, schema, self._growers, grid)
-            self._tell(source, found, list(dict.fromkeys(warnings)))
-            self.asked_once = True
+            self._tell(source, found, warnings)
+            later.cancel()
+            self._answered()
             if not schema.known and self._now() - probed > GROWERS_EVERY:
                 schema, probed = await self._schema(prometheus), self._now()
             with contextlib.suppress(TimeoutError):
@@ -115,13 +120,18 @@ class PrometheusPast:
                     await self._wished.wait()
                     await asyncio.sleep(SETTLE)
 
+    def _answered(self) -> None:
+        if not self.asked_once:
+            self.asked_once = True
+            self._on_change()
+
     def _tell(self, source: Source, found: Found, warnings: list[str]) -> None:
         newest = max(self._known_until.values(), default=None)
         if newest is None and self._asked_at:
             warnings = ["knows none of these pods", *warnings]
         if newest is not None:
             source.live(newest)
-        source.waiting("; ".join([found.where, *warnings]))
+        source.waiting("; ".join(dict.fromkeys([found.where, *warnings])))
 
     async def _schema(self, prometheus: Prometheus) -> Schema:
         wishes = (*self._pasts.wishes, *self._live())[: 4 * AT_A_TIME]

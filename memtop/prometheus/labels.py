@@ -105,18 +105,21 @@ def probe(prometheus: Asked, pods: Iterable[str], now: float) -> Schema:
     """
     start = now - RECENT
     wanted = (*MEMORY.values(), LIMITS, SPEC_LIMITS, RESTARTS, LAST_REASON, OOM_EVENTS)
-    names = frozenset(
-        prometheus.label_values("__name__", [f'{{__name__=~"{"|".join(wanted)}"}}'], start, now)
-    ) & frozenset(wanted)
-    memory = next((name for name in MEMORY.values() if name in names), None)
+    named = f'__name__=~"{"|".join(wanted)}"'
     few = sorted(set(pods))[:PODS_PROBED]
-    if memory is None or not few:
-        return Schema(names)
     one_of = "|".join(name.replace(".", "\\\\.") for name in few)
-    matches = [f'{memory}{{{label}=~"{one_of}"}}' for label in _POD]
-    if RESTARTS in names:
-        matches += [f'{RESTARTS}{{{prefix}pod=~"{one_of}"}}' for prefix in ("", _EXPORTED)]
-    found = prometheus.series(matches, start, now)
+
+    def of_pods(label: str) -> tuple[dict[str, str], ...]:
+        return prometheus.series([f'{{{named},{label}=~"{one_of}"}}'], start, now) if few else ()
+
+    # The series of a few pods tell it all, and cost the same however large the cluster is.
+    found = of_pods(_POD[0]) or of_pods(_POD[1])
+    if not _names(found) & {RESTARTS}:
+        found += of_pods(f"{_EXPORTED}pod")
+    names = _names(found) & frozenset(wanted)
+    memory = next((name for name in MEMORY.values() if name in names), None)
+    if memory is None:
+        return Schema(frozenset(prometheus.label_values("__name__", [f"{{{named}}}"], start, now)))
     kubelet = [labels for labels in found if labels.get("__name__") == memory]
     state = [labels for labels in found if labels.get("__name__") == RESTARTS]
     pod = _present(_POD, kubelet)
@@ -130,8 +133,12 @@ def probe(prometheus: Asked, pods: Iterable[str], now: float) -> Schema:
         state_selectors=_selector(cluster, state),
         interval=_interval(prometheus, f'{memory}{{{pod}=~"{one_of}"}}', now),
         jobs=tuple(sorted({labels.get("job", "") for labels in kubelet if _of_container(labels)})),
-        known=bool(kubelet),
+        known=True,
     )
+
+
+def _names(found: Sequence[Mapping[str, str]]) -> frozenset[str]:
+    return frozenset(labels.get("__name__", "") for labels in found)
 
 
 def _interval(prometheus: Asked, series: str, now: float) -> float:

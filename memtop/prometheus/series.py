@@ -36,8 +36,9 @@ def one_series(streams: Sequence[Stream], grid: Grid) -> tuple[Floats, Floats, F
     """Lays the lives of one container end to end.
 
     Each life is a stream (a cgroup of its own). What a dead one echoes is cut off: everything from where its
-    successor begins, and the flat end before that. A stream that goes on beside another for longer than an
-    echo can is the same container scraped twice, and counts once.
+    successor begins, and the flat end before that. A stream that goes on beside another for longer than any
+    echo (kubelets may tell of the dead for some minutes more) is the same container scraped twice, and counts
+    once.
 
     Args:
         streams: All streams of the container, in any order.
@@ -48,7 +49,7 @@ def one_series(streams: Sequence[Stream], grid: Grid) -> tuple[Floats, Floats, F
     """
     lives: list[Stream] = []
     for stream in sorted(streams, key=lambda one: (one.times[0], one.times[-1])):
-        if lives and lives[-1].times[-1] - stream.times[0] > LOOKBACK + grid.step:
+        if lives and lives[-1].times[-1] - stream.times[0] > 2 * LOOKBACK + grid.step:
             continue
         if lives and lives[-1].times[0] == stream.times[0]:
             lives.pop()  # both there from the start: the one that ends first was an echo already
