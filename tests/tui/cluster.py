@@ -20,6 +20,7 @@ from memtop.cluster.errors import Unreachable
 from memtop.cluster.objects import Pod, PodMetrics
 from memtop.cluster.target import Auth, Target
 from memtop.growth.judgement import SURE, VERDICTS, Judgement, Judgements, Verdict
+from memtop.growth.series import Series
 from memtop.observe.frame import Frame
 from memtop.observe.plan import Plan, Thresholds
 from memtop.observe.samples import History
@@ -64,6 +65,18 @@ class Clock:
         return None
 
 
+@dataclass(frozen=True, eq=False)
+class JudgedSeries(Series):
+    """A series that comes with its judgement."""
+
+    judgement: Judgement = UNJUDGED
+
+
+def judge(series: JudgedSeries) -> Judgement:
+    """Takes the place of `memtop.growth.judge`."""
+    return series.judgement
+
+
 class GivenVerdicts(Verdicts):
     """Verdicts that were given and not found."""
 
@@ -75,6 +88,11 @@ class GivenVerdicts(Verdicts):
         identity = self._store.identities[slot]
         assert identity is not None
         return self.given.get(identity.pod, Judgement(Verdict.STEADY, 0.99, 0.0))
+
+    def basis(self, slot: int) -> tuple[Series, str]:
+        series = self.series(slot)
+        parts = {field.name: getattr(series, field.name) for field in fields(Series)}
+        return JudgedSeries(**parts, judgement=self.judgement(slot)), "working set"
 
     def judgements(self) -> Judgements:
         live = set(self._store.live_slots().tolist())
@@ -95,6 +113,18 @@ def in_columns(judgements: Sequence[Judgement]) -> Judgements:
     return Judgements(codes, **{name: column(name) for name in names})
 
 
+@dataclass(frozen=True)
+class Recollection:
+    """Nothing is remembered but what was seen."""
+
+    overlay: GivenVerdicts
+    notes: tuple[str, ...] = ()
+    settled: bool = True
+
+    def look_at(self, containers: object) -> None:
+        """Has nowhere to look."""
+
+
 class FakeCluster:
     """Stands where an observer would."""
 
@@ -112,6 +142,7 @@ class FakeCluster:
         self.scope = Scope()
         self.store = Store(History(FIRST_SLOTS, INTERVAL))
         self.verdicts = GivenVerdicts(self.store)
+        self.recollection = Recollection(self.verdicts)
         self.remaining = 0
         self.settled = True
         self.ticks = 0

@@ -12,7 +12,7 @@ import pytest
 
 from config import Settings
 from memtop.observe.plan import Plan
-from tests.tui.cluster import FakeCluster, FakeEngine, busy_night
+from tests.tui.cluster import FakeCluster, FakeEngine, busy_night, judge
 from tests.tui.stage import Stage
 from tui.app import Memtop
 
@@ -65,6 +65,7 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> Engines:
     """Takes the place of the engines that the app would start."""
     started = Engines()
     monkeypatch.setattr("memtop.observe.engine.Engine", started.make)
+    monkeypatch.setattr("memtop.observe.snapshot.judge", judge)
     return started
 
 

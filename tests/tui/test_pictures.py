@@ -1,0 +1,65 @@
+"""What the screens look like, cell by cell, compared with pictures that somebody has looked at.
+
+After a change that is meant: ``pytest tests/tui/test_pictures.py --snapshot-update``, and look at them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from memtop.observe.status import State
+from tests.tui.cluster import FakeCluster
+from tests.tui.stage import Stage
+from tui.app import Memtop
+
+SIZES = {"80x24": (80, 24), "120x36": (120, 36), "180x50": (180, 50)}
+Compare = Callable[..., bool]
+AppOn = Callable[..., Memtop]
+
+
+def after(*keys: str, words: tuple[str, ...] = ()) -> Callable[[Pilot[Any]], Awaitable[None]]:
+    """Brings the app to where its picture is taken: the first frame is there, then keys, then words."""
+
+    async def prepare(pilot: Pilot[Any]) -> None:
+        app = pilot.app
+        assert isinstance(app, Memtop)
+        stage = Stage(app, pilot)
+        await stage.until(lambda: app.overview.frame is not None, "the first frame")
+        await pilot.pause()
+        await stage.press(*keys)
+        await stage.shows(*words)
+        await pilot.pause()
+
+    return prepare
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_overview(snap_compare: Compare, app_on: AppOn, night: FakeCluster, size: str) -> None:
+    words = ("user-service",) if size == "80x24" else ("user-service", "across 3 OOM kills")
+    assert snap_compare(app_on(night), terminal_size=SIZES[size], run_before=after("down", words=words))
+
+
+def test_growth_alone(snap_compare: Compare, app_on: AppOn, night: FakeCluster) -> None:
+    prepare = after("tab", "tab", words=("across 3 OOM kills",))
+    assert snap_compare(app_on(night), terminal_size=SIZES["80x24"], run_before=prepare)
+
+
+def test_trouble(snap_compare: Compare, app_on: AppOn, cluster: FakeCluster) -> None:
+    cluster.source(
+        "pods",
+        state=State.FAILING,
+        words="the credential plugin aws ended with exit code 255",
+        output="Error: your session has expired\nrun: aws sso login",
+        data_at=None,
+    )
+    prepare = after(words=("your session has expired",))
+    assert snap_compare(app_on(cluster), terminal_size=SIZES["80x24"], run_before=prepare)
+
+
+def test_help(snap_compare: Compare, app_on: AppOn, night: FakeCluster) -> None:
+    prepare = after("question_mark", words=("Keys of the overview",))
+    assert snap_compare(app_on(night), terminal_size=SIZES["120x36"], run_before=prepare)
