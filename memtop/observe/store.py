@@ -237,7 +237,7 @@ class Store:
 
     def pass_time(self, now: float) -> None:
         """Brings up to date what changes by the passing of time alone."""
-        for slot in np.flatnonzero(self.columns.recheck_at < now).tolist():
+        for slot in np.flatnonzero(self.columns.recheck_at <= now).tolist():
             self._put_last_hour(slot, self.lives[slot], now)
 
     def _identify(self, slot: int, identity: Identity) -> None:

@@ -26,7 +26,9 @@ def owners(recording):
 
 
 def owned(kind, name, uid="o1", **metadata):
-    return Metadata(name="p", owner_references=(OwnerReference(kind, name, uid, controller=True),), **metadata)
+    return Metadata(
+        name="p", owner_references=(OwnerReference(kind, name, uid, controller=True),), **metadata
+    )
 
 
 @pytest.mark.parametrize(
@@ -79,7 +81,9 @@ def test_learning_the_same_again_is_no_news():
 
 def test_an_owner_that_does_not_control_does_not_count():
     node = OwnerReference("Node", "n1", "o1", controller=False)
-    assert Owners().workload_of(Metadata(name="static", owner_references=(node,))) == Workload("Pod", "static")
+    assert Owners().workload_of(Metadata(name="static", owner_references=(node,))) == Workload(
+        "Pod", "static"
+    )
 
 
 def test_a_workload_is_written_as_kubectl_writes_it():

@@ -1,0 +1,42 @@
+"""Kubernetes quantities, as the API reads them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memtop.quantity import QuantityError, parse_bytes
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("0", 0),
+        ("128Mi", 128 * 2**20),
+        ("1.5Gi", 3 * 2**29),
+        ("131072Ki", 128 * 2**20),
+        ("1500M", 1_500_000_000),
+        ("512000k", 512_000_000),
+        ("129e6", 129_000_000),
+        ("1E3", 1000),
+        ("1E", 10**18),
+        ("128974848000m", 128_974_848),
+        (".5Ki", 512),
+        ("+1Ki", 1024),
+        ("-1Ki", -1024),
+        ("1m", 1),
+        ("2Ti", 2**41),
+    ],
+)
+def test_what_the_api_accepts(text, size):
+    assert parse_bytes(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "Mi", "128 Mi", "1e", "12MiB", "lots", "1..5", "1Gib", "0x10", "1,5Gi"])
+def test_what_it_does_not(text):
+    with pytest.raises(QuantityError, match="not a quantity|unknown unit"):
+        parse_bytes(text)
+
+
+@given(st.integers(0, 10**12), st.sampled_from(["Ki", "Mi", "Gi"]))
+def test_whole_binary_numbers_are_exact(number, unit):
+    assert parse_bytes(f"{number}{unit}") == number << {"Ki": 10, "Mi": 20, "Gi": 30}[unit]
