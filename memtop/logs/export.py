@@ -46,16 +46,16 @@ def save(path: Path, lines: Iterable[Line], *, times: bool, owners: bool) -> int
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:
-        raise ExportError(f"{path} is there already: choose another name") from error
+        raise ExportError(f"there is a file {path.name} already; choose another name") from error
     except OSError as error:
-        raise ExportError(f"{path} cannot be written: {error.strerror or error}") from error
+        raise ExportError(f"{path.name} cannot be written: {error.strerror or error}") from error
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             for count, line in enumerate(lines, 1):  # noqa: B007  (the last count is the result)
                 file.write(_written(line, times=times, owners=owners))
     except OSError as error:
         path.unlink(missing_ok=True)  # half a log would look like a whole one
-        raise ExportError(f"{path} cannot be written: {error.strerror or error}") from error
+        raise ExportError(f"{path.name} cannot be written: {error.strerror or error}") from error
     return count
 
 
