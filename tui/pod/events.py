@@ -49,7 +49,17 @@ _CONCERNS: dict[Concern, tuple[str, str, Happening]] = {
 class EventTable(LiveTable):
     """A table of which nothing can be opened: the selected event is shown as a whole below it."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "activate", "Open", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "activate", "Open", show=False),
+        Binding("g", "other_range", "Range"),  # as on the Trend tab, and not the first row
+    ]
+
+    class OtherRange(Message):
+        """Another stretch of time is to be shown."""
+
+    def action_other_range(self) -> None:
+        """Asks for another stretch of time."""
+        self.post_message(self.OtherRange())
 
 
 class EventRows:
@@ -110,7 +120,6 @@ class EventsTab(PodTab):
     EventsTab #said { height: 3; padding: 0 1; color: $foreground; border-top: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("g", "next_range", "Range"),
         Binding("m", "memory", "Memory only"),
         *(
             Binding(str(number), f"range('{name}')", name, show=False)
@@ -135,6 +144,7 @@ class EventsTab(PodTab):
         self._frame: Frame | None = None
         self._range = "6 h"
         self._memory_only = False
+        self._said = Text()
         ascii_only = symbols == "ascii"
         self.strip = TimeStrip(ascii_only=ascii_only)
         self.table = EventTable(COLUMNS, empty="Asking for events …", ascii_only=ascii_only)
@@ -227,14 +237,15 @@ class EventsTab(PodTab):
 
     def _say_selected(self) -> None:
         rows = self.table.rows
-        if not isinstance(rows, EventRows) or not len(rows):
-            self.said.update("")
-            return
-        event = rows.event(min(self.table.cursor_row, len(rows) - 1))
-        part = f" {event.part}" if event.part else ""
-        words = Text(f"{event.reason}: ", "bold").append(event.message)
-        words.append(f"  ({event.source or 'nobody'} of {event.kind.lower()}/{event.name}{part})", "dim")
-        self.said.update(words)
+        words = Text()
+        if isinstance(rows, EventRows) and len(rows):
+            event = rows.event(min(self.table.cursor_row, len(rows) - 1))
+            part = f" {event.part}" if event.part else ""
+            words = Text(f"{event.reason}: ", "bold").append(event.message)
+            words.append(f"  ({event.source or 'nobody'} of {event.kind.lower()}/{event.name}{part})", "dim")
+        if words != self._said:
+            self._said = words
+            self.said.update(words)
 
     # -- keys
 
@@ -248,7 +259,8 @@ class EventsTab(PodTab):
         self._range = name
         self._draw()
 
-    def action_next_range(self) -> None:
+    @on(EventTable.OtherRange)
+    def _next_range(self) -> None:
         """Shows the next longer stretch, or the shortest again."""
         names = list(RANGES)
         self.action_range(names[(names.index(self._range) + 1) % len(names)])
