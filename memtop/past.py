@@ -15,6 +15,8 @@ Metric = Literal["rss", "working_set", "usage"]
 
 NOTICED_WITHIN = 330.0
 """Seconds between an event and the sample that showed it: two steps of a day's grid, and scrapes."""
+FEWEST_IN_A_LIFE = 4
+"""Samples of a life that is over, below which it shows no slope."""
 PROMETHEUS, DISK = "Prometheus", "disk"
 """Who may remember."""
 WORDS: dict[Metric, str] = {"rss": "RSS", "working_set": "working set", "usage": "usage"}
@@ -148,4 +150,25 @@ def instead(past: Past, seen: Series) -> Series:
         merged_times(np.sort(seen.restarts), past.restarts, NOTICED_WITHIN),
         merged_times(np.sort(seen.oom_kills), past.oom_kills, NOTICED_WITHIN),
         limit,
+    )
+
+
+def legible(series: Series) -> Series:
+    """The part of a series that growth can be read from.
+
+    A life that ended within a step or two of a coarse grid has left one or two samples, wherever on its way
+    it happened to be seen: together they look like noise. Such lives go, all but the latest, and with them
+    the ends before the first sample that is left.
+    """
+    if not len(series.restarts) or not len(series.timestamps):
+        return series
+    life = np.searchsorted(np.sort(series.restarts), series.timestamps, "right")
+    kept = (np.bincount(life)[life] >= FEWEST_IN_A_LIFE) | (life == life[-1])
+    times = series.timestamps[kept]
+    return Series(
+        times,
+        series.values[kept],
+        series.restarts[series.restarts > times[0]],
+        series.oom_kills[series.oom_kills > times[0]],
+        series.limit,
     )

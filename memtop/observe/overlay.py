@@ -8,11 +8,11 @@ from typing import Protocol
 
 import numpy as np
 
-from memtop.growth import Batch, Judgement, Judgements, Series, judge, judge_many
+from memtop.growth import Batch, Judgement, Judgements, Series, Verdict, judge, judge_many
 from memtop.growth.judgement import CODES
 from memtop.observe.past import Pasts
 from memtop.observe.store import Store
-from memtop.past import WORDS, ContainerName, Past, instead, joined
+from memtop.past import WORDS, ContainerName, Past, instead, joined, legible
 from memtop.wording import duration
 
 BATCH = 32
@@ -73,11 +73,11 @@ class Overlay:
             return whole, WORDS["working_set"]
         other = self._pasts.of(name, self._pasts.metric)
         if other is not None and other.metric != "working_set" and _fit(other, whole):
-            return instead(other, whole), f"{WORDS[other.metric]} from {other.origin}"
+            return legible(instead(other, whole)), f"{WORDS[other.metric]} from {other.origin}"
         past = self._pasts.of(name)
         if past is None:
             return whole, WORDS["working_set"]
-        return whole, f"{WORDS['working_set']}, {duration(past.span)} of it from {past.origin}"
+        return legible(whole), f"{WORDS['working_set']}, {duration(past.span)} of it from {past.origin}"
 
     def judgement(self, slot: int) -> Judgement:
         """The whole judgement on one container, over all that is known of it."""
@@ -120,7 +120,7 @@ class Overlay:
             for name, judged in self._judged.items()
             if (slot := self._slot(name)) is not None
             and self._store.columns.generation[slot] == judged.generation
-            and judged.judgement.samples > 0
+            and judged.judgement.verdict is not Verdict.NOT_ENOUGH_DATA
         ]
         if not found:
             return live

@@ -172,3 +172,12 @@ def test_live_samples_are_taken_in_now_and_then():
 def test_what_nobody_remembers_is_left_as_it_is():
     containers = Containers(2)
     assert overlay(containers, Pasts()).judgements() is containers.nothing
+
+
+def test_too_little_is_never_laid_over_what_is_known():
+    pasts = Pasts("working_set")
+    containers = Containers(1)
+    known = overlay(containers, Pasts("working_set"))
+    pasts.keep({(name(), "working_set"): past(0.1)})
+    over = overlay(containers, pasts)
+    assert judged(over) is judged(known) is containers.nothing

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from memtop.growth import Series
-from memtop.past import ContainerName, Past, instead, joined, merged_times
+from memtop.past import ContainerName, Past, instead, joined, legible, merged_times
 from memtop.prometheus import answers
 from memtop.prometheus.answers import Stream
 from memtop.prometheus.queries import Grid
@@ -158,3 +158,18 @@ def test_containers_are_told_apart_by_the_labels_given():
     assert list(by_container(streams, ("namespace", "pod_name", "container_name"))) == [
         ContainerName("n", "p", "c")
     ]
+
+
+def test_lives_too_short_for_the_grid_are_no_evidence():
+    times = np.array([0.0, 120, 240, 360, 480, 600, 615, 630, 645, 660, 900, 915])
+    series = Series(times, times, np.array([100.0, 350.0, 590.0, 890.0]), np.array([90.0, 800.0]), limit=9.0)
+    rest = legible(series)
+    assert rest.timestamps.tolist() == [600, 615, 630, 645, 660, 900, 915]
+    assert rest.restarts.tolist() == [890]
+    assert rest.oom_kills.tolist() == [800]
+    assert rest.limit == 9.0
+
+
+def test_a_series_without_restarts_is_left_alone():
+    series = Series(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
+    assert legible(series) is series
