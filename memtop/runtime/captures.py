@@ -46,6 +46,7 @@ class Capture:
         cost: What the process suffers meanwhile, in a sentence.
         missing: Why it can't be done; empty if it can.
         port: What to connect to.
+        says: What the command says once it has succeeded; not every tool's exit code tells.
     """
 
     title: str
@@ -59,6 +60,7 @@ class Capture:
     size: int = 0
     missing: str = ""
     port: int = 0
+    says: str = ""
 
     @property
     def shown(self) -> str:
@@ -84,7 +86,7 @@ class Means:
 
 
 def captures(program: Program, means: Means) -> tuple[Capture, ...]:
-    """The ways to capture a program's heap, the most telling first; those that can't be taken come last."""
+    """The ways to capture a program's heap, the most telling first."""
     ways = {
         Runtime.JVM: _jvm,
         Runtime.NODE: _node,
@@ -93,8 +95,7 @@ def captures(program: Program, means: Means) -> tuple[Capture, ...]:
         Runtime.DOTNET: _dotnet,
     }
     own = ways[program.runtime](program, means) if program.runtime in ways else iter(())
-    found = [*own, *_any(program, means)]
-    return tuple(sorted(found, key=lambda capture: bool(capture.missing)))
+    return (*own, *_any(program, means))
 
 
 def _need(means: Means, *tools: str, folder: bool = True) -> str:
@@ -132,6 +133,7 @@ def _jvm(program: Program, means: Means) -> Iterator[Capture]:
         memory=JCMD_MEMORY,
         size=heap,
         missing=_need(means, "jcmd", "jmap"),
+        says="Heap dump file created",
     )
     yield Capture(
         "class histogram with jcmd",
@@ -177,6 +179,9 @@ def _node(program: Program, means: Means) -> Iterator[Capture]:
         f"{pause} Its inspector listens on the container's loopback meanwhile and is closed afterwards.",
         memory=heap,
         size=heap * 2,
+        missing="Node.js was started with --disable-sigusr1: the signal would end it"
+        if "--disable-sigusr1" in program.options
+        else "",
         port=int(number) if number.isdecimal() else INSPECTOR_PORT,
     )
 
@@ -193,6 +198,16 @@ def _python(program: Program, means: Means) -> Iterator[Capture]:
         memory=16 * MIB,
         size=MIB,
         missing=_need(means, "py-spy", folder=False),
+    )
+    yield Capture(
+        "tracemalloc snapshot",
+        How.SIGNAL,
+        pid,
+        (),
+        ".txt",
+        "",
+        missing="only the program itself can take one: start it with PYTHONTRACEMALLOC=10 and have a signal "
+        "handler or an internal URL print tracemalloc.take_snapshot().statistics('lineno')",
     )
 
 

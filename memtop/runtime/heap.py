@@ -76,7 +76,7 @@ def propose(
     writable = next((name for name in FOLDERS if name in asked.lines("writable")), "")
     room = Room(memory, _free(asked, writable), writable in _in_memory(asked), free_here)
     means = Means(asked.tools, writable, stamp, _ports(asked, around))
-    found = [*_left(asked), *captures(program, means)]
+    found = sorted([*captures(program, means), *_left(asked)], key=lambda capture: bool(capture.missing))
     if not asked.shell:
         found = [capture for capture in found if capture.how in (How.OUTPUT, How.PORT)]
     return tuple(

@@ -7,6 +7,7 @@ written here; nothing is written in the container, and the inspector is closed a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 from collections.abc import Awaitable, Callable
@@ -70,9 +71,11 @@ async def snapshot(
                 try:
                     await talk.take(file, progress)
                 finally:
-                    if opened and not socket.closed:
-                        close = {"expression": _CLOSE, "includeCommandLineAPI": True}
-                        await asyncio.shield(talk.say("Runtime.evaluate", close))
+                    if opened:
+                        with contextlib.suppress(
+                            Unreachable, aiohttp.ClientError, ConnectionError, TimeoutError
+                        ):
+                            await asyncio.wait_for(talk.close_inspector(), OPENING)
         except aiohttp.ClientError as error:
             raise Unreachable(f"the inspector of {place.container} broke off: {error}") from error
 
@@ -100,27 +103,38 @@ class _Talk:
         self._socket = socket
         self._numbers = itertools.count(1)
 
-    async def say(self, method: str, params: dict[str, Any]) -> int:
-        """Sends a request; returns its number."""
-        number = next(self._numbers)
-        await self._socket.send_json({"id": number, "method": method, "params": params})
-        return number
-
     async def take(self, file: BinaryIO, progress: Callable[[int], None]) -> None:
         """Writes the snapshot."""
-        number = await self.say("HeapProfiler.takeHeapSnapshot", {"reportProgress": False})
+
+        def event(said: dict[str, Any]) -> None:
+            if said.get("method") == "HeapProfiler.addHeapSnapshotChunk":
+                file.write(said["params"]["chunk"].encode())
+                progress(file.tell())
+
+        await self._ask("HeapProfiler.takeHeapSnapshot", {"reportProgress": False}, event)
+
+    async def close_inspector(self) -> None:
+        """Has Node.js close its inspector in a moment, when nobody is connected to it any more."""
+        evaluated = {"expression": _CLOSE, "includeCommandLineAPI": True}
+        await self._ask("Runtime.evaluate", evaluated, lambda _: None)
+
+    async def _ask(
+        self, method: str, params: dict[str, Any], event: Callable[[dict[str, Any]], None]
+    ) -> None:
+        """Sends a request and waits for its answer; what comes in between goes to ``event``."""
+        number = next(self._numbers)
+        await self._socket.send_json({"id": number, "method": method, "params": params})
         while True:
             try:
                 message = await asyncio.wait_for(self._socket.receive(), SILENCE)
             except TimeoutError:
                 raise Unreachable("Node.js has said nothing for five minutes") from None
             if message.type is not aiohttp.WSMsgType.TEXT:
-                raise Unreachable("the inspector broke off before the snapshot was whole")
-            said = json.loads(message.data)
-            if said.get("method") == "HeapProfiler.addHeapSnapshotChunk":
-                file.write(said["params"]["chunk"].encode())
-                progress(file.tell())
-            elif said.get("id") == number:
-                if "error" in said:
-                    raise Unreachable(f"Node.js refused: {sanitize(str(said['error'].get('message')))}")
-                return
+                raise Unreachable("the inspector broke off before it had answered")
+            said: dict[str, Any] = json.loads(message.data)
+            if said.get("id") != number:
+                event(said)
+                continue
+            if "error" in said:
+                raise Unreachable(f"Node.js refused: {sanitize(str(said['error'].get('message')))}")
+            return

@@ -133,9 +133,10 @@ async def _in_the_container(client: Client, plan: Plan, tell: Tell) -> str:
     tell(Step(f"running {capture.shown}"))
     try:
         done = await run(client, plan.place, capture.command, timeout=LONGEST, most=_MOST_SAID)
-        if done.code != 0:
-            said = sanitize_bytes(done.errors + done.output).strip() or "it said nothing"
-            raise Unreachable(f"{capture.command[0]} ended with exit code {done.code}: {said}")
+        said = sanitize_bytes(done.errors + done.output).strip()
+        if done.code != 0 or capture.says not in said:
+            why = said.splitlines()[-1] if said else "it said nothing"
+            raise TransferFailed(f"{capture.command[0]} failed (exit code {done.code}): {why}")
         if capture.how is How.SIGNAL:
             return await _appeared(client, plan, before)
     except FAILURES as error:

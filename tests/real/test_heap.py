@@ -1,0 +1,243 @@
+"""Heap captures from real containers: a JVM, Node.js, a Go program, one without a shell, one that dies."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import subprocess
+import uuid
+
+import pytest
+
+from memtop.cluster.client import Client
+from memtop.cluster.exec import Finished, Place, run
+from memtop.runtime.breakdown import answer, breakdown
+from memtop.runtime.captures import How
+from memtop.runtime.debug import debugging
+from memtop.runtime.detect import Runtime, detect
+from memtop.runtime.heap import plans
+from memtop.runtime.probe import NoShell, probe
+from memtop.runtime.take import CaptureFailed, Step, bring, resumed, take
+from memtop.runtime.transfer import partial, remove
+from tests.real.conftest import _kubectl
+
+
+@pytest.fixture
+async def client(as_user):
+    async with Client(as_user("kubeconfig")) as client:
+        yield client
+
+
+@pytest.fixture
+def place(kubectl):
+    """``place("app=billing-jvm")``: a container of the pods with a label."""
+
+    def find(selector, namespace="production"):
+        words = ("-n", namespace, "get", "pods", "-l", selector, "-o")
+        line = kubectl(*words, "jsonpath={.items[0].metadata.name} {.items[0].spec.containers[0].name}")
+        return Place(namespace, *line.split())
+
+    return find
+
+
+@pytest.fixture
+def pod(kubectl, cluster_home):
+    """``pod(image, command…)``: a running pod of the test's own, gone with the test."""
+    made = []
+
+    def make(image, *command, limit="256Mi"):
+        name = f"memtop-test-{uuid.uuid4().hex[:8]}"
+        container = {
+            "name": "main",
+            "image": image,
+            "imagePullPolicy": "Never",
+            "resources": {"limits": {"memory": limit}, "requests": {"memory": "16Mi"}},
+            **({"command": list(command)} if command else {}),
+        }
+        body = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name, "labels": {"memtop": "test"}},
+            "spec": {
+                "containers": [container],
+                "terminationGracePeriodSeconds": 0,
+                "restartPolicy": "Never",
+                "automountServiceAccountToken": False,
+            },
+        }
+        config = str(cluster_home / "kubeconfig")
+        subprocess.run(
+            ["kubectl", "--kubeconfig", config, "-n", "default", "create", "-f", "-"],
+            input=json.dumps(body), text=True, check=True, capture_output=True, timeout=30,
+        )  # fmt: skip
+        made.append(name)
+        kubectl("-n", "default", "wait", "--for=condition=Ready", f"pod/{name}", "--timeout=15s")
+        return Place("default", name, "main")
+
+    yield make
+    for name in made:
+        _kubectl(
+            cluster_home, cluster_home / "kubeconfig", "-n", "default", "delete", "pod", name, "--wait=false"
+        )
+
+
+def chosen(found, title):
+    return next(plan for plan in found if title in plan.capture.title)
+
+
+async def test_the_heap_of_a_jvm_arrives_whole(client, place, tmp_path):
+    there = place("app=billing-jvm")
+    plan = (await plans(client, there, tmp_path))[0]
+    assert plan.program.runtime is Runtime.JVM
+    assert "GC.heap_dump" in plan.capture.shown
+    assert dict(plan.facts())["memory"].startswith("working set")
+    steps: list[Step] = []
+    taken = await take(client, plan, steps.append)
+    try:
+        content = taken.path.read_bytes()
+        assert content.startswith(b"JAVA PROFILE")
+        summed = await run(client, there, ["sha256sum", taken.left])
+        assert summed.output.decode().split()[0] == hashlib.sha256(content).hexdigest()
+        assert (len(content), taken.path.stat().st_mode & 0o077) == (taken.size, 0)
+        assert "SHA-256 equal" in taken.checked
+        assert any(0 < step.done <= step.size for step in steps), "progress was told"
+        again = chosen(await plans(client, there, tmp_path), taken.left)
+        assert again.capture.how is How.LEFT, "what is left is offered the next time"
+        assert again.capture.size == taken.size
+    finally:
+        assert await remove(client, there, taken.left) == ""
+    assert not any(taken.left in plan.capture.title for plan in await plans(client, there, tmp_path))
+
+
+async def test_a_broken_transfer_is_taken_up_where_it_ended(client, place, tmp_path):
+    there = place("app=billing-jvm")
+    path = "/tmp/memtop-test-resume.bin"
+    await run(client, there, ["sh", "-c", f"head -c 3000000 /dev/urandom > {path}"])
+    try:
+        plan = resumed((await plans(client, there, tmp_path))[0], path)
+        whole = (await run(client, there, ["cat", path])).output
+        partial(plan.target).write_bytes(whole[:1_234_567])
+        steps: list[Step] = []
+        taken = await bring(client, plan, path, steps.append)
+        assert taken.path.read_bytes() == whole
+        assert min(step.done for step in steps if step.size) >= 1_234_567, (
+            "what was here is not asked for again"
+        )
+        partial(plan.target).write_bytes(b"x" * 1000)
+        with pytest.raises(CaptureFailed, match="not what is in the container") as failed:
+            await bring(client, plan, path, steps.append)
+        assert failed.value.remote == path
+        assert not partial(plan.target).exists()
+    finally:
+        await remove(client, there, path)
+
+
+async def test_a_command_that_fails_leaves_the_container_as_it_was(client, place, tmp_path):
+    there = place("app=billing-jvm")
+    plan = (await plans(client, there, tmp_path))[0]
+    await run(client, there, ["sh", "-c", f"echo in the way > {plan.capture.remote}"])
+    with pytest.raises(CaptureFailed, match=r"jcmd failed .*File exists"):
+        await take(client, plan, lambda _: None)
+    assert (await run(client, there, ["ls", plan.capture.remote])).code != 0
+    assert not list(tmp_path.iterdir())
+
+
+async def test_node_is_asked_through_its_inspector_and_left_closed(client, pod, tmp_path):
+    there = pod(
+        "localhost/lab/node:1", "node", "-e", "global.kept = 'memtop-was-here'; setInterval(()=>{}, 100)"
+    )
+    plan = chosen(await plans(client, there, tmp_path), "inspector")
+    assert plan.program.runtime is Runtime.NODE
+    taken = await take(client, plan, lambda _: None)
+    content = json.loads(taken.path.read_bytes())
+    assert content["snapshot"]["node_count"] > 1000
+    assert any("memtop-was-here" in text for text in content["strings"])
+
+    async def closed() -> bool:
+        ports = await run(client, there, ["cat", "/proc/net/tcp"])
+        return ":240D 00000000:0000 0A" not in ports.output.decode()  # 9229, listening
+
+    async with asyncio.timeout(10):
+        while not await closed():
+            await asyncio.sleep(0.2)
+
+
+async def test_node_writes_a_snapshot_on_its_signal(client, pod, tmp_path):
+    there = pod(
+        "localhost/lab/node:1", "node", "--heapsnapshot-signal=SIGUSR2", "-e", "setInterval(()=>{}, 100)"
+    )
+    plan = chosen(await plans(client, there, tmp_path), "signal USR2")
+    taken = await take(client, plan, lambda _: None)
+    assert json.loads(taken.path.read_bytes())["snapshot"]["node_count"] > 1000
+    assert taken.left.endswith(".heapsnapshot")
+    assert await remove(client, there, taken.left) == ""
+
+
+async def test_a_go_programs_profile(client, place, tmp_path):
+    plan = (await plans(client, place("app=prometheus", "observability"), tmp_path))[0]
+    assert plan.program.runtime is Runtime.GO
+    taken = await take(client, plan, lambda _: None)
+    assert taken.path.read_bytes()[:2] == b"\x1f\x8b"
+    assert "checksum holds" in taken.checked
+
+
+async def test_an_image_without_a_shell_says_so_and_what_could_be_done(client, pod, tmp_path):
+    there = pod("localhost/lab/pause:1")
+    with pytest.raises(NoShell, match="neither a shell nor cat"):
+        await plans(client, there, tmp_path)
+    said = await debugging(client, there)
+    assert "1.20" in said.obstacle
+    assert f"kubectl debug -it {there.pod} -n default" in said.command
+
+
+async def test_a_container_that_dies_in_mid_transfer(client, pod, tmp_path):
+    there = pod("localhost/lab/busybox:1", "sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.1; done")
+    path = "/tmp/memtop-test-big.bin"
+    await run(client, there, ["sh", "-c", f"head -c 60000000 /dev/urandom > {path}"])
+    listed = [plan for plan in await plans(client, there, tmp_path) if plan.capture.remote == path]
+    killing: list[asyncio.Task[Finished]] = []
+
+    def tell(step: Step) -> None:
+        if step.done and not killing:
+            killing.append(asyncio.ensure_future(run(client, there, ["sh", "-c", "kill -TERM 1"])))
+
+    plan = listed[0]
+    with pytest.raises(CaptureFailed) as failed:
+        await asyncio.wait_for(bring(client, plan, path, tell), 60)
+    await asyncio.gather(*killing, return_exceptions=True)
+    assert any(path in left for left in failed.value.left)
+    assert not plan.target.exists()
+    assert 0 < partial(plan.target).stat().st_size < 60_000_000
+
+
+async def test_memory_by_kind_agrees_with_the_metrics(client, place):
+    there = place("app=slow-leak-service")
+    memory = breakdown(await probe(client, there))
+    assert memory.limit == 512 * 1024 * 1024
+    assert answer(memory).startswith("It is heap")
+    assert memory.processes[0].name == "python3"
+    assert 0.7 < memory.processes[0].anon / memory.anon < 1.3
+    path = f"/apis/metrics.k8s.io/v1beta1/namespaces/production/pods/{there.pod}"
+    usage = json.loads(await client.get(path))["containers"][0]["usage"]["memory"]
+    assert abs(int(usage.removesuffix("Ki")) * 1024 - memory.working_set) < 24 * 1024 * 1024
+
+
+async def test_memory_of_a_service_that_leaks(client, pod):
+    there = pod("localhost/lab/user-service:v2.0.0", limit="128Mi")
+    asked = await probe(client, there)
+    assert detect(asked)[0].runtime is Runtime.PYTHON
+    assert breakdown(asked).limit == 128 * 1024 * 1024
+    async with asyncio.timeout(30):  # it takes 4 MiB every 5 s
+        while "It is heap" not in (said := answer(breakdown(await probe(client, there)))):
+            await asyncio.sleep(0.5)
+    assert "python3 (PID 1)" in said
+
+
+async def test_page_cache_is_told_from_heap(client, pod):
+    writes = "head -c 60000000 /dev/zero > /tmp/file; cat /tmp/file > /dev/null; while :; do sleep 1; done"
+    there = pod("localhost/lab/busybox:1", "sh", "-c", writes)
+    async with asyncio.timeout(20):
+        while breakdown(await probe(client, there)).file < 50_000_000:
+            await asyncio.sleep(0.3)
+    assert answer(breakdown(await probe(client, there))).startswith("It is page cache")
