@@ -46,7 +46,7 @@ def save(path: Path, lines: Iterable[Line], *, times: bool, owners: bool) -> int
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:
-        raise ExportError(f"there is a file {path.name} already; choose another name") from error
+        raise ExportError(f"there is such a file already: {path.name}") from error
     except OSError as error:
         raise ExportError(f"{path.name} cannot be written: {error.strerror or error}") from error
     try:

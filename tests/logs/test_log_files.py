@@ -58,7 +58,7 @@ def test_a_log_is_saved_once(tmp_path: Path) -> None:
         "agent xxxxxxxxxxxxxxxxxxxx [cut]\n"
     )
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    with pytest.raises(ExportError, match=r"there is a file web\.log already"):
+    with pytest.raises(ExportError, match=r"there is such a file already: web\.log"):
         save(path, iter(lines), times=False, owners=False)
     assert "hello" in path.read_text(), "what was there is untouched"
 

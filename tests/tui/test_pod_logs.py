@@ -197,7 +197,7 @@ async def test_a_log_is_saved_and_nothing_is_overwritten(
         await stage.press("ctrl+s", "escape")
         await stage.paste(saved.name)
         await stage.press("enter")
-        await stage.shows("there is a file user-service-")
+        await stage.shows("there is such a file already")
         assert saved.read_text() == "mine"
 
 
