@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from collections import Counter
 from collections.abc import Coroutine
 from email.utils import formatdate
 from typing import Self
@@ -53,6 +54,7 @@ class DemoServer:
     Attributes:
         cluster: the simulated cluster.
         faults: what goes wrong on purpose.
+        seen: how often each request was made, by method and path with query.
     """
 
     def __init__(
@@ -71,7 +73,7 @@ class DemoServer:
         self.cluster = Cluster(Clock(speed, epoch), seed, behaviour_of)
         self.faults = Faults()
         self.port = port
-        self.requests = 0
+        self.seen: Counter[tuple[str, str]] = Counter()
         self._pods = pods
         self._containers = containers
         self._churn = churn
@@ -166,7 +168,7 @@ class DemoServer:
         response.headers["Date"] = formatdate(self.cluster.clock.now(), usegmt=True)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        self.requests += 1
+        self.seen[request.method, request.path_qs] += 1
         fault = self.faults.take(request.method, request.path_qs)
         if fault is not None:
             harmed = await _harm(request, fault)
