@@ -61,6 +61,8 @@ PICTURES = (
     Picture("overview-180x50", LARGE, keys=("down",), shows=("user-service", "OOMKilled", "floor rises")),
     Picture("growth", MIDDLE, keys=("tab", "tab", "z"), shows=("leak", "floor rises")),
     Picture("workloads", LARGE, keys=("w",), shows=("deployment/user-service", "OOMKilled")),
+    Picture("describe", MIDDLE, keys=("down", "enter", "d"), shows=("user-service", "Reason:", "Ran For:")),
+    Picture("events", MIDDLE, keys=("down", "enter", "e"), shows=("OOMKilling", "✖ OOM kill")),
 )
 
 

@@ -11,7 +11,7 @@ from memtop.cluster.describe.refs import ObjectRef, fetch, owner_chain, owner_of
 from memtop.cluster.describe.tree import Json, decode, mapping, objects, text, uid_of
 from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable
 from memtop.cluster.events import CoreEvent, EventLog, EventsSeen
-from memtop.cluster.reflector import Changed, Collection, Listed, WatchExpired, list_and_watch
+from memtop.cluster.reflector import Changed, Collection, Listed, Position, WatchExpired, list_and_watch
 
 MOST_PODS = 20
 """Of a workload's pods so many are followed; each takes a watch."""
@@ -93,10 +93,10 @@ async def _pods(client: Client, ref: ObjectRef, found: Json) -> list[ObjectRef]:
 
 
 async def _watch(client: Client, ref: ObjectRef, log: EventLog, news: asyncio.Event) -> None:
-    namespace = ref.namespace
+    namespace, position = ref.namespace, Position()
     while True:
         try:
-            async for step in list_and_watch(client, _collection(ref, namespace)):
+            async for step in list_and_watch(client, _collection(ref, namespace), position):
                 if isinstance(step, Listed):
                     log.listed(ref, step.items)
                 elif isinstance(step, Changed):
