@@ -51,7 +51,7 @@ class Listed(Generic[T]):
 
     Attributes:
         items: All objects, to be gone through once: each is decoded when its turn comes, so that thousands
-            of them need not be there at the same time. Raises `Unreachable` at one that cannot be read.
+            of them need not be there at the same time. Raises `Unreadable` at one that cannot be read.
         count: How many there are.
         date: The ``Date`` header of the answer.
     """
@@ -84,6 +84,10 @@ class Alive:
 
 class WatchExpired(Exception):  # noqa: N818  (the API's word for it)
     """410 Gone: the version is too old to continue from; only a new list helps."""
+
+
+class Unreadable(Unreachable):
+    """An object came whole and makes no sense: going on from before it would only meet it again."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,7 @@ class Collection(Generic[T]):
         """Reads one object.
 
         Raises:
-            Unreachable: It is not of the promised kind.
+            Unreadable: It is not of the promised kind.
         """
         return _decode(raw, self.item_type, f"an object of {self.path}")
 
@@ -154,19 +158,53 @@ def jobs(namespace: str | None) -> Collection[PartialObject]:
     return _metadata_only(_path("/apis/batch/v1", namespace, "jobs"))
 
 
+@dataclass(slots=True)
+class Position:
+    """How far a collection is known; it outlives a connection that breaks.
+
+    Attributes:
+        version: The resource version to go on from; None before the first list, or once it is too old.
+    """
+
+    version: str | None = None
+
+
 async def list_and_watch(
-    client: Client, collection: Collection[T]
+    client: Client, collection: Collection[T], position: Position | None = None
 ) -> AsyncIterator[Listed[T] | Preview[T] | Changed[T] | Alive]:
     """Yields the whole collection, then each change, for as long as the server keeps to its word.
 
-    A collection that fits on one page costs one request. A larger one is asked for a second time, whole and
-    from the server's cache: ``resourceVersion=0`` ignores ``limit``, but is five times faster than paging.
+    Called again with the same position after a failure, it goes on where it was: a connection that breaks
+    costs a new watch and no new list. A collection that fits on one page costs one request. A larger one is
+    asked for a second time, whole and from the server's cache: ``resourceVersion=0`` ignores ``limit``, but
+    is five times faster than paging.
 
     Raises:
         WatchExpired: The version became too old; call again for a new list.
         ApiError: The API refused (401, 403, 429, 5xx …).
         Unreachable: The connection failed, was cut, or fell silent.
     """
+    position = position or Position()
+    try:
+        if position.version is None:
+            async for listed in _list(client, collection, position):
+                yield listed
+        while position.version is not None:
+            async for change in _watch(client, collection, position.version):
+                if isinstance(change, str):
+                    position.version = change
+                    yield Alive()
+                else:
+                    position.version = change.object.metadata.resource_version or position.version
+                    yield change
+    except (WatchExpired, Unreadable):
+        position.version = None
+        raise
+
+
+async def _list(
+    client: Client, collection: Collection[T], position: Position
+) -> AsyncIterator[Listed[T] | Preview[T]]:
     try:
         metadata, listed = await collection.page(client, {"limit": str(PAGE)})
         if metadata.continue_:
@@ -174,18 +212,10 @@ async def list_and_watch(
             metadata, listed = await collection.page(client, {"resourceVersion": "0"})
     except ApiError as error:
         raise _expired_or(error) from error
-    version = metadata.resource_version
     handed_over = [listed]
     del listed
     yield handed_over.pop()  # what is yielded by name would be kept here for as long as it is worked on
-    while True:
-        async for change in _watch(client, collection, version):
-            if isinstance(change, str):
-                version = change
-                yield Alive()
-            else:
-                version = change.object.metadata.resource_version or version
-                yield change
+    position.version = metadata.resource_version
 
 
 async def _watch(client: Client, collection: Collection[T], version: str) -> AsyncIterator[Changed[T] | str]:
@@ -228,7 +258,8 @@ def _refusal(status: Status) -> ApiError:
 
 
 def _expired_or(error: ApiError) -> Exception:
-    if error.status == 410 or error.reason in {"Expired", "Gone"}:
+    too_new = error.status == 504 and "resource version" in error.message.lower()  # etcd was set back
+    if error.status == 410 or error.reason in {"Expired", "Gone"} or too_new:
         return WatchExpired(error.message)
     return error
 
@@ -237,7 +268,7 @@ def _decode(raw: bytes | msgspec.Raw, kind: type[S], what: str) -> S:
     try:
         return msgspec.json.decode(raw, type=kind)
     except msgspec.MsgspecError as error:
-        raise Unreachable(f"{what} cannot be read: {error}") from error
+        raise Unreadable(f"{what} cannot be read: {error}") from error
 
 
 def _path(group: str, namespace: str | None, resource: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from typing import TypeVar
 
@@ -19,7 +20,7 @@ from memtop.cluster.client import Client
 from memtop.cluster.credentials import Credentials
 from memtop.cluster.errors import ApiError, Unreachable
 from memtop.cluster.objects import Node, PartialObject, Pod, PodMetrics, PodMetricsList
-from memtop.cluster.reflector import Alive, Changed, Collection, Listed, Preview
+from memtop.cluster.reflector import Alive, Changed, Collection, Listed, Position, Preview
 from memtop.cluster.target import Target
 from memtop.observe.clock import ServerClock
 from memtop.observe.frame import SPARK_BINS
@@ -119,7 +120,7 @@ class Observer:
         self._sources = [self._source("metrics", self._poll_metrics)]
         for namespace in namespaces:
             self._sources += self._sources_of(namespace)
-        self._sources.append(self._source("nodes", self._watch_nodes))
+        self._sources.append(self._source("nodes", partial(self._watch_nodes, Position())))
         self._sources += self.recollection.sources(self._source)
         try:
             async with asyncio.TaskGroup() as group:
@@ -133,19 +134,12 @@ class Observer:
             await self._client.close()
 
     def _sources_of(self, namespace: str | None) -> list[Source]:
-        async def watch_pods(source: Source) -> None:
-            await self._watch_pods(source, namespace)
-
-        async def watch_replica_sets(source: Source) -> None:
-            await self._watch_owners(source, reflector.replica_sets(namespace))
-
-        async def watch_jobs(source: Source) -> None:
-            await self._watch_owners(source, reflector.jobs(namespace))
-
         return [
-            self._source("pods", watch_pods),
-            self._source("owners", watch_replica_sets),
-            self._source("owners", watch_jobs),
+            self._source("pods", partial(self._watch_pods, namespace, Position())),
+            self._source(
+                "owners", partial(self._watch_owners, reflector.replica_sets(namespace), Position())
+            ),
+            self._source("owners", partial(self._watch_owners, reflector.jobs(namespace), Position())),
         ]
 
     def _source(self, name: str, run: Callable[[Source], object]) -> Source:
@@ -190,10 +184,10 @@ class Observer:
 
     # -- sources
 
-    async def _watch_pods(self, source: Source, namespace: str | None) -> None:
+    async def _watch_pods(self, namespace: str | None, position: Position, source: Source) -> None:
         collection = reflector.pods(namespace, self.scope.selector)
         try:
-            async for update in reflector.list_and_watch(self._client, collection):
+            async for update in reflector.list_and_watch(self._client, collection, position):
                 match update:
                     case Preview(items, remaining):
                         self.remaining = remaining
@@ -258,8 +252,10 @@ class Observer:
             self._waiting_metrics = None
             self._take_metrics(waiting)
 
-    async def _watch_owners(self, source: Source, collection: Collection[PartialObject]) -> None:
-        async for update in reflector.list_and_watch(self._client, collection):
+    async def _watch_owners(
+        self, collection: Collection[PartialObject], position: Position, source: Source
+    ) -> None:
+        async for update in reflector.list_and_watch(self._client, collection, position):
             match update:
                 case Listed(items) | Preview(items):
                     self.store.learn_owners(items)
@@ -272,8 +268,8 @@ class Observer:
             source.live()
             self._on_change()
 
-    async def _watch_nodes(self, source: Source) -> None:
-        async for update in reflector.list_and_watch(self._client, reflector.nodes()):
+    async def _watch_nodes(self, position: Position, source: Source) -> None:
+        async for update in reflector.list_and_watch(self._client, reflector.nodes(), position):
             match update:
                 case Listed(items):
                     self.store.put_nodes(items)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -26,6 +27,7 @@ class Source:
         run: Works until something goes wrong; it calls `live` whenever data has come.
         now: The cluster's time.
         on_change: Called whenever the status has changed.
+        rest: Waits between two attempts: for so many seconds, or until the event is set.
     """
 
     def __init__(
@@ -34,7 +36,9 @@ class Source:
         run: Callable[[Source], Awaitable[None]],
         now: Callable[[], float],
         on_change: Callable[[], None],
+        rest: Callable[[asyncio.Event, float], Awaitable[None]] | None = None,
     ) -> None:
+        self._rest = rest or _rest
         self.status = SourceStatus(name)
         self._run = run
         self._now = now
@@ -82,10 +86,7 @@ class Source:
             except (Unreachable, KubeconfigError) as error:
                 pause = self._failed(State.FAILING, str(error))
             self._retry.clear()
-            try:
-                await asyncio.wait_for(self._retry.wait(), pause)
-            except TimeoutError:
-                continue
+            await self._rest(self._retry, pause)
 
     def _refused(self, error: ApiError) -> float:
         words = sanitize(error.message or error.reason or f"HTTP {error.status}")
@@ -109,3 +110,8 @@ class Source:
         # Backoff And Jitter"); never less than a quarter, so that it cannot spin.
         ceiling = min(LONGEST_DELAY, FIRST_DELAY * 2 ** (self._failures - 1))
         return random.uniform(ceiling / 4, ceiling)
+
+
+async def _rest(woken: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(woken.wait(), seconds)

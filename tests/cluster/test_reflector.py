@@ -10,7 +10,16 @@ from aiohttp import web
 from memtop.cluster import reflector
 from memtop.cluster.client import Client
 from memtop.cluster.errors import ApiError, Unreachable
-from memtop.cluster.reflector import Alive, Changed, Listed, Preview, WatchExpired, list_and_watch
+from memtop.cluster.reflector import (
+    Alive,
+    Changed,
+    Listed,
+    Position,
+    Preview,
+    Unreadable,
+    WatchExpired,
+    list_and_watch,
+)
 
 
 def pod(name, version):
@@ -70,15 +79,14 @@ async def server():
 @pytest.fixture
 async def updates(server, serve, target):
     """``updates()``: what the reflector yields from the server."""
-    async with Client(target(await serve(server.answer))) as client:
-        async with contextlib.AsyncExitStack() as stack:
+    async with Client(target(await serve(server.answer))) as client, contextlib.AsyncExitStack() as stack:
 
-            def start(collection=None):
-                found = list_and_watch(client, collection or reflector.pods("ns"))
-                stack.push_async_callback(found.aclose)
-                return found
+        def start(collection=None, position=None):
+            found = list_and_watch(client, collection or reflector.pods("ns"), position or Position())
+            stack.push_async_callback(found.aclose)
+            return found
 
-            yield start
+        yield start
 
 
 async def take(updates, number):
@@ -142,6 +150,45 @@ async def test_deletions_are_told(server, updates):
     assert (deleted.type, deleted.object.metadata.uid) == ("DELETED", "uid-a")
 
 
+async def test_after_a_failure_it_goes_on_where_it_was_without_a_new_list(server, updates):
+    position = Position()
+    server.lists = [page("a", version="10")]
+    server.watches = [
+        [event("ADDED", "b", "11")],
+        {"kind": "Status", "code": 500, "reason": "InternalError", "message": "away"},
+        [event("ADDED", "c", "12")],
+    ]
+    with pytest.raises(ApiError, match="away"):
+        await take(updates(position=position), 9)
+    alive, changed = await take(updates(position=position), 2)
+    assert isinstance(alive, Alive)
+    assert changed.object.metadata.name == "c"
+    assert [query.get("resourceVersion") for query in server.asked] == [None, "10", "11", "11"]
+
+
+async def test_a_list_that_was_not_taken_in_is_asked_for_again(server, updates):
+    position = Position()
+    server.lists = [page("a"), page("a")]
+    await take(updates(position=position), 1)
+    assert position.version is None
+    assert isinstance((await take(updates(position=position), 1))[0], Listed)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        gone(),
+        {"kind": "Status", "code": 504, "reason": "Timeout", "message": "Too large resource version: 99"},
+    ],
+)
+async def test_a_version_that_the_server_does_not_have_any_more_is_forgotten(server, updates, refusal):
+    position = Position(version="99")
+    server.watches = [refusal, []]
+    with pytest.raises(WatchExpired):
+        await take(updates(position=position), 1)
+    assert position.version is None
+
+
 async def test_410_as_an_event_asks_for_a_new_list(server, updates, recording):
     server.lists = [page()]
     server.watches = [[recording("error-410-watch-event.json").strip() + b"\n"], []]
@@ -178,15 +225,17 @@ async def test_a_refused_list_is_the_apis_refusal(server, updates):
 @pytest.mark.parametrize("line", [b'{"type":"ADDED","object":{"meta\n', b"<html>\n", b'{"type":"ADDED"}\n'])
 async def test_an_event_that_cannot_be_read_is_a_failure_in_words(server, updates, line):
     server.lists, server.watches = [page()], [[line], []]
-    with pytest.raises(Unreachable, match="cannot be read"):
-        await take(updates(), 3)
+    position = Position()
+    with pytest.raises(Unreadable, match="cannot be read"):
+        await take(updates(position=position), 3)
+    assert position.version is None
 
 
 async def test_an_object_of_a_list_that_cannot_be_read_is_a_failure_in_words(server, updates):
     server.lists = [{"metadata": {"resourceVersion": "1"}, "items": [pod("a", "1"), {"metadata": 7}]}]
     listed = (await take(updates(), 1))[0]
     assert next(listed.items).metadata.name == "a"
-    with pytest.raises(Unreachable, match="cannot be read"):
+    with pytest.raises(Unreadable, match="cannot be read"):
         next(listed.items)
 
 
@@ -203,7 +252,7 @@ async def test_a_line_cut_short_by_the_connection_is_not_taken_for_an_event(serv
 
     port = await serve_bytes(answer)
     async with Client(target(f"http://127.0.0.1:{port}")) as client:
-        updates = list_and_watch(client, reflector.pods("ns"))
+        updates = list_and_watch(client, reflector.pods("ns"), Position())
         with pytest.raises(Unreachable):
             await take(updates, 9)
         await updates.aclose()
@@ -227,7 +276,7 @@ async def test_owners_are_asked_for_as_metadata_only(serve, target):
         return web.json_response(page("rs"))
 
     async with Client(target(await serve(answer))) as client:
-        updates = list_and_watch(client, reflector.replica_sets("ns"))
+        updates = list_and_watch(client, reflector.replica_sets("ns"), Position())
         listed = await anext(updates)
         assert names(listed) == ["rs"]
         with pytest.raises(ApiError):
