@@ -20,6 +20,7 @@ from memtop.demo.api.status import ApiStatusError, json_response
 from memtop.demo.churn import churn
 from memtop.demo.clock import Clock
 from memtop.demo.cluster import Cluster
+from memtop.demo.exec import ExecHandler
 from memtop.demo.faults import Fault, Faults, Harm
 from memtop.demo.kubeconfig import kubeconfig_text
 from memtop.demo.promql.http import Prometheus
@@ -81,6 +82,7 @@ class DemoServer:
         self._router = Router(self.cluster, bookmark_every)
         self._prometheus = Prometheus(self.cluster)
         self._router.serves("log", LogHandler(self.cluster))
+        self._router.serves("exec", ExecHandler(self.cluster))
         self._router.serves("proxy", ProxyHandler(self.cluster, self._prometheus))
         self._runner: web.AppRunner | None = None
         self._tasks: list[asyncio.Task[None]] = []
