@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import pytest
+from textual.app import App
+
+from widgets.confirm import Confirm, PlanLine
+from widgets.progress import progress_line
+
+PLAN = [
+    PlanLine("runs there", "jcmd 1 GC.heap_dump [bold]/tmp/x[/bold]", "command"),
+    PlanLine("", "It may itself cause the OOM kill.", "critical"),
+    PlanLine("", "It stands still.\x1b[31m", "warn"),
+]
+NOTHING = object()
+
+
+class Host(App[None]):
+    def __init__(self, lines: list[PlanLine] = PLAN, apply: str | None = "Capture") -> None:
+        super().__init__()
+        self.lines = lines
+        self.apply = apply
+        self.agreed: object = NOTHING
+
+    def on_mount(self) -> None:
+        def keep(value: bool | None) -> None:
+            self.agreed = value
+
+        self.push_screen(Confirm("Heap [dump]", self.lines, apply=self.apply), keep)
+
+
+def screen(app: App[None]) -> str:
+    return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+
+
+@pytest.mark.parametrize(
+    ("keys", "agreed"),
+    [
+        (["enter"], False),
+        (["escape"], False),
+        (["n"], False),
+        (["q"], False),
+        (["y"], True),
+        (["tab", "enter"], True),
+        (["right", "enter"], True),
+        (["right", "left", "enter"], False),
+        (["x", "space", "down"], NOTHING),
+    ],
+)
+async def test_only_a_yes_is_a_yes(keys, agreed):
+    app = Host()
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        await pilot.press(*keys)
+        await pilot.pause()
+        assert app.agreed is agreed
+
+
+async def test_the_plan_is_shown_literally_and_its_weights_without_colour():
+    app = Host()
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        text = screen(app)
+        assert "Heap [dump]" in text
+        assert "jcmd 1 GC.heap_dump [bold]/tmp/x[/bold]" in text
+        assert "!! It may itself cause the OOM kill." in text
+        assert "! It stands still." in text
+        assert "\x1b" not in text
+
+
+async def test_a_long_plan_can_be_read_to_its_end_with_the_buttons_in_sight():
+    app = Host([PlanLine(f"line {i}", f"text {i}") for i in range(100)])
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        assert "text 0" in screen(app)
+        assert "Cancel (esc)" in screen(app)
+        await pilot.press(*["pagedown"] * 10)
+        await pilot.pause()
+        assert "text 99" in screen(app)
+        assert "Capture (y)" in screen(app)
+
+
+async def test_without_anything_to_agree_to_there_is_only_a_way_out():
+    app = Host(apply=None)
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        await pilot.press("y")
+        assert app.agreed is NOTHING
+        assert "Close (esc)" in screen(app)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.agreed is False
+
+
+def test_progress_says_how_much_of_how_much():
+    assert progress_line(0, 0, 60, "braille").plain == ""
+    assert progress_line(2**21, 0, 60, "braille").plain == "2 MiB so far"
+    half = progress_line(2**20, 2**21, 60, "ascii").plain
+    assert half == "============............ 50 %  1 MiB of 2 MiB"
+    assert len(progress_line(2**20, 2**21, 10, "block").plain) <= 10
