@@ -41,6 +41,7 @@ class Grep:
     def __init__(self, patience: float = PATIENCE) -> None:
         self._patience = patience
         self._process: asyncio.subprocess.Process | None = None
+        self._stopped: list[asyncio.subprocess.Process] = []
         self._pattern: tuple[bytes, bytes] | None = None
         self._turn = asyncio.Lock()
 
@@ -75,17 +76,21 @@ class Grep:
         return np.frombuffer(answer, np.uint32).reshape(-1, 3)
 
     async def close(self) -> None:
-        """Ends the process."""
-        process, self._process, self._pattern = self._process, None, None
-        if process is not None:
-            _kill(process)
-            await process.wait()
+        """Ends the process, and waits until it and those that were stopped before are gone."""
+        self._stop()
+        while self._stopped:
+            await self._stopped.pop().wait()
+        await asyncio.sleep(0)  # their pipes are closed a step later
 
-    def _drop(self) -> None:
+    def _stop(self) -> None:
         """Ends a process that may be running away."""
         process, self._process, self._pattern = self._process, None, None
         if process is not None:
-            _kill(process)
+            self._stopped = [one for one in self._stopped if one.returncode is None]
+            self._stopped.append(process)
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
 
     async def _ask(self, kind: bytes, body: bytes) -> bytes:
         """One request and its answer; what interrupts them ends the process, for it may be running away."""
@@ -99,16 +104,16 @@ class Grep:
                 said, size = HEAD.unpack(await process.stdout.readexactly(HEAD.size))
                 answer = await process.stdout.readexactly(size)
         except TimeoutError as error:
-            self._drop()
+            self._stop()
             raise PatternError(
                 f"the expression takes more than {self._patience:g} s for a few lines and was stopped; "
                 "nested repeats such as (a+)+ do that"
             ) from error
         except (OSError, asyncio.IncompleteReadError) as error:
-            self._drop()
+            self._stop()
             raise PatternError(f"the search ended by itself: {error}") from error
         except asyncio.CancelledError:
-            self._drop()
+            self._stop()
             raise
         if said == b"e":
             raise PatternError(sanitize(answer.decode("utf-8", "replace")))
@@ -127,9 +132,3 @@ class Grep:
                 start_new_session=True,  # the terminal's signals are not for it; it ends with its input
             )
         return self._process
-
-
-def _kill(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
