@@ -15,7 +15,7 @@ from tests.tui.cluster import FakeEngine
 from tui.app import Memtop
 from tui.overview.cells import PaneRows
 
-PATIENCE = 10.0  # seconds
+PATIENCE = 30.0  # seconds
 KEYS = {" ": "space", "!": "exclamation_mark", "=": "equals_sign", "-": "minus", "/": "slash"}
 
 
