@@ -222,9 +222,16 @@ class Memtop(TerseDisplay[int]):
         if subject is None or self._engine is None:
             self.notify("No row is selected")
             return
-        symbols = self.settings.ui.symbols
-        presets = self.settings.logs.presets
-        screen = PodScreen(subject, self._engine.ask, self.cluster_time, symbols, self._warnings, presets)
+        settings = self.settings
+        screen = PodScreen(
+            subject,
+            self._engine.ask,
+            self.cluster_time,
+            settings.ui.symbols,
+            self._warnings,
+            settings.logs.presets,
+            read_only=settings.safety.read_only,
+        )
         self.overview.select(subject.key)
         self.push_screen(screen)
         if self._frame is not None:

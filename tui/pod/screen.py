@@ -14,13 +14,15 @@ from textual.widgets import ContentSwitcher
 from config.presets import DEFAULT_PRESETS
 from memtop.observe.frame import Frame
 from tui.help import Group, Key
-from tui.live import LiveScreen
 from tui.overview.status import header_data
-from tui.pod import describe_keys, log_keys
+from tui.pod import describe_keys, log_keys, runtime_keys
 from tui.pod.describe import DescribeTab
 from tui.pod.events import EventsTab
 from tui.pod.facts import verdict_line
+from tui.pod.inside import Inside
 from tui.pod.logs import LogTab, PreviousTab
+from tui.pod.memory import MemoryTab
+from tui.pod.runtime import RuntimeScreen
 from tui.pod.tab import Ask, PodTab, Subject
 from tui.pod.trend import TrendTab
 from widgets.header import StatusHeader
@@ -45,10 +47,11 @@ WORDS = (
     describe_keys.DESCRIBE,
     log_keys.GROUP,
     describe_keys.EVENTS,
+    runtime_keys.GROUP,
 )
 
 
-class PodScreen(LiveScreen):
+class PodScreen(RuntimeScreen):
     """One container of one pod (or one workload).
 
     Args:
@@ -58,6 +61,7 @@ class PodScreen(LiveScreen):
         symbols: Which characters graphs are drawn with.
         warnings: What the header must always say.
         presets: Regular expressions to search logs for, by name.
+        read_only: Whether memtop was told to change nothing.
     """
 
     DEFAULT_CSS = """
@@ -70,6 +74,7 @@ class PodScreen(LiveScreen):
         Binding("l", "tab('Logs')", "Logs"),
         Binding("p", "tab('Previous')", "Previous"),
         Binding("e", "tab('Events')", "Events"),
+        Binding("B", "tab('Memory')", "Memory"),
         Binding("question_mark", "app.help", "Help", key_display="?"),
         Binding("r", "app.retry", "Ask again now", show=False),
         Binding("q", "app.quit", "Quit"),
@@ -84,8 +89,11 @@ class PodScreen(LiveScreen):
         symbols: Symbols,
         warnings: tuple[str, ...] = (),
         presets: Mapping[str, str] = DEFAULT_PRESETS,
+        *,
+        read_only: bool = False,
     ) -> None:
-        super().__init__()
+        inside = Inside(subject, read_only=read_only)
+        super().__init__(ask, inside, symbols)
         self.subject = subject
         self._now = now
         self._warnings = warnings
@@ -99,6 +107,7 @@ class PodScreen(LiveScreen):
             LogTab(subject, ask, now, presets, symbols),
             PreviousTab(subject, ask, now, presets, symbols),
             EventsTab(subject, ask, symbols),
+            MemoryTab(subject, ask, inside, symbols),
         )
         self._open: PodTab = self.tabs[0]
         self.strip = PaneTitle(self._open.NAME, ascii_only=ascii_only)
@@ -120,6 +129,7 @@ class PodScreen(LiveScreen):
         self.set_interval(1.0, self._tick)
         self._open.focus()
         self._open.opened()
+        self.learn_access()
 
     def on_unmount(self) -> None:
         """Ends what the open tab has under way."""
@@ -133,6 +143,8 @@ class PodScreen(LiveScreen):
         """Shows what the frame knows of the container."""
         self._frame = frame
         self._tick()
+        if self._inside.see(frame):
+            self.refresh_bindings()
         if frame.view.selected != self.subject.key:
             return
         if frame.detail is None:

@@ -1,0 +1,185 @@
+"""Looking into a container of the embedded cluster: memory by kind, one command, a heap capture."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from config import Settings
+from memtop.demo.thread import DemoThread
+from memtop.observe.setup import plan
+from memtop.runtime.take import CaptureFailed, Taken
+from tests.tui.stage import Stage
+from tui.app import Memtop
+from tui.pod.screen import PodScreen
+from widgets.confirm import Confirm
+from widgets.picker import Picker
+
+EPOCH = 1_795_363_200.0  # 2026-11-22T16:00:00Z
+
+
+class OpenPod(Protocol):
+    def __call__(
+        self, pod: str, user: str = "admin", **sections: Any
+    ) -> AbstractAsyncContextManager[Stage]: ...
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[DemoThread]:
+    """The embedded cluster, whose clock stands still."""
+    with DemoThread(pods=5, seed=7, speed=0, epoch=EPOCH) as served:
+        yield served
+
+
+@pytest.fixture
+def open_pod(demo: DemoThread, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OpenPod:
+    """``async with open_pod("billing") as stage``: a pod's screen; files go to a folder of the test's."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+
+    @asynccontextmanager
+    async def open_(pod: str, user: str = "admin", **sections: Any) -> AsyncIterator[Stage]:
+        path = tmp_path / "kubeconfig"
+        path.write_text(demo.kubeconfig(user))
+        settings = Settings.model_validate({"cluster": {"kubeconfig": str(path)}, **sections})
+        app = Memtop(settings, plan(settings, {}), lambda other: plan(other, {}))
+        async with app.run_test(size=(150, 40), notifications=True) as pilot:
+            stage = Stage(app, pilot)
+            await stage.shows("● pods live", "user-service")
+            await stage.press("slash")
+            await stage.paste(pod)
+            await stage.until(lambda: stage.rows() and all(pod in row for row in stage.rows()), "the filter")
+            await stage.press("enter", "enter")
+            await stage.until(lambda: isinstance(app.screen, PodScreen), "the pod's screen")
+            await stage.shows(pod)
+            yield stage
+
+    return open_
+
+
+async def to_the_plan(stage: Stage, which: str = "") -> None:
+    """Presses h, chooses, and waits for the plan."""
+    await stage.press("h")
+    await stage.until(lambda: isinstance(stage.app.screen, Picker), "the choice of captures")
+    await stage.paste(which)
+    await stage.press("enter")
+    await stage.until(lambda: isinstance(stage.app.screen, Confirm), "the plan")
+    await stage.shows("Cancel (esc)", "kept here")
+
+
+async def test_heap_or_page_cache_is_answered(open_pod: OpenPod) -> None:
+    async with open_pod("billing") as stage:
+        await stage.press("B")
+        await stage.shows("It is heap:", "page cache", "tmpfs", "kernel", "OOM kills 0", "java -Xmx")
+        await stage.press("r")
+        await stage.shows("It is heap:", "asked just now")
+
+
+async def test_nothing_is_captured_without_a_yes(open_pod: OpenPod, demo: DemoThread) -> None:
+    async with open_pod("billing") as stage:
+        await to_the_plan(stage)
+        await stage.shows("GC.heap_dump", "/tmp/memtop-", "stands still", "Eclipse MAT")
+        await stage.press("enter")  # Cancel has the focus
+        await stage.until(lambda: isinstance(stage.app.screen, PodScreen), "the pod's screen again")
+        await stage.press("X")
+        await stage.paste("ls /tmp")
+        await stage.press("enter")
+        await stage.shows("exit code 0")
+        assert ".hprof" not in stage.text
+    assert not list(Path.cwd().iterdir())
+
+
+async def test_a_heap_dump_comes_here_and_can_be_removed_there(open_pod: OpenPod) -> None:
+    async with open_pod("billing") as stage:
+        await to_the_plan(stage)
+        await stage.press("y")
+        await stage.shows(
+            "Captured:", "SHA-256 equal", "Eclipse MAT", "is still in billing", "d removes it there"
+        )
+        (dump,) = Path.cwd().iterdir()
+        assert dump.suffix == ".hprof"
+        assert dump.read_bytes().startswith(b"JAVA PROFILE")
+        await stage.press("d")
+        await stage.shows("is removed in billing")
+        await stage.press("escape")
+        await stage.until(lambda: isinstance(stage.app.screen, PodScreen), "the pod's screen again")
+
+
+async def test_a_failure_says_what_is_left_and_can_be_taken_up_again(
+    open_pod: OpenPod, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async def broken(*_: Any) -> Taken:
+        raise CaptureFailed(
+            "the connection was lost", ["/tmp/memtop-x.hprof is in billing"], "/tmp/memtop-x.hprof"
+        )
+
+    async def whole(*_: Any) -> Taken:
+        return Taken(tmp_path / "x.hprof", 5, "size and SHA-256 equal")
+
+    monkeypatch.setattr("tui.pod.heap.take", broken)
+    monkeypatch.setattr("tui.pod.heap.bring", whole)
+    async with open_pod("billing") as stage:
+        await to_the_plan(stage)
+        await stage.press("y")
+        await stage.shows("It failed: the connection was lost", "memtop-x.hprof is in billing")
+        await stage.press("r")
+        await stage.shows("Captured: 5 B")
+
+
+async def test_what_needs_no_file_is_kept_here_alone(open_pod: OpenPod) -> None:
+    async with open_pod("session-api") as stage:
+        await to_the_plan(stage, "memory map")
+        await stage.press("y")
+        await stage.shows("Captured:", "exit code 0")
+        assert "is still in" not in stage.text
+        (kept,) = Path.cwd().iterdir()
+        assert kept.read_text().count("Rss:") == 2
+
+
+async def test_one_command_and_its_exit_code(open_pod: OpenPod) -> None:
+    async with open_pod("billing") as stage:
+        await stage.press("X")
+        await stage.paste('sh -c "echo hello; exit 3"')
+        await stage.press("enter")
+        await stage.shows("hello", "exit code 3")
+        await stage.press("escape")
+        await stage.until(lambda: isinstance(stage.app.screen, PodScreen), "the pod's screen again")
+
+
+async def test_an_image_without_a_shell_is_met_with_a_proposal(open_pod: OpenPod) -> None:
+    async with open_pod("node-agent") as stage:
+        await stage.press("h")
+        await stage.shows("neither a shell nor cat", "kubectl debug -it node-agent", "Close (esc)")
+        await stage.press("escape")
+        await stage.press("B")
+        await stage.shows("neither a shell nor cat")
+
+
+@pytest.mark.parametrize(
+    ("pod", "user", "sections", "why"),
+    [
+        ("billing", "readonly", {}, "pods/exec is forbidden"),
+        ("billing", "admin", {"safety": {"read_only": True}}, "read-only: memtop starts no process"),
+        ("webhooks", "admin", {}, "does not run"),
+    ],
+)
+async def test_what_can_not_be_done_is_dimmed_and_says_why(
+    open_pod: OpenPod, demo: DemoThread, pod: str, user: str, sections: dict[str, Any], why: str
+) -> None:
+    if pod == "webhooks":  # it lives for 38 s after every back-off
+        demo.advance(120)
+    async with open_pod(pod, user, **sections) as stage:
+        screen = stage.app.screen
+        await stage.until(lambda: not screen.active_bindings["h"].enabled, "the key to be dimmed")
+        assert not screen.active_bindings["x"].enabled
+        await stage.press("h")
+        await stage.shows(why)
+        await stage.press("B")
+        await stage.until(
+            lambda: f"Not now: {why}" in stage.text or why in stage.line("Not now:"), "the reason"
+        )
