@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memtop.growth.series import Floats, Ints
-from memtop.growth.shapes import CELLS, UNBOUNDED, Dictionary, dictionary
+from memtop.growth.series import Bools, Floats, Ints
+from memtop.growth.shapes import CELLS, UNBOUNDED, UNDECIDED, Dictionary, Family, dictionary
 
 SHORTEST_CYCLE = 4 * 3600.0
 """A rhythm shorter than this is no day."""
@@ -16,6 +16,8 @@ _LAGS = 10
 _FEWEST = 6.0
 _PLAIN = 24.0
 _POINTS_PER_NUMBER = 3.0
+_FADED = 0.8
+_DAY, _ABOUT = 86400.0, 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,9 +25,10 @@ class Fits:
     """The best growing and the best bounded shape of every row.
 
     Attributes:
-        margin: Logarithm of how much better the growing shape explains the curve than the bounded one.
+        margin: Logarithm of how much better the growing shape explains the curve than any bounded one.
         growing: Index of the best growing shape in the dictionary.
-        bounded: Index of the best bounded shape.
+        bounded: Index of the best bounded shape; a warm-up on a daily cycle counts against growth only, for it
+            fits most of what a cycle or a warm-up alone would fit.
         growth: Growth per whole row at its end by the growing shape, bytes.
         amount: What of it has happened within the row, bytes.
         growth_error: Standard error of `growth`.
@@ -39,6 +42,8 @@ class Fits:
         line: Growth per row of the straight line, whichever shape is best, bytes.
         line_error: Standard error of it.
         bent: Log-likelihood ratio between the growing shape and that line.
+        slows: Log-likelihood ratio between the best shape that slows down or falls and the best that does
+            neither: above 0 growth fades, far below 0 it is shown not to.
         rest: Growth per row of the straight line through what the bounded shape leaves over, bytes.
         rest_error: Standard error of it.
     """
@@ -59,6 +64,7 @@ class Fits:
     line: Floats
     line_error: Floats
     bent: Floats
+    slows: Floats
     rest: Floats
     rest_error: Floats
 
@@ -88,7 +94,9 @@ def fit(curves: Floats, points: Ints, span: Floats) -> Fits:
     left = np.maximum(total[:, None] - explained, 0.0)
     tolerance = CELLS * ((_MODEL_ERROR * np.ptp(curves, axis=1)) ** 2 + 1.0)
     misfit = np.log((left + tolerance[:, None]) / CELLS)
-    misfit[np.maximum(span, 1.0)[:, None] * shapes.period < SHORTEST_CYCLE] = np.inf
+    period = np.maximum(span, 1.0)[:, None] * shapes.period
+    misfit[period < SHORTEST_CYCLE] = np.inf
+    misfit[(shapes.family == Family.PART_OF_A_DAY) & (np.abs(period / _DAY - 1) > _ABOUT)] = np.inf
     affordable = np.maximum(points / _POINTS_PER_NUMBER, 2.0)
     misfit[shapes.size > affordable[:, None]] = np.inf
     plain = _criterion(misfit, shapes, np.full(len(curves), _PLAIN)).argmin(axis=1)
@@ -98,7 +106,13 @@ def fit(curves: Floats, points: Ints, span: Floats) -> Fits:
     growth = np.add.reduceat(coefficients * shapes.slope, shapes.starts, axis=1)
     grows = np.isin(shapes.family, UNBOUNDED)
     growing = np.where(grows & (growth > 0), score, np.inf).argmin(axis=1)
-    bounded = np.where(grows, np.inf, score).argmin(axis=1)
+    undecided = np.isin(shapes.family, UNDECIDED)
+    on_cycle = shapes.family == Family.SATURATION_ON_CYCLE
+    bounded = np.where(grows | undecided | on_cycle, np.inf, score).argmin(axis=1)
+    ends = np.where(grows | undecided, np.inf, score).min(axis=1)
+    fades = undecided | _fades(shapes, coefficients, growth)
+    lasting = np.where(grows & (growth > 0) & ~fades, score, np.inf).min(axis=1)
+    fading = np.where(fades, score, np.inf).min(axis=1)
     rows = np.arange(len(curves))
     straight = slice(shapes.starts[1], shapes.starts[2])
     line_spread = np.sqrt(left[:, 1] / CELLS)
@@ -109,7 +123,7 @@ def fit(curves: Floats, points: Ints, span: Floats) -> Fits:
     climbing = _drawn(shapes, coefficients, growing)
     valid = growth[rows, growing] > 0
     return Fits(
-        margin=np.where(valid, (score[rows, bounded] - score[rows, growing]) / 2, -99.0),
+        margin=np.where(valid, (ends - score[rows, growing]) / 2, -99.0),
         growing=growing,
         bounded=bounded,
         growth=growth[rows, growing],
@@ -128,6 +142,7 @@ def fit(curves: Floats, points: Ints, span: Floats) -> Fits:
         line=growth[:, 1],
         line_error=line_spread * shapes.slope_norm[1] * np.sqrt(CELLS / independent),
         bent=(score[:, 1] - score[rows, growing]) / 2,
+        slows=np.where(valid, (np.where(valid, lasting, 0.0) - fading) / 2, 0.0),
         rest=((level - drawn) @ shapes.basis[:, straight]) @ shapes.slope[straight],
         rest_error=np.sqrt(left[rows, bounded] / CELLS) * shapes.slope_norm[1] * np.sqrt(CELLS / independent),
     )
@@ -141,6 +156,17 @@ def _criterion(misfit: Floats, shapes: Dictionary, count: Floats) -> Floats:
     """
     n = count[:, None]
     return np.asarray(n * misfit + shapes.size * np.log(n) * n / np.maximum(n - shapes.size - 1, 1))
+
+
+def _fades(shapes: Dictionary, coefficients: Floats, growth: Floats) -> Bools:
+    """Which growing shapes end at clearly less than their mean rate, or fall in between as teeth do.
+
+    Shape (rows, shapes).
+    """
+    risen = np.add.reduceat(coefficients * (shapes.basis[-1] - shapes.basis[0]), shapes.starts, axis=1)
+    bends = np.isin(shapes.family, (Family.TWO_RATES, Family.ACCELERATING))
+    shifted = shapes.family == Family.SHIFTED_LINE
+    return np.asarray((bends & (growth < _FADED * risen)) | (shifted & (risen < _FADED * growth)))
 
 
 def _drawn(shapes: Dictionary, coefficients: Floats, chosen: Ints) -> Floats:

@@ -107,7 +107,9 @@ class Incremental:
         new = np.isfinite(values) & self._admitted[slots] & ~(times <= self._waiting_since[slots])
         slots, times, values = slots[new], times[new], np.asarray(values[new], np.float64)
         before, waited = self._buckets.latest(slots), self._waiting[slots]
-        false = (waited <= 0) | (waited < GLITCH * np.minimum(before, values))
+        # A life's first sample may show a process that is still loading.
+        opens = np.isnan(before) | (self._waiting_since[slots] >= self._cut_at[slots])
+        false = (waited <= 0) | (waited < GLITCH * np.where(opens, values, np.minimum(before, values)))
         self._commit(slots[np.isfinite(waited) & ~false])
         self._waiting[slots], self._waiting_since[slots] = values, times
         first = slots[np.isinf(self._due[slots]) & (self._due[slots] > 0)]

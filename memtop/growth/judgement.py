@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from memtop.growth.series import Floats, Ints
 from memtop.wording import bytes_, duration
 
-SURE = 0.5
+SURE = 0.75
 """From this confidence on a leak is called a leak without "suspected".
 
 More likely than not, although only 1 container in 100 leaks: less than 1 false alarm among 1,000 healthy ones

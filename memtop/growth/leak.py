@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from memtop.growth.curves import LEANING, Curves
+from memtop.growth.deaths import Deaths
 from memtop.growth.fits import Fits
 from memtop.growth.lives import Lives
 from memtop.growth.series import Bools, Floats, Ints
@@ -22,8 +23,12 @@ SIGNIFICANT = 3.0
 MATERIAL = 0.008
 """Growth counts from this share of the memory in use on: less is rounding, fragmentation, a cache line
 table."""
-YOUNG = 20 * 60.0
+YOUNG = 45 * 60.0
 """What was watched for less than this many seconds is no more than suspected, unless it repeats."""
+WORTH_SAYING = 0.05
+"""A leak less likely than this is not even suspected."""
+SHORT = 2 * 3600.0
+"""In fewer seconds than this only growth that is straight and large is more than suspected."""
 _OF_SWING = 0.07
 _OF_NOISE = 3.0
 _SHARE = 0.4
@@ -33,12 +38,13 @@ _JUMPED = 0.6
 _DENSE = 16
 _LONG = 20
 _BENT = 3.0
-_MOST_WHEN_YOUNG = 6.0
+_MOST_WHEN_OPEN = 6.0
+_FADES, _STRAIGHT, _LARGE, _DAILY = 1.0, 4.0, 0.25, 0.04
 _FEW_TROUGHS = 6
 _AGAINST = 2.0
 _MOST, _LEAST, _DOUBTED = 14.0, -6.0, -0.5
 _UNPROVEN = 1.0
-_CHANCE_AT_0, _CHANCE_PER_UNIT = -5.4, 0.8
+_CHANCE_AT_0, _CHANCE_PER_UNIT = -3.5, 0.7
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,17 +67,25 @@ class Growth:
     freedom: Floats
 
 
-def growth_evidence(lives: Lives, floor: Fits, level: Fits) -> Growth:
+def growth_evidence(lives: Lives, floor: Fits, level: Fits, deaths: Deaths) -> Growth:
     """Weighs the evidence for a leak.
 
     A leak repeats: where most lives of a container grow alike, their common curve is judged, for it has the
     data of all. The latest life is judged as well, because a leak may be as young as the latest deploy; but
     what has fewer than 20 buckets is only suspected, since the first minutes after a start always grow. If
     the latest life is long and bends clearly, its word counts as much as that of the common curve. And
-    whatever was seen for less than 20 minutes may be one tooth, one warm-up, one batch: it is only suspected.
+    what may yet turn out to be something else is only suspected, see `undecided`.
+
+    Lives that rise until they die are evidence of their own: the stronger of the two counts.
 
     The chance is a logistic curve of the margin. Its two numbers were set so that the reliability table holds
     for 1 leak in 100 containers (benchmarks/reliability.py).
+
+    Args:
+        lives: The rows of the containers.
+        floor: Fits of their floor curves.
+        level: Fits of their level curves.
+        deaths: How the lives of the same containers ended.
     """
     curves = lives.curves
     hours_floor = np.maximum(curves.end - curves.start, 1.0) / 3600.0
@@ -89,21 +103,51 @@ def growth_evidence(lives: Lives, floor: Fits, level: Fits) -> Growth:
     bends = lives.several & long & (latest < -_AGAINST) & sees[lives.latest]
     pooled = np.where(bends, (pooled + latest) / 2, pooled)
     margin = np.maximum(latest, pooled)
-    young = hours_level[lives.latest] < YOUNG / 3600.0
-    margin = np.where(young & ~(lives.several & lives.repeats), np.minimum(margin, _MOST_WHEN_YOUNG), margin)
+    repeated = lives.several & lives.repeats
+    open_ = undecided(lives, floor, level) & ~repeated
+    margin = np.where(open_, np.minimum(margin, _MOST_WHEN_OPEN), margin)
     # The rate of all lives is better known than that of one.
     row = np.where((pooled >= latest) | (pooled > 0), lives.pooled, lives.latest)
-    leak = margin > 0
+    grows, dies = margin > 0, deaths.log_odds > 0
+    chance = np.maximum(
+        1 / (1 + np.exp(-(_CHANCE_AT_0 + _CHANCE_PER_UNIT * margin))), 1 / (1 + np.exp(-deaths.log_odds))
+    )
+    leak = (grows | dies) & (chance >= WORTH_SAYING)
     rate, error, freedom = _rates(lives, floor, level, ok_floor, row)
     base = lives.latest
     hours = hours_floor[base]
+    by_lives = np.where(deaths.rises > 0, lives.rate, np.nan)
     return Growth(
         leak=leak,
-        chance=1 / (1 + np.exp(-(_CHANCE_AT_0 + _CHANCE_PER_UNIT * margin))),
-        rate=np.where(leak, rate, floor.rest[base] / hours),
-        error=np.where(leak, error, floor.rest_error[base] / hours),
-        freedom=np.where(leak, freedom, floor.freedom[base]),
+        chance=chance,
+        rate=np.select([leak & grows, dies], [rate, by_lives], floor.rest[base] / hours),
+        error=np.select([leak & grows, dies], [error, lives.rate_error], floor.rest_error[base] / hours),
+        freedom=np.where(leak & grows, freedom, floor.freedom[base]),
     )
+
+
+def undecided(lives: Lives, floor: Fits, level: Fits) -> Bools:
+    """Containers whose latest life grows, but as something that ends would grow as well.
+
+    *Young*: 45 minutes may be one tooth, one warm-up, one batch.
+    *Fading*: a shape that slows down fits better than any that does not. A cache with a time constant longer
+    than the window fills like this.
+    *Short*: in less than two hours growth must be plainly straight (a filling cache is nearly straight at
+    first), and large: a quarter of the memory in use at the start. A collector that comes every hour or two
+    makes teeth as straight, but seldom as large.
+    *Less than half a day*: memory that follows the day climbs for half of it. A rhythm of ±15 % climbs by
+    2π·0.15/24 h = 4 % an hour at its steepest: what climbs no faster must be straighter than a part of a day.
+    """
+    curves, base = lives.curves, lives.latest
+    hours = np.maximum(curves.level_end - curves.level_start, 1.0)[base] / 3600.0
+    use_floor = _steadier(floor, level)
+    slows = np.where(use_floor, floor.slows, level.slows)[base]
+    start = np.abs(curves.level[base, :4]).mean(axis=1)
+    line = np.where(use_floor, floor.line, level.line)[base]
+    straight = slows < -_STRAIGHT
+    short = (hours < SHORT / 3600.0) & ~(straight & (line > _LARGE * start))
+    daily = (hours < 12.0) & ~straight & (line / hours < _DAILY * start)
+    return np.asarray((hours < YOUNG / 3600.0) | (slows > _FADES) | short | daily)
 
 
 def agreed(
@@ -225,14 +269,19 @@ def _rates(
 
     floor_rate, floor_error = of(floor, curves.start, curves.end)
     level_rate, level_error = of(level, curves.level_start, curves.level_end)
-    steadier = floor.growth_error * level.growth < level.growth_error * floor.growth
-    use_floor = steadier & ok_floor & (floor.growth > 0)
+    use_floor = _steadier(floor, level) & ok_floor
     rate = np.where(use_floor, floor_rate, level_rate)
     error = np.where(use_floor, floor_error, level_error)
     freedom = np.where(use_floor, floor.freedom, level.freedom)[row]
     common = lives.several & (row == lives.pooled)
     rate, error = np.where(common, lives.rate, rate[row]), np.where(common, lives.rate_error, error[row])
     return rate, error, freedom
+
+
+def _steadier(floor: Fits, level: Fits) -> Bools:
+    """Rows whose floor knows its growth better than their level does."""
+    steadier = floor.growth_error * level.growth < level.growth_error * floor.growth
+    return np.asarray(steadier & (floor.growth > 0))
 
 
 def _coarse(curves: Curves) -> Bools:

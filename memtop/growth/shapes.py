@@ -42,6 +42,9 @@ class Family(IntEnum):
     SATURATION = 10
     CYCLE = 11
     BUMP = 12
+    SATURATION_ON_CYCLE = 13
+    SLOWING = 14
+    PART_OF_A_DAY = 15
 
 
 UNBOUNDED = (
@@ -53,6 +56,8 @@ UNBOUNDED = (
     Family.LINE_ON_CYCLE,
 )
 """Shapes that go on growing: what a leak looks like."""
+UNDECIDED = (Family.SLOWING, Family.PART_OF_A_DAY)
+"""Shapes that slow down but have not levelled off yet: a warm-up, or the morning, looks like this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,6 +183,20 @@ def _levelling_off() -> Iterator[_Shape]:
             yield _Shape(Family.SATURATION, 5 if start else 4, (_logarithm(start, tau, end),))
 
 
+def _levelling_off_on_cycles() -> Iterator[_Shape]:
+    for cycles, tau in product((1.0, 1.1, 1.25, 1.5, 1.75, 2.0, 3.0), (0.03, 0.08, 0.15, 0.25, 0.35)):
+        waves = (_sine(1 / cycles), _cosine(1 / cycles))
+        yield _Shape(Family.SATURATION_ON_CYCLE, 6, (_exponential(0.0, tau), *waves), 1 / cycles)
+
+
+def _slowing() -> Iterator[_Shape]:
+    for start, tau in product((0.0, 0.1, 0.2), (0.5, 0.7, 1.0, 1.4, 2.0)):
+        yield _Shape(Family.SLOWING, 4 if start else 3, (_exponential(start, tau),))
+    for cycles in np.arange(0.1, 0.51, 0.05):
+        waves = (_sine(1 / cycles), _cosine(1 / cycles))
+        yield _Shape(Family.PART_OF_A_DAY, 4, waves, 1 / cycles)
+
+
 def _cells(curve: Curve) -> Floats:
     return np.asarray(curve(_GRID).reshape(CELLS, _FINE).mean(axis=1))
 
@@ -185,7 +204,14 @@ def _cells(curve: Curve) -> Floats:
 @cache
 def dictionary() -> Dictionary:
     """The dictionary, built once. Its first shape is the flat line, its second the straight one."""
-    shapes = [_Shape(Family.FLAT, 1, ()), *_growing(), *_shifting(), *_levelling_off()]
+    shapes = [
+        _Shape(Family.FLAT, 1, ()),
+        *_growing(),
+        *_shifting(),
+        *_levelling_off(),
+        *_levelling_off_on_cycles(),
+        *_slowing(),
+    ]
     bases, slopes = [], []
     for shape in shapes:
         raw = np.stack([np.ones(CELLS), *(_cells(curve) for curve in shape.curves)], axis=1)

@@ -73,7 +73,21 @@ def summarise(batch: Batch) -> Summary:
     time = batch.times[columns] if batch.times.ndim == 1 else batch.times[rows, columns]
     keep = _trustworthy(value, rows)
     rows, time, value = rows[keep], time[keep], value[keep]
-    return fold(rows, time, value, _lives(batch, rows, time, value), len(batch))
+    life = _lives(batch, rows, time, value)
+    keep = ~_loading(value, life)
+    return fold(rows[keep], time[keep], value[keep], life[keep], len(batch))
+
+
+def _loading(value: Floats, life: Ints) -> Bools:
+    """Marks the first sample of a life that is less than half of the next: the process was still loading.
+
+    A life of two samples keeps both: they are all that is known of it.
+    """
+    loading = np.zeros(len(value), np.bool_)
+    if len(value) > 2:
+        begins = np.append(True, life[1:-2] != life[:-3])
+        loading[:-2] = begins & (life[2:] == life[:-2]) & (value[:-2] < GLITCH * value[1:-1])
+    return loading
 
 
 def _lives(batch: Batch, rows: Ints, time: Floats, value: Floats) -> Ints:

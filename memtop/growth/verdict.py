@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from memtop.growth.deaths import deaths
 from memtop.growth.fits import fit
 from memtop.growth.forecast import forecast
 from memtop.growth.judgement import CODES, Judgement, Judgements, Verdict
@@ -64,12 +65,14 @@ def judge_summary(summary: Summary, limits: Floats, cuts: Ints, oom_kills: Ints)
         curves = lives.curves
         floor = fit(curves.floor, curves.floor_points, curves.end - curves.start)
         level = fit(curves.level, curves.points, curves.level_end - curves.level_start)
-        growth = growth_evidence(lives, floor, level)
-        names, clear = label(lives, level)
         seen = lives.container[lives.latest]
+        ends = deaths(summary, limits, oom_kills).of(seen)
+        growth = growth_evidence(lives, floor, level, ends)
+        names, clear = label(lives, level, limits[seen])
         window = (summary.last - summary.first)[seen]
         plain = growth.leak & (growth.rate * window / 3600.0 > PLAIN * summary.latest[seen])
         known = (summary.samples[seen] >= FEWEST_SAMPLES) & ((window >= SHORTEST) | plain)
+        known |= ends.log_odds > 0
         codes[seen[known]] = np.where(growth.leak, CODES[Verdict.LEAK], names)[known]
         confidence[seen[known]] = np.where(growth.leak, growth.chance, (1 - growth.chance) * clear)[known]
         ahead = forecast(summary, lives, growth, limits)
