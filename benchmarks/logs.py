@@ -83,7 +83,7 @@ async def filters(count: int) -> None:
         plain = _plainly(pattern, lines) if name in {"memory", "gc"} else None
         beside = f", a loop over re.search {plain:.2f} s" if plain is not None else ""
         print(
-            f"  {name:14} {took:5.2f} s  {rows:7,} matches, loop held for {longest[0] * 1000:.0f} ms at most, "
+            f"  {name:14} {took:5.2f} s  {rows:7,} matches, held the loop for {longest[0] * 1000:.0f} ms, "
             f"rows in {drawn * 1000:.1f} ms{beside}"
         )
     await grep.close()
