@@ -13,6 +13,8 @@ from memtop.runtime.detect import Program
 from memtop.runtime.probe import Probe
 from memtop.wording import bytes_, duration, share
 
+NEAR = 0.9
+"""Share of the limit from which a capture is a risk by itself."""
 NARROW = 2.0
 """A capture that takes more than one part in so many of the memory that is left is worth a warning."""
 
@@ -118,6 +120,12 @@ class Plan:
             f"working set {bytes_(memory.working_set)} of {bytes_(memory.limit)} "
             f"({share(memory.working_set / memory.limit)})"
         )
+        if memory.working_set >= NEAR * memory.limit:
+            yield Risk(
+                f"The container is near its limit already ({state}): what allocates meanwhile may be what "
+                "gets it OOM-killed.",
+                True,
+            )
         if takes > memory.headroom:
             yield Risk(
                 f"It takes about {bytes_(takes)} and only {bytes_(memory.headroom)} is left ({state}): "

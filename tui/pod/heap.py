@@ -32,9 +32,16 @@ PACE = 0.1  # seconds between two looks at how far it is
 def choices(found: Sequence[Plan]) -> list[PickerItem[int]]:
     """The plans to choose from; what can't be done says why."""
     return [
-        PickerItem(number, plan.capture.title, plan.capture.how.value, plan.capture.missing)
+        PickerItem(number, plan.capture.title, _note(plan), plan.capture.missing)
         for number, plan in enumerate(found)
     ]
+
+
+def _note(plan: Plan) -> str:
+    """How large it may get, and what it takes of the container's memory meanwhile."""
+    capture = plan.capture
+    size = f"up to {bytes_(capture.size)}" if capture.size else "small"
+    return f"{size}; takes {bytes_(capture.memory)} there" if capture.memory else size
 
 
 def plan_lines(plan: Plan) -> list[PlanLine]:
@@ -47,7 +54,7 @@ def plan_lines(plan: Plan) -> list[PlanLine]:
         PlanLine("", ""),
         *(PlanLine("risk", risk.words, "critical" if risk.grave else "plain") for risk in plan.risks()),
         PlanLine("", ""),
-        PlanLine("opens with", " ".join(part for part in (viewer(plan.target).name,) if part)),
+        PlanLine("opens with", viewer(plan.target).name),
     ]
 
 

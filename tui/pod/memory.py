@@ -21,7 +21,7 @@ from tui.pod.inside import Inside
 from tui.pod.tab import Ask, PodTab, Subject
 from widgets.lines import Lines
 from widgets.palette import Symbols
-from widgets.text import fit, literal
+from widgets.text import cut, fit, literal
 
 FAILURES = (NoFigures, NoShell, NotRunning, ApiError, Unreachable, CredentialError)
 _BAR = 40
@@ -138,7 +138,7 @@ class MemoryPicture(Lines):
         kinds = [
             ("heap", memory.anon, "memory of processes without a file: heaps, stacks"),
             ("page cache", memory.file, "files on disk; the kernel drops it before it kills"),
-            ("tmpfs", memory.shared, "files in memory (/dev/shm, emptyDir Memory) and shared memory"),
+            ("tmpfs", memory.shared, "files in memory (/dev/shm, emptyDir Memory): counts like heap"),
             ("kernel", memory.kernel, f"of which slab {wording.bytes_(memory.slab)}"),
         ]
         if memory.other:
@@ -146,10 +146,10 @@ class MemoryPicture(Lines):
         if memory.swap:
             kinds.append(("swap", memory.swap, "not in memory at present"))
         whole = max(memory.limit or 0, memory.usage, 1)
-        cells = max(8, min(_BAR, width - 70))
-        return [self._bar(name, size, size / whole, cells, note) for name, size, note in kinds]
+        cells = max(8, min(_BAR, width - 94))
+        return [self._bar(name, size, size / whole, cells, note, width) for name, size, note in kinds]
 
-    def _bar(self, name: str, size: int, ratio: float, cells: int, note: str) -> Text:
+    def _bar(self, name: str, size: int, ratio: float, cells: int, note: str, width: int) -> Text:
         full, empty = ("=", ".") if self._symbols == "ascii" else ("█", "·")
         filled = min(cells, round(ratio * cells)) or (1 if size and ratio > 0.001 else 0)
         return _line(
@@ -158,7 +158,7 @@ class MemoryPicture(Lines):
             ("graph", full * filled),
             ("faint", empty * (cells - filled)),
             ("", f" {wording.share(ratio):>5}  "),
-            ("dim", note),
+            ("dim", cut(note, max(0, width - cells - 32))),
         )
 
 
@@ -173,9 +173,9 @@ def _figures(memory: Breakdown) -> list[Text]:
     events = memory.events
     counted = [
         ("OOM kills", events.oom_kill),
-        ("failed allocations (oom)", events.oom),
-        ("ran into the limit", events.limit_hits),
-        ("throttled (high)", events.high),
+        ("limit hit", events.limit_hits),
+        ("oom", events.oom),
+        ("high", events.high),
     ]
     told = " · ".join(f"{name} {count}" for name, count in counted if count is not None)
     return [

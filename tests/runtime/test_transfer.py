@@ -1,0 +1,159 @@
+"""Bringing a file here from a container whose connection breaks, whose file changes, whose tools are few."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from memtop.cluster.errors import Unreachable
+from memtop.cluster.exec import Channel, End, Place
+from memtop.runtime import transfer
+from memtop.runtime.transfer import Remote, TransferFailed, fetch, partial, reading, verify
+
+PLACE = Place("production", "billing-0", "billing")
+DATA = random.Random(5).randbytes(300_000) + bytes(700_000)
+EVERYTHING = {name: name for name in ("gzip", "tail", "dd", "sha256sum")}
+
+
+def remote(tools=EVERYTHING, data=DATA):
+    digest = hashlib.sha256(data).hexdigest() if "sha256sum" in tools else ""
+    return Remote(PLACE, "/tmp/memtop-x.hprof", len(data), digest, tools)
+
+
+class Container:
+    """Stands where a container would: runs the reading commands on ``DATA``, and breaks off as told."""
+
+    def __init__(self, data: bytes, breaks: Sequence[int | None] = ()) -> None:
+        self.data = data
+        self.breaks = list(breaks)
+        self.commands: list[tuple[str, ...]] = []
+
+    @asynccontextmanager
+    async def execute(self, _client: Any, _place: Place, command: tuple[str, ...]) -> AsyncIterator[Any]:
+        self.commands.append(command)
+        script, words = command[2], command[4:]
+        data = self.data
+        if script.startswith("tail"):
+            data = data[int(words[1]) - 1 :]
+        elif script.startswith("dd"):
+            data = data[int(words[1]) * 65536 :]
+        if "gzip" in script:
+            data = gzip.compress(data, 1)
+        yield _Stream(data, self.breaks.pop(0) if self.breaks else None)
+
+
+class _Stream:
+    def __init__(self, data: bytes, breaks: int | None) -> None:
+        self.end: End | None = None
+        self._data = data
+        self._breaks = breaks
+
+    async def __aiter__(self) -> AsyncIterator[tuple[Channel, bytes]]:
+        most = len(self._data) if self._breaks is None else self._breaks
+        for start in range(0, most, 30_000):
+            yield Channel.OUTPUT, self._data[start : min(most, start + 30_000)]
+        if self._breaks is not None:
+            raise Unreachable("the connection was lost")
+        self.end = End(0)
+
+
+@pytest.fixture
+def container(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Container]:
+    """``container(DATA, [1000, None])``: one whose first connection breaks after 1000 bytes."""
+
+    def make(*arguments: Any) -> Container:
+        made = Container(*arguments)
+        monkeypatch.setattr(transfer, "execute", made.execute)
+        monkeypatch.setattr(transfer, "PAUSE", 0.0)
+        return made
+
+    return make
+
+
+def nothing(*_: int) -> None:
+    """Nobody watches."""
+
+
+@pytest.mark.parametrize(
+    "tools",
+    [
+        EVERYTHING,
+        {"tail": "tail"},
+        {"dd": "dd"},
+        {"dd": "dd", "gzip": "gzip"},
+        {"gzip": "gzip", "tail": "tail"},
+    ],
+    ids=str,
+)
+async def test_what_breaks_off_is_taken_up_until_it_is_whole(container, tmp_path, tools):
+    there = container(DATA, [100_001, 77_777, None])
+    target = tmp_path / "x.hprof"
+    told: list[tuple[int, int]] = []
+    await fetch(None, remote(tools), target, lambda *step: told.append(step))
+    words = await verify(remote(tools), target)
+    assert target.read_bytes() == DATA
+    assert ("SHA-256 equal" in words) == ("sha256sum" in tools)
+    assert len(there.commands) == 3
+    assert told[-1] == (len(DATA), len(DATA))
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert target.stat().st_mode & 0o077 == 0
+
+
+async def test_an_earlier_part_is_not_asked_for_again(container, tmp_path):
+    there = container(DATA)
+    partial(tmp_path / "x").write_bytes(DATA[:400_000])
+    await fetch(None, remote(), tmp_path / "x", nothing)
+    assert there.commands[0][2].startswith("tail -c +")
+    assert there.commands[0][-1] == "400001"
+    await verify(remote(), tmp_path / "x")
+
+
+async def test_a_stream_that_ends_short_without_a_word_is_noticed(container, tmp_path):
+    there = container(DATA[:500_000])
+    with pytest.raises(TransferFailed, match="ends after 500000 of 1000000 bytes"):
+        await fetch(None, remote(), tmp_path / "x", nothing)
+    assert len(there.commands) == 1 + transfer.TRIES
+    assert partial(tmp_path / "x").stat().st_size == 500_000
+
+
+async def test_a_connection_that_never_carries_a_byte_is_given_up(container, tmp_path):
+    container(DATA, [0] * 20)
+    with pytest.raises(TransferFailed, match="the connection was lost"):
+        await fetch(None, remote(), tmp_path / "x", nothing)
+
+
+async def test_what_is_another_file_is_not_kept(container, tmp_path):
+    container(DATA[:-1] + b"!")
+    await fetch(None, remote(), tmp_path / "x", nothing)
+    with pytest.raises(TransferFailed, match="not what is in the container"):
+        await verify(remote(), tmp_path / "x")
+    assert not list(tmp_path.iterdir())
+
+
+async def test_a_little_that_stands_for_a_lot_is_written_piece_by_piece(container, tmp_path):
+    zeros = bytes(40_000_000)
+    container(zeros)
+    target = tmp_path / "x"
+    await fetch(None, remote(data=zeros), target, nothing)
+    assert "SHA-256 equal" in await verify(remote(data=zeros), target)
+    pieces = list(transfer._pieces(__import__("zlib").decompressobj(wbits=31), gzip.compress(zeros)))
+    assert max(map(len, pieces)) <= 1024 * 1024
+
+
+async def test_no_bytes_are_whole_at_once(container, tmp_path):
+    there = container(b"")
+    await fetch(None, remote(data=b""), tmp_path / "x", nothing)
+    await verify(remote(data=b""), tmp_path / "x")
+    assert not there.commands
+
+
+def test_without_a_tool_to_begin_in_the_middle_it_says_so():
+    assert reading(remote({}), 0) == (("sh", "-c", 'cat "$1"', "sh", "/tmp/memtop-x.hprof"), False)
+    with pytest.raises(TransferFailed, match="neither tail nor dd"):
+        reading(remote({}), 5)
