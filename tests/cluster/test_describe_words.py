@@ -96,7 +96,7 @@ def test_nonsense_anywhere_crashes_nothing(case, data):
         at = found["object"]
         for step in steps:
             at = at[step]
-        at[last] = data.draw(nonsense)
+        at[last] = copy.deepcopy(data.draw(nonsense))
     found["object"] = clean(found["object"])
     assert all("\t" not in line and "\n" not in line for line in described(found) if "\\" not in line)
     if case == "pod":
