@@ -48,7 +48,7 @@ def value_lines(summary: Summary, width: int, symbols: Symbols) -> list[Text]:
         width: Cells to fill.
         symbols: What sparklines are drawn with.
     """
-    cells = max(_NARROWEST, min(_WIDEST, width // 3))
+    cells = max(_NARROWEST, min(_WIDEST, width // 3 if width >= 100 else width // 5))
     lines = []
     if summary.heap:
         line = Text(" heap after GC " if summary.after_gc else " heap          ", "dim", end="")
@@ -60,6 +60,8 @@ def value_lines(summary: Summary, width: int, symbols: Symbols) -> list[Text]:
         line.append(f" last {seconds(summary.pauses[-1])}", "strong")
         line.append(f", longest {seconds(max(summary.pauses))}, {seconds(sum(summary.pauses))} in all", "dim")
         lines.append(line if summary.heap else line.append(_collections(summary), "dim"))
+    for line in lines:
+        line.truncate(width, overflow="ellipsis")
     return lines
 
 
@@ -75,7 +77,7 @@ def _heap(summary: Summary) -> str:
 def _collections(summary: Summary) -> str:
     if not summary.collections:
         return ""
-    full = f", {summary.full:,} of them full" if summary.full else ""
+    full = f", {summary.full:,} full" if summary.full else ""
     return f"  {summary.collections:,} collection{'s' if summary.collections > 1 else ''}{full}"
 
 

@@ -213,7 +213,8 @@ class LogTab(PodTab):
         numbers: Sequence[int] = range(buffer.first, buffer.end)
         if search is not None:
             numbers = cast("Sequence[int]", search.rows())
-        nothing = self.feed.status.words if not len(buffer) else "No line matches"
+        searching = search is not None and search.scanned < buffer.end
+        nothing = "Searching" if searching else "No line matches" if len(buffer) else self.feed.status.words
         self.view.show(numbers, self._row, empty=nothing)
         self._say()
 
@@ -251,8 +252,10 @@ class LogTab(PodTab):
     def look_for(self, sought: Filter | None) -> None:
         """Shows only what matches from now on, or everything again."""
         self._search = None if sought is None else Search(sought, self.feed.buffer, self._grep)
-        self._draw()
-        self._find()
+        if self._search is None:
+            self._draw()
+        else:
+            self._find()  # which draws what it found, and leaves the screen as it is until then
 
     def action_clear(self) -> None:
         """Shows all lines again."""
@@ -374,6 +377,7 @@ class LogTab(PodTab):
             text = self._search.sought.pattern
         elif prompt == "save":
             text = proposed_name(self.feed.request, self._now())
+        self.app.clear_notifications()  # they would cover the prompt
         self.prompts.open(prompt, text)
 
     @on(LogPrompts.Closed)
