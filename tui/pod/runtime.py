@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import ClassVar
 
@@ -98,7 +99,7 @@ class RuntimeScreen(LiveScreen):
     @work(exclusive=True, group="inside")
     async def action_heap(self) -> None:
         """Proposes captures; takes the one that is chosen and agreed to."""
-        place, folder = self._inside.place, Path.cwd()
+        place, folder = self._inside.place, _folder()
         self.notify(f"Looking into {place.container} …", markup=False, timeout=2)
         try:
             found = await asyncio.wrap_future(self._ask(lambda client: plans(client, place, folder)))
@@ -132,3 +133,9 @@ class RuntimeScreen(LiveScreen):
 
     def _fail(self, title: str, error: Exception) -> None:
         self.notify(str(error), title=title, severity="error", markup=False)
+
+
+def _folder() -> Path:
+    """Where captures go: where memtop was started, or home where that can't be written to."""
+    here = Path.cwd()
+    return here if os.access(here, os.W_OK) else Path.home()

@@ -45,7 +45,7 @@ def converse(ask: Ask, place: Place, command: Sequence[str] = SHELL) -> int:
     assert screen is not None
     session = _Session(keyboard.fileno(), screen.fileno())
     title = sanitize(f"{place.container} of {place.namespace}/{place.pod}")
-    screen.write(f"memtop: a shell in {title}; exit or control-d comes back\r\n")
+    screen.write(f"memtop: a shell in {title}\r\nexit or control-d comes back\r\n")
     screen.flush()
     with _raw(keyboard.fileno()):
         future = ask(lambda client: session.run(client, place, command))

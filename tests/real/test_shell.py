@@ -1,0 +1,77 @@
+"""A shell in a real container, opened from the pod's screen in a real terminal, and back again."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.real.conftest import COMMAND
+from tests.real.terminal import Terminal
+
+pytestmark = pytest.mark.usefixtures("cluster_home")
+POD = "billing-jvm"
+
+
+def open_pod(screen: Terminal, kubeconfig: Path, *wrapper: str) -> None:
+    """Opens the pod's screen."""
+    screen.run([*wrapper, *COMMAND, "--kubeconfig", str(kubeconfig), "-n", "production"])
+    screen.wait(lambda text: POD in text, "the pod")
+    screen.keys("/")
+    screen.wait(lambda text: "label=value" in text, "the filter line")
+    screen.keys("-l", POD)
+    screen.wait(lambda text: "1 container" in text and "slow-leak" not in text, "the filter to hold")
+    screen.keys("Enter")
+    screen.wait(lambda text: f"\n/{POD}" not in text, "the filter line to close")
+    screen.keys("Enter")
+    screen.wait(lambda text: "Trend │" in text, "the pod's screen")
+
+
+def test_a_shell_and_back_to_the_same_screen(admin: Path, terminal: Callable[[int, int], Terminal]) -> None:
+    screen = terminal(100, 30)
+    open_pod(screen, admin)
+    screen.keys("e")
+    screen.keys("x")
+    screen.wait(lambda text: "exit or control-d comes back" in text and "#" in text, "the prompt")
+    screen.keys("-l", "echo $((6*7)) $(stty size)")
+    screen.keys("Enter")
+    screen.wait(lambda text: "42 30 100" in text, "the shell's answer, which knows the terminal's size")
+    screen.keys("-l", "sleep 100")
+    screen.keys("Enter")
+    screen.keys("C-c")
+    screen.keys("-l", "echo still $((40+2)) here; exit 3")
+    screen.wait(lambda text: "still $" in text, "the shell after control-c")
+    screen.keys("Enter")
+    back = screen.wait(lambda text: "Trend │" in text and "exit code 3" in text, "the screen as it was")
+    assert POD in back
+    screen.keys("q")
+    screen.wait(lambda text: "exit code 0" in text, "the end")
+
+
+def test_a_signal_ends_the_shell_and_the_program_and_leaves_the_terminal_as_it_was(
+    admin: Path, terminal: Callable[[int, int], Terminal], tmp_path: Path
+) -> None:
+    screen = terminal(100, 30)
+    number = tmp_path / "pid"
+    open_pod(screen, admin, "sh", "-c", f'echo $$ > {number}; exec "$@"', "sh")
+    screen.keys("x")
+    screen.wait(lambda text: "exit or control-d comes back" in text and "#" in text, "the prompt")
+    os.kill(int(number.read_text()), signal.SIGTERM)
+    screen.wait(lambda text: "exit code 143" in text, "the end")
+    screen.keys("-l", "stty -a | grep -o '[-]*icanon'")
+    screen.keys("Enter")
+    screen.wait(lambda text: "\nicanon" in text, "a terminal that works by lines")
+
+
+def test_a_reader_is_told_why_there_is_no_shell(
+    reader: Path, terminal: Callable[[int, int], Terminal]
+) -> None:
+    screen = terminal(120, 30)
+    open_pod(screen, reader)
+    screen.keys("x")
+    screen.wait(lambda text: "pods/exec is forbidden" in text, "the reason")
+    screen.keys("q")
+    screen.wait(lambda text: "exit code 0" in text, "the end")
