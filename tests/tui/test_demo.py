@@ -46,7 +46,9 @@ def open_on(demo: DemoThread, tmp_path: Path) -> OpenOn:
 async def test_who_is_oom_killed_is_seen_at_once(open_on: OpenOn) -> None:
     async with open_on() as stage:
         await stage.shows("user-service", "OOMKilled", "● pods live")
-        assert "memtop-demo" in stage.header
+        frame = stage.app.overview.frame
+        assert frame is not None
+        assert frame.context == "memtop-demo"
         assert len(stage.rows()) > 20
         await stage.press("slash")
         await stage.type("user-service")
