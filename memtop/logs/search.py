@@ -64,6 +64,10 @@ class Search:
         self._lines = array("q")  # those that match, ascending
         self._spans = array("q")  # line, start and end of each match, ascending
 
+    def anew(self, buffer: LogBuffer) -> Search:
+        """The same search of other lines."""
+        return Search(self.sought, buffer, self._grep)
+
     async def advance(self) -> bool:
         """Searches the lines that have come since; tells whether there were any.
 

@@ -1,56 +1,33 @@
-"""The tabs Logs and Previous: a container's log, followed, filtered before it is shown, and understood."""
+"""The tabs Logs and Previous: a container's log, filtered before it is shown, searched, saved."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import ClassVar
 
 from textual import on, work
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.message import Message
-from textual.timer import Timer
 
-from memtop.cluster.client import ApiError, Client, CredentialError, Unreachable
 from memtop.logs.export import ExportError, proposed_name, save
 from memtop.logs.grep import Grep, PatternError
 from memtop.logs.line import NANOSECOND, Line
 from memtop.logs.moments import MomentError, parse_moment
-from memtop.logs.pod import lives
-from memtop.logs.request import MOST_LINES, LogRequest
 from memtop.logs.search import EVERYTHING, Filter, Search
-from memtop.logs.values.summary import summarise
-from tui.pod.log_feed import LogFeed
+from tui.pod.live_log import LiveLog
 from tui.pod.log_prompts import LogPrompts, Prompt
-from tui.pod.log_values import LogValues
-from tui.pod.log_words import log_row, status_line
-from tui.pod.tab import Ask, PodTab, Subject
-from widgets.log_view import GAP, LogRow, LogView
-from widgets.one_line import OneLine
+from tui.pod.tab import Ask, Subject
+from widgets.log_view import GAP
 from widgets.palette import Symbols
 from widgets.picker import Picker, PickerItem
 
-TAIL = 20_000
-"""Lines to begin with; everything there is comes on demand."""
-PACE = 0.1  # seconds between two updates of the screen
 COUNTING = 1.0  # seconds that counting the presets' matches may take before the choice is offered
 CONTEXTS = (0, 2, 5, 10, EVERYTHING)
-SINCE = {"1": ("5 minutes", 300), "2": ("hour", 3600), "3": ("6 hours", 21_600), "4": ("24 hours", 86_400)}
 
 
-class Arrived(Message):
-    """There is something to take from the feed."""
-
-    def can_replace(self, message: Message) -> bool:
-        """A second message before the first was handled says nothing new."""
-        return isinstance(message, Arrived)
-
-
-class LogTab(PodTab):
+class LogTab(LiveLog):
     """The log of the present run.
 
     Args:
@@ -63,7 +40,6 @@ class LogTab(PodTab):
 
     NAME = "Logs"
     KEY = "l"
-    PREVIOUS: ClassVar[bool] = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("m", "memory", "Memory"),
         Binding("slash", "prompt('filter')", "Filter", key_display="/"),
@@ -72,16 +48,8 @@ class LogTab(PodTab):
         Binding("C", "context", "Context"),
         Binding("n", "match(1)", "Next", show=False),
         Binding("N", "match(-1)", "Previous", show=False),
-        Binding("f", "follow", "Follow"),
-        Binding("w", "wrap", "Wrap"),
-        Binding("T", "stamps", "Times"),
-        Binding("left_square_bracket", "container(-1)", "Container", key_display="[ ]"),
-        Binding("right_square_bracket", "container(1)", "Next container", show=False),
         Binding("J", "prompt('jump')", "Jump to time", show=False),
         Binding("ctrl+s", "prompt('save')", "Save"),
-        Binding("r", "reload", "Read again", show=False),
-        Binding("0", "since('0')", "All lines", show=False),
-        *(Binding(key, f"since('{key}')", words, show=False) for key, (words, _) in SINCE.items()),
     ]
 
     def __init__(
@@ -92,147 +60,19 @@ class LogTab(PodTab):
         presets: Mapping[str, str],
         symbols: Symbols,
     ) -> None:
-        super().__init__(subject, ask)
-        self._now = now
+        super().__init__(subject, ask, now, symbols)
         self._presets = presets
-        self.view = LogView(ascii_only=symbols == "ascii")
-        self.values = LogValues(symbols)
-        self.status = OneLine()
-        self.prompts = LogPrompts()
-        self._containers: tuple[str, ...] = (subject.container,)
-        self._chosen: tuple[str, ...] = (subject.container,)
-        self._tail, self._since = TAIL, 0
-        self._stamps = True
         self._grep = Grep()
-        self._search: Search | None = None
-        self.feed = LogFeed(self._request(), self._arrived)
-        self._taken = 0.0
-        self._taking: Timer | None = None
-        self._ticking: Timer | None = None
-
-    def compose(self) -> ComposeResult:
-        """Figures, log, prompt, status."""
-        yield self.values
-        yield self.view
-        yield self.prompts
-        yield self.status
-
-    def on_mount(self) -> None:
-        """Prepares the clock that keeps ages true."""
-        self._ticking = self.set_interval(1.0, self._say, pause=True)
 
     async def on_unmount(self) -> None:
         """Ends the search's process."""
         await self._grep.close()
 
-    def focus(self, scroll_visible: bool = True) -> LogTab:
-        """Gives the keys to the log."""
-        self.view.focus(scroll_visible)
-        return self
-
-    # -- reading
-
-    def opened(self) -> None:
-        """Begins to read, or goes on where it was."""
-        if not self.subject.pod:
-            self.view.show((), self._row, empty="Logs are of pods: press esc, then w, and choose one")
-            return
-        if self._ticking is not None:
-            self._ticking.resume()
-        self._read()
-        self._find()
-
-    def closed(self) -> None:
-        """Ends the stream; what was read stays."""
-        super().closed()
-        if self._ticking is not None:
-            self._ticking.pause()
-
-    @work(exclusive=True, group="read")
-    async def _read(self) -> None:
-        feed = self.feed
-        if self._containers == (self.subject.container,):
-            self._containers = await self._known_containers()
-        await feed.run(self.ask)
-
-    async def _known_containers(self) -> tuple[str, ...]:
-        async def ask(client: Client) -> tuple[str, ...]:
-            return tuple(await lives(client, self._request()))
-
-        try:
-            return await asyncio.wrap_future(self.ask(ask)) or self._containers
-        except (ApiError, Unreachable, CredentialError):
-            return self._containers  # the log itself will say what is wrong
-
-    def _request(self) -> LogRequest:
-        return LogRequest(
-            self.subject.namespace,
-            self.subject.pod,
-            self._chosen,
-            previous=self.PREVIOUS,
-            follow=not self.PREVIOUS,
-            tail=self._tail,
-            since_seconds=self._since or None,
-        )
-
-    def _arrived(self) -> None:
-        """On the engine's thread."""
-        self.post_message(Arrived())
-
-    @on(Arrived)
-    def _take_soon(self) -> None:
-        """Takes what has come, a few times a second at most."""
-        wait = self._taken + PACE - time.monotonic()
-        if wait <= 0:
-            self._take()
-        elif self._taking is None:
-            self._taking = self.set_timer(wait, self._take)
-
-    def _take(self) -> None:
-        self._taking = None
-        self._taken = time.monotonic()
-        if self.feed.take():
-            self._find()
-            self.values.show(summarise(self.feed.readings))
-        self._draw()
-
-    def _restart(self) -> None:
-        """Begins anew with what is wanted now."""
-        self.feed = LogFeed(self._request(), self._arrived)
-        if self._search is not None:
-            self._search = Search(self._search.sought, self.feed.buffer, self._grep)
-        self.values.show(None)
-        self.view.follow(True)
-        self._draw()
-        self._read()
-
-    # -- drawing
-
-    def _draw(self) -> None:
-        buffer, search = self.feed.buffer, self._search
-        numbers: Sequence[int] = range(buffer.first, buffer.end)
-        if search is not None:
-            numbers = cast("Sequence[int]", search.rows())
-        searching = search is not None and search.scanned < buffer.end
-        nothing = "Searching" if searching else "No line matches" if len(buffer) else self.feed.status.words
-        self.view.show(numbers, self._row, empty=nothing)
-        self._say()
-
-    def _say(self) -> None:
-        if self.subject.pod:
-            self.status.say(status_line(self.feed, self._search, self.view, self._now()))
-
-    def _row(self, number: int) -> LogRow:
-        line = self.feed.buffer.line(number)
-        return log_row(
-            line, self._search, number, stamps=self._stamps, owners=len(self.feed.request.containers) > 1
-        )
-
-    @on(LogView.Moved)
-    def _moved(self) -> None:
-        self._say()
-
     # -- searching
+
+    def search_on(self) -> None:
+        """Searches what has come."""
+        self._find()
 
     @work(exclusive=True, group="find")
     async def _find(self) -> None:
@@ -328,45 +168,6 @@ class LogTab(PodTab):
             self.notify("No later match; N goes back" if direction > 0 else "No earlier match; n goes on")
         else:
             self.view.go(found)
-
-    # -- looking
-
-    def action_follow(self) -> None:
-        """Stays at the newest line, or stops where it is."""
-        self.view.follow(not self.view.following)
-
-    def action_wrap(self) -> None:
-        """Wraps long lines, or lets them run out at the right (← and → scroll)."""
-        self.view.set_wrap(not self.view.wrap)
-
-    def action_stamps(self) -> None:
-        """Shows or hides the time of each line."""
-        self._stamps = not self._stamps
-        self._draw()
-
-    def action_container(self, step: int) -> None:
-        """Shows another container's log; after the last all of them together."""
-        choices: list[tuple[str, ...]] = [(name,) for name in self._containers]
-        if len(choices) < 2:
-            self.notify("The pod has one container only")
-            return
-        choices.append(self._containers)
-        at = choices.index(self._chosen) if self._chosen in choices else 0
-        self._chosen = choices[(at + step) % len(choices)]
-        everyone = f"all {len(self._chosen)} containers" if len(self._chosen) > 1 else self._chosen[0]
-        self.notify(f"Log of {everyone}", markup=False)
-        self._restart()
-
-    def action_since(self, key: str) -> None:
-        """Begins further back or nearer: with the last minutes or hours, or with all there is."""
-        words, self._since = SINCE.get(key, ("", 0))
-        self._tail = MOST_LINES
-        self.notify(f"The last {words}" if words else f"All there is, up to {MOST_LINES:,} lines")
-        self._restart()
-
-    def action_reload(self) -> None:
-        """Reads it all again."""
-        self._restart()
 
     # -- prompts
 
