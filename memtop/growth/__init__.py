@@ -1,5 +1,6 @@
 """From series to verdict: numbers in, verdict out. Knows neither Kubernetes nor Prometheus."""
 
+from memtop.growth.floor import floor_line
 from memtop.growth.incremental import Incremental
 from memtop.growth.judgement import Judgement, Judgements, Verdict
 from memtop.growth.pooling import pool
@@ -14,6 +15,7 @@ __all__ = [
     "Ragged",
     "Series",
     "Verdict",
+    "floor_line",
     "judge",
     "judge_many",
     "pool",

@@ -16,7 +16,7 @@ _LAGS = 10
 _FEWEST = 6.0
 _PLAIN = 24.0
 _POINTS_PER_NUMBER = 3.0
-_FADED = 0.8
+_FADED = 0.97
 _DAY, _ABOUT = 86400.0, 0.2
 
 
@@ -27,8 +27,8 @@ class Fits:
     Attributes:
         margin: Logarithm of how much better the growing shape explains the curve than any bounded one.
         growing: Index of the best growing shape in the dictionary.
-        bounded: Index of the best bounded shape; a warm-up on a daily cycle counts against growth only, for it
-            fits most of what a cycle or a warm-up alone would fit.
+        bounded: Index of the best bounded shape; a warm-up on a daily cycle counts against growth only, for
+            it fits most of what a cycle or a warm-up alone would fit.
         growth: Growth per whole row at its end by the growing shape, bytes.
         amount: What of it has happened within the row, bytes.
         growth_error: Standard error of `growth`.
@@ -42,8 +42,10 @@ class Fits:
         line: Growth per row of the straight line, whichever shape is best, bytes.
         line_error: Standard error of it.
         bent: Log-likelihood ratio between the growing shape and that line.
-        slows: Log-likelihood ratio between the best shape that slows down or falls and the best that does
-            neither: above 0 growth fades, far below 0 it is shown not to.
+        slows: Log-likelihood ratio between the best shape that slows down and the best that lasts: above 0
+            growth fades, far below 0 it is shown not to.
+        dawns: Log-likelihood ratio between a part of a day's rhythm and the best shape that lasts; minus
+            infinity where the row is too long or too short to be one.
         rest: Growth per row of the straight line through what the bounded shape leaves over, bytes.
         rest_error: Standard error of it.
     """
@@ -65,6 +67,7 @@ class Fits:
     line_error: Floats
     bent: Floats
     slows: Floats
+    dawns: Floats
     rest: Floats
     rest_error: Floats
 
@@ -96,7 +99,8 @@ def fit(curves: Floats, points: Ints, span: Floats) -> Fits:
     misfit = np.log((left + tolerance[:, None]) / CELLS)
     period = np.maximum(span, 1.0)[:, None] * shapes.period
     misfit[period < SHORTEST_CYCLE] = np.inf
-    misfit[(shapes.family == Family.PART_OF_A_DAY) & (np.abs(period / _DAY - 1) > _ABOUT)] = np.inf
+    of_a_day = np.isin(shapes.family, UNDECIDED) & np.isfinite(shapes.period)
+    misfit[of_a_day & (np.abs(period / _DAY - 1) > _ABOUT)] = np.inf
     affordable = np.maximum(points / _POINTS_PER_NUMBER, 2.0)
     misfit[shapes.size > affordable[:, None]] = np.inf
     plain = _criterion(misfit, shapes, np.full(len(curves), _PLAIN)).argmin(axis=1)
@@ -110,9 +114,12 @@ def fit(curves: Floats, points: Ints, span: Floats) -> Fits:
     on_cycle = shapes.family == Family.SATURATION_ON_CYCLE
     bounded = np.where(grows | undecided | on_cycle, np.inf, score).argmin(axis=1)
     ends = np.where(grows | undecided, np.inf, score).min(axis=1)
-    fades = undecided | _fades(shapes, coefficients, growth)
-    lasting = np.where(grows & (growth > 0) & ~fades, score, np.inf).min(axis=1)
-    fading = np.where(fades, score, np.inf).min(axis=1)
+    morning = shapes.family == Family.PART_OF_A_DAY
+    steady = grows & (growth > 0) & ~_fades(shapes, coefficients, growth)
+    lasting = np.where(steady, score, np.inf).min(axis=1)
+    lasting[~np.isfinite(lasting)] = 0.0
+    fading = np.where(undecided & ~morning, score, np.inf).min(axis=1)
+    dawning = np.where(morning, score, np.inf).min(axis=1)
     rows = np.arange(len(curves))
     straight = slice(shapes.starts[1], shapes.starts[2])
     line_spread = np.sqrt(left[:, 1] / CELLS)
@@ -142,7 +149,8 @@ def fit(curves: Floats, points: Ints, span: Floats) -> Fits:
         line=growth[:, 1],
         line_error=line_spread * shapes.slope_norm[1] * np.sqrt(CELLS / independent),
         bent=(score[:, 1] - score[rows, growing]) / 2,
-        slows=np.where(valid, (np.where(valid, lasting, 0.0) - fading) / 2, 0.0),
+        slows=(lasting - fading) / 2,
+        dawns=(lasting - dawning) / 2,
         rest=((level - drawn) @ shapes.basis[:, straight]) @ shapes.slope[straight],
         rest_error=np.sqrt(left[rows, bounded] / CELLS) * shapes.slope_norm[1] * np.sqrt(CELLS / independent),
     )
@@ -159,14 +167,14 @@ def _criterion(misfit: Floats, shapes: Dictionary, count: Floats) -> Floats:
 
 
 def _fades(shapes: Dictionary, coefficients: Floats, growth: Floats) -> Bools:
-    """Which growing shapes end at clearly less than their mean rate, or fall in between as teeth do.
+    """Which growing shapes do not last, or only seem to: shape (rows, shapes).
 
-    Shape (rows, shapes).
+    Those that end at less than their mean rate, and a line with a jump: a jump down is a tooth, and a
+    jump up early makes the line the end of a curve.
     """
     risen = np.add.reduceat(coefficients * (shapes.basis[-1] - shapes.basis[0]), shapes.starts, axis=1)
     bends = np.isin(shapes.family, (Family.TWO_RATES, Family.ACCELERATING))
-    shifted = shapes.family == Family.SHIFTED_LINE
-    return np.asarray((bends & (growth < _FADED * risen)) | (shifted & (risen < _FADED * growth)))
+    return np.asarray((bends & (growth < _FADED * risen)) | (shapes.family == Family.SHIFTED_LINE))
 
 
 def _drawn(shapes: Dictionary, coefficients: Floats, chosen: Ints) -> Floats:

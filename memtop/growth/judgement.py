@@ -15,7 +15,7 @@ from memtop.wording import bytes_, duration
 SURE = 0.75
 """From this confidence on a leak is called a leak without "suspected".
 
-More likely than not, although only 1 container in 100 leaks: less than 1 false alarm among 1,000 healthy ones
+Three in four, although only 1 container in 100 leaks: less than 1 false alarm among 1,000 healthy ones
 (benchmarks/reliability.py).
 """
 
@@ -45,7 +45,8 @@ class Judgement:
     Attributes:
         verdict: What the memory does.
         confidence: The chance that the verdict is right in a cluster where 1 container in 100 leaks, 0..1.
-        rate: Growth of the floor in bytes per hour, None when there is too little data to say.
+        rate: Growth of the floor in bytes per hour, None when there is too little data to say: also of a
+            leak that kills every life before it can be measured twice.
         rate_low: Lower end of the 95 % interval of `rate`.
         rate_high: Upper end of it.
         seconds_to_limit: From the last sample until memory reaches the limit; None without limit or growth.
@@ -83,6 +84,8 @@ class Judgement:
         match self.verdict:
             case Verdict.NOT_ENOUGH_DATA:
                 return f"only {_count(self.samples, 'sample')} {over}; too little to judge"
+            case Verdict.LEAK if self.rate is None:
+                return f"rises until it dies, again and again, {over}"
             case Verdict.LEAK:
                 return f"floor rises {self._rate()} {over}{self._forecast()}"
             case Verdict.SAWTOOTH:
@@ -116,8 +119,10 @@ class Judgement:
     def _forecast(self) -> str:
         if self.seconds_to_limit is None:
             return ""
-        if self.seconds_to_limit < 60:
+        if self.seconds_to_limit < 1:
             return "; at the limit now"
+        if self.seconds_to_limit < 60:
+            return "; limit within a minute"
         return f"; limit in about {duration(self.seconds_to_limit)}"
 
 

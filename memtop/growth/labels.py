@@ -12,8 +12,8 @@ from memtop.growth.series import Bools, Floats, Ints
 from memtop.growth.shapes import Family, dictionary
 
 NEGLIGIBLE, NEGLIGIBLE_SHARE = 2.0 * 2**20, 0.025
-"""Movements below 2 MiB, or a fortieth of the memory in use or of the limit, are nothing: an arena, a thread's stack,
-a page that came or went."""
+"""Movements below 2 MiB, or a fortieth of the memory in use or of the limit, are nothing: an arena, a
+thread's stack, a page that came or went."""
 INSTANT = 0.11
 """A rise that takes less than this share of the window is a step; a slower one that ends is a warm-up."""
 _PROVEN = 4.0

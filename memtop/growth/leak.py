@@ -27,8 +27,8 @@ YOUNG = 45 * 60.0
 """What was watched for less than this many seconds is no more than suspected, unless it repeats."""
 WORTH_SAYING = 0.05
 """A leak less likely than this is not even suspected."""
-SHORT = 2 * 3600.0
-"""In fewer seconds than this only growth that is straight and large is more than suspected."""
+SHORT, VERY_SHORT = 6 * 3600.0, 2 * 3600.0
+"""In fewer seconds only growth that is straight is more than suspected; in far fewer it must be large too."""
 _OF_SWING = 0.07
 _OF_NOISE = 3.0
 _SHARE = 0.4
@@ -38,8 +38,8 @@ _JUMPED = 0.6
 _DENSE = 16
 _LONG = 20
 _BENT = 3.0
-_MOST_WHEN_OPEN = 6.0
-_FADES, _STRAIGHT, _LARGE, _DAILY = 1.0, 4.0, 0.25, 0.04
+_MOST_WHEN_OPEN = 3.5
+_FADES, _STRAIGHT, _LARGE, _DAILY = 0.0, 3.0, 0.25, 0.04
 _FEW_TROUGHS = 6
 _AGAINST = 2.0
 _MOST, _LEAST, _DOUBTED = 14.0, -6.0, -0.5
@@ -132,9 +132,9 @@ def undecided(lives: Lives, floor: Fits, level: Fits) -> Bools:
     *Young*: 45 minutes may be one tooth, one warm-up, one batch.
     *Fading*: a shape that slows down fits better than any that does not. A cache with a time constant longer
     than the window fills like this.
-    *Short*: in less than two hours growth must be plainly straight (a filling cache is nearly straight at
-    first), and large: a quarter of the memory in use at the start. A collector that comes every hour or two
-    makes teeth as straight, but seldom as large.
+    *Short*: in less than six hours growth must be plainly straight, for a filling cache is nearly straight at
+    first; and in less than two it must be large, a quarter of the memory in use at the start: a collector
+    that comes every hour or two makes teeth as straight, but seldom as large.
     *Less than half a day*: memory that follows the day climbs for half of it. A rhythm of ±15 % climbs by
     2π·0.15/24 h = 4 % an hour at its steepest: what climbs no faster must be straighter than a part of a day.
     """
@@ -144,9 +144,10 @@ def undecided(lives: Lives, floor: Fits, level: Fits) -> Bools:
     slows = np.where(use_floor, floor.slows, level.slows)[base]
     start = np.abs(curves.level[base, :4]).mean(axis=1)
     line = np.where(use_floor, floor.line, level.line)[base]
-    straight = slows < -_STRAIGHT
-    short = (hours < SHORT / 3600.0) & ~(straight & (line > _LARGE * start))
-    daily = (hours < 12.0) & ~straight & (line / hours < _DAILY * start)
+    dawns = np.where(use_floor, floor.dawns, level.dawns)[base]
+    short = (hours < SHORT / 3600.0) & (slows > -_STRAIGHT)
+    short |= (hours < VERY_SHORT / 3600.0) & ~(line > _LARGE * start)
+    daily = (hours < 12.0) & (dawns > -_STRAIGHT) & (line / hours < _DAILY * start)
     return np.asarray((hours < YOUNG / 3600.0) | (slows > _FADES) | short | daily)
 
 

@@ -15,13 +15,25 @@ import numpy as np
 from memtop.growth import Series
 from tests.growth.healthy import HEALTHY, SHARE
 from tests.growth.leaking import LEAKS
+from tests.growth.unfinished import UNFINISHED
 from tests.growth.unseen import UNSEEN_HEALTHY, UNSEEN_LEAKS
 from tests.growth.window import MIB, Window, ou
 
-__all__ = ["HEALTHY", "LEAKS", "MIB", "SHARE", "UNSEEN_HEALTHY", "UNSEEN_LEAKS", "Made", "all_kinds", "make"]
+__all__ = [
+    "HEALTHY",
+    "LEAKS",
+    "MIB",
+    "SHARE",
+    "UNFINISHED",
+    "UNSEEN_HEALTHY",
+    "UNSEEN_LEAKS",
+    "Made",
+    "all_kinds",
+    "make",
+]
 
 ALL_LEAKS = LEAKS | UNSEEN_LEAKS
-ALL_HEALTHY = HEALTHY | UNSEEN_HEALTHY
+ALL_HEALTHY = HEALTHY | UNSEEN_HEALTHY | UNFINISHED
 
 
 @dataclass(frozen=True)
