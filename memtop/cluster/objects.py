@@ -159,17 +159,30 @@ class ListMetadata(_Object, frozen=True):
     remaining_item_count: int | None = None
 
 
+class Usage(_Object, frozen=True):
+    """What a container uses; ``memory`` is its working set, a quantity as the API writes it."""
+
+    memory: str = ""
+
+
 class ContainerMetrics(_Object, frozen=True):
-    """The usage of one container; ``memory`` is its working set."""
+    """The usage of one container."""
 
     name: str
-    usage: dict[str, str]
+    usage: Usage = Usage()
+
+
+class PodName(_Object, frozen=True):
+    """All that a sample's metadata is needed for: its labels are the pod's, and come every 15 seconds."""
+
+    name: str
+    namespace: str = ""
 
 
 class PodMetrics(_Object, frozen=True):
     """A sample of metrics.k8s.io: the containers of one pod at one time."""
 
-    metadata: Metadata
+    metadata: PodName
     timestamp: datetime
     containers: tuple[ContainerMetrics, ...] = ()
 

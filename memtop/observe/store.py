@@ -330,7 +330,7 @@ class Store:
                 if slot is None:
                     continue
                 try:
-                    sizes.append(parse_bytes(container.usage.get("memory", "")))
+                    sizes.append(parse_bytes(container.usage.memory))
                 except QuantityError:
                     continue
                 slots.append(slot)
