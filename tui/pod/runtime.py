@@ -69,6 +69,8 @@ class RuntimeScreen(LiveScreen):
             return
         try:
             self._inside.forbidden = await asyncio.wrap_future(self._ask(self._inside.ask))
+        except FAILURES:
+            return  # whether it may be done will then be said by whoever tries
         except RuntimeError:
             return  # the engine has ended, and the app with it
         self.refresh_bindings()
