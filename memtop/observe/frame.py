@@ -141,6 +141,8 @@ class Detail:
         oom_kills: When it was OOM-killed, Unix seconds.
         judgement: What is judged of it, or None before anything is.
         basis: Which memory the judgement is made on, and who remembered it, in words.
+        floor: The floor that the judgement speaks of, see `memtop.growth.floor_line`: Unix seconds and bytes
+            of its points; None where nothing was fitted.
     """
 
     key: RowKey
@@ -154,6 +156,7 @@ class Detail:
     oom_kills: tuple[float, ...]
     judgement: Judgement | None
     basis: str = ""
+    floor: tuple[Floats, Floats] | None = None
 
 
 @dataclass(frozen=True, eq=False)

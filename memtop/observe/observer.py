@@ -26,6 +26,7 @@ from memtop.observe.clock import ServerClock
 from memtop.observe.frame import SPARK_BINS
 from memtop.observe.heap import give_back
 from memtop.observe.plan import SHORTEST_PAUSE, Remember
+from memtop.observe.pools import Pools
 from memtop.observe.recollection import Recollection
 from memtop.observe.samples import History
 from memtop.observe.scope import Scope
@@ -43,6 +44,8 @@ METRICS = "/apis/metrics.k8s.io/v1beta1"
 METRICS_TIMEOUT = 30.0
 JUDGING_SHARE = 0.25
 """Part of one core that judging may take while many containers are due."""
+POOL_PAUSE = 0.5
+"""Seconds between two looks for workloads that are due."""
 BATCH = 500
 """Pods taken in at a time: some 10 ms of work."""
 
@@ -106,6 +109,7 @@ class Observer:
             namespaces=scope.namespaces,
             on_change=on_change,
         )
+        self.pools = Pools(self.store, lambda slot: self.recollection.overlay.basis(slot)[0], self.clock.now)
 
     # -- running
 
@@ -127,6 +131,7 @@ class Observer:
                 for source in self._sources:
                     group.create_task(source.loop())
                 group.create_task(self._judge())
+                group.create_task(self._pool())
                 group.create_task(self.recollection.keep())
         except* Forbidden as several:
             raise Forbidden(str(several.exceptions[0])) from several
@@ -330,13 +335,34 @@ class Observer:
         return tick.newest
 
     async def _judge(self) -> None:
-        """Judges what is due after each tick, in small bites: the UI needs the interpreter too."""
+        """Judges what is due after each tick."""
         while True:
             await self._tick.wait()
             self._tick.clear()
-            started = time.monotonic()
-            while self.verdicts.judge_next():
-                took = time.monotonic() - started
-                await asyncio.sleep(took * (1 / JUDGING_SHARE - 1))
-                started = time.monotonic()
+            await _in_small_bites(self.verdicts.judge_next)
             self._on_change()
+
+    async def _pool(self) -> None:
+        """Judges the workloads that are looked at."""
+        while True:
+            if await _in_small_bites(self.pools.judge_next):
+                self._on_change()
+            await asyncio.sleep(POOL_PAUSE)
+
+
+async def _in_small_bites(work: Callable[[], bool]) -> int:
+    """Does all there is to do, at most `JUDGING_SHARE` of the time: the UI needs the interpreter too.
+
+    Args:
+        work: Does the next bit; false if there was none.
+
+    Returns:
+        How many bits there were.
+    """
+    bits = 0
+    started = time.monotonic()
+    while work():
+        bits += 1
+        await asyncio.sleep((time.monotonic() - started) * (1 / JUDGING_SHARE - 1))
+        started = time.monotonic()
+    return bits

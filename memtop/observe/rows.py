@@ -13,6 +13,7 @@ from memtop.growth.judgement import CODES, Judgements, Verdict
 from memtop.observe.columns import KIND_CODES, MOODS, Coded, Columns
 from memtop.observe.frame import Floats, Rows, WorkloadIdentity, WorkloadKey
 from memtop.observe.identity import Identity
+from memtop.observe.pools import Pools
 from memtop.observe.store import Store
 from memtop.observe.verdicts import taken
 
@@ -104,6 +105,12 @@ class Groups:
         ends = np.append(self.starts, len(self.members))
         return self.members[ends[workload] : ends[workload + 1]]
 
+    def row_of(self, key: WorkloadKey) -> int | None:
+        """The row of a workload, or None if it has no container any more."""
+        return next(
+            (row for row, who in enumerate(self.identities) if who is not None and who.key == key), None
+        )
+
     @property
     def owner(self) -> npt.NDArray[np.intp]:
         """For each member the workload it belongs to."""
@@ -132,18 +139,20 @@ def groups(store: Store) -> Groups:
     )
 
 
-def workload_rows(groups: Groups, rows: Rows) -> Rows:
+def workload_rows(groups: Groups, rows: Rows, pools: Pools) -> Rows:
     """Adds container rows up: one row per workload that has a live container.
 
     Memory, limits and restarts are sums; the share of the limit is the highest of any container, since that
-    is the one to be killed; verdict and rate are those of the container that is worst off.
+    is the one to be killed; verdict and rate are those of the pods pooled, and until they are, those of the
+    container that is worst off.
 
     Args:
         groups: Which rows make up which workload.
         rows: The container rows.
+        pools: What is judged of workloads.
     """
     members, starts = groups.members, groups.starts
-    judgements = taken(rows.judgements, _worst_off(groups, rows))
+    judgements = pools.laid_over(taken(rows.judgements, _worst_off(groups, rows)), groups.identities)
     states, moods = _states(groups, rows)
     return Rows(
         identities=groups.identities,

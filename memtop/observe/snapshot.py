@@ -8,12 +8,13 @@ from itertools import zip_longest
 import numpy as np
 import numpy.typing as npt
 
-from memtop.growth import judge
-from memtop.observe.frame import SPARK_BINS, Counts, Detail, Frame, Rows, Slots
+from memtop.observe.detail import Details
+from memtop.observe.frame import SPARK_BINS, Counts, Frame, Rows, Slots, WorkloadIdentity
 from memtop.observe.identity import Key
 from memtop.observe.observer import Observer
 from memtop.observe.order import Names, matching, order
 from memtop.observe.plan import Thresholds
+from memtop.observe.pools import Wanted
 from memtop.observe.rows import Groups, container_rows, groups, workload_rows
 from memtop.observe.status import State
 from memtop.observe.verdicts import growing
@@ -45,6 +46,7 @@ class Snapshots:
         self._names = Names()
         self._workload_names = Names()
         self._groups: Groups | None = None
+        self._details = Details(observer)
         self._spark: npt.NDArray[np.float32] = np.empty((0, SPARK_BINS), np.float32)
         self._spark_of = (-1, -1)
 
@@ -59,13 +61,14 @@ class Snapshots:
         counts = self._counts(rows, everyone)
         names = self._names
         if view.workloads:
-            rows, names = workload_rows(self._workloads(), rows), self._workload_names
+            rows, names = workload_rows(self._workloads(), rows, observer.pools), self._workload_names
             candidates = matching(rows, self._in_view(rows, view), view.filter)
         else:
             candidates = matching(rows, everyone, view.filter)
         self._number += 1
         orders = {pane: order(pane, rows, candidates, view.sorts[pane], names) for pane in Pane}
         observer.recollection.look_at(self._looked_at(view, orders))
+        observer.pools.look_at(self._pooled(orders) if view.workloads else ())
         return Frame(
             number=self._number,
             time=now,
@@ -78,7 +81,7 @@ class Snapshots:
             view=view,
             rows=rows,
             orders=orders,
-            detail=self._detail(view.selected, workloads=view.workloads),
+            detail=self._details.of(view.selected, rows, self._workloads() if view.workloads else None),
             remaining=observer.remaining,
             settled=observer.settled,
             namespaces=tuple(sorted(store.live_namespaces())),
@@ -101,6 +104,15 @@ class Snapshots:
                     yield from self._workloads().of(row)[:OF_A_WORKLOAD].tolist()
                 else:
                     yield row
+
+    def _pooled(self, orders: dict[Pane, Slots]) -> Iterator[Wanted]:
+        """The workloads that a person may be looking at."""
+        workloads = self._workloads()
+        shown = dict.fromkeys(row for pane in Pane for row in orders[pane][:ON_SCREEN].tolist())
+        for row in shown:
+            identity = workloads.identities[row]
+            if isinstance(identity, WorkloadIdentity):
+                yield Wanted(identity.key, workloads.of(row))
 
     def _renew(self) -> None:
         """Drops what was kept of identities that have changed since."""
@@ -156,29 +168,3 @@ class Snapshots:
             return ()
         way = "ahead of" if skew > 0 else "behind"
         return (f"the cluster's clock is {duration(abs(skew))} {way} this machine's",)
-
-    def _detail(self, key: object, *, workloads: bool) -> Detail | None:
-        store = self._observer.store
-        slot = store.slot_of(key) if isinstance(key, Key) else None
-        if slot is None or not isinstance(key, Key):
-            return None
-        identity = store.identities[slot]
-        if identity is None:
-            return None
-        overlay = self._observer.recollection.overlay
-        series = overlay.series(slot)
-        judged, basis = overlay.basis(slot)
-        request = float(store.columns.request[slot])
-        return Detail(
-            key=key,
-            row=None if workloads else slot,
-            title=identity.pod if identity.only else f"{identity.pod}/{identity.container}",
-            times=series.timestamps,
-            values=series.values,
-            limit=series.limit,
-            request=request if np.isfinite(request) else None,
-            restarts=tuple(series.restarts),
-            oom_kills=tuple(series.oom_kills),
-            judgement=judge(judged) if len(judged.values) else None,
-            basis=basis,
-        )

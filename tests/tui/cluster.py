@@ -23,6 +23,7 @@ from memtop.growth.judgement import SURE, VERDICTS, Judgement, Judgements, Verdi
 from memtop.growth.series import Series
 from memtop.observe.frame import Frame
 from memtop.observe.plan import Plan, Thresholds
+from memtop.observe.pools import Pools
 from memtop.observe.samples import History
 from memtop.observe.scope import Scope
 from memtop.observe.snapshot import Snapshots
@@ -143,6 +144,8 @@ class FakeCluster:
         self.store = Store(History(FIRST_SLOTS, INTERVAL))
         self.verdicts = GivenVerdicts(self.store)
         self.recollection = Recollection(self.verdicts)
+        self.interval = INTERVAL
+        self.pools = Pools(self.store, self.verdicts.series, self.clock.now)
         self.remaining = 0
         self.settled = True
         self.ticks = 0

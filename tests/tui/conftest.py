@@ -65,7 +65,7 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> Engines:
     """Takes the place of the engines that the app would start."""
     started = Engines()
     monkeypatch.setattr("memtop.observe.engine.Engine", started.make)
-    monkeypatch.setattr("memtop.observe.snapshot.judge", judge)
+    monkeypatch.setattr("memtop.observe.detail.judge", judge)
     return started
 
 
