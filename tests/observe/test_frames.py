@@ -1,0 +1,415 @@
+"""Frames: which rows, in what order, with what figures, under every view."""
+
+import numpy as np
+import pytest
+
+from memtop.cluster.containers import Mood
+from memtop.cluster.target import Target
+from memtop.cluster.workloads import Workload
+from memtop.growth.judgement import CODES, Judgement, Verdict
+from memtop.observe.frame import WorkloadKey
+from memtop.observe.identity import Key
+from memtop.observe.observer import Observer
+from memtop.observe.plan import Thresholds
+from memtop.observe.scope import Scope
+from memtop.observe.snapshot import Snapshots
+from memtop.observe.view import Column, Filter, Pane, Sort, View
+
+MI = 2**20
+HOUR = 3600.0
+
+
+class Stage:
+    """An observer that is fed by hand, and the frames built of it."""
+
+    def __init__(self, world):
+        target = Target("test", "c", "u", "http://127.0.0.1:1", "shop", "a test")
+        self.world = world
+        self.observer = Observer(target, Scope(), interval=15.0, hours=24.0, on_change=lambda: None)
+        self.observer.clock.now = lambda: world.NOW + self.at
+        self.at = 0.0
+        self.snapshots = Snapshots(self.observer, Thresholds(), ("a note",))
+
+    def put(self, *pods):
+        for pod in pods:
+            self.observer.store.put_pod(pod, self.world.NOW + self.at)
+
+    def tick(self, *samples, at=0.0):
+        self.at = at
+        now = self.world.NOW + at
+        self.observer.verdicts.take(self.observer.store.put_metrics(samples, now), now)
+        self.observer.ticks += 1
+
+    def judged(self, name, verdict=Verdict.LEAK, confidence=0.99, rate=MI, seconds=3600.0, container="app"):
+        """Puts a verdict where the judge would."""
+        slot = self.observer.store.slot_named("shop", name, container)
+        seat, judged = self.observer.verdicts._seat[slot], self.observer.verdicts._judge.judgements
+        judged.codes[seat], judged.confidence[seat] = CODES[verdict], confidence
+        judged.rate[seat], judged.seconds_to_limit[seat] = rate, seconds
+        self.observer.verdicts._frozen = None
+
+    def frame(self, **view):
+        return self.snapshots.build(View(**view))
+
+    def shown(self, pane=Pane.TOP, **view):
+        """The names in a pane, in order; a container's where its pod has several."""
+        frame = self.frame(**view)
+        found = []
+        for row in frame.orders[pane].tolist():
+            who = frame.rows.identities[row]
+            if view.get("workloads"):
+                found.append(str(who.workload))
+            else:
+                found.append(who.pod if who.only else f"{who.pod}/{who.container}")
+        return found
+
+    def row(self, name, **view):
+        frame = self.frame(**view)
+        for row, who in enumerate(frame.rows.identities):
+            if who is not None and name in (getattr(who, "pod", None), str(who.workload)):
+                return frame.rows, row
+        raise LookupError(name)
+
+
+@pytest.fixture
+async def stage(world):
+    return Stage(world)
+
+
+@pytest.fixture
+async def shop(stage, world):
+    """Four pods: big, small, one that is down, and an init container."""
+    pod, container = world.pod, world.container
+    end, done = world.ended(-600), world.ended(-900, "Completed", 0)
+    stage.put(
+        pod("small", container(limit="100Mi"), labels={"app": "tiny"}, node="node-2"),
+        pod(
+            "big",
+            container(limit="1Gi"),
+            init=[container("setup", state=done)],
+        ),
+        pod("down", container(state={"waiting": {"reason": "CrashLoopBackOff"}}, last=end, restarts=4)),
+        pod("far", container(limit=None), namespace="other"),
+    )
+    stage.tick(
+        world.sample("small", 0, app="80Mi"),
+        world.sample("big", 0, app="300Mi"),
+        world.sample("far", 0, "other", app="200Mi"),
+    )
+    return stage
+
+
+class TestPanes:
+    async def test_top_memory_goes_by_memory_and_leaves_init_containers_out(self, shop):
+        assert shop.shown() == ["big", "far", "small", "down"]
+
+    async def test_restarts_show_what_ended_badly_or_cannot_run(self, shop, world):
+        waiting = {"waiting": {"reason": "ImagePullBackOff"}}
+        shop.put(
+            world.pod("pull", world.container(state=waiting)),
+            world.pod("once", world.container(restarts=1, last=world.ended(-50, "Error", 1)), created=-90),
+            world.pod("fine", world.container(last=world.ended(-50, "Completed", 0))),
+        )
+        assert set(shop.shown(Pane.RESTARTS)) == {"down", "once", "pull"}
+
+    async def test_growth_shows_leaks_by_urgency_and_what_grows_otherwise(self, shop):
+        shop.judged("small", rate=MI, seconds=60.0)
+        shop.judged("big", rate=9 * MI, seconds=6 * HOUR)
+        assert shop.shown(Pane.GROWTH) == ["small", "big"]
+        shop.judged("small", confidence=0.6)
+        assert shop.shown(Pane.GROWTH) == ["big", "small"]
+        shop.judged("big", Verdict.STEADY, rate=0.0, seconds=np.nan)
+        assert shop.shown(Pane.GROWTH) == ["small"]
+
+
+class TestOrders:
+    @pytest.mark.parametrize(
+        ("column", "descending", "ascending"),
+        [
+            (Column.MEMORY, "big far small down", "small far big down"),
+            (Column.LIMIT, "big down small far", "small down big far"),
+            (Column.SHARE, "small big down far", "big small down far"),
+            (Column.NAME, "small far down big", "big down far small"),
+            (Column.LAST_END, "down small big far", "down small big far"),
+        ],
+    )
+    async def test_both_ways_and_the_unknown_last(self, shop, column, descending, ascending):
+        for down, expected in ((True, descending), (False, ascending)):
+            sorts = {pane: Sort(column, down) for pane in Pane}
+            shown = shop.shown(sorts=sorts)
+            assert shown == expected.split(), (column, down)
+
+    @pytest.mark.parametrize("column", Column)
+    @pytest.mark.parametrize("workloads", [False, True])
+    async def test_every_column_orders_every_row_once(self, shop, column, workloads):
+        for descending in (True, False):
+            sorts = {pane: Sort(column, descending) for pane in Pane}
+            assert len(shop.shown(sorts=sorts, workloads=workloads)) == 4
+
+    async def test_equal_rows_keep_their_places(self, stage, world):
+        stage.put(*(world.pod(f"p{number}") for number in range(20)))
+        stage.tick(*(world.sample(f"p{number}", 0, app="1Mi") for number in range(20)))
+        before = stage.shown()
+        stage.tick(*(world.sample(f"p{number}", 15, app="1Mi") for number in reversed(range(20))), at=15)
+        assert stage.shown() == before
+
+    async def test_names_that_come_later_are_sorted_too(self, shop, world):
+        sorts = {pane: Sort(Column.NAME, descending=False) for pane in Pane}
+        shop.shown(sorts=sorts)
+        shop.put(world.pod("alpha"))
+        assert shop.shown(sorts=sorts)[0] == "alpha"
+
+
+class TestViews:
+    async def test_a_namespace(self, shop):
+        assert shop.shown(namespaces=frozenset({"other"})) == ["far"]
+        assert shop.shown(namespaces=frozenset({"nowhere"})) == []
+
+    @pytest.mark.parametrize(
+        ("text", "shown"),
+        [
+            ("small", ["small"]),
+            ("node-1", ["big", "far", "down"]),
+            ("!node-1", ["small"]),
+            ("app=tiny", ["small"]),
+            ("crashloop", ["down"]),
+            ("shop !down", ["big", "small"]),
+        ],
+    )
+    async def test_a_text_filter(self, shop, text, shown):
+        assert shop.shown(filter=Filter(text)) == shown
+
+    async def test_counts_are_of_the_namespaces_in_view_and_not_of_the_filter(self, shop):
+        counts = shop.frame(filter=Filter("nothing at all")).counts
+        assert (counts.pods, counts.containers) == (4, 5)
+        assert shop.frame(namespaces=frozenset({"other"})).counts.pods == 1
+
+    async def test_a_pod_that_is_gone_is_gone_from_the_frame(self, shop):
+        shop.observer.store.remove_pod("uid-shop-big")
+        assert "big" not in shop.shown()
+        assert shop.frame().counts.pods == 3
+
+
+class TestCounts:
+    async def test_thresholds(self, shop):
+        counts = shop.frame().counts
+        assert (counts.near_limit, counts.over_critical) == (1, 0)
+
+    async def test_without_a_single_sample_memory_counts_are_unknown(self, stage, world):
+        stage.put(world.pod("a"))
+        counts = stage.frame().counts
+        assert (counts.near_limit, counts.over_critical, counts.growing, counts.suspected) == (None,) * 4
+        assert counts.pods == 1
+
+    async def test_oom_kills_and_evictions(self, stage, world):
+        evicted = {"phase": "Failed", "reason": "Evicted"}
+        stage.put(
+            world.pod("killed", world.container(restarts=1, last=world.ended(-60))),
+            world.pod("long-ago", world.container(restarts=1, last=world.ended(-9000))),
+            world.pod("gone", world.container(), world.container("two"), status=evicted),
+        )
+        counts = stage.frame().counts
+        assert (counts.oom_killed_last_hour, counts.evicted) == (1, 1)
+
+    async def test_leaks_sure_and_suspected(self, shop):
+        shop.judged("small", confidence=0.99)
+        shop.judged("big", confidence=0.7)
+        counts = shop.frame().counts
+        assert (counts.growing, counts.suspected) == (1, 1)
+
+    async def test_pressure_is_unknown_where_nodes_are(self, stage):
+        assert stage.frame().counts.nodes_under_pressure is None
+
+
+class TestRows:
+    async def test_a_share_needs_a_limit_and_a_sample(self, shop):
+        rows, row = shop.row("small")
+        assert rows.share[row] == pytest.approx(0.8)
+        for name in ("far", "down"):
+            rows, row = shop.row(name)
+            assert np.isnan(rows.share[row])
+
+    async def test_the_room_left_is_of_now_and_the_rate_is_the_verdicts(self, shop, world):
+        shop.judged("small", rate=40 * MI, seconds=9999.0)
+        rows, row = shop.row("small")
+        assert rows.seconds_to_limit[row] == pytest.approx(HOUR / 2)
+        shop.tick(world.sample("small", 15, app="90Mi"), at=15)
+        rows, row = shop.row("small")
+        assert rows.seconds_to_limit[row] == pytest.approx(HOUR / 4)
+
+    async def test_no_forecast_where_the_verdict_sees_none(self, shop):
+        shop.judged("small", Verdict.STEP, rate=40 * MI, seconds=np.nan)
+        rows, row = shop.row("small")
+        assert np.isnan(rows.seconds_to_limit[row])
+
+    async def test_a_frame_does_not_change_when_the_store_does(self, shop, world):
+        frame = shop.frame()
+        slot = shop.observer.store.slot_named("shop", "small", "app")
+        before = frame.rows.working_set[slot], frame.rows.states[slot], frame.rows.identities[slot]
+        shop.tick(world.sample("small", 15, app="99Mi"), at=15)
+        shop.put(world.pod("small", world.container(state=world.ended(16), restarts=1)))
+        shop.observer.store.remove_pod("uid-shop-small")
+        assert (frame.rows.working_set[slot], frame.rows.states[slot], frame.rows.identities[slot]) == before
+
+    async def test_a_sparkline_is_of_its_container_alone(self, shop, world):
+        rows, row = shop.row("small")
+        assert np.nanmax(rows.spark[row]) == 80 * MI
+        shop.observer.store.remove_pod("uid-shop-small")
+        shop.put(world.pod("new"))
+        rows, row = shop.row("new")
+        assert np.isnan(rows.spark[row]).all()
+
+
+class TestWorkloads:
+    @pytest.fixture
+    async def web(self, stage, world):
+        """Two pods of one deployment with a sidecar each, and one bare pod."""
+        owner, labels = ("ReplicaSet", "web-abc"), {"pod-template-hash": "abc"}
+        log = world.container("log", limit="50Mi")
+        stage.put(
+            world.pod("web-1", world.container(limit="100Mi"), log, owner=owner, labels=labels),
+            world.pod(
+                "web-2",
+                world.container(limit="100Mi", restarts=2, last=world.ended(-60)),
+                log,
+                owner=owner,
+                labels=labels,
+            ),
+            world.pod("bare", world.container(limit=None)),
+        )
+        stage.tick(
+            world.sample("web-1", 0, app="40Mi", log="10Mi"),
+            world.sample("web-2", 0, app="90Mi", log="10Mi"),
+            world.sample("bare", 0, app="1Mi"),
+        )
+        return stage
+
+    async def test_memory_limits_and_restarts_are_sums(self, web):
+        rows, row = web.row("deployment/web", workloads=True)
+        assert rows.working_set[row] == 150 * MI
+        assert rows.limit[row] == 300 * MI
+        assert rows.restarts[row] == 2
+        assert rows.ooms_hour[row] == 1
+        assert rows.pods[row] == 2
+        assert np.nanmax(rows.spark[row]) == 150 * MI
+
+    async def test_the_share_is_that_of_the_container_nearest_its_limit(self, web):
+        rows, row = web.row("deployment/web", workloads=True)
+        assert rows.share[row] == pytest.approx(0.9)
+
+    async def test_without_a_limit_on_one_there_is_none_in_sum(self, web):
+        rows, row = web.row("pod/bare", workloads=True)
+        assert np.isnan(rows.limit[row])
+
+    async def test_the_last_end_is_the_newest_of_any_pod(self, web):
+        rows, row = web.row("deployment/web", workloads=True)
+        assert rows.lasts[row].words() == "OOMKilled"
+
+    async def test_the_state_is_the_worst_and_says_of_how_many(self, web, world):
+        rows, row = web.row("deployment/web", workloads=True)
+        assert (rows.states[row], rows.moods[row]) == ("Running", Mood.RUNNING)
+        crash = {"waiting": {"reason": "CrashLoopBackOff"}}
+        labels = {"pod-template-hash": "abc"}
+        web.put(
+            world.pod(
+                "web-2",
+                world.container(limit="100Mi", state=crash, restarts=3, last=world.ended(-5)),
+                world.container("log", limit="50Mi"),
+                owner=("ReplicaSet", "web-abc"),
+                labels=labels,
+            )
+        )
+        rows, row = web.row("deployment/web", workloads=True)
+        assert (rows.states[row], rows.moods[row]) == ("1/4 CrashLoopBackOff", Mood.OOM)
+
+    async def test_what_is_done_does_not_make_a_workload_look_done(self, stage, world):
+        done = world.container("once", state=world.ended(-60, "Completed", 0))
+        stage.put(world.pod("a", world.container(), done))
+        rows, row = stage.row("pod/a", workloads=True)
+        assert rows.states[row] == "Running"
+
+    async def test_the_verdict_is_that_of_the_worst_until_the_pods_are_pooled(self, web):
+        web.judged("web-1", confidence=0.7, rate=5 * MI)
+        rows, row = web.row("deployment/web", workloads=True)
+        assert (rows.verdict[row], rows.rate[row]) == (CODES[Verdict.LEAK], 5 * MI)
+        pooled = Judgement(Verdict.STEADY, 0.9, 0.0)
+        key = WorkloadKey("shop", Workload("Deployment", "web"))
+        web.observer.pools._judged[key] = (web.world.NOW, pooled)
+        rows, row = web.row("deployment/web", workloads=True)
+        assert (rows.verdict[row], rows.rate[row]) == (CODES[Verdict.STEADY], 0.0)
+
+    async def test_an_empty_cluster_has_no_rows(self, stage):
+        assert stage.shown(workloads=True) == []
+        assert stage.shown() == []
+
+    async def test_filters_and_namespaces_work_on_workloads(self, web):
+        assert web.shown(workloads=True, filter=Filter("deployment")) == ["deployment/web"]
+        assert web.shown(workloads=True, namespaces=frozenset({"shop"})) == ["deployment/web", "pod/bare"]
+
+    async def test_a_pod_less_is_seen_at_once(self, web):
+        web.frame(workloads=True)
+        web.observer.store.remove_pod("uid-shop-web-2")
+        rows, row = web.row("deployment/web", workloads=True)
+        assert (rows.pods[row], rows.working_set[row]) == (1, 50 * MI)
+
+
+class TestDetail:
+    async def test_a_container_drawn_large(self, shop, world):
+        shop.tick(world.sample("small", 15, app="82Mi"), at=15)
+        detail = shop.frame(selected=Key("uid-shop-small", "app")).detail
+        assert (detail.values / MI).tolist() == [80, 82]
+        assert (detail.times - world.NOW).tolist() == [0, 15]
+        assert detail.limit == 100 * MI
+        assert detail.request is None
+        assert detail.judgement.verdict is Verdict.NOT_ENOUGH_DATA
+
+    async def test_its_restarts_and_oom_kills(self, stage, world):
+        last = world.ended(-60)
+        stage.put(world.pod("a", world.container(state=world.running(-50), last=last, restarts=1)))
+        stage.tick(world.sample("a", 0, app="1Mi"))
+        detail = stage.frame(selected=Key("uid-shop-a", "app")).detail
+        assert detail.restarts == (world.NOW - 50,)
+        assert detail.oom_kills == (world.NOW - 60,)
+
+    @pytest.mark.parametrize("key", [None, Key("gone", "app"), WorkloadKey("shop", Workload("Job", "x")), 7])
+    async def test_what_is_not_there_is_not_drawn(self, shop, key):
+        assert shop.frame(selected=key).detail is None
+        assert shop.frame(selected=key, workloads=True).detail is None
+
+    async def test_it_is_built_again_only_when_there_is_news(self, shop, world):
+        key = Key("uid-shop-small", "app")
+        first = shop.frame(selected=key).detail
+        assert shop.frame(selected=key).detail is first
+        shop.tick(world.sample("small", 15, app="82Mi"), at=15)
+        assert shop.frame(selected=key).detail is not first
+
+    async def test_a_workload_drawn_large_is_the_sum_of_its_pods(self, stage, world):
+        owner = ("StatefulSet", "db")
+        stage.put(world.pod("db-0", owner=owner), world.pod("db-1", owner=owner))
+        for at in (0, 15, 30, 45):
+            stage.tick(
+                world.sample("db-0", at, app="10Mi"), world.sample("db-1", at + 3, app="20Mi"), at=at + 5
+            )
+        key = WorkloadKey("shop", Workload("StatefulSet", "db"))
+        detail = stage.frame(selected=key, workloads=True).detail
+        assert detail.title == "statefulset/db"
+        assert set((detail.values / MI).tolist()) == {30.0}
+        assert (np.diff(detail.times) == 15).all()
+        assert detail.limit == 512 * MI
+
+
+class TestHeader:
+    async def test_notes_scope_and_namespaces(self, shop):
+        frame = shop.frame()
+        assert frame.notes == ("a note",)
+        assert (frame.context, frame.scope) == ("test", "all namespaces")
+        assert frame.namespaces == ("other", "shop")
+
+    async def test_a_clock_that_is_off_is_worth_a_note(self, shop, monkeypatch):
+        monkeypatch.setattr(shop.observer.clock, "skew", lambda: -125.0)
+        assert shop.frame().notes[-1] == "the cluster's clock is 2 m behind this machine's"
+        monkeypatch.setattr(shop.observer.clock, "skew", lambda: 3.0)
+        assert shop.frame().notes == ("a note",)
+
+    async def test_frames_are_numbered(self, shop):
+        assert shop.frame().number + 1 == shop.frame().number

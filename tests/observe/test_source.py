@@ -1,0 +1,156 @@
+"""A source's state, and how long it rests before it tries again; time is a script here."""
+
+import asyncio
+
+import pytest
+
+from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable
+from memtop.cluster.reflector import WatchExpired
+from memtop.observe.source import FORBIDDEN_DELAY, LONGEST_DELAY, Source
+from memtop.observe.status import SourceStatus, State, merged
+
+
+class Play:
+    """Runs a source through a script: each entry is data that comes, or a failure."""
+
+    def __init__(self, *script):
+        self.script = list(script)
+        self.rests = []
+        self.states = []
+        self.source = Source("pods", self.run, lambda: 1000.0, self.changed, self.rest)
+
+    async def run(self, source):
+        if not self.script:
+            raise asyncio.CancelledError
+        step = self.script.pop(0)
+        if isinstance(step, Exception):
+            raise step
+        source.live(step)
+
+    async def rest(self, _, seconds):
+        self.rests.append(seconds)
+
+    def changed(self):
+        self.states.append(self.source.status.state)
+
+    async def end(self):
+        with pytest.raises(asyncio.CancelledError):
+            await self.source.loop()
+        return self.source.status
+
+
+def refused(status, message="no", retry_after=None):
+    return ApiError(status, "", message, retry_after)
+
+
+async def test_it_begins_by_connecting():
+    assert Play().source.status == SourceStatus("pods", State.CONNECTING)
+
+
+async def test_data_makes_it_live_with_the_datas_own_time():
+    status = await Play(900.0).end()
+    assert (status.state, status.data_at, status.words) == (State.LIVE, 900.0, "")
+
+
+@pytest.mark.parametrize(
+    ("failure", "state", "words"),
+    [
+        (refused(403, "pods is forbidden"), State.FORBIDDEN, "pods is forbidden"),
+        (refused(404, "no metrics API"), State.ABSENT, "no metrics API"),
+        (refused(401, "Unauthorized"), State.FAILING, "not logged in: Unauthorized"),
+        (refused(500, "etcd is away"), State.FAILING, "etcd is away"),
+        (refused(429, "slow down"), State.FAILING, "slow down"),
+        (Unreachable("nobody answers"), State.FAILING, "nobody answers"),
+        (KubeconfigError("bad key"), State.FAILING, "bad key"),
+    ],
+)
+async def test_every_failure_is_a_state_in_words(failure, state, words):
+    status = await Play(failure).end()
+    assert (status.state, status.words, status.data_at) == (state, words, None)
+
+
+async def test_what_a_credential_plugin_wrote_is_kept():
+    status = await Play(CredentialError("aws failed", "token expired, run aws sso login")).end()
+    assert status.output == "token expired, run aws sso login"
+
+
+async def test_what_was_live_and_fails_is_stale_and_keeps_the_age_of_its_data():
+    status = await Play(900.0, Unreachable("gone")).end()
+    assert (status.state, status.words, status.data_at) == (State.STALE, "gone", 900.0)
+
+
+async def test_rights_that_were_taken_away_are_not_called_stale():
+    status = await Play(900.0, refused(403)).end()
+    assert status.state is State.FORBIDDEN
+
+
+async def test_it_recovers_without_a_trace():
+    status = await Play(Unreachable("gone"), refused(500), 950.0).end()
+    assert status == SourceStatus("pods", State.LIVE, data_at=950.0)
+
+
+async def test_rests_grow_to_a_limit_and_shrink_after_success():
+    play = Play(*[Unreachable("gone")] * 12, 900.0, Unreachable("gone"))
+    await play.end()
+    failing, again = play.rests[:12], play.rests[13]
+    assert all(0.1 <= rest <= LONGEST_DELAY for rest in failing)
+    assert max(failing[:2]) <= 1.0
+    assert min(failing[-3:]) >= LONGEST_DELAY / 4
+    assert again <= 0.5
+
+
+async def test_a_server_that_asks_for_patience_gets_it():
+    play = Play(refused(429, retry_after=17.0), refused(503, retry_after=90.0))
+    await play.end()
+    assert play.rests[0] >= 17.0
+    assert play.rests[1] >= 90.0
+
+
+async def test_missing_rights_and_missing_apis_are_asked_for_rarely():
+    play = Play(refused(403), refused(404))
+    await play.end()
+    assert play.rests[:2] == [FORBIDDEN_DELAY, LONGEST_DELAY]
+
+
+async def test_an_expired_version_is_no_failure():
+    play = Play(900.0, WatchExpired("too old"))
+    status = await play.end()
+    assert status.state is State.LIVE
+    assert play.rests[1] <= 0.5
+
+
+async def test_a_key_ends_the_rest_at_once():
+    ran = asyncio.Event()
+    failing = asyncio.Event()
+
+    async def run(_):
+        if failing.is_set():
+            ran.set()
+        failing.set()
+        raise refused(403)
+
+    source = Source("pods", run, lambda: 0.0, lambda: None)
+    task = asyncio.create_task(source.loop())
+    await failing.wait()
+    while not ran.is_set():
+        source.retry_now()
+        await asyncio.sleep(0)
+    task.cancel()
+
+
+async def test_escape_sequences_in_a_servers_words_do_not_get_through():
+    assert (await Play(refused(500, "\x1b[2Jboom")).end()).words == "boom"
+
+
+async def test_only_changes_of_state_are_told():
+    play = Play(1.0, 2.0, 3.0)
+    await play.end()
+    assert play.states == [State.LIVE]
+
+
+def test_sources_of_one_name_count_as_the_worst_with_the_oldest_data():
+    one = SourceStatus("pods", State.LIVE, data_at=30.0)
+    two = SourceStatus("pods", State.STALE, "gone", data_at=10.0)
+    assert merged([one, two]) == two
+    assert merged([one, SourceStatus("pods")]).state is State.CONNECTING
+    assert merged([one, SourceStatus("pods")]).data_at == 30.0

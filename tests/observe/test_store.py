@@ -1,0 +1,266 @@
+"""The store: slots, what a container holds, and what belongs to its past."""
+
+import msgspec
+import numpy as np
+import pytest
+
+from memtop.cluster.containers import Kind
+from memtop.cluster.objects import Metadata, Node, OwnerReference, PartialObject
+from memtop.cluster.workloads import Workload
+
+MI = 2**20
+
+
+def owner(kind, name, uid):
+    return PartialObject(
+        Metadata(name="x", uid=uid, owner_references=(OwnerReference(kind, name, "o", controller=True),))
+    )
+
+
+class TestPods:
+    def test_a_container_is_there_with_its_facts(self, shelf, world):
+        shelf.put(world.pod("web-1", world.container(limit="256Mi", request="128Mi", restarts=3)))
+        who = shelf.identity("web-1")
+        assert (who.namespace, who.pod, who.container, who.node) == ("shop", "web-1", "app", "node-1")
+        assert shelf.column("limit") == 256 * MI
+        assert shelf.column("request") == 128 * MI
+        assert shelf.column("restarts") == 3
+
+    def test_without_a_limit_it_is_unknown_and_not_zero(self, shelf, world):
+        shelf.put(world.pod("web-1", world.container(limit=None)))
+        assert np.isnan(shelf.column("limit"))
+        assert np.isnan(shelf.column("request"))
+
+    def test_the_pods_name_says_it_all_where_there_is_one_container(self, shelf, world):
+        setup = world.container("setup")
+        shelf.put(world.pod("one", init=[setup]), world.pod("two", world.container(), world.container("log")))
+        assert shelf.identity("one").only
+        assert not shelf.identity("one", "setup").only
+        assert not shelf.identity("two").only
+
+    def test_kinds(self, shelf, world):
+        proxy, setup = world.container("proxy", sidecar=True), world.container("setup")
+        shelf.put(world.pod("one", init=[proxy, setup]))
+        kinds = [shelf.identity("one", name).kind for name in ("app", "proxy", "setup")]
+        assert kinds == [Kind.CONTAINER, Kind.SIDECAR, Kind.INIT]
+
+    def test_a_pod_that_has_done_its_work_has_no_rows(self, shelf, world):
+        shelf.put(world.pod("job-1"))
+        shelf.put(world.pod("job-1", status={"phase": "Succeeded"}))
+        assert shelf.slot("job-1") is None
+        assert shelf.store.pods == 0
+
+    def test_a_pod_that_is_gone_frees_its_slots(self, shelf, world):
+        shelf.put(world.pod("a"), world.pod("b"))
+        freed = shelf.slot("a")
+        shelf.store.remove_pod("uid-shop-a")
+        shelf.store.remove_pod("uid-shop-a")
+        shelf.put(world.pod("c"))
+        assert shelf.slot("c") == freed
+        assert shelf.slot("a") is None
+        assert len(shelf.store.live_slots()) == 2
+
+    def test_a_container_that_leaves_the_pod_leaves_the_store(self, shelf, world):
+        shelf.put(world.pod("a", world.container(), world.container("old")))
+        shelf.put(world.pod("a", world.container()))
+        assert shelf.slot("a", "old") is None
+
+    def test_a_new_container_in_a_slot_knows_nothing_of_the_old_one(self, shelf, world):
+        end = world.ended(-60)
+        shelf.put(world.pod("a", world.container(restarts=9, last=end, request="1Mi")))
+        shelf.metrics(world.sample("a", 0, app="64Mi"))
+        slot, generation = shelf.slot("a"), shelf.column("generation", "a")
+        shelf.store.remove_pod("uid-shop-a")
+        shelf.put(world.pod("b", world.container(limit=None)))
+        assert shelf.slot("b") == slot
+        assert shelf.column("generation", "b") == generation + 1
+        for column in ("working_set", "sampled_at", "limit", "request", "last_end"):
+            assert np.isnan(shelf.column(column, "b")), column
+        for column in ("restarts", "restarts_hour", "ooms_hour", "failed"):
+            assert not shelf.column(column, "b"), column
+        assert shelf.series("b") == ([], [])
+        assert shelf.store.lasts[slot] is None
+
+    def test_there_is_always_more_room(self, shelf, world):
+        shelf.put(world.pod("first"))
+        shelf.metrics(world.sample("first", 0, app="64Mi"))
+        shelf.put(*(world.pod(f"pod-{number}") for number in range(500)))
+        assert len(shelf.store.live_slots()) == 501
+        assert len({shelf.slot(f"pod-{number}") for number in range(500)}) == 500
+        assert shelf.series("first") == ([0], [64])
+
+    def test_a_list_replaces_what_was_known_of_its_namespace_alone(self, shelf, world):
+        shelf.put(world.pod("a"), world.pod("b"), world.pod("a", namespace="other"))
+        shelf.store.keep_only({"uid-shop-b"}, "shop")
+        assert shelf.slot("a") is None
+        assert shelf.slot("b") is not None
+        assert shelf.slot("a", namespace="other") is not None
+        shelf.store.keep_only({"uid-shop-b"}, None)
+        assert shelf.slot("a", namespace="other") is None
+
+    def test_a_pod_of_the_same_name_may_come_before_the_old_one_has_gone(self, shelf, world):
+        shelf.put(world.pod("db-0", uid="old"))
+        shelf.put(world.pod("db-0", uid="new"))
+        shelf.store.remove_pod("old")
+        shelf.metrics(world.sample("db-0", 0, app="64Mi"))
+        assert shelf.column("working_set", "db-0") == 64 * MI
+
+    def test_being_scheduled_is_noticed(self, shelf, world):
+        shelf.put(world.pod("a", node=""))
+        version = shelf.store.version
+        shelf.put(world.pod("a", node="node-7"))
+        assert shelf.identity("a").node == "node-7"
+        assert shelf.store.version > version
+
+    def test_a_change_of_status_is_no_change_of_identity(self, shelf, world):
+        shelf.put(world.pod("a"))
+        version, who = shelf.store.version, shelf.identity("a")
+        shelf.put(world.pod("a", world.container(restarts=1, last=world.ended(-5))))
+        assert shelf.store.version == version
+        assert shelf.identity("a") is who
+
+    def test_replicas_share_their_labels(self, shelf, world):
+        for name in ("a", "b"):
+            shelf.put(world.pod(name, labels={"app": "web", "tier": "front"}))
+        assert shelf.identity("a").labels is shelf.identity("b").labels
+
+    def test_namespaces_in_use(self, shelf, world):
+        shelf.put(world.pod("a"), world.pod("b", namespace="other"))
+        shelf.store.remove_pod("uid-shop-a")
+        assert shelf.store.live_namespaces() == ["other"]
+
+    def test_escape_sequences_in_names_and_labels_do_not_get_through(self, shelf, world):
+        shelf.put(world.pod("a\x1b[31m", world.container("app\x07"), labels={"k\x1b[0m": "v\u202e"}))
+        who = shelf.identity("a")
+        assert (who.pod, who.container, who.labels) == ("a", "app", {"k": "v"})
+        shelf.metrics(world.sample("a\x1b[31m", 0, **{"app\x07": "1Mi"}))
+        assert shelf.column("working_set", "a") == MI
+
+
+class TestOwners:
+    def test_an_owner_learned_later_names_the_pods_already_there(self, shelf, world):
+        shelf.put(world.pod("web-1", owner=("ReplicaSet", "web-abc")))
+        assert shelf.identity().workload == Workload("ReplicaSet", "web-abc")
+        shelf.store.learn_owners([owner("Deployment", "web", "uid-web-abc")])
+        assert shelf.identity().workload == Workload("Deployment", "web")
+
+    def test_short_lived_workloads_do_not_add_up_for_ever(self, shelf, world):
+        shelf.put(world.pod("stays", owner=("StatefulSet", "stays")))
+        for number in range(3000):
+            shelf.put(world.pod(f"job-{number}", owner=("Job", f"job-{number}")))
+            shelf.store.remove_pod(f"uid-shop-job-{number}")
+        assert len(shelf.store.workloads) < 1500
+        number = shelf.column("workload", "stays")
+        assert shelf.store.workloads[number] == ("shop", Workload("StatefulSet", "stays"))
+
+
+class TestNodes:
+    @staticmethod
+    def node(name, pressure):
+        conditions = [{"type": "MemoryPressure", "status": pressure}, {"type": "Ready", "status": "True"}]
+        return msgspec.convert({"metadata": {"name": name}, "status": {"conditions": conditions}}, Node)
+
+    def test_memory_pressure_comes_and_goes(self, shelf):
+        store = shelf.store
+        store.put_nodes([self.node("a", "True"), self.node("b", "False")])
+        assert store.pressured_nodes == {"a"}
+        store.put_node(self.node("b", "True"))
+        store.put_node(self.node("a", "False"))
+        assert store.pressured_nodes == {"b"}
+        store.put_node(self.node("b", "True"), gone=True)
+        assert store.pressured_nodes == set()
+
+    def test_a_recorded_node(self, shelf, recording):
+        nodes = msgspec.json.decode(recording("nodes.json"), type=dict[str, msgspec.Raw])["items"]
+        shelf.store.put_nodes(msgspec.json.decode(nodes, type=list[Node]))
+        assert shelf.store.pressured_nodes == set()
+
+
+class TestMetrics:
+    def test_samples_are_taken_in_with_their_own_times(self, shelf, world):
+        shelf.put(world.pod("web-1"))
+        tick = shelf.metrics(world.sample("web-1", -7, app="65536Ki"), at=0)
+        assert shelf.column("working_set") == 64 * MI
+        assert shelf.column("sampled_at") == world.NOW - 7
+        assert shelf.series() == ([-7], [64])
+        assert tick.newest == world.NOW - 7
+        assert tick.slots.tolist() == [shelf.slot()]
+
+    def test_a_sample_seen_before_is_no_news(self, shelf, world):
+        shelf.put(world.pod("web-1"))
+        shelf.metrics(world.sample("web-1", 0, app="64Mi"), at=0)
+        tick = shelf.metrics(world.sample("web-1", 0, app="64Mi"), at=15)
+        assert len(tick.slots) == 0
+        assert tick.newest == world.NOW
+        assert shelf.series() == ([0], [64])
+
+    def test_an_answer_without_samples_is_a_tick_without_news(self, shelf, world):
+        shelf.put(world.pod("web-1"))
+        assert shelf.metrics().newest is None
+        assert np.isnan(shelf.column("working_set"))
+
+    def test_no_sample_is_unknown_and_a_sample_of_zero_is_zero(self, shelf, world):
+        shelf.put(world.pod("a"), world.pod("b"))
+        shelf.metrics(world.sample("a", 0, app="0"))
+        assert shelf.column("working_set", "a") == 0
+        assert np.isnan(shelf.column("working_set", "b"))
+
+    def test_a_sample_from_before_the_present_life_is_only_past(self, shelf, world):
+        shelf.put(world.pod("web-1", world.container(state=world.running(-5), restarts=1)))
+        shelf.metrics(world.sample("web-1", -20, app="250Mi"))
+        assert np.isnan(shelf.column("working_set"))
+        assert shelf.series() == ([-20], [250])
+        shelf.metrics(world.sample("web-1", 10, app="8Mi"), at=15)
+        assert shelf.column("working_set") == 8 * MI
+
+    def test_what_does_not_run_holds_nothing_but_keeps_its_past(self, shelf, world):
+        shelf.put(world.pod("web-1"))
+        shelf.metrics(world.sample("web-1", 0, app="250Mi"))
+        shelf.put(world.pod("web-1", world.container(state=world.ended(5))), at=6)
+        assert np.isnan(shelf.column("working_set"))
+        shelf.metrics(world.sample("web-1", 4, app="256Mi"), at=15)
+        assert np.isnan(shelf.column("working_set"))
+        assert shelf.series() == ([0, 4], [250, 256])
+
+    def test_running_again_is_unknown_until_there_is_a_new_sample(self, shelf, world):
+        shelf.put(world.pod("web-1"))
+        shelf.metrics(world.sample("web-1", 0, app="250Mi"))
+        shelf.put(world.pod("web-1", world.container(state=world.running(9), restarts=1)), at=10)
+        assert np.isnan(shelf.column("working_set"))
+
+    def test_what_cannot_be_read_or_is_not_known_is_left_out(self, shelf, world):
+        shelf.put(world.pod("web-1", world.container(), world.container("log")))
+        tick = shelf.metrics(
+            world.sample("web-1", 0, app="lots", log="1Mi", ghost="1Mi"),
+            world.sample("nobody", 0, app="1Mi"),
+        )
+        assert tick.slots.tolist() == [shelf.slot("web-1", "log")]
+
+    def test_recorded_metrics_fit_recorded_pods(self, shelf, recording):
+        from memtop.cluster.objects import Pod, PodMetricsList
+
+        items = msgspec.json.decode(recording("pods-all.json"), type=dict[str, msgspec.Raw])["items"]
+        shelf.put(*msgspec.json.decode(items, type=list[Pod]))
+        metrics = msgspec.json.decode(recording("podmetrics-all.json"), type=PodMetricsList).items
+        tick = shelf.metrics(*metrics)
+        assert len(tick.slots) == sum(len(pod.containers) for pod in metrics)
+
+
+class TestLastHour:
+    def test_restarts_and_oom_kills_pass_out_of_the_hour(self, shelf, world):
+        shelf.put(world.pod("a", world.container(restarts=1, last=world.ended(-10)), created=-600), at=0)
+        assert (shelf.column("restarts_hour", "a"), shelf.column("ooms_hour", "a")) == (1, 1)
+        assert shelf.column("restarts_exact", "a")
+        shelf.store.pass_time(world.NOW + 3580)
+        assert shelf.column("ooms_hour", "a") == 1
+        shelf.store.pass_time(world.NOW + 3600)
+        assert shelf.column("ooms_hour", "a") == 0
+        assert shelf.column("restarts_hour", "a") == 0
+        assert shelf.column("restarts", "a") == 1
+
+    @pytest.mark.parametrize(("code", "failed"), [(0, False), (1, True), (137, True)])
+    def test_the_last_end_is_remembered_while_it_runs_again(self, shelf, world, code, failed):
+        last = world.ended(-30, "Error" if code else "Completed", code)
+        shelf.put(world.pod("a", world.container(restarts=1, last=last)))
+        assert shelf.column("last_end", "a") == world.NOW - 30
+        assert shelf.column("failed", "a") == failed
