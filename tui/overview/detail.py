@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from memtop import wording
 from memtop.growth.judgement import Verdict
 from memtop.observe.frame import Detail, Frame
@@ -27,8 +29,21 @@ def trend_of(frame: Frame, since: float = 0.0) -> Trend | None:
         request=detail.request,
         restarts=[moment for moment in detail.restarts if moment >= since],
         oom_kills=[moment for moment in detail.oom_kills if moment >= since],
+        floor=_floor(detail, since),
         caption=_caption(detail),
     )
+
+
+def _floor(detail: Detail, since: float) -> tuple[list[float], list[float]] | None:
+    """The fitted floor from a moment on; None where there is none."""
+    if detail.floor is None or detail.floor[0][-1] <= since:
+        return None
+    times, values = detail.floor
+    later = times > since
+    if later.all():
+        return times.tolist(), values.tolist()
+    start = float(np.interp(since, times, values))
+    return [since, *times[later].tolist()], [start, *values[later].tolist()]
 
 
 def _caption(detail: Detail) -> str:
