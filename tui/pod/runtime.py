@@ -71,8 +71,8 @@ class RuntimeScreen(LiveScreen):
             self._inside.forbidden = await asyncio.wrap_future(self._ask(self._inside.ask))
         except FAILURES:
             return  # whether it may be done will then be said by whoever tries
-        except RuntimeError:
-            return  # the engine has ended, and the app with it
+        except (RuntimeError, Unreachable):
+            return  # the engine has ended or there is none: then it is tried and not asked
         self.refresh_bindings()
 
     # -- a shell, a command
@@ -128,7 +128,11 @@ class RuntimeScreen(LiveScreen):
 
     async def _propose_debugging(self, why: str) -> None:
         place = self._inside.place
-        proposed = await asyncio.wrap_future(self._ask(lambda client: debugging(client, place)))
+        try:
+            proposed = await asyncio.wrap_future(self._ask(lambda client: debugging(client, place)))
+        except FAILURES as error:
+            self._fail(why, error)
+            return
         await self.app.push_screen_wait(
             Confirm("An image without a shell", debugging_lines(why, proposed), apply=None)
         )
