@@ -63,6 +63,8 @@ PICTURES = (
     Picture("workloads", LARGE, keys=("w",), shows=("deployment/user-service", "OOMKilled")),
     Picture("describe", MIDDLE, keys=("down", "enter", "d"), shows=("user-service", "Reason:", "Ran For:")),
     Picture("events", MIDDLE, keys=("down", "enter", "e"), shows=("OOMKilling", "✖ OOM kill")),
+    Picture("memory", MIDDLE, keys=("down", "enter", "B"), shows=("It is heap", "java -Xmx")),
+    Picture("heap", MIDDLE, keys=("down", "enter", "h"), shows=("Capture what", "with jcmd")),
 )
 
 
