@@ -184,7 +184,7 @@ def _levelling_off() -> Iterator[_Shape]:
 
 
 def _levelling_off_on_cycles() -> Iterator[_Shape]:
-    for cycles, tau in product((1.0, 1.1, 1.25, 1.5, 1.75, 2.0, 3.0), (0.03, 0.08, 0.15, 0.25, 0.35)):
+    for cycles, tau in product((1.0, 1.1, 1.25, 1.5, 2.0), (0.05, 0.12, 0.25, 0.35)):
         waves = (_sine(1 / cycles), _cosine(1 / cycles))
         yield _Shape(Family.SATURATION_ON_CYCLE, 6, (_exponential(0.0, tau), *waves), 1 / cycles)
 
@@ -192,7 +192,7 @@ def _levelling_off_on_cycles() -> Iterator[_Shape]:
 def _slowing() -> Iterator[_Shape]:
     for start, tau in product((0.0, 0.1, 0.2), (0.5, 0.7, 1.0, 1.5)):
         yield _Shape(Family.SLOWING, 4 if start else 3, (_exponential(start, tau),))
-    for cycles, tau in product((1.0, 1.1, 1.25, 1.5, 1.75, 2.0, 3.0), (0.5, 1.0)):
+    for cycles, tau in product((1.0, 1.1, 1.25, 1.5, 2.0), (0.5, 1.0)):
         waves = (_sine(1 / cycles), _cosine(1 / cycles))
         yield _Shape(Family.SLOWING, 6, (_exponential(0.0, tau), *waves), 1 / cycles)
     for cycles in np.arange(0.1, 0.51, 0.05):
