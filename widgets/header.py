@@ -28,6 +28,8 @@ _SIGNS: Final[dict[SourceState, tuple[str, str, str]]] = {
     "absent": ("○", "-", "dim"),
     "failing": ("✖", "X", "critical"),
 }
+_LEAST_PLACE = 32
+"""Cells that context and namespace keep, however long the warnings beside them are."""
 _LEVEL_SIGN: Final[dict[Level, str]] = {"ok": "", "unknown": "", "warn": "! ", "critical": "!! "}
 
 
@@ -144,7 +146,9 @@ class StatusHeader(Lines):
         for warning in data.warnings:
             warnings.append("  ").append(f" {literal(warning)} ", "alert")
         line = Text(" ").append("memtop  " if brand else "", "brand")
-        room = max(8, width - cell_len(line.plain) - cell_len(warnings.plain) - 3)
+        whole = cell_len(literal(data.context)) + cell_len(literal(data.namespace))
+        least = min(whole, _LEAST_PLACE)
+        room = max(least, width - cell_len(line.plain) - cell_len(warnings.plain) - 3)
         namespace = shorten(literal(data.namespace), room // 2)
         line.append(shorten(literal(data.context), room - cell_len(namespace)), "strong")
         line.append(" > " if self._ascii else " ▸ ", "dim").append(namespace)

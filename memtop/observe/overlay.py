@@ -107,6 +107,8 @@ class Overlay:
             for (name, slot), judgement in zip(batch, judgements, strict=True):
                 generation = int(self._store.columns.generation[slot])
                 self._judged[name] = _Judged(generation, self._now(), judgement)
+                whole = self.series(slot)
+                self._store.history.peaks.recall(slot, whole.timestamps, whole.values)
             self._laid = None
         return self.pending
 

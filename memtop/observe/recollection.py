@@ -34,7 +34,7 @@ class Recollection:
 
     Args:
         client: The connection to the API server.
-        store: The containers; only read.
+        store: The containers; only read, but for the sparklines, which what is remembered fills in.
         live: What is judged by live samples alone.
         remember: Who is asked.
         hours: How far back.

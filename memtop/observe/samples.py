@@ -96,9 +96,13 @@ class Peaks:
         bins: How many bins are kept.
         slots: How many containers there is room for.
         width: Seconds that one bin spans.
+
+    Attributes:
+        version: Changes whenever what `read` returns may have.
     """
 
     def __init__(self, bins: int, slots: int, width: float) -> None:
+        self.version = 0
         self._width = width
         self._newest: int | None = None
         self._highest = np.full((bins, slots), np.nan, np.float32)
@@ -113,15 +117,35 @@ class Peaks:
             self._highest[np.arange(bin_ - passed + 1, bin_ + 1) % bins] = np.nan
         row = self._highest[self._newest % bins]
         np.fmax(row, values, out=row)
+        self.version += 1
+
+    def recall(self, slot: int, times: FloatArray, values: FloatArray) -> None:
+        """Takes in what is remembered of one container from before it was seen.
+
+        Args:
+            slot: Whose it is.
+            times: Unix seconds; what is older than the oldest bin or newer than the newest is left out.
+            values: Bytes.
+        """
+        if self._newest is None:
+            return
+        bins = len(self._highest)
+        of = (times // self._width).astype(np.intp)
+        kept = (of > self._newest - bins) & (of <= self._newest)
+        column = self._highest[:, slot]
+        np.fmax.at(column, of[kept] % bins, values[kept].astype(np.float32))
+        self.version += 1
 
     def clear(self, slot: int) -> None:
         """Forgets a slot, before another container takes it."""
         self._highest[:, slot] = np.nan
+        self.version += 1
 
     def grow(self, slots: int) -> None:
         """Makes room for more slots; new ones are empty."""
         bins, old = self._highest.shape
         self._highest = np.append(self._highest, np.full((bins, slots - old), np.nan, np.float32), axis=1)
+        self.version += 1
 
     def read(self) -> SampleArray:
         """A copy, shape (slots, bins), oldest bin first; NaN where a bin has no sample."""

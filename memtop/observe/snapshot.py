@@ -48,7 +48,7 @@ class Snapshots:
         self._groups: Groups | None = None
         self._details = Details(observer)
         self._spark: npt.NDArray[np.float32] = np.empty((0, SPARK_BINS), np.float32)
-        self._spark_of = (-1, -1)
+        self._spark_of = -1
 
     def build(self, view: View) -> Frame:
         """The frame of this moment."""
@@ -133,12 +133,10 @@ class Snapshots:
         return np.flatnonzero(np.isin(rows.namespace, [number for number in numbers if number >= 0]))
 
     def _recent_past(self) -> npt.NDArray[np.float32]:
-        """The sparklines' data; it changes with ticks and identities, not with every frame."""
-        observer = self._observer
-        current = (observer.ticks, observer.store.version)
-        if self._spark_of != current:
-            self._spark = observer.store.history.peaks.read()
-            self._spark_of = current
+        """The sparklines' data; it changes with ticks and with what is remembered, not with every frame."""
+        peaks = self._observer.store.history.peaks
+        if self._spark_of != peaks.version:
+            self._spark, self._spark_of = peaks.read(), peaks.version
         return self._spark
 
     def _counts(self, rows: Rows, everyone: Slots) -> Counts:

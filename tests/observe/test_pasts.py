@@ -6,6 +6,7 @@ import pytest
 from memtop.growth import Series, Verdict
 from memtop.observe.overlay import Overlay
 from memtop.observe.past import Pasts, Wish
+from memtop.observe.samples import History
 from memtop.observe.verdicts import unjudged
 from memtop.past import DISK, PROMETHEUS, ContainerName, Past
 
@@ -76,6 +77,7 @@ class Containers:
         for i, identity in enumerate(self.identities):
             assert (identity.namespace, identity.pod, identity.container) == name(i)
         self.columns = self
+        self.history = History(count, interval=15.0)
         self.generation = np.ones(count, np.int64)
         self.nothing = unjudged(count)
         self.live = live or Series(np.empty(0), np.empty(0))

@@ -175,12 +175,18 @@ class Overview(LiveScreen):
         self.set_class(problem is not None, "-trouble")
         if problem is not None:
             self.trouble.show(problem)
-        if not self._frozen:
+        if self._frozen:
+            self._draw(frame)  # the cursor still moves over rows that stand still
+        else:
             self._fill(frame)
+
+    def _draw(self, frame: Frame) -> None:
+        from tui.overview.detail import trend_of
+
+        self.plot.show(trend_of(frame), empty="Select a row to see its memory over time")
 
     def _fill(self, frame: Frame) -> None:
         from tui.overview.cells import PaneRows
-        from tui.overview.detail import trend_of
 
         self.frame = frame
         for pane, table in self.tables.items():
@@ -193,7 +199,7 @@ class Overview(LiveScreen):
                 empty=self._empty(frame, pane),
             )
             self.boxes[pane].describe(subtitle=self._subtitle(frame, pane, len(rows)))
-        self.plot.show(trend_of(frame), empty="Select a row to see its memory over time")
+        self._draw(frame)
 
     def _empty(self, frame: Frame, pane: Pane) -> str:
         if frame.view.filter:
