@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import textwrap
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -40,20 +41,20 @@ def choices(found: Sequence[Plan]) -> list[PickerItem[int]]:
 def _note(plan: Plan) -> str:
     """How large it may get, and what it takes of the container's memory meanwhile."""
     capture = plan.capture
-    size = f"up to {bytes_(capture.size)}" if capture.size else "small"
-    return f"{size}; takes {bytes_(capture.memory)} there" if capture.memory else size
+    size = f"≤ {bytes_(capture.size)}" if capture.size else "small"
+    return f"{size}, takes {bytes_(capture.memory)}" if capture.memory else size
 
 
 def plan_lines(plan: Plan) -> list[PlanLine]:
-    """A plan in full, for the person who decides."""
+    """A plan in full, for the person who decides: what may cost the container its life comes first."""
+    risks = plan.risks()
     return [
+        *(PlanLine("risk", risk.words, "critical") for risk in risks if risk.grave),
         *(
             PlanLine(label, text, "command" if label == "runs there" else "plain")
             for label, text in plan.facts()
         ),
-        PlanLine("", ""),
-        *(PlanLine("risk", risk.words, "critical" if risk.grave else "plain") for risk in plan.risks()),
-        PlanLine("", ""),
+        *(PlanLine("risk", risk.words) for risk in risks if not risk.grave),
         PlanLine("opens with", viewer(plan.target).name),
     ]
 
@@ -220,8 +221,7 @@ class _Story(Lines):
         """Returns the lines, wrapped, with the keys at the bottom."""
         drawn: list[Text] = []
         for role, words in self.lines_:
-            text = literal(words)
-            pieces = [text[at : at + width] for at in range(0, len(text), width)] or [""]
+            pieces = textwrap.wrap(literal(words), width, break_on_hyphens=False) or [""]
             drawn += [Text(piece, role, no_wrap=True, end="") for piece in pieces]
         if self._step is not None:
             drawn += [Text(), progress_line(self._step.done, self._step.size, width, self._symbols)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import textwrap
 import time
 from collections.abc import Sequence
 from typing import ClassVar
@@ -125,14 +126,8 @@ class MemoryPicture(Lines):
 
     def _answer(self, memory: Breakdown, width: int) -> list[Text]:
         asked = f"asked {wording.ago(time.monotonic() - self._at)} · cgroup v{memory.version} · r asks again"
-        words, lines, line = answer(memory).split(), [], ""
-        for word in words:
-            if line and len(line) + 1 + len(word) > width:
-                lines.append(line)
-                line = word
-            else:
-                line = f"{line} {word}".strip()
-        return [*(_line(("strong", text)) for text in (*lines, line)), _line(("dim", asked))]
+        lines = textwrap.wrap(answer(memory), max(20, width), break_on_hyphens=False)
+        return [*(_line(("strong", text)) for text in lines), _line(("dim", asked))]
 
     def _kinds(self, memory: Breakdown, width: int) -> list[Text]:
         kinds = [
@@ -168,7 +163,7 @@ def _figures(memory: Breakdown) -> list[Text]:
         used = (
             f"{wording.share(memory.working_set / memory.limit)} of the limit {wording.bytes_(memory.limit)}"
         )
-        against = f"{used}; {wording.bytes_(memory.headroom)} more heap and it is OOM-killed"
+        against = f"{used}; {wording.bytes_(memory.headroom)} more is an OOM kill"
     peak = "" if memory.peak is None else f", highest so far {wording.bytes_(memory.peak)}"
     events = memory.events
     counted = [
@@ -181,7 +176,7 @@ def _figures(memory: Breakdown) -> list[Text]:
     return [
         _figure("working set", wording.bytes_(memory.working_set), against),
         _figure("in use", wording.bytes_(memory.usage), f"with all page cache{peak}"),
-        _figure("events", "", f"since the container started: {told or 'not told'}"),
+        _figure("events", "", f"{told or 'not told'} (since it started)"),
     ]
 
 
