@@ -63,6 +63,7 @@ class Engine:
         self._observer: Observer | None = None
         self._main: asyncio.Task[None] | None = None
         self._other_scope = asyncio.Event()
+        self._stopped = False
         self._changed = asyncio.Event()
         self._asked = asyncio.Event()
         self._ready = threading.Event()
@@ -75,7 +76,14 @@ class Engine:
 
     def stop(self) -> None:
         """Ends every request and the thread; waits a little for it."""
-        self._call(lambda: self._main.cancel() if self._main else None)
+
+        def end() -> None:
+            # A task group that is just ending with an error of its own swallows a cancellation (before 3.13).
+            self._stopped = True
+            if self._main is not None:
+                self._main.cancel()
+
+        self._call(end)
         self._thread.join(STOP_SECONDS)
 
     def show(self, view: View) -> None:
@@ -156,7 +164,7 @@ class Engine:
 
     async def _observe_scopes(self) -> None:
         notes = self._plan.notes
-        while True:
+        while not self._stopped:
             self._other_scope.clear()
             observer = self._observer = Observer(
                 self._plan.target,

@@ -93,6 +93,7 @@ class Observer:
         self._client = Client(target, credentials)
         self._sources: list[Source] = []
         self._unlisted: set[str | None] = set()
+        self._pods_of: dict[str | None, Source] = {}
         self._waiting_metrics: list[PodMetrics] | None = None
         self._pods_seen = asyncio.Event()
         self._tick = asyncio.Event()
@@ -123,7 +124,8 @@ class Observer:
         self._unlisted = set(namespaces)
         self._sources = [self._source("metrics", self._poll_metrics)]
         for namespace in namespaces:
-            self._sources += self._sources_of(namespace)
+            self._pods_of[namespace] = self._source("pods", partial(self._watch_pods, namespace, Position()))
+            self._sources += [self._pods_of[namespace], *self._owners_of(namespace)]
         self._sources.append(self._source("nodes", partial(self._watch_nodes, Position())))
         self._sources += self.recollection.sources(self._source)
         try:
@@ -138,13 +140,10 @@ class Observer:
         finally:
             await self._client.close()
 
-    def _sources_of(self, namespace: str | None) -> list[Source]:
+    def _owners_of(self, namespace: str | None) -> list[Source]:
         return [
-            self._source("pods", partial(self._watch_pods, namespace, Position())),
-            self._source(
-                "owners", partial(self._watch_owners, reflector.replica_sets(namespace), Position())
-            ),
-            self._source("owners", partial(self._watch_owners, reflector.jobs(namespace), Position())),
+            self._source("owners", partial(self._watch_owners, kind, Position()))
+            for kind in (reflector.replica_sets(namespace), reflector.jobs(namespace))
         ]
 
     def _source(self, name: str, run: Callable[[Source], object]) -> Source:
@@ -174,18 +173,24 @@ class Observer:
     @property
     def settled(self) -> bool:
         """Whether pods, metrics and verdicts have come, or are known not to come for now."""
-        pods_known = not self._unlisted or any(
-            source.status.state not in {State.CONNECTING, State.LIVE}
-            for source in self._sources
-            if source.status.name == "pods"
-        )
-        metrics_known = any(
+        if self._lists_to_come:
+            return False
+        if len(self._unlisted) == len(self._pods_of):
+            return bool(self._pods_of)  # there are no pods to have metrics of
+        metrics_known = all(
             source.status.state is not State.CONNECTING
             for source in self._sources
             if source.status.name == "metrics"
         )
-        judged = not (self._waiting_metrics or self._tick.is_set() or self.verdicts.pending)
-        return pods_known and metrics_known and judged
+        return metrics_known and not (self._tick.is_set() or self.verdicts.pending)
+
+    @property
+    def _lists_to_come(self) -> bool:
+        """Whether pods of some namespace are still on their way, and nothing is known to be in the way."""
+        return any(
+            namespace in self._unlisted and source.status.state in {State.CONNECTING, State.LIVE}
+            for namespace, source in self._pods_of.items()
+        )
 
     # -- sources
 
@@ -253,7 +258,7 @@ class Observer:
     def _arrived(self) -> None:
         self._pods_seen.set()
         waiting = self._waiting_metrics
-        if waiting is not None and not self._unlisted:
+        if waiting is not None and not self._lists_to_come:
             self._waiting_metrics = None
             self._take_metrics(waiting)
 
@@ -287,15 +292,14 @@ class Observer:
 
     async def _poll_metrics(self, source: Source) -> None:
         while True:
-            metrics = await self._ask_metrics()
+            metrics, refusal = await self._ask_metrics()
             await self._pods_seen.wait()
-            if self._unlisted:
-                self._waiting_metrics = metrics
+            self._waiting_metrics = metrics if self._lists_to_come else None
             newest = self._take_metrics(metrics)
             if newest is None:
-                source.waiting("metrics-server has no samples yet" if not metrics else "")
+                source.waiting(refusal or ("" if metrics else "metrics-server has no samples yet"))
             else:
-                source.live(newest)
+                source.live(newest, refusal)
             del metrics
             give_back()
             self._poll_now.clear()
@@ -306,24 +310,35 @@ class Observer:
             except TimeoutError:
                 continue
 
-    async def _ask_metrics(self) -> list[PodMetrics]:
-        params = {"labelSelector": self.scope.selector} if self.scope.selector else None
+    async def _ask_metrics(self) -> tuple[list[PodMetrics], str]:
+        """The newest samples, and where they are refused in one of several namespaces, in which words."""
+        namespaces: tuple[str | None, ...] = self.scope.namespaces or (None,)
         found: list[PodMetrics] = []
-        for namespace in self.scope.namespaces or (None,):
-            path = f"{METRICS}/namespaces/{namespace}/pods" if namespace else f"{METRICS}/pods"
+        refusals: list[ApiError] = []
+        for namespace in namespaces:
             try:
-                response = await self._client.request("GET", path, params, timeout=METRICS_TIMEOUT)
+                found += await self._metrics_of(namespace)
             except ApiError as error:
-                if error.status == 404:
-                    words = "this cluster has no metrics API; metrics-server provides it"
-                    raise ApiError(404, error.reason, words) from error
-                raise
-            self.clock.observe(response.headers.get("Date"))
-            try:
-                found += msgspec.json.decode(response.body, type=PodMetricsList).items or []
-            except msgspec.MsgspecError as error:
-                raise Unreachable(f"the answer to {path} cannot be read: {error}") from error
-        return found
+                refusals.append(error)
+        if len(refusals) == len(namespaces):
+            raise refusals[0]
+        return found, refusals[0].message if refusals else ""
+
+    async def _metrics_of(self, namespace: str | None) -> list[PodMetrics]:
+        path = f"{METRICS}/namespaces/{namespace}/pods" if namespace else f"{METRICS}/pods"
+        params = {"labelSelector": self.scope.selector} if self.scope.selector else None
+        try:
+            response = await self._client.request("GET", path, params, timeout=METRICS_TIMEOUT)
+        except ApiError as error:
+            if error.status == 404:
+                words = "this cluster has no metrics API; metrics-server provides it"
+                raise ApiError(404, error.reason, words) from error
+            raise
+        self.clock.observe(response.headers.get("Date"))
+        try:
+            return msgspec.json.decode(response.body, type=PodMetricsList).items or []
+        except msgspec.MsgspecError as error:
+            raise Unreachable(f"the answer to {path} cannot be read: {error}") from error
 
     def _take_metrics(self, metrics: list[PodMetrics]) -> float | None:
         now = self.clock.now()

@@ -46,19 +46,24 @@ class Source:
         self._failures = 0
         self._retry = asyncio.Event()
 
-    def live(self, data_at: float | None = None) -> None:
-        """Data has come; what failed before is over."""
+    def live(self, data_at: float | None = None, words: str = "") -> None:
+        """Data has come; what failed before is over.
+
+        Args:
+            data_at: Cluster time of the newest data, Unix seconds; by default now.
+            words: What is missing all the same.
+        """
         self._failures = 0
         before = self.status
         self.status = replace(
             before,
             state=State.LIVE,
-            words="",
+            words=words,
             output="",
             code=None,
             data_at=self._now() if data_at is None else data_at,
         )
-        if before.state is not State.LIVE:
+        if before.state is not State.LIVE or before.words != words:
             self._on_change()
 
     def waiting(self, words: str) -> None:

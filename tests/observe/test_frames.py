@@ -4,76 +4,14 @@ import numpy as np
 import pytest
 
 from memtop.cluster.containers import Mood
-from memtop.cluster.target import Target
 from memtop.cluster.workloads import Workload
 from memtop.growth.judgement import CODES, Judgement, Verdict
 from memtop.observe.frame import WorkloadKey
 from memtop.observe.identity import Key
-from memtop.observe.observer import Observer
-from memtop.observe.plan import Thresholds
-from memtop.observe.scope import Scope
-from memtop.observe.snapshot import Snapshots
-from memtop.observe.view import Column, Filter, Pane, Sort, View
+from memtop.observe.view import Column, Filter, Pane, Sort
 
 MI = 2**20
 HOUR = 3600.0
-
-
-class Stage:
-    """An observer that is fed by hand, and the frames built of it."""
-
-    def __init__(self, world):
-        target = Target("test", "c", "u", "http://127.0.0.1:1", "shop", "a test")
-        self.world = world
-        self.observer = Observer(target, Scope(), interval=15.0, hours=24.0, on_change=lambda: None)
-        self.observer.clock.now = lambda: world.NOW + self.at
-        self.at = 0.0
-        self.snapshots = Snapshots(self.observer, Thresholds(), ("a note",))
-
-    def put(self, *pods):
-        for pod in pods:
-            self.observer.store.put_pod(pod, self.world.NOW + self.at)
-
-    def tick(self, *samples, at=0.0):
-        self.at = at
-        now = self.world.NOW + at
-        self.observer.verdicts.take(self.observer.store.put_metrics(samples, now), now)
-        self.observer.ticks += 1
-
-    def judged(self, name, verdict=Verdict.LEAK, confidence=0.99, rate=MI, seconds=3600.0, container="app"):
-        """Puts a verdict where the judge would."""
-        slot = self.observer.store.slot_named("shop", name, container)
-        seat, judged = self.observer.verdicts._seat[slot], self.observer.verdicts._judge.judgements
-        judged.codes[seat], judged.confidence[seat] = CODES[verdict], confidence
-        judged.rate[seat], judged.seconds_to_limit[seat] = rate, seconds
-        self.observer.verdicts._frozen = None
-
-    def frame(self, **view):
-        return self.snapshots.build(View(**view))
-
-    def shown(self, pane=Pane.TOP, **view):
-        """The names in a pane, in order; a container's where its pod has several."""
-        frame = self.frame(**view)
-        found = []
-        for row in frame.orders[pane].tolist():
-            who = frame.rows.identities[row]
-            if view.get("workloads"):
-                found.append(str(who.workload))
-            else:
-                found.append(who.pod if who.only else f"{who.pod}/{who.container}")
-        return found
-
-    def row(self, name, **view):
-        frame = self.frame(**view)
-        for row, who in enumerate(frame.rows.identities):
-            if who is not None and name in (getattr(who, "pod", None), str(who.workload)):
-                return frame.rows, row
-        raise LookupError(name)
-
-
-@pytest.fixture
-async def stage(world):
-    return Stage(world)
 
 
 @pytest.fixture
