@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from memtop.cluster.client import Client
 from memtop.cluster.credentials import Credentials
 from memtop.observe.frame import Frame
+from memtop.observe.heap import map_large_buffers
 from memtop.observe.observer import Forbidden, Observer
 from memtop.observe.plan import Plan
 from memtop.observe.scope import Scope
@@ -145,6 +146,7 @@ class Engine:
             self._loop.call_soon_threadsafe(action)
 
     def _work(self) -> None:
+        map_large_buffers()
         with asyncio.Runner() as runner:
             self._loop = runner.get_loop()
             self._ready.set()
