@@ -7,7 +7,6 @@ from contextlib import suppress
 from functools import cache
 from typing import Protocol
 
-
 _MMAP_THRESHOLD = -3
 """Of mallopt(3)."""
 _LARGE = 256 * 1024
@@ -20,8 +19,8 @@ class _Trim(Protocol):
 def map_large_buffers() -> None:
     """Has glibc map each large buffer by itself, so that it goes back to the system when it is freed.
 
-    By default it stops doing so once a larger one has been freed (mallopt(3), ``M_MMAP_THRESHOLD``): after one
-    list of 60 MB every buffer comes from the heap and leaves holes there, 20 MB of them at 10,000 pods.
+    By default it stops doing so once a larger one has been freed (mallopt(3), ``M_MMAP_THRESHOLD``): after
+    one list of 60 MB every buffer comes from the heap and leaves holes there, 20 MB of them at 10,000 pods.
     """
     with suppress(AttributeError, OSError):  # another C library
         ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _LARGE)
