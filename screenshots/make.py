@@ -61,6 +61,8 @@ PICTURES = (
     Picture("overview-180x50", LARGE, keys=("down",), shows=("user-service", "OOMKilled", "floor rises")),
     Picture("growth", MIDDLE, keys=("tab", "tab", "z"), shows=("leak", "floor rises")),
     Picture("workloads", LARGE, keys=("w",), shows=("deployment/user-service", "OOMKilled")),
+    Picture("trend", MIDDLE, keys=("down", "enter"), shows=("floor rises", "in the last hour")),
+    Picture("logs", MIDDLE, keys=("down", "enter", "l"), shows=("Heap usage", "following", "GC pauses")),
     Picture("describe", MIDDLE, keys=("down", "enter", "d"), shows=("user-service", "Reason:", "Ran For:")),
     Picture("events", MIDDLE, keys=("down", "enter", "e"), shows=("OOMKilling", "✖ OOM kill")),
     Picture("memory", MIDDLE, keys=("down", "enter", "B"), shows=("It is heap", "java -Xmx")),
@@ -122,7 +124,7 @@ def missing() -> str:
 
 def main(names: Sequence[str]) -> int:
     """Makes the pictures of the given names, or all of them."""
-    os.environ["TZ"] = "UTC"
+    os.environ |= {"TZ": "UTC", "TERM": "xterm-256color", "COLORTERM": "truecolor"}
     time.tzset()
     lacking = missing()
     with tempfile.TemporaryDirectory() as folder:
