@@ -18,7 +18,7 @@ from textual_plotext.plot import Plot
 from widgets.palette import Symbols
 from widgets.sparkline import sparkline
 from widgets.text import cut, literal, shorten
-from widgets.trend import Trend, stretches, time_ticks, value_ticks
+from widgets.trend import Trend, segments, stretches, time_ticks, value_ticks
 
 _LEAST = (24, 6)
 """The least width and height, in cells, of which a graph with axes can be made sense."""
@@ -155,8 +155,8 @@ def _graph(
     for stretch_times, stretch_values in lines:
         draw = plot.plot if len(stretch_times) > 1 else plot.scatter
         draw(stretch_times.tolist(), stretch_values.tolist(), marker=marks.memory, color=colours["primary"])
-    if trend.floor and len(trend.floor[0]):
-        plot.plot(list(trend.floor[0]), list(trend.floor[1]), marker=marks.floor, color=colours["warn"])
+    for moments, levels in segments(*(trend.floor or ((), ()))):
+        plot.plot(moments, levels, marker=marks.floor, color=colours["warn"])
     built = plot.build()
     if symbols == "ascii":
         built = built.translate(_PLAIN_AXES)

@@ -27,7 +27,8 @@ class Trend:
         values: The samples, in ``unit``; NaN where there is none.
         limit: The limit, in ``unit``; ``None`` without one.
         request: The request, in ``unit``; ``None`` without one.
-        floor: The fitted floor: times and values of the line's points; ``None`` where nothing was fitted.
+        floor: The fitted floor: times and values of the line's points, NaN where it is interrupted; ``None``
+            where nothing was fitted.
         restarts: When the container restarted, epoch seconds, OOM kills not among them.
         oom_kills: When it was OOM-killed, epoch seconds.
         unit: What the values are: ``"bytes"``, or the words to put behind a plain number.
@@ -106,6 +107,17 @@ def stretches(times: Sequence[float], values: Sequence[float], bins: int) -> lis
         t, v, stretch = t[kept], v[kept], stretch[kept]
     cuts = np.flatnonzero(np.diff(stretch)) + 1
     return list(zip(np.split(t, cuts), np.split(v, cuts), strict=True))
+
+
+def segments(times: Sequence[float], values: Sequence[float]) -> list[tuple[list[float], list[float]]]:
+    """Takes a line apart where a value is NaN, and only there."""
+    known = np.isfinite(np.asarray(values, dtype=float))
+    parts = np.split(np.arange(len(known)), np.flatnonzero(~known))
+    return [
+        ([float(times[i]) for i in part], [float(values[i]) for i in part])
+        for part in (part[known[part]] for part in parts)
+        if len(part)
+    ]
 
 
 def value_ticks(top: float, most: int, unit: str) -> list[tuple[float, str]]:

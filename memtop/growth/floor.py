@@ -25,8 +25,9 @@ def floor_line(series: Series, judgement: Judgement) -> tuple[Floats, Floats] | 
         judgement: What was judged of them, or of the same container by another metric.
 
     Returns:
-        Unix seconds, ascending, and bytes, two points for each life, both of shape (2 × lives,); None where
-        there is no floor: too little data, no rate, or a level that shifted.
+        Unix seconds, ascending, and bytes: two points for each life, and between two lives one whose value is
+        NaN; both of shape (3 × lives − 1,). None where there is no floor: too little data, no rate, or a
+        level that shifted.
     """
     if judgement.rate is None or judgement.verdict not in _LEVEL:
         return None
@@ -42,6 +43,9 @@ def floor_line(series: Series, judgement: Judgement) -> tuple[Floats, Floats] | 
         time, low = summary.time[mine], summary.low[mine]
         base = float(np.quantile(low - slope * (time - time[0]), _UNDER))
         rise = slope * float(time[-1] - time[0])
+        if times:
+            times.append((times[-1] + float(time[0])) / 2)
+            values.append(np.nan)
         times += [float(time[0]), float(time[-1])]
         values += [max(base, 0.0), max(base + rise, 0.0)]
     return (np.array(times), np.array(values)) if times else None

@@ -31,10 +31,11 @@ def test_every_life_of_a_leak_has_a_line():
     age = np.arange(600) % 150
     series = container(100 + 2.0 * age, restarts=np.arange(150, 600, 150) * STEP)
     times, values = floor_line(series, judge(series))
-    assert len(times) == len(values) == 8
+    assert len(times) == len(values) == 11
     assert (np.diff(times) > 0).all()
-    assert values[::2] / MIB == pytest.approx([100] * 4, abs=8)
-    assert values[1::2] / MIB == pytest.approx([400] * 4, abs=20)
+    assert values[::3] / MIB == pytest.approx([100] * 4, abs=8)
+    assert values[1::3] / MIB == pytest.approx([400] * 4, abs=20)
+    assert np.isnan(values[2::3]).all()  # nothing is drawn from one life to the next
 
 
 def test_the_floor_of_a_saw_is_flat():

@@ -21,14 +21,21 @@ Compare = Callable[..., bool]
 AppOn = Callable[..., Memtop]
 
 
-def after(*keys: str, words: tuple[str, ...] = ()) -> Callable[[Pilot[Any]], Awaitable[None]]:
-    """Brings the app to where its picture is taken: the first frame is there, then keys, then words."""
+def after(
+    *keys: str, words: tuple[str, ...] = (), drawn: bool = False
+) -> Callable[[Pilot[Any]], Awaitable[None]]:
+    """Brings the app to where its picture is taken: the first frame is there, then keys, then words.
+
+    With ``drawn``, the selected row is drawn large before the first key.
+    """
 
     async def prepare(pilot: Pilot[Any]) -> None:
         app = pilot.app
         assert isinstance(app, Memtop)
         stage = Stage(app, pilot)
         await stage.until(lambda: app.overview.frame is not None, "the first frame")
+        if drawn:
+            await stage.until(lambda: app.overview.plot.trend is not None, "the first drawing")
         await pilot.pause()
         await stage.press(*keys)
         await stage.shows(*words)
@@ -61,5 +68,5 @@ def test_trouble(snap_compare: Compare, app_on: AppOn, cluster: FakeCluster) -> 
 
 
 def test_help(snap_compare: Compare, app_on: AppOn, night: FakeCluster) -> None:
-    prepare = after("question_mark", words=("Keys of the overview",))
+    prepare = after("question_mark", words=("Keys of the overview",), drawn=True)
     assert snap_compare(app_on(night), terminal_size=SIZES["120x36"], run_before=prepare)

@@ -51,7 +51,7 @@ def fact_lines(frame: Frame, row: int) -> list[tuple[str, str]]:
             if last.finished_at is not None and last.started_at is not None
             else ""
         )
-        facts.append(("last end", f"{last.words()}, exit code {last.exit_code}, {ended}{ran}"))
+        facts += [("last end", f"{last.words()}, exit code {last.exit_code}"), ("", f"{ended}{ran}")]
     return facts
 
 
