@@ -80,7 +80,7 @@ class FilterBar(Horizontal):
         with self._input.prevent(Input.Changed):
             self._input.value = text
         self._input.cursor_position = len(text)
-        self._input.focus()
+        self.screen.set_focus(self._input)  # at once: `focus` would wait for keys that are on their way
 
     @property
     def problem(self) -> str:

@@ -46,7 +46,7 @@ class Names:
 
 def matching(rows: Rows, candidates: Slots, wanted: Filter) -> Slots:
     """Those of the candidates that match the text filter."""
-    if not wanted:
+    if not wanted or not len(candidates):  # before the first pod no state has a name yet
         return candidates
     identities, states, matches = rows.identities, list(rows.states), wanted.matcher()
     return np.array(

@@ -87,7 +87,7 @@ class Overview(LiveScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "pane(1)", "Pane", priority=True),
         Binding("shift+tab", "pane(-1)", "Previous pane", show=False, priority=True),
-        Binding("slash", "filter", "Filter", key_display="/"),
+        Binding("slash", "filter", "Filter", key_display="/", priority=True),
         Binding("n", "app.namespace", "Namespace"),
         Binding("w", "workloads", "Workloads"),
         Binding("s", "sort(1)", "Sort"),
@@ -332,8 +332,12 @@ class Overview(LiveScreen):
 
     # -- filter
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leaves ``/`` to the filter line while that is open: labels have slashes."""
+        return not (action == "filter" and self.has_class("-filtering"))
+
     def action_filter(self) -> None:
-        """Opens the filter line."""
+        """Opens the filter line, before the next key is looked at: what is typed ahead belongs to it."""
         self.add_class("-filtering")
         self.filter_bar.open(self.view.filter.text)
 
