@@ -85,7 +85,7 @@ def _presses(terminal: Terminal) -> Iterator[tuple[str, Callable[[Screen], bool]
     while True:
         row = _cursor_row(terminal.screen)
         if row < 12:
-            yield "j", lambda screen, row=row: _cursor_row(screen) == row + 1
+            yield "j", lambda screen, row=row: _cursor_row(screen) != row
         else:
             yield "g", lambda screen: _cursor_row(screen) == 4
         frozen = "frozen" in terminal.screen.text()
