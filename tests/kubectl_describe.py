@@ -14,8 +14,8 @@ from memtop.cluster.client import Client
 from memtop.cluster.describe.document import described
 from memtop.cluster.describe.gather import gather
 from memtop.cluster.describe.moment import Moment
-from memtop.cluster.describe.refs import ObjectRef
 from memtop.cluster.kubeconfig import load
+from memtop.cluster.refs import ObjectRef
 
 SAME_WORDS = range(30, 34)
 """Minor versions of kubectl with the words and the alignment that we have, but for `_LATER`."""

@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 from memtop.cluster.client import Client
 from memtop.cluster.describe.labels import selector_words
-from memtop.cluster.describe.refs import ObjectRef, fetch, owner_chain, owner_of, reference_to
-from memtop.cluster.describe.tree import Json, decode, mapping, objects, text, uid_of
 from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable
 from memtop.cluster.events import CoreEvent, EventLog, EventsSeen
 from memtop.cluster.reflector import Changed, Collection, Listed, Position, WatchExpired, list_and_watch
+from memtop.cluster.refs import ObjectRef, fetch, owner_chain, owner_of, reference_to
+from memtop.cluster.tree import Json, decode, mapping, objects, text, uid_of
 
 MOST_PODS = 20
 """Of a workload's pods so many are followed; each takes a watch."""

@@ -11,8 +11,8 @@ from enum import StrEnum
 import msgspec
 
 from memtop.cluster.containers import epoch
-from memtop.cluster.describe.refs import ObjectRef
 from memtop.cluster.objects import Metadata
+from memtop.cluster.refs import ObjectRef
 from memtop.cluster.sanitize import sanitize
 
 MOST_EVENTS = 2000

@@ -16,11 +16,11 @@ from memtop.aside import aside
 from memtop.cluster.client import Client
 from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable
 from memtop.cluster.objects import Metadata
+from memtop.cluster.portforward import PortForward
 from memtop.cluster.session import requests_session
 from memtop.prometheus import finder
 from memtop.prometheus.connection import Prometheus, direct_auth, direct_session
 from memtop.prometheus.finder import Place
-from memtop.prometheus.portforward import PortForward
 
 if TYPE_CHECKING:
     from config.settings import Prometheus as PrometheusSettings

@@ -19,8 +19,8 @@ import aiohttp
 from memtop.cluster.client import Client
 from memtop.cluster.errors import Unreachable
 from memtop.cluster.exec import Place
+from memtop.cluster.portforward import PortForward
 from memtop.cluster.sanitize import sanitize
-from memtop.prometheus.portforward import PortForward
 
 OPENING = 10.0
 """Seconds that Node.js may take to open its inspector; a busy event loop opens it late."""

@@ -19,8 +19,8 @@ from memtop.aside import aside
 from memtop.cluster.client import Client
 from memtop.cluster.errors import ApiError, CredentialError, Unreachable
 from memtop.cluster.exec import Channel, NoSuchProgram, NotRunning, ended, execute, run
+from memtop.cluster.portforward import PortForward
 from memtop.cluster.sanitize import sanitize, sanitize_bytes
-from memtop.prometheus.portforward import PortForward
 from memtop.runtime.captures import How
 from memtop.runtime.inspector import snapshot
 from memtop.runtime.plan import Plan

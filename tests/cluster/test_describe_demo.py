@@ -5,8 +5,8 @@ import json
 import pytest
 
 from memtop.cluster.client import Client
-from memtop.cluster.describe.refs import ObjectRef
 from memtop.cluster.kubeconfig import load
+from memtop.cluster.refs import ObjectRef
 from memtop.demo.thread import DemoThread
 from tests.kubectl_describe import assert_same, find_kubectl
 

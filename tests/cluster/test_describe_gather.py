@@ -11,8 +11,8 @@ from memtop.cluster.describe import gather as gathering
 from memtop.cluster.describe.document import document
 from memtop.cluster.describe.gather import follow, gather
 from memtop.cluster.describe.moment import Moment
-from memtop.cluster.describe.refs import ObjectRef
 from memtop.cluster.errors import ApiError
+from memtop.cluster.refs import ObjectRef
 
 PATIENCE = 20.0
 POD = ObjectRef("Pod", "shop", "app-1")

@@ -6,7 +6,7 @@ import pytest
 from memtop.cluster.describe.autoscalers import horizontal_sentences, vertical_sentences
 from memtop.cluster.describe.memory import Surroundings, memory_lines
 from memtop.cluster.describe.moment import Moment, parse
-from memtop.cluster.describe.refs import ObjectRef
+from memtop.cluster.refs import ObjectRef
 from memtop.cluster.yaml_view import yaml_lines
 
 WORKLOAD = ObjectRef("Deployment", "shop", "user-service")

@@ -13,8 +13,8 @@ from memtop.cluster.describe.memory import Surroundings, memory_lines
 from memtop.cluster.describe.moment import Moment
 from memtop.cluster.describe.node import describe_node
 from memtop.cluster.describe.pod import describe_pod
-from memtop.cluster.describe.tree import clean
 from memtop.cluster.describe.workload import describe_workload
+from memtop.cluster.tree import clean
 from memtop.cluster.yaml_view import yaml_lines
 
 RECORDINGS = Path(__file__).parent.parent / "recordings" / "describe"

@@ -9,9 +9,9 @@ import pytest
 
 from memtop.cluster import event_watch
 from memtop.cluster.client import Client
-from memtop.cluster.describe.refs import ObjectRef
 from memtop.cluster.event_watch import follow
 from memtop.cluster.events import Concern, CoreEvent, Event, EventLog, merged
+from memtop.cluster.refs import ObjectRef
 from memtop.demo.api.rbac import USERS
 from memtop.demo.server import DemoServer
 

@@ -9,10 +9,10 @@ from memtop.cluster.client import Client
 from memtop.cluster.describe.document import document
 from memtop.cluster.describe.gather import follow, gather
 from memtop.cluster.describe.moment import Moment
-from memtop.cluster.describe.refs import ObjectRef
 from memtop.cluster.event_watch import follow as follow_events
 from memtop.cluster.events import Concern
 from memtop.cluster.kubeconfig import load
+from memtop.cluster.refs import ObjectRef
 from tests.kubectl_describe import assert_same
 
 PATIENCE = 60.0

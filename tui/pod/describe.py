@@ -16,9 +16,9 @@ from textual.message import Message
 from memtop.cluster.describe.document import document
 from memtop.cluster.describe.gather import Known, follow
 from memtop.cluster.describe.moment import Moment
-from memtop.cluster.describe.refs import ObjectRef
-from memtop.cluster.describe.tree import text
 from memtop.cluster.errors import Unreachable
+from memtop.cluster.refs import ObjectRef
+from memtop.cluster.tree import text
 from memtop.cluster.yaml_view import yaml_lines
 from memtop.observe.frame import Frame, WorkloadKey
 from memtop.observe.identity import Key

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterator, Sequence
 import msgspec
 
 from memtop.cluster.describe.amounts import canonical
-from memtop.cluster.describe.refs import ObjectRef
-from memtop.cluster.describe.tree import (
+from memtop.cluster.refs import ObjectRef
+from memtop.cluster.tree import (
     Json,
     at,
     clean,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from memtop.cluster.describe import amounts
 from memtop.cluster.describe.labels import annotation_lines, label_lines
-from memtop.cluster.describe.tree import Json, has, labels, mapping, name_of, text, texts
+from memtop.cluster.tree import Json, has, labels, mapping, name_of, text, texts
 
 DEEPER = "    "
 CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from memtop.cluster.describe import amounts
 from memtop.cluster.describe.labels import or_none
 from memtop.cluster.describe.moment import Moment
-from memtop.cluster.describe.tree import (
+from memtop.cluster.tree import (
     Json,
     flag,
     has,

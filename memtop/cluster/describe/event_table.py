@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from memtop.cluster.describe.moment import Moment
-from memtop.cluster.describe.tree import Json, has, number, text
+from memtop.cluster.tree import Json, has, number, text
 
 
 def event_lines(events: Sequence[Json] | None, moment: Moment) -> Iterator[str]:

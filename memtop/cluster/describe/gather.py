@@ -10,9 +10,9 @@ from memtop.cluster.client import Client
 from memtop.cluster.describe.autoscalers import horizontal_sentences, vertical_sentences
 from memtop.cluster.describe.labels import selector_words
 from memtop.cluster.describe.memory import Surroundings
-from memtop.cluster.describe.refs import ObjectRef, fetch, owner_chain, reference_to
-from memtop.cluster.describe.tree import Json, decode, mapping, objects, text
 from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable
+from memtop.cluster.refs import ObjectRef, fetch, owner_chain, reference_to
+from memtop.cluster.tree import Json, decode, mapping, objects, text
 
 PAUSE = 1.0
 """Seconds between two looks at an object that changes all the time."""

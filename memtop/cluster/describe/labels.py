@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from memtop.cluster.describe.tree import Json, labels, mapping, number, objects, text, texts
+from memtop.cluster.tree import Json, labels, mapping, number, objects, text, texts
 
 NONE = "<none>"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"

@@ -10,9 +10,9 @@ from memtop.cluster.describe.amounts import canonical
 from memtop.cluster.describe.columns import aligned
 from memtop.cluster.describe.containers import probe_words
 from memtop.cluster.describe.moment import Moment, human_duration, seconds_between
-from memtop.cluster.describe.refs import ObjectRef
 from memtop.cluster.describe.resources import qos_class
-from memtop.cluster.describe.tree import Json, has, mapping, number, objects, text
+from memtop.cluster.refs import ObjectRef
+from memtop.cluster.tree import Json, has, mapping, number, objects, text
 
 OOM_KILLED = "OOMKilled"
 _EXITS: Final = {

@@ -10,7 +10,7 @@ from memtop.cluster.describe.event_table import event_lines
 from memtop.cluster.describe.labels import annotation_lines, label_lines, or_none, taint_lines
 from memtop.cluster.describe.moment import Moment
 from memtop.cluster.describe.resources import pod_limits, pod_requests
-from memtop.cluster.describe.tree import Json, labels, mapping, name_of, namespace_of, objects, text, texts
+from memtop.cluster.tree import Json, labels, mapping, name_of, namespace_of, objects, text, texts
 
 ROLE = "node-role.kubernetes.io/"
 _STANDARD = ("cpu", "memory", "ephemeral-storage")

@@ -10,7 +10,8 @@ from memtop.cluster.describe.event_table import event_lines
 from memtop.cluster.describe.labels import annotation_lines, label_lines, spread_lines, toleration_lines
 from memtop.cluster.describe.moment import Moment
 from memtop.cluster.describe.resources import qos_class
-from memtop.cluster.describe.tree import (
+from memtop.cluster.describe.volumes import volume_lines
+from memtop.cluster.tree import (
     Json,
     controller_of,
     has,
@@ -22,7 +23,6 @@ from memtop.cluster.describe.tree import (
     objects,
     text,
 )
-from memtop.cluster.describe.volumes import volume_lines
 
 
 def describe_pod(pod: Json, events: Sequence[Json] | None, moment: Moment) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from memtop.cluster.describe.amounts import Amount, added, amounts, larger
-from memtop.cluster.describe.tree import Json, has, labels, mapping, objects, text
+from memtop.cluster.tree import Json, has, labels, mapping, objects, text
 
 _COMPUTE = ("cpu", "memory")
 

@@ -8,7 +8,7 @@ from typing import Final
 from memtop.cluster.describe import amounts
 from memtop.cluster.describe.claims import claim_lines
 from memtop.cluster.describe.labels import LONGEST_ANNOTATION, cut, listed
-from memtop.cluster.describe.tree import Json, at, flag, has, labels, mapping, number, objects, text, texts
+from memtop.cluster.tree import Json, at, flag, has, labels, mapping, number, objects, text, texts
 
 _KINDS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
     "hostPath": (

@@ -12,7 +12,7 @@ from memtop.cluster.describe.event_table import event_lines
 from memtop.cluster.describe.labels import annotation_lines, label_lines, or_none, selector_words
 from memtop.cluster.describe.moment import Moment, human_duration, seconds_between
 from memtop.cluster.describe.pod import controlled_by, template_lines
-from memtop.cluster.describe.tree import (
+from memtop.cluster.tree import (
     Json,
     controller_of,
     has,

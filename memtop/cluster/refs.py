@@ -8,7 +8,8 @@ from typing import Final
 from urllib.parse import quote
 
 from memtop.cluster.client import Client
-from memtop.cluster.describe.tree import (
+from memtop.cluster.errors import ApiError, Unreachable
+from memtop.cluster.tree import (
     Json,
     controller_of,
     decode,
@@ -18,7 +19,6 @@ from memtop.cluster.describe.tree import (
     text,
     uid_of,
 )
-from memtop.cluster.errors import ApiError, Unreachable
 
 HIGHEST = 5
 """Owners above one another before something must be wrong."""
