@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from memtop.growth.series import Bools, Floats, Ints
-from memtop.growth.shapes import CELLS, UNBOUNDED, UNDECIDED, Dictionary, Family, dictionary
+from memtop.growth.shapes import CELLS, UNDECIDED, Dictionary, Family, dictionary
 
 SHORTEST_CYCLE = 4 * 3600.0
 """A rhythm shorter than this is no day."""
@@ -89,103 +89,110 @@ def fit(curves: Floats, points: Ints, span: Floats) -> Fits:
         span: Seconds from end to end of each curve.
     """
     shapes = dictionary()
-    centre = curves.mean(axis=1)
-    level = curves - centre[:, None]
+    level = curves - curves.mean(axis=1)[:, None]
     coefficients = level @ shapes.basis
-    explained = np.add.reduceat(coefficients**2, shapes.starts, axis=1)
-    total = (level**2).sum(axis=1)
-    left = np.maximum(total[:, None] - explained, 0.0)
+    left = (level**2).sum(axis=1)[:, None] - shapes.explained(coefficients)
+    np.maximum(left, 0.0, out=left)
     tolerance = CELLS * ((_MODEL_ERROR * np.ptp(curves, axis=1)) ** 2 + 1.0)
     misfit = np.log((left + tolerance[:, None]) / CELLS)
-    period = np.maximum(span, 1.0)[:, None] * shapes.period
-    misfit[period < SHORTEST_CYCLE] = np.inf
-    of_a_day = np.isin(shapes.family, UNDECIDED) & np.isfinite(shapes.period)
-    misfit[of_a_day & (np.abs(period / _DAY - 1) > _ABOUT)] = np.inf
-    affordable = np.maximum(points / _POINTS_PER_NUMBER, 2.0)
-    misfit[shapes.size > affordable[:, None]] = np.inf
-    plain = _criterion(misfit, shapes, np.full(len(curves), _PLAIN)).argmin(axis=1)
+    _rule_out(misfit, shapes, points, span)
+    plain = (misfit + _penalty(shapes, np.array([_PLAIN]))).argmin(axis=1)
     ratio = _variance_ratio(level - _drawn(shapes, coefficients, plain))
     independent = np.maximum(np.minimum(points, CELLS / ratio), _FEWEST)
-    score = _criterion(misfit, shapes, independent)
-    growth = np.add.reduceat(coefficients * shapes.slope, shapes.starts, axis=1)
-    grows = np.isin(shapes.family, UNBOUNDED)
-    growing = np.where(grows & (growth > 0), score, np.inf).argmin(axis=1)
-    undecided = np.isin(shapes.family, UNDECIDED)
-    on_cycle = shapes.family == Family.SATURATION_ON_CYCLE
-    bounded = np.where(grows | undecided | on_cycle, np.inf, score).argmin(axis=1)
-    ends = np.where(grows | undecided, np.inf, score).min(axis=1)
-    morning = shapes.family == Family.PART_OF_A_DAY
-    steady = grows & (growth > 0) & ~_fades(shapes, coefficients, growth)
-    lasting = np.where(steady, score, np.inf).min(axis=1)
+    score = independent[:, None] * (misfit + _penalty(shapes, independent))
+    growth, lasts = _growth(shapes, coefficients)
+    grows = score[:, shapes.growing]
+    growing = np.where(growth > 0, grows, np.inf).argmin(axis=1)
+    bounded = shapes.flat + score[:, shapes.bounded].argmin(axis=1)
+    lasting = np.where(lasts, grows, np.inf).min(axis=1)
     lasting[~np.isfinite(lasting)] = 0.0
-    fading = np.where(undecided & ~morning, score, np.inf).min(axis=1)
-    dawning = np.where(morning, score, np.inf).min(axis=1)
     rows = np.arange(len(curves))
-    straight = slice(shapes.starts[1], shapes.starts[2])
-    line_spread = np.sqrt(left[:, 1] / CELLS)
+    best = score[rows, growing]
+    straight = slice(shapes.starts[shapes.line], shapes.starts[shapes.line + 1])
+    line_spread = np.sqrt(left[:, shapes.line] / CELLS)
     residual = np.sqrt(left[rows, growing] / CELLS + tolerance / CELLS * 0.05)
-    free = shapes.size[growing]
-    residual = residual * np.sqrt(independent / np.maximum(independent - free, 2))
+    residual = residual * np.sqrt(independent / np.maximum(independent - shapes.size[growing], 2))
     drawn = _drawn(shapes, coefficients, bounded)
     climbing = _drawn(shapes, coefficients, growing)
-    valid = growth[rows, growing] > 0
+    final = growth[rows, growing]
     return Fits(
-        margin=np.where(valid, (ends - score[rows, growing]) / 2, -99.0),
+        margin=np.where(final > 0, (score[:, shapes.ending].min(axis=1) - best) / 2, -99.0),
         growing=growing,
         bounded=bounded,
-        growth=growth[rows, growing],
-        amount=np.minimum(growth[rows, growing], climbing[:, -1] - climbing[:, 0]),
+        growth=final,
+        amount=np.minimum(final, climbing[:, -1] - climbing[:, 0]),
         growth_error=np.hypot(
             residual * shapes.slope_norm[growing] * np.sqrt(CELLS / independent),
-            shapes.blur[growing] * growth[rows, growing],
+            shapes.blur[growing] * final,
         ),
         change=drawn[:, -1] - drawn[:, 0],
         reach=np.ptp(drawn, axis=1),
         bulge=drawn.max(axis=1) + drawn.min(axis=1) - drawn[:, 0] - drawn[:, -1],
-        explained=(score[:, 0] - score[rows, bounded]) / 2,
+        explained=(score[:, shapes.flat] - score[rows, bounded]) / 2,
         residual=residual,
         independent=independent,
         freedom=np.minimum(independent, points) - 2.0,
-        line=growth[:, 1],
-        line_error=line_spread * shapes.slope_norm[1] * np.sqrt(CELLS / independent),
-        bent=(score[:, 1] - score[rows, growing]) / 2,
-        slows=(lasting - fading) / 2,
-        dawns=(lasting - dawning) / 2,
+        line=growth[:, shapes.line],
+        line_error=line_spread * shapes.slope_norm[shapes.line] * np.sqrt(CELLS / independent),
+        bent=(score[:, shapes.line] - best) / 2,
+        slows=(lasting - score[:, shapes.slowing].min(axis=1)) / 2,
+        dawns=(lasting - score[:, shapes.dawning].min(axis=1)) / 2,
         rest=((level - drawn) @ shapes.basis[:, straight]) @ shapes.slope[straight],
-        rest_error=np.sqrt(left[rows, bounded] / CELLS) * shapes.slope_norm[1] * np.sqrt(CELLS / independent),
+        rest_error=np.sqrt(left[rows, bounded] / CELLS)
+        * shapes.slope_norm[shapes.line]
+        * np.sqrt(CELLS / independent),
     )
 
 
-def _criterion(misfit: Floats, shapes: Dictionary, count: Floats) -> Floats:
-    """Score of every shape for `count` independent cells; less is better.
+def _rule_out(misfit: Floats, shapes: Dictionary, points: Ints, span: Floats) -> None:
+    """Makes infinite what cannot be: cycles that are no day, shapes with too many numbers for the points."""
+    cycles = np.nonzero(np.isfinite(shapes.period))[0]
+    period = np.maximum(span, 1.0)[:, None] * shapes.period[cycles]
+    of_a_day = np.isin(shapes.family[cycles], UNDECIDED)
+    never = (period < SHORTEST_CYCLE) | (of_a_day & (np.abs(period / _DAY - 1) > _ABOUT))
+    misfit[:, cycles] = np.where(never, np.inf, misfit[:, cycles])
+    affordable = np.maximum(points / _POINTS_PER_NUMBER, 2.0)
+    poor = np.nonzero(affordable < shapes.size.max())[0]
+    misfit[poor] = np.where(shapes.size > affordable[poor, None], np.inf, misfit[poor])
+
+
+def _penalty(shapes: Dictionary, count: Floats) -> Floats:
+    """What every shape's free numbers cost for `count` independent cells, per cell; shape (rows, shapes).
 
     Schwarz's penalty with the small-sample factor of Hurvich and Tsai (1989): shapes with about as many free
     numbers as there are independent cells fit anything.
     """
     n = count[:, None]
-    return np.asarray(n * misfit + shapes.size * np.log(n) * n / np.maximum(n - shapes.size - 1, 1))
+    sizes = np.arange(int(shapes.size.max()) + 1)
+    return np.asarray(sizes * np.log(n) / np.maximum(n - sizes - 1, 1))[:, shapes.size]
 
 
-def _fades(shapes: Dictionary, coefficients: Floats, growth: Floats) -> Bools:
-    """Which growing shapes do not last, or only seem to: shape (rows, shapes).
+def _growth(shapes: Dictionary, coefficients: Floats) -> tuple[Floats, Bools]:
+    """Growth per row at the end of every growing shape, bytes, and which of them are seen to last.
 
-    Those that end at less than their mean rate, and a line with a jump: a jump down is a tooth, and a
-    jump up early makes the line the end of a curve.
+    Those do not last that end at less than their mean rate; and a line with a jump only seems to: a jump
+    down is a tooth, and a jump up early makes the line the end of a curve.
     """
-    risen = np.add.reduceat(coefficients * (shapes.basis[-1] - shapes.basis[0]), shapes.starts, axis=1)
-    bends = np.isin(shapes.family, (Family.TWO_RATES, Family.ACCELERATING))
-    return np.asarray((bends & (growth < _FADED * risen)) | (shapes.family == Family.SHIFTED_LINE))
+    starts = shapes.starts[shapes.growing]
+    columns = slice(int(starts[0]), int(shapes.starts[shapes.growing.stop]))
+    mine, basis = coefficients[:, columns], shapes.basis[:, columns]
+    starts = starts - starts[0]
+    growth = np.add.reduceat(mine * shapes.slope[columns], starts, axis=1)
+    risen = np.add.reduceat(mine * (basis[-1] - basis[0]), starts, axis=1)
+    family = shapes.family[shapes.growing]
+    bends = np.isin(family, (Family.TWO_RATES, Family.ACCELERATING))
+    fades = (bends & (growth < _FADED * risen)) | (family == Family.SHIFTED_LINE)
+    return growth, (growth > 0) & ~fades
 
 
 def _drawn(shapes: Dictionary, coefficients: Floats, chosen: Ints) -> Floats:
-    """Draws one chosen shape per row."""
-    ends = np.append(shapes.starts, shapes.basis.shape[1])
+    """Draws one chosen shape per row, about its mean."""
     drawn = np.zeros((len(chosen), CELLS))
-    for column in range(5):
-        place = shapes.starts[chosen] + column
-        here = place < ends[chosen + 1]
-        place = np.minimum(place, shapes.basis.shape[1] - 1)
-        weight = np.where(here, coefficients[np.arange(len(chosen)), place], 0.0)
+    begin, end = shapes.starts[chosen], shapes.starts[chosen + 1]
+    rows = np.arange(len(chosen))
+    for column in range(int((end - begin).max())):
+        place = np.minimum(begin + column, shapes.basis.shape[1] - 1)
+        weight = np.where(begin + column < end, coefficients[rows, place], 0.0)
         drawn += weight[:, None] * shapes.basis[:, place].T
     return drawn
 

@@ -2,7 +2,7 @@
 
 Time runs from 0 to 1 over a row; every curve is drawn as the means of `CELLS` equal cells. A shape is a small
 linear space (a constant and up to three curves) with an orthonormal basis, so that fitting all of them to
-all containers is one matrix product.
+all containers is one matrix product. What is fitted is centred, so the constants need no columns.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
-from itertools import combinations, product
+from itertools import combinations, pairwise, product
 
 import numpy as np
 
@@ -62,19 +62,27 @@ UNDECIDED = (Family.SLOWING, Family.PART_OF_A_DAY)
 
 @dataclass(frozen=True, eq=False)
 class Dictionary:
-    """All shapes.
+    """All shapes, those that say the same side by side.
 
     Attributes:
-        basis: Orthonormal columns of all shapes side by side, shape (CELLS, p).
-        starts: First column of each shape, shape (s,).
+        basis: Orthonormal columns of all shapes side by side, shape (CELLS, p); each sums to 0.
+        starts: First column of each shape, and the end of the last, shape (s + 1,).
         family: Family of each shape.
-        size: Free numbers of each shape: its columns and where its bend or jump is.
+        size: Free numbers of each shape: its columns, its level, and where its bend or jump is.
         slope: What turns a shape's coefficients into its growth per whole row at its end, shape (p,).
         slope_norm: Standard error of that growth per unit of noise in a cell.
         blur: Error of that growth, as a share of it, from where the bend is: it is only tried every
             twentieth.
         period: Of a cycle, as a share of the row; infinite for other shapes.
         rise: Share of the row in which a ramp or a saturation goes from 10 % to 90 %; 0 for other shapes.
+        line: Which shape is the straight line.
+        flat: Which one is the flat line.
+        growing: Those of the families `UNBOUNDED`.
+        slowing: Those that slow down.
+        dawning: Parts of a day.
+        ending: Those that end, warm-ups on a daily cycle included.
+        bounded: Those that end, without them.
+        runs: Neighbours with equally many columns: the shapes, their columns, and how many each has.
     """
 
     basis: Floats
@@ -86,6 +94,26 @@ class Dictionary:
     blur: Floats
     period: Floats
     rise: Floats
+    line: int
+    flat: int
+    growing: slice
+    slowing: slice
+    dawning: slice
+    ending: slice
+    bounded: slice
+    runs: tuple[tuple[slice, slice, int], ...]
+
+    def explained(self, coefficients: Floats) -> Floats:
+        """The sum of squares that each shape explains, shape (rows, s), of coefficients (rows, p)."""
+        rows = len(coefficients)
+        squares = coefficients**2
+        found = np.empty((rows, len(self.family)))
+        for shapes, columns, each in self.runs:
+            if each > 1:
+                found[:, shapes] = squares[:, columns].reshape(rows, -1, each).sum(axis=2)
+            else:
+                found[:, shapes] = squares[:, columns] if each else 0.0
+        return found
 
 
 Curve = Callable[[Floats], Floats]
@@ -204,17 +232,22 @@ def _cells(curve: Curve) -> Floats:
     return np.asarray(curve(_GRID).reshape(CELLS, _FINE).mean(axis=1))
 
 
+def _ordered() -> list[_Shape]:
+    """All shapes, those together that are asked together, and of those the ones with fewer columns first."""
+    groups = (
+        _growing(),
+        (shape for shape in _slowing() if shape.family is Family.SLOWING),
+        (shape for shape in _slowing() if shape.family is Family.PART_OF_A_DAY),
+        _levelling_off_on_cycles(),
+        (_Shape(Family.FLAT, 1, ()), *_shifting(), *_levelling_off()),
+    )
+    return [shape for group in groups for shape in sorted(group, key=lambda shape: len(shape.curves))]
+
+
 @cache
 def dictionary() -> Dictionary:
-    """The dictionary, built once. Its first shape is the flat line, its second the straight one."""
-    shapes = [
-        _Shape(Family.FLAT, 1, ()),
-        *_growing(),
-        *_shifting(),
-        *_levelling_off(),
-        *_levelling_off_on_cycles(),
-        *_slowing(),
-    ]
+    """The dictionary, built once."""
+    shapes = _ordered()
     bases, slopes = [], []
     for shape in shapes:
         raw = np.stack([np.ones(CELLS), *(_cells(curve) for curve in shape.curves)], axis=1)
@@ -223,13 +256,16 @@ def dictionary() -> Dictionary:
         ends = [0.0, *(_end_slope(curve) for curve in shape.curves)]
         if np.isfinite(shape.period):
             ends[-2:] = [0.0, 0.0]
-        bases.append(orthonormal)
-        slopes.append(np.array(ends) @ np.linalg.inv(triangle))
+        bases.append(orthonormal[:, 1:])
+        slopes.append((np.array(ends) @ np.linalg.inv(triangle))[1:])
     columns = np.array([basis.shape[1] for basis in bases])
+    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(columns)])
+    family = np.array([int(shape.family) for shape in shapes])
+    flat = int(np.nonzero(family == Family.FLAT)[0][0])
     return Dictionary(
         basis=np.concatenate(bases, axis=1),
-        starts=np.cumsum(columns) - columns,
-        family=np.array([int(shape.family) for shape in shapes]),
+        starts=starts,
+        family=family,
         size=np.array([shape.free for shape in shapes]),
         slope=np.concatenate(slopes),
         slope_norm=np.array([float(np.linalg.norm(slope)) for slope in slopes]),
@@ -238,7 +274,27 @@ def dictionary() -> Dictionary:
         ),
         period=np.array([shape.period for shape in shapes]),
         rise=np.array([_rise(shape) for shape in shapes]),
+        line=int(np.nonzero(family == Family.LINE)[0][0]),
+        flat=flat,
+        growing=_stretch(family, *UNBOUNDED),
+        slowing=_stretch(family, Family.SLOWING),
+        dawning=_stretch(family, Family.PART_OF_A_DAY),
+        ending=slice(_stretch(family, Family.SATURATION_ON_CYCLE).start, len(shapes)),
+        bounded=slice(flat, len(shapes)),
+        runs=tuple(_runs(columns, starts)),
     )
+
+
+def _stretch(family: Ints, *families: Family) -> slice:
+    """Where the shapes of some families are, which must be side by side."""
+    where = np.nonzero(np.isin(family, families))[0]
+    return slice(int(where[0]), int(where[-1]) + 1)
+
+
+def _runs(columns: Ints, starts: Ints) -> Iterator[tuple[slice, slice, int]]:
+    edges = [0, *(np.nonzero(np.diff(columns))[0] + 1).tolist(), len(columns)]
+    for first, end in pairwise(edges):
+        yield slice(first, end), slice(int(starts[first]), int(starts[end])), int(columns[first])
 
 
 def _rise(shape: _Shape) -> float:

@@ -14,7 +14,7 @@ from memtop.growth.lives import lay_out
 from memtop.growth.series import Batch, Floats, Ints, Series
 from memtop.growth.summary import Summary, summarise
 
-CHUNK = 512
+CHUNK = 256
 """Containers judged at a time: few enough that their samples stay in the processor's cache."""
 FEWEST_SAMPLES = 12
 """Below this nothing is said."""

@@ -1,5 +1,7 @@
 """The parts that verdicts are made of, each on its own."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from memtop.growth import Batch, Series
 from memtop.growth.fits import fit
 from memtop.growth.leak import jumped, student
 from memtop.growth.lives import lay_out
-from memtop.growth.shapes import CELLS, UNBOUNDED, Family, dictionary
+from memtop.growth.shapes import CELLS, UNBOUNDED, UNDECIDED, Family, dictionary
 from memtop.growth.summary import BUCKETS, summarise
 from memtop.growth.teeth import noise, turns
 
@@ -75,9 +77,29 @@ def test_a_rhythm_of_less_than_four_hours_is_no_day():
 
 def test_shapes_are_orthonormal():
     shapes = dictionary()
-    for first, last in zip(shapes.starts, np.append(shapes.starts[1:], shapes.basis.shape[1]), strict=True):
+    for first, last in pairwise(shapes.starts):
         basis = shapes.basis[:, first:last]
         assert np.allclose(basis.T @ basis, np.eye(last - first))
+        assert np.allclose(basis.sum(axis=0), 0)  # what is fitted is centred
+
+
+def test_shapes_explain_what_they_are_fitted_to():
+    shapes = dictionary()
+    curves = np.random.default_rng(4).normal(size=(3, CELLS))
+    explained = shapes.explained(curves @ shapes.basis)
+    for shape, (first, last) in enumerate(pairwise(shapes.starts)):
+        drawn = curves @ shapes.basis[:, first:last] @ shapes.basis[:, first:last].T
+        assert np.allclose(explained[:, shape], (drawn**2).sum(axis=1))
+
+
+def test_what_goes_on_growing_is_told_from_what_ends():
+    shapes = dictionary()
+    assert shapes.family[shapes.line] == Family.LINE
+    assert shapes.family[shapes.flat] == Family.FLAT
+    assert set(shapes.family[shapes.growing]) == set(UNBOUNDED)
+    assert not set(shapes.family[shapes.ending]) & {*UNBOUNDED, *UNDECIDED}
+    parts = (shapes.growing, shapes.slowing, shapes.dawning, shapes.ending)
+    assert sum(part.stop - part.start for part in parts) == len(shapes.family)
 
 
 def test_turning_points_are_the_tips_of_the_teeth():
