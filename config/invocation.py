@@ -8,16 +8,20 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
-
 from config import commandline
-from config.errors import ConfigError, did_you_mean
-from config.layers import CONFIG_VARIABLE, Layer, file_layer, flag_layer, variable_layer
-from config.options import Option, options
+from config.errors import ConfigError
+from config.layers import (
+    CONFIG_VARIABLE,
+    DEFAULT,
+    Layer,
+    file_layer,
+    flag_layer,
+    place,
+    source,
+    variable_layer,
+)
+from config.options import options
 from config.settings import Settings
-
-DEFAULT = "default"
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,7 @@ class Invocation:
             key: The setting, such as ``cluster.context``.
             problem: The end of the sentence, such as ``'prod' is not a context of ~/.kube/config``.
         """
-        source = self.provenance.get(key, DEFAULT)
-        return ConfigError(f"{_place(source, key)}: {problem}")
+        return ConfigError(f"{place(self.provenance.get(key, DEFAULT), key)}: {problem}")
 
 
 def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Invocation:
@@ -75,7 +78,7 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Invocation:
         )
     path, named = config_path(line.config, environ)
     layers = (flag_layer(line.settings), variable_layer(environ), file_layer(path, required=named))
-    settings, provenance = _settle(layers)
+    settings, provenance = _settle(layers, environ)
     return Invocation(
         line.command.name,
         line.arguments,
@@ -117,18 +120,20 @@ def config_folder(environ: Mapping[str, str]) -> Path:
     return user_config_path("memtop", appauthor=False)
 
 
-def _settle(layers: Sequence[Layer]) -> tuple[Settings, dict[str, str]]:
+def _settle(layers: Sequence[Layer], environ: Mapping[str, str]) -> tuple[Settings, dict[str, str]]:
     """Merges the layers, strongest first, checks the result, and says where each value comes from."""
     for layer in layers:
         layer.settle_scope()
-        try:
-            Settings.from_sources(layer)  # each alone, so that no mistake hides behind a stronger value
-        except ValidationError as error:
-            raise _sentence(error.errors(include_url=False)[0], layer) from None
-    settings = Settings.from_sources(*layers)
-    provenance = {".".join(path): _source(path, layers) for path in _paths(settings)}
+    settings = _checked(layers, environ) if any(layer.given for layer in layers) else Settings()
+    provenance = {".".join(path): source(path, layers) for path in _paths(settings)}
     _check_together(settings, provenance)
     return settings, provenance
+
+
+def _checked(layers: Sequence[Layer], environ: Mapping[str, str]) -> Settings:
+    from config.remembered import checked  # noqa: PLC0415  (defaults need no check)
+
+    return checked(layers, environ)
 
 
 def _paths(settings: Settings) -> list[tuple[str, ...]]:
@@ -142,42 +147,11 @@ def _paths(settings: Settings) -> list[tuple[str, ...]]:
     return paths
 
 
-def _source(path: tuple[str, ...], layers: Sequence[Layer]) -> str:
-    return next((layer.given[path].source for layer in layers if path in layer.given), DEFAULT)
-
-
-def _place(source: str, key: str) -> str:
-    """The source of a mistake; a file needs the key as well, since flags and variables are named after it."""
-    if source == DEFAULT:
-        return f"setting {key}"
-    return f"{source}, {key}" if source.startswith("file ") else source
-
-
-def _sentence(error: ErrorDetails, layer: Layer) -> ConfigError:
-    """One sentence for one finding of pydantic's."""
-    location = tuple(str(part) for part in error["loc"])
-    option = next(option for option in options() if (option.section, option.field) == location[:2])
-    path = location[:3] if option.kind == "table" else location[:2]
-    source = _source(path, [layer])
-    shown = "the value" if option.is_secret else repr(option.shown(error["input"]))
-    return ConfigError(f"{_place(source, '.'.join(path))}: {shown} {_problem(error, option)}")
-
-
-def _problem(error: ErrorDetails, option: Option) -> str:
-    if error["type"] == "value_error":
-        return str(error["ctx"]["error"])
-    if error["type"] == "literal_error":
-        given = error["input"]
-        meant = did_you_mean(given, option.choices) if isinstance(given, str) else ""
-        return f"is not one of {', '.join(option.choices)}{meant}"
-    return f"is wrong: {error['msg'][:1].lower()}{error['msg'][1:]}"
-
-
 def _check_together(settings: Settings, provenance: Mapping[str, str]) -> None:
     """Finds settings that are fine alone and wrong together."""
 
     def clash(first: str, second: str, problem: str) -> ConfigError:
-        places = [_place(provenance[key], key) for key in (first, second)]
+        places = [place(provenance[key], key) for key in (first, second)]
         return ConfigError(f"{places[0]} and {places[1]}: {problem}")
 
     observe, prometheus = settings.observe, settings.prometheus

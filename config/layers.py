@@ -1,27 +1,24 @@
 """The three places a setting can come from, each read into a layer that remembers the exact source.
 
-Strongest first: flags, ``MEMTOP_*`` variables, the TOML file. A layer is a pydantic-settings source, which
-merges them; what nobody gives keeps its default.
+Strongest first: flags, ``MEMTOP_*`` variables, the TOML file. `config.check` merges and checks them; what
+nobody gives keeps its default.
 """
 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic.fields import FieldInfo
-from pydantic_settings import PydanticBaseSettingsSource
-
 from config import values
 from config.errors import ConfigError, did_you_mean
 from config.options import Option, options, sections
-from config.settings import Settings
 
 CONFIG_VARIABLE = "MEMTOP_CONFIG"
+DEFAULT = "default"
+"""The source of a value that nobody gave."""
 # Not ours to judge: where the tests find their cluster, and what Kubernetes puts into every container beside
 # a Service whose name is memtop or starts with it.
 _FOREIGN_VARIABLE = re.compile(
@@ -45,19 +42,14 @@ class Given:
     source: str
 
 
-class Layer(PydanticBaseSettingsSource):
+class Layer:
     """What one place says: option by option, and for tables item by item."""
 
     def __init__(self, given: Mapping[tuple[str, ...], Given]) -> None:
-        super().__init__(Settings)
         self.given = dict(given)
         """By section, field and, in a table, the item's name."""
 
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """The values of one section, as pydantic-settings asks for them."""
-        return self().get(field_name), field_name, True
-
-    def __call__(self) -> dict[str, Any]:
+    def tables(self) -> dict[str, Any]:
         """The values as nested tables."""
         tables: dict[str, Any] = {}
         for (*parents, last), given in self.given.items():
@@ -78,6 +70,18 @@ class Layer(PydanticBaseSettingsSource):
             self.given["cluster", "namespaces"] = Given((), everything.source)
         elif named is not None and named.value and everything is None:
             self.given["cluster", "all_namespaces"] = Given(False, named.source)
+
+
+def source(path: tuple[str, ...], layers: Iterable[Layer]) -> str:
+    """Where the value that counts comes from: the first of the layers that has it."""
+    return next((layer.given[path].source for layer in layers if path in layer.given), DEFAULT)
+
+
+def place(source: str, key: str) -> str:
+    """The source of a mistake; a file needs the key as well, since flags and variables are named after it."""
+    if source == DEFAULT:
+        return f"setting {key}"
+    return f"{source}, {key}" if source.startswith("file ") else source
 
 
 def _is_on(value: object) -> bool:
@@ -160,6 +164,8 @@ def file_layer(path: Path, *, required: bool) -> Layer:
         raise ConfigError(f"file {path} is not UTF-8 text") from None
     except OSError as error:
         raise ConfigError(f"file {path} cannot be read: {error.strerror}") from None
+    import tomllib  # noqa: PLC0415  (most people have no such file)
+
     try:
         tables = tomllib.loads(content)
     except tomllib.TOMLDecodeError as error:
@@ -167,7 +173,7 @@ def file_layer(path: Path, *, required: bool) -> Layer:
     return Layer(_from_tables(path, tables, content))
 
 
-def _toml_sentence(path: Path, error: tomllib.TOMLDecodeError, content: str) -> str:
+def _toml_sentence(path: Path, error: ValueError, content: str) -> str:
     match = _TOML_POSITION.match(str(error))
     if match is None:
         return f"file {path} is not TOML: {error}"

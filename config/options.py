@@ -10,16 +10,13 @@ file is the section and the field (``[safety]``, ``read_only``).
 from __future__ import annotations
 
 import ast
-import inspect
 import re
-from dataclasses import dataclass
+from dataclasses import MISSING, Field, dataclass, fields
 from functools import cache
-from typing import Any, Literal, get_args, get_origin
-
-from pydantic.fields import FieldInfo
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from config import settings as definitions
-from config.settings import Mark, Section, Settings
+from config.settings import Mark, Settings
 
 PREFIXED = {"prometheus": "prometheus", "demo": "demo", "logs": "log"}
 GROUPS = {
@@ -101,28 +98,25 @@ class Option:
 def options() -> tuple[Option, ...]:
     """All options, in the order of the settings."""
     return tuple(
-        _option(section, name, field)
+        _option(section, field, hints[field.name])
         for section, model in sections().items()
-        for name, field in model.model_fields.items()
+        for hints in (get_type_hints(model, include_extras=True),)
+        for field in fields(model)
     )
 
 
 @cache
-def sections() -> dict[str, type[Section]]:
-    """The tables of the settings file and the models that check them."""
-    return {name: _model(field) for name, field in Settings.model_fields.items()}
+def sections() -> dict[str, type[Any]]:
+    """The tables of the settings file and the classes of their settings."""
+    hints = get_type_hints(Settings)
+    return {field.name: hints[field.name] for field in fields(Settings)}
 
 
-def _model(field: FieldInfo) -> type[Section]:
-    model = field.annotation
-    assert isinstance(model, type)
-    assert issubclass(model, Section)
-    return model
-
-
-def _option(section: str, name: str, field: FieldInfo) -> Option:
-    mark = next((item for item in field.metadata if isinstance(item, Mark)), Mark())
-    kind = _kind(field.annotation)
+def _option(section: str, field: Field[Any], hint: object) -> Option:
+    marks = [item for item in getattr(hint, "__metadata__", ()) if isinstance(item, Mark)]
+    annotation = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    kind = _kind(annotation)
+    name = field.name
     singular = name.removesuffix("s") if kind in {"list", "table"} else name
     prefix = PREFIXED.get(section, "")
     words = [prefix] if name == "enabled" else [prefix, singular]
@@ -131,9 +125,9 @@ def _option(section: str, name: str, field: FieldInfo) -> Option:
         field=name,
         name="-".join(word for word in words if word).replace("_", "-"),
         kind=kind,
-        mark=mark,
-        choices=get_args(field.annotation) if get_origin(field.annotation) is Literal else (),
-        default=field.default,
+        mark=marks[0] if marks else Mark(),
+        choices=get_args(annotation) if get_origin(annotation) is Literal else (),
+        default=field.default if field.default_factory is MISSING else field.default_factory(),
     )
 
 
@@ -150,6 +144,8 @@ def documentation() -> dict[tuple[str, str], str]:
 
     Read from the source when someone asks, not while the classes are made: that would be paid at each start.
     """
+    import inspect  # noqa: PLC0415  (only help and the README's table need it)
+
     classes = {model.__name__: name for name, model in sections().items()}
     texts: dict[tuple[str, str], str] = {}
     for node in ast.parse(inspect.getsource(definitions)).body:

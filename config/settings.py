@@ -2,20 +2,22 @@
 
 A field here is one option: its flag, its ``MEMTOP_*`` variable and its key in the TOML file derive from its
 name (`config.options` says how), and the text under it is what ``--help``, ``memtop config`` and the README
-say about it.
+say about it. Values that somebody gives go through pydantic-settings (`config.check`); it is not imported
+here, since that takes longer than all else before the first paint, and defaults need no check.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal, Self
-
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from config import values
 from config.presets import DEFAULT_PRESETS
+
+if TYPE_CHECKING:
+    from pydantic_core import CoreSchema
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,25 @@ class Mark:
     group: str = ""
     unit: str = ""
     secret: bool = False
+
+
+@dataclass(frozen=True)
+class Check:
+    """How pydantic turns what was given into the field's value.
+
+    Attributes:
+        read: Returns the value, or raises ValueError with the end of a sentence.
+    """
+
+    read: Callable[[object], object]
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: Callable[[object], CoreSchema]
+    ) -> CoreSchema:
+        """The field's own check, after `read`."""
+        from pydantic_core import core_schema  # noqa: PLC0415  (whoever asks has imported it)
+
+        return core_schema.no_info_before_validator_function(self.read, handler(source))
 
 
 def _interval(value: object) -> float:
@@ -75,25 +96,26 @@ def _headers(value: object) -> object:
     return value
 
 
-Text = Annotated[str, BeforeValidator(values.text)]
-FilePath = Annotated[str, BeforeValidator(_path)]
-Url = Annotated[str, BeforeValidator(values.url)]
-Switch = Annotated[bool, BeforeValidator(values.switch)]
-HeaderName = Annotated[str, BeforeValidator(values.header_name)]
-HeaderValue = Annotated[str, BeforeValidator(values.header_value)]
-Selector = Annotated[str, BeforeValidator(values.selector)]
-Words = Annotated[tuple[str, ...], BeforeValidator(values.words)]
-Namespaces = Annotated[tuple[str, ...], BeforeValidator(values.namespaces)]
-Ratio = Annotated[float, BeforeValidator(values.ratio)]
-Regex = Annotated[str, BeforeValidator(values.regex)]
+Text = Annotated[str, Check(values.text)]
+FilePath = Annotated[str, Check(_path)]
+Url = Annotated[str, Check(values.url)]
+Switch = Annotated[bool, Check(values.switch)]
+HeaderName = Annotated[str, Check(values.header_name)]
+HeaderValue = Annotated[str, Check(values.header_value)]
+Selector = Annotated[str, Check(values.selector)]
+Words = Annotated[tuple[str, ...], Check(values.words)]
+Namespaces = Annotated[tuple[str, ...], Check(values.namespaces)]
+Ratio = Annotated[float, Check(values.ratio)]
+Regex = Annotated[str, Check(values.regex)]
 
 
-class Section(BaseModel):
+class Section:
     """A table of the settings file; unknown keys are mistakes, and nothing changes after the start."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
 
+@dataclass(frozen=True)
 class Cluster(Section):
     """Which cluster, and what of it."""
 
@@ -113,13 +135,14 @@ class Cluster(Section):
     """Only pods with these labels, as kubectl writes them: app=shop,tier!=cache."""
 
 
+@dataclass(frozen=True)
 class Observe(Section):
     """How often, how long, and from where on it matters."""
 
-    interval: Annotated[float, BeforeValidator(_interval), Mark(metavar="TIME", unit="s")] = 15.0
+    interval: Annotated[float, Check(_interval), Mark(metavar="TIME", unit="s")] = 15.0
     """Time between two readings of the metrics, 1s to 1h. Metrics servers measure every 15 to 60 s."""
 
-    history: Annotated[float, BeforeValidator(_history), Mark(metavar="TIME", unit="h")] = 24.0
+    history: Annotated[float, Check(_history), Mark(metavar="TIME", unit="h")] = 24.0
     """How long samples are kept for trends and verdicts, 15m to 7d; a bare number counts hours."""
 
     warn_ratio: Annotated[Ratio, Mark(metavar="SHARE", unit="%")] = 0.70
@@ -132,6 +155,7 @@ class Observe(Section):
     """Keep samples on disk between runs, in the state folder, bounded."""
 
 
+@dataclass(frozen=True)
 class Prometheus(Section):
     """Where the longer past comes from."""
 
@@ -141,18 +165,18 @@ class Prometheus(Section):
     url: Annotated[Url | None, Mark(metavar="URL")] = None
     """Address of Prometheus, Thanos, VictoriaMetrics or Mimir; by default it is looked for."""
 
-    headers: Annotated[
-        dict[HeaderName, HeaderValue], BeforeValidator(_headers), Mark(metavar="NAME=VALUE")
-    ] = Field(default={}, repr=False)
+    headers: Annotated[dict[HeaderName, HeaderValue], Check(_headers), Mark(metavar="NAME=VALUE")] = field(
+        default_factory=dict, repr=False
+    )
     """Header to send to Prometheus, such as X-Scope-OrgID=team."""
 
     username: Annotated[Text | None, Mark(metavar="NAME")] = None
     """User name for basic authentication."""
 
-    password: Annotated[Text | None, Mark(secret=True)] = Field(default=None, repr=False)
+    password: Annotated[Text | None, Mark(secret=True)] = field(default=None, repr=False)
     """Password for basic authentication."""
 
-    bearer_token: Annotated[Text | None, Mark(secret=True)] = Field(default=None, repr=False)
+    bearer_token: Annotated[Text | None, Mark(secret=True)] = field(default=None, repr=False)
     """Bearer token for Prometheus."""
 
     bearer_token_file: Annotated[FilePath | None, Mark(metavar="FILE")] = None
@@ -164,19 +188,21 @@ class Prometheus(Section):
     metric: Literal["rss", "working_set", "usage"] = "rss"
     """Memory that verdicts are computed on. The limit is always compared with the working set."""
 
-    timeout: Annotated[float, BeforeValidator(_timeout), Mark(metavar="TIME", unit="s")] = 10.0
+    timeout: Annotated[float, Check(_timeout), Mark(metavar="TIME", unit="s")] = 10.0
     """Longest wait for an answer of Prometheus."""
 
 
+@dataclass(frozen=True)
 class Logs(Section):
     """How logs are searched."""
 
-    presets: Annotated[dict[str, Regex], BeforeValidator(_presets), Mark(metavar="NAME=REGEX")] = (
-        DEFAULT_PRESETS
+    presets: Annotated[dict[str, Regex], Check(_presets), Mark(metavar="NAME=REGEX")] = field(
+        default_factory=DEFAULT_PRESETS.copy
     )
     """Regular expression under a name, to search logs for; adds to the built-in presets or replaces one."""
 
 
+@dataclass(frozen=True)
 class Safety(Section):
     """What memtop may change."""
 
@@ -187,6 +213,7 @@ class Safety(Section):
     """Contexts (patterns with * and ?) where a change needs the workload's name typed in full."""
 
 
+@dataclass(frozen=True)
 class Ui(Section):
     """What the screen looks like."""
 
@@ -197,26 +224,26 @@ class Ui(Section):
     """What graphs are drawn with."""
 
 
+@dataclass(frozen=True)
 class Demo(Section):
     """The embedded cluster that --demo opens."""
 
-    pods: Annotated[int, BeforeValidator(values.between(1, 100_000, whole=True)), Mark(metavar="N")] = 60
+    pods: Annotated[int, Check(values.between(1, 100_000, whole=True)), Mark(metavar="N")] = 60
     """Number of pods in the demo cluster."""
 
-    speed: Annotated[float, BeforeValidator(values.between(0.01, 100_000)), Mark(metavar="N")] = 1.0
+    speed: Annotated[float, Check(values.between(0.01, 100_000)), Mark(metavar="N")] = 1.0
     """How fast its time passes: at 60 an hour takes a minute."""
 
-    seed: Annotated[int, BeforeValidator(values.between(0, 2**31, whole=True)), Mark(metavar="N")] = 7
+    seed: Annotated[int, Check(values.between(0, 2**31, whole=True)), Mark(metavar="N")] = 7
     """The same seed makes the same cluster."""
 
-    churn: Annotated[float, BeforeValidator(values.between(0, 10_000)), Mark(metavar="N")] = 0.0
+    churn: Annotated[float, Check(values.between(0, 10_000)), Mark(metavar="N")] = 0.0
     """Pod changes a second, beside what its pods do by themselves."""
 
 
-class Settings(BaseSettings):
-    """All settings, checked; what is not given has its default."""
-
-    model_config = SettingsConfigDict(frozen=True, extra="forbid")
+@dataclass(frozen=True)
+class Settings:
+    """All settings; what is not given has its default."""
 
     cluster: Cluster = Cluster()
     observe: Observe = Observe()
@@ -225,24 +252,3 @@ class Settings(BaseSettings):
     safety: Safety = Safety()
     ui: Ui = Ui()
     demo: Demo = Demo()
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what is given counts: `config.layers` reads variables and files, since it knows the lines."""
-        return (init_settings,)
-
-    @classmethod
-    def from_sources(cls, *sources: PydanticBaseSettingsSource) -> Self:
-        """Merges sources, the strongest first.
-
-        Raises:
-            pydantic.ValidationError: A value is wrong.
-        """
-        return cls(_build_sources=(sources, {}))  # type: ignore[call-arg]  # hidden by dataclass_transform

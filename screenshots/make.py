@@ -20,7 +20,7 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
-from config import Settings
+from config import settings_from
 from memtop.demo.thread import DemoThread
 from memtop.observe.frame import Frame
 from memtop.observe.setup import at_speed, plan
@@ -76,7 +76,7 @@ async def take(picture: Picture, kubeconfig: Path) -> str:
     Raises:
         TimeoutError: The words never came.
     """
-    settings = Settings.model_validate({"cluster": {"kubeconfig": str(kubeconfig)}})
+    settings = settings_from({"cluster": {"kubeconfig": str(kubeconfig)}})
     app = Memtop(settings, at_speed(plan(settings, {}), SPEED), lambda other: plan(other, {}), demo=True)
     async with app.run_test(size=picture.size) as pilot:
         await _until(pilot, app, ("user-service",))

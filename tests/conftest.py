@@ -1,5 +1,7 @@
 """What tests of several parts share: the answers recorded from a real API server."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,3 +13,11 @@ RECORDINGS = Path(__file__).parent / "recordings"
 def recording():
     """``recording("pod-crashloop.json")``: the bytes that a real API server sent."""
     return lambda name: (RECORDINGS / name).read_bytes()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nothing that is tested writes into the cache folder of whoever runs the tests, or reads from it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(os.environ, "XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield

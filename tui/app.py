@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, work
@@ -262,8 +263,7 @@ class Memtop(TerseDisplay[int]):
             name = await self.push_screen_wait(Picker("Context", items, current=self._plan.target.context))
             if name is None or name == self._plan.target.context:
                 return
-            chosen = cluster.model_copy(update={"context": name})
-            settings = self.settings.model_copy(update={"cluster": chosen})
+            settings = replace(self.settings, cluster=replace(cluster, context=name))
             plan = await asyncio.to_thread(self._plan_for, settings)
         except KubeconfigError as error:
             self.notify(str(error), title="The context stays as it was", severity="error", markup=False)

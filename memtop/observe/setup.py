@@ -55,8 +55,8 @@ def connection(settings: Settings, environ: Mapping[str, str], *, demo: bool = F
             path = child.wait()
         except DemoFailedError as error:
             raise StartError(str(error)) from error
-        mine = settings.cluster.model_copy(update={"kubeconfig": str(path), "context": None})
-        found = plan(settings.model_copy(update={"cluster": mine}), environ)
+        mine = replace(settings.cluster, kubeconfig=str(path), context=None)
+        found = plan(replace(settings, cluster=mine), environ)
         # Nothing of it is worth keeping: the next one is another cluster.
         yield at_speed(replace(found, remember=replace(found.remember, folder=None)), wanted.speed)
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from config import Settings
+from config import settings_from
 from memtop.cluster.errors import KubeconfigError
 from memtop.observe.engine import Engine
 from memtop.observe.plan import Thresholds
@@ -14,7 +14,7 @@ from memtop.observe.setup import INSECURE, at_speed, connection, plan
 
 def settings(path=None, **sections):
     cluster = {"kubeconfig": str(path)} if path is not None else {}
-    return Settings.model_validate({**sections, "cluster": cluster | sections.get("cluster", {})})
+    return settings_from({**sections, "cluster": cluster | sections.get("cluster", {})})
 
 
 @pytest.fixture

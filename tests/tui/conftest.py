@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from config import Settings
+from config import settings_from
 from memtop.observe.plan import Plan
 from tests.tui.cluster import FakeCluster, FakeEngine, busy_night, judge
 from tests.tui.stage import Stage
@@ -76,7 +76,7 @@ def app_on(engines: Engines) -> Callable[..., Memtop]:
     def make(*clusters: FakeCluster, **sections: dict[str, Any]) -> Memtop:
         engines.clusters += clusters
         plans = {each.target.context: each.plan for each in clusters}
-        settings = Settings.model_validate(sections)
+        settings = settings_from(sections)
         return Memtop(settings, clusters[0].plan, lambda other: plans[str(other.cluster.context)])
 
     return make

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from config import Settings
+from config import settings_from
 from memtop.demo.thread import DemoThread
 from memtop.observe.setup import plan
 from tests.tui.stage import Stage
@@ -35,7 +35,7 @@ def open_on(demo: DemoThread, tmp_path: Path) -> OpenOn:
     async def open_(user: str = "admin", **cluster: Any) -> AsyncIterator[Stage]:
         path = tmp_path / "kubeconfig"
         path.write_text(demo.kubeconfig(user))
-        settings = Settings.model_validate({"cluster": {"kubeconfig": str(path), **cluster}})
+        settings = settings_from({"cluster": {"kubeconfig": str(path), **cluster}})
         app = Memtop(settings, plan(settings, {}), lambda other: plan(other, {}))
         async with app.run_test(size=(180, 50), notifications=True) as pilot:
             yield Stage(app, pilot)

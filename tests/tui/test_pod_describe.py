@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from config import Settings
+from config import settings_from
 from memtop.demo.thread import DemoThread
 from memtop.observe.setup import plan
 from tests.tui.cluster import FakeCluster
@@ -43,7 +43,7 @@ def opened(demo: DemoThread, tmp_path: Path) -> Open:
         path = tmp_path / "kubeconfig"
         path.write_text(demo.kubeconfig(user))
         scope = {"namespaces": ("production",)}
-        settings = Settings.model_validate({"cluster": {"kubeconfig": str(path), **scope}})
+        settings = settings_from({"cluster": {"kubeconfig": str(path), **scope}})
         app = Memtop(settings, plan(settings, os.environ), lambda other: plan(other, os.environ))
         async with app.run_test(size=size, notifications=True) as pilot:
             stage = Stage(app, pilot)

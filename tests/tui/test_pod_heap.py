@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from config import Settings
+from config import settings_from
 from memtop.demo.thread import DemoThread
 from memtop.observe.setup import plan
 from memtop.runtime.take import CaptureFailed, Taken
@@ -46,7 +46,7 @@ def open_pod(demo: DemoThread, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     async def open_(pod: str, user: str = "admin", **sections: Any) -> AsyncIterator[Stage]:
         path = tmp_path / "kubeconfig"
         path.write_text(demo.kubeconfig(user))
-        settings = Settings.model_validate({"cluster": {"kubeconfig": str(path)}, **sections})
+        settings = settings_from({"cluster": {"kubeconfig": str(path)}, **sections})
         app = Memtop(settings, plan(settings, {}), lambda other: plan(other, {}))
         async with app.run_test(size=(150, 40), notifications=True) as pilot:
             stage = Stage(app, pilot)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import pytest
 
-from config import Settings
+from config import settings_from
 from memtop.demo.thread import DemoThread
 from memtop.observe.setup import plan
 from tests.tui.stage import Stage
@@ -47,7 +47,7 @@ def open_pod(demo: DemoThread, tmp_path: Path) -> OpenPod:
     async def open_(pod: str, key: str, demo: DemoThread = everywhere) -> AsyncIterator[Stage]:
         path = tmp_path / "kubeconfig"
         path.write_text(demo.kubeconfig("admin"))
-        settings = Settings.model_validate({"cluster": {"kubeconfig": str(path)}})
+        settings = settings_from({"cluster": {"kubeconfig": str(path)}})
         app = Memtop(settings, plan(settings, {}), lambda other: plan(other, {}))
         async with app.run_test(size=(120, 36), notifications=True) as pilot:
             stage = Stage(app, pilot)
