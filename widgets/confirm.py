@@ -13,7 +13,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Button, Static
+from textual.widget import Widget
+from textual.widgets import Button, Input, Static
 
 from widgets.palette import inks
 from widgets.text import literal
@@ -38,11 +39,32 @@ class PlanLine:
     weight: Weight = "plain"
 
 
+def plan_grid(widget: Widget, lines: Sequence[PlanLine]) -> Table:
+    """Draws lines with their labels in a column of their own.
+
+    Args:
+        widget: In whose colours.
+        lines: What to draw; long ones are folded.
+    """
+    styles = inks(widget)
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True, justify="right")
+    table.add_column(ratio=1, overflow="fold")
+    for line in lines:
+        style = styles.get(_ROLES[line.weight], "")
+        table.add_row(
+            Text(literal(line.label), styles["dim"]),
+            Text(_SIGNS[line.weight] + literal(line.text), style),
+        )
+    return table
+
+
 class Confirm(ModalScreen[bool]):
     """Shows a plan, however long; returns whether it was agreed to.
 
     ``y`` agrees, and so does enter once the focus has been moved to that button; escape, ``n`` and enter
-    without moving decline.
+    without moving decline. Where a name has to be typed there is no yes before it is there in full: ``y`` and
+    all other letters go into the name.
     """
 
     DEFAULT_CSS = """
@@ -55,6 +77,8 @@ class Confirm(ModalScreen[bool]):
     Confirm VerticalScroll Static { width: 100%; height: auto; }
     Confirm Horizontal { height: 1; margin: 1 0 0 0; align-horizontal: right; }
     Confirm Button { margin: 0 0 0 2; min-width: 12; }
+    Confirm #demand { height: auto; margin: 1 1 0 1; color: $text-warning; text-style: bold; }
+    Confirm Input { border: none; height: 1; padding: 0 1; margin: 0 1; background: $boost; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "decide(True)", "Yes"),
@@ -64,54 +88,88 @@ class Confirm(ModalScreen[bool]):
         Binding("up,k", "scroll(-1)", show=False),
         Binding("pagedown,space", "scroll(10)", show=False),
         Binding("pageup", "scroll(-10)", show=False),
+        Binding("c", "copy", show=False),
     ]
 
-    def __init__(self, title: str, lines: Sequence[PlanLine], *, apply: str | None = "Apply") -> None:
+    def __init__(
+        self,
+        title: str,
+        lines: Sequence[PlanLine],
+        *,
+        apply: str | None = "Apply",
+        copy: str = "",
+        typed: str = "",
+        why_typed: str = "",
+    ) -> None:
         """Makes a dialog.
 
         Args:
             title: What is to be agreed to, in a few words.
             lines: The plan.
             apply: What the button says that agrees; None where there is nothing to agree to.
+            copy: The command that ``c`` puts on the clipboard; empty for none.
+            typed: The name that must be typed before there is a yes; empty for none.
+            why_typed: Why it must be, as a clause such as ``prod-eu is a protected context``.
         """
         super().__init__()
         self._title = title
         self._lines = tuple(lines)
         self._apply = apply
+        self._copy = copy
+        self._typed = typed if apply else ""
+        self._why_typed = why_typed
 
     def compose(self) -> ComposeResult:
         """The plan above the two buttons, the harmless one first."""
         with Vertical() as box:
             box.border_title = Text(literal(self._title)).markup
+            box.border_subtitle = "c copies the command" if self._copy else ""
             scroll = VerticalScroll(Static(id="plan"), can_focus=False)
             yield scroll
+            if self._typed:
+                demand = f"{self._why_typed}: type {self._typed} to apply" if self._why_typed else self._typed
+                yield Static(literal(demand), id="demand", markup=False)
+                yield Input(id="name", compact=True)
             with Horizontal():
                 yield Button("Cancel (esc)" if self._apply else "Close (esc)", id="cancel", compact=True)
                 if self._apply:
-                    yield Button(f"{self._apply} (y)", id="apply", variant="warning", compact=True)
+                    words = self._apply if self._typed else f"{self._apply} (y)"
+                    yield Button(
+                        words, id="apply", variant="warning", compact=True, disabled=bool(self._typed)
+                    )
 
     def on_mount(self) -> None:
-        """Puts the focus on the button that changes nothing."""
-        self.query_one("#plan", Static).update(self._table())
-        self.query_one("#cancel", Button).focus()
+        """Puts the focus on what changes nothing."""
+        self.query_one("#plan", Static).update(plan_grid(self, self._lines))
+        self.query_one("#name" if self._typed else "#cancel").focus()
 
-    def _table(self) -> Table:
-        styles = inks(self)
-        table = Table.grid(padding=(0, 2))
-        table.add_column(no_wrap=True, justify="right")
-        table.add_column(ratio=1, overflow="fold")
-        for line in self._lines:
-            style = styles.get(_ROLES[line.weight], "")
-            table.add_row(
-                Text(literal(line.label), styles["dim"]),
-                Text(_SIGNS[line.weight] + literal(line.text), style),
-            )
-        return table
+    @property
+    def agreeable(self) -> bool:
+        """Whether a yes is possible now."""
+        if not self._apply:
+            return False
+        return not self._typed or self.query_one("#name", Input).value.strip() == self._typed
 
     def action_decide(self, agreed: bool) -> None:
-        """Ends the dialog; there is no yes where there is nothing to agree to."""
-        if not agreed or self._apply:
+        """Ends the dialog; there is no yes without anything to agree to, or before the name is typed."""
+        if not agreed or self.agreeable:
             self.dismiss(agreed)
+
+    def action_copy(self) -> None:
+        """Puts the command on the clipboard of the terminal (OSC 52)."""
+        if self._copy:
+            self.app.copy_to_clipboard(self._copy)
+            self.notify("The command is on the clipboard, if your terminal lets programs write there")
+
+    @on(Input.Changed)
+    def _typing(self) -> None:
+        self.query_one("#apply", Button).disabled = not self.agreeable
+
+    @on(Input.Submitted)
+    def _named(self) -> None:
+        """The name alone is not yet the yes: enter only goes on to the button."""
+        if self.agreeable:
+            self.query_one("#apply", Button).focus()
 
     def action_scroll(self, lines: int) -> None:
         """Scrolls the plan."""

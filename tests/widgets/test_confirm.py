@@ -15,17 +15,24 @@ NOTHING = object()
 
 
 class Host(App[None]):
-    def __init__(self, lines: list[PlanLine] = PLAN, apply: str | None = "Capture") -> None:
+    def __init__(
+        self,
+        lines: list[PlanLine] = PLAN,
+        apply: str | None = "Capture",
+        *,
+        copy: str = "",
+        typed: str = "",
+        why: str = "",
+    ) -> None:
         super().__init__()
-        self.lines = lines
-        self.apply = apply
+        self.dialog = Confirm("Heap [dump]", lines, apply=apply, copy=copy, typed=typed, why_typed=why)
         self.agreed: object = NOTHING
 
     def on_mount(self) -> None:
         def keep(value: bool | None) -> None:
             self.agreed = value
 
-        self.push_screen(Confirm("Heap [dump]", self.lines, apply=self.apply), keep)
+        self.push_screen(self.dialog, keep)
 
 
 def screen(app: App[None]) -> str:
@@ -97,3 +104,39 @@ def test_progress_says_how_much_of_how_much():
     half = progress_line(2**20, 2**21, 60, "ascii").plain
     assert half == "============............ 50 %  1 MiB of 2 MiB"
     assert len(progress_line(2**20, 2**21, 10, "block").plain) <= 10
+
+
+async def test_where_a_name_has_to_be_typed_there_is_no_yes_before_it():
+    app = Host(typed="nginx-y", why="prod is protected")
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        assert "prod is protected: type nginx-y to apply" in screen(app)
+        await pilot.press("y", "n", "q", "enter")
+        await pilot.pause()
+        assert app.agreed is NOTHING, "letters belong to the name"
+        await pilot.press(*["backspace"] * 3, *"nginx-y", "enter")
+        await pilot.pause()
+        assert app.agreed is NOTHING, "enter in the name only moves on to the button"
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.agreed is True
+
+
+async def test_a_typed_name_still_leaves_the_way_out():
+    app = Host(typed="nginx")
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        await pilot.press(*"nginx", "escape")
+        await pilot.pause()
+        assert app.agreed is False
+
+
+async def test_the_command_can_be_copied():
+    app = Host(copy="kubectl set image deployment/a b=c")
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        assert "c copies the command" in screen(app)
+        await pilot.press("c")
+        await pilot.pause()
+        assert app.clipboard == "kubectl set image deployment/a b=c"
+        assert app.agreed is NOTHING
