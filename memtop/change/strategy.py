@@ -1,0 +1,194 @@
+"""What another pod template means for the pods: rolling, Recreate, OnDelete, partition, paused.
+
+The rules are those of the controllers (k8s.io/kubernetes, pkg/controller/deployment, statefulset, daemon).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from memtop.change.plan import Weight
+from memtop.cluster.tree import Json, at, flag, mapping, number, text
+from memtop.wording import duration
+
+_DEADLINE = 600
+"""Seconds a Deployment may go without progress, unless it says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """How a workload goes from one template to another.
+
+    Attributes:
+        words: In a sentence.
+        weight: How much that asks for attention.
+        replaced: How many pods are replaced.
+        surge: How many more pods than before there are meanwhile.
+    """
+
+    words: str
+    weight: Weight = "plain"
+    replaced: int = 0
+    surge: int = 0
+
+    @property
+    def moves(self) -> bool:
+        """Whether any pod is replaced at once, so that there is a rollout to watch."""
+        return self.replaced > 0
+
+
+def strategy(kind: str, found: Json) -> Strategy:
+    """What a change of its template does to a workload's pods.
+
+    Args:
+        kind: Its kind.
+        found: The workload.
+    """
+    match kind:
+        case "Deployment":
+            return _deployment(found)
+        case "StatefulSet":
+            return _stateful_set(found)
+        case "DaemonSet":
+            return _daemon_set(found)
+        case "CronJob":
+            return _cron_job(found)
+        case _:
+            return Strategy(f"memtop does not know how a {kind} replaces its pods", "warn")
+
+
+def replicas_of(found: Json) -> int:
+    """How many pods a Deployment or StatefulSet asks for; one where it does not say."""
+    asked = number(found, "spec", "replicas")
+    return 1 if asked is None else asked
+
+
+def rolling_bounds(found: Json) -> tuple[int, int]:
+    """How many pods a Deployment may have too many and too few while it rolls (surge, unavailable)."""
+    total = replicas_of(found)
+    rolling = mapping(found, "spec", "strategy", "rollingUpdate")
+    surge = resolved(at(rolling, "maxSurge"), total, "25%", up=True)
+    unavailable = resolved(at(rolling, "maxUnavailable"), total, "25%", up=False)
+    return surge, min(total, max(unavailable, 1 if surge == 0 else 0))
+
+
+def resolved(amount: object, total: int, default: int | str, *, up: bool) -> int:
+    """A number of pods that may be written as a share such as ``25%``.
+
+    Args:
+        amount: As the API has it; None for the default.
+        total: What the share is of.
+        default: What counts where there is none.
+        up: Whether a fraction counts as a whole pod.
+    """
+    amount = default if amount is None else amount
+    if isinstance(amount, str):
+        share = amount.removesuffix("%")
+        if not share.isdecimal():
+            return 0
+        part = int(share) * total / 100
+        return math.ceil(part) if up else math.floor(part)
+    return int(amount) if isinstance(amount, int | float) else 0
+
+
+def pods(count: int) -> str:
+    """``1 pod``, ``3 pods``."""
+    return f"{count} pod{'' if count == 1 else 's'}"
+
+
+def _deployment(found: Json) -> Strategy:
+    total = replicas_of(found)
+    if flag(found, "spec", "paused"):
+        return Strategy("Nothing happens to the pods until it is resumed: its rollouts are paused", "warn")
+    if total == 0:
+        return Strategy("It is scaled to 0: there is no pod to replace")
+    if text(found, "spec", "strategy", "type") == "Recreate":
+        stopped = (
+            "The pod stops first, then a new one starts"
+            if total == 1
+            else (f"All {total} pods stop first, then {total} new ones start")
+        )
+        return Strategy(f"Recreate: {stopped[0].lower()}{stopped[1:]}: downtime", "critical", total)
+    surge, unavailable = rolling_bounds(found)
+    bounds = ([f"{surge} extra"] if surge else []) + [
+        f"at most {unavailable} unavailable" if unavailable else "none unavailable"
+    ]
+    if total == 1:
+        words = (
+            "Rolling: the pod stops before a new one is ready: downtime"
+            if unavailable
+            else "Rolling: the old pod stops when the new one is ready"
+        )
+        weight: Weight = "critical" if unavailable else "plain"
+    else:
+        pace = "one by one" if max(surge, unavailable) == 1 else "step by step"
+        words, weight = f"Rolling, {pace}: {', '.join(bounds)}; {pods(total)}", "plain"
+        if unavailable == total:
+            words, weight = f"Rolling, but all {total} pods may be unavailable at once: downtime", "critical"
+    return Strategy(words + _patience(found), weight, total, surge)
+
+
+def _patience(found: Json) -> str:
+    ready = number(found, "spec", "minReadySeconds")
+    deadline = number(found, "spec", "progressDeadlineSeconds") or _DEADLINE
+    counted = f"; each counts when ready for {duration(ready)}" if ready else ""
+    return f"{counted}; failed after {duration(deadline)} without progress"
+
+
+def _stateful_set(found: Json) -> Strategy:
+    total = replicas_of(found)
+    update = mapping(found, "spec", "updateStrategy")
+    if text(update, "type") == "OnDelete":
+        return _on_delete(total)
+    if total == 0:
+        return Strategy("It is scaled to 0: there is no pod to replace")
+    first = number(update, "rollingUpdate", "partition") or 0
+    moved = max(0, total - first)
+    if not moved:
+        return Strategy(f"Nothing happens to the pods: the partition {first} holds back all {total}", "warn")
+    order = (
+        f"one by one, from number {total - 1} down to {first}; each stops first, and the next waits for it"
+    )
+    if total == 1:
+        return Strategy("Rolling: the pod stops before a new one starts: downtime", "critical", 1)
+    if first:
+        held = f"{pods(first)} below the partition {first} keep{'s' if first == 1 else ''} the old template"
+        return Strategy(f"Rolling, {order}; {held}", "warn", moved)
+    return Strategy(f"Rolling, {order}", "plain", moved)
+
+
+def _daemon_set(found: Json) -> Strategy:
+    total = number(found, "status", "desiredNumberScheduled") or 0
+    update = mapping(found, "spec", "updateStrategy")
+    if text(update, "type") == "OnDelete":
+        return _on_delete(total)
+    if total == 0:
+        return Strategy("No node has a pod of it")
+    rolling = mapping(update, "rollingUpdate")
+    surge = resolved(at(rolling, "maxSurge"), total, 0, up=True)
+    unavailable = resolved(at(rolling, "maxUnavailable"), total, 1 if not surge else 0, up=True)
+    if surge:
+        return Strategy(
+            f"Rolling: on up to {surge} of {total} nodes at a time a new pod starts before the old one stops",
+            "plain",
+            total,
+            surge,
+        )
+    return Strategy(
+        f"Rolling: on {max(1, unavailable)} of {total} node{'' if total == 1 else 's'} at a time the pod "
+        "stops before a new one starts",
+        "plain",
+        total,
+    )
+
+
+def _on_delete(total: int) -> Strategy:
+    return Strategy(f"OnDelete: nothing happens to the {pods(total)} until somebody deletes them", "warn")
+
+
+def _cron_job(found: Json) -> Strategy:
+    schedule = text(found, "spec", "schedule")
+    if flag(found, "spec", "suspend"):
+        return Strategy("It is suspended: nothing happens until it is resumed", "warn")
+    return Strategy(f"The next run ({schedule}) is the first with it; runs under way go on as they are")
