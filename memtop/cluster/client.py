@@ -15,6 +15,7 @@ from multidict import CIMultiDict
 from memtop import __version__
 from memtop.cluster.credentials import Credentials, Grant
 from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable
+from memtop.cluster.retry_after import retry_after
 from memtop.cluster.sanitize import sanitize, sanitize_bytes
 from memtop.cluster.target import Target
 from memtop.cluster.tls import ssl_context
@@ -301,10 +302,10 @@ def api_error(status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
     message = said.message or _plain(headers, body) or phrase
     if status < HTTPStatus.BAD_REQUEST:
         message = f"redirected to {headers.get('Location', 'nowhere')} instead of answering (a login page?)"
-    retry_after = said.details.retry_after_seconds if said.details is not None else None
-    if (seconds := headers.get("Retry-After", "").strip()).isdecimal():
-        retry_after = float(seconds)
-    return ApiError(status, sanitize(said.reason) or phrase.replace(" ", ""), sanitize(message), retry_after)
+    wait = retry_after(headers)
+    if wait is None and said.details is not None:
+        wait = said.details.retry_after_seconds
+    return ApiError(status, sanitize(said.reason) or phrase.replace(" ", ""), sanitize(message), wait)
 
 
 def _plain(headers: Mapping[str, str], body: bytes) -> str:
