@@ -6,7 +6,7 @@ shows. Nothing in a frame changes after it is built.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -160,6 +160,25 @@ class Detail:
 
 
 @dataclass(frozen=True, eq=False)
+class Members:
+    """The containers behind the workload of the selected row.
+
+    Attributes:
+        key: The workload.
+        rows: All container rows of the frame, also where the frame's own are workloads.
+        slots: Those of its rows that belong to the workload, the largest first; init containers do not.
+        judgement: What is judged of its pods pooled, or None before anything is.
+        parts: The same for each container's name and revision hash; only of what has live pods.
+    """
+
+    key: WorkloadKey
+    rows: Rows
+    slots: Slots
+    judgement: Judgement | None
+    parts: Mapping[tuple[str, str], Judgement]
+
+
+@dataclass(frozen=True, eq=False)
 class Frame:
     """Everything a screen may show, at one moment.
 
@@ -176,6 +195,7 @@ class Frame:
         rows: All rows.
         orders: For each pane the rows it shows, in order.
         detail: The selected row drawn large, or None.
+        members: The containers behind the workload of the selected row, or None.
         remaining: How many pods of the first list are still on their way.
         settled: Whether pods, metrics and verdicts have come, or are known not to come for now.
         remembered: Whether the past has come too, or is known not to come for now.
@@ -200,3 +220,4 @@ class Frame:
     namespaces: tuple[str, ...]
     pressured_nodes: frozenset[str]
     remembered: bool = True
+    members: Members | None = None

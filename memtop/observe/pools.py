@@ -5,7 +5,7 @@ Pooling takes milliseconds for each, so only what is looked at is pooled, and no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -14,13 +14,16 @@ import numpy.typing as npt
 from memtop.growth import Judgement, Judgements, Series, Verdict, pool
 from memtop.growth.judgement import CODES
 from memtop.observe.frame import WorkloadKey
+from memtop.observe.identity import Identity
 from memtop.observe.store import Store
 
 EVERY = 60.0
 """Seconds of the cluster's clock between two verdicts on one workload."""
 MOST_PODS = 12
 """Containers pooled at most: those that hold the most memory; more add little to what is known."""
-_REVISION_LABELS = ("pod-template-hash", "controller-revision-hash")
+REVISION_LABELS = ("pod-template-hash", "controller-revision-hash")
+Part = tuple[str, str]
+"""A container's name, and the value of the revision label of its pod; empty for pods without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +54,14 @@ class Pools:
         self._now = now
         self._wanted: list[Wanted] = []
         self._judged: dict[WorkloadKey, tuple[float, Judgement]] = {}
+        self._parts: dict[WorkloadKey, Mapping[Part, Judgement]] = {}
 
     def look_at(self, wanted: Iterable[Wanted]) -> None:
         """Says which workloads are looked at, what matters most first; others are forgotten."""
         self._wanted = list(wanted)
         keys = {one.key for one in self._wanted}
         self._judged = {key: judged for key, judged in self._judged.items() if key in keys}
+        self._parts = {key: parts for key, parts in self._parts.items() if key in keys}
 
     def judge_next(self) -> bool:
         """Judges one that is due; false if none is."""
@@ -64,7 +69,9 @@ class Pools:
         for wanted in self._wanted:
             judged = self._judged.get(wanted.key)
             if judged is None or now - judged[0] >= EVERY:
-                self._judged[wanted.key] = now, self._judge(wanted.slots)
+                parts = self._judge(wanted.slots)
+                worst = max(parts.values(), key=_leakiness, default=pool(()))
+                self._judged[wanted.key], self._parts[wanted.key] = (now, worst), parts
                 return True
         return False
 
@@ -72,6 +79,10 @@ class Pools:
         """What is judged of a workload, or None before it is."""
         judged = self._judged.get(key)
         return None if judged is None else judged[1]
+
+    def parts(self, key: WorkloadKey) -> Mapping[Part, Judgement]:
+        """What is judged of each of a workload's containers in each of its revisions."""
+        return self._parts.get(key, {})
 
     def laid_over(self, live: Judgements, identities: Iterable[object]) -> Judgements:
         """The judgements of rows with the pooled ones in place of what one container says.
@@ -89,21 +100,23 @@ class Pools:
                 _place(columns, row, found[1])
         return replace(live, **columns)
 
-    def _judge(self, slots: npt.NDArray[np.intp]) -> Judgement:
-        """The worst of its parts: containers of one name in pods of one revision are pooled together."""
+    def _judge(self, slots: npt.NDArray[np.intp]) -> dict[Part, Judgement]:
+        """Containers of one name in pods of one revision are pooled together."""
         held = np.nan_to_num(self._store.columns.working_set[slots])
-        parts: dict[tuple[str, str], list[Series]] = {}
+        parts: dict[Part, list[Series]] = {}
         for slot in slots[np.argsort(-held, kind="stable")].tolist():
             identity = self._store.identities[slot]
             if identity is None:
                 continue
-            labels = identity.labels
-            revision = next((labels[label] for label in _REVISION_LABELS if label in labels), "")
-            part = parts.setdefault((identity.container, revision), [])
+            part = parts.setdefault((identity.container, revision_of(identity)), [])
             if len(part) < MOST_PODS:
                 part.append(self._series(slot))
-        judged = [pool(series) for series in parts.values()]
-        return max(judged, key=_leakiness, default=pool(()))
+        return {part: pool(series) for part, series in parts.items()}
+
+
+def revision_of(identity: Identity) -> str:
+    """The hash that tells the revision of a container's pod; empty where its pod carries none."""
+    return next((identity.labels[label] for label in REVISION_LABELS if label in identity.labels), "")
 
 
 def _leakiness(judgement: Judgement) -> float:

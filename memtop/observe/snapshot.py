@@ -11,6 +11,7 @@ import numpy.typing as npt
 from memtop.observe.detail import Details
 from memtop.observe.frame import SPARK_BINS, Counts, Frame, Rows, Slots, WorkloadIdentity
 from memtop.observe.identity import Key
+from memtop.observe.members import members, workload_of
 from memtop.observe.observer import Observer
 from memtop.observe.order import Names, matching, order
 from memtop.observe.plan import Thresholds
@@ -57,7 +58,7 @@ class Snapshots:
         now = observer.clock.now()
         self._renew()
         rows = container_rows(store, observer.recollection.overlay, self._recent_past(), now)
-        everyone = self._in_view(rows, view)
+        containers, everyone = rows, self._in_view(rows, view)
         counts = self._counts(rows, everyone)
         names = self._names
         if view.workloads:
@@ -68,7 +69,8 @@ class Snapshots:
         self._number += 1
         orders = {pane: order(pane, rows, candidates, view.sorts[pane], names) for pane in Pane}
         observer.recollection.look_at(self._looked_at(view, orders))
-        observer.pools.look_at(self._pooled(orders) if view.workloads else ())
+        shown = workload_of(observer, view.selected, self._workloads() if view.workloads else None)
+        observer.pools.look_at(self._pooled(shown, orders, view))
         return Frame(
             number=self._number,
             time=now,
@@ -87,6 +89,7 @@ class Snapshots:
             namespaces=tuple(sorted(store.live_namespaces())),
             pressured_nodes=store.pressured_nodes,
             remembered=observer.recollection.settled,
+            members=None if shown is None else members(observer, shown, containers),
         )
 
     def _looked_at(self, view: View, orders: dict[Pane, Slots]) -> Iterator[int]:
@@ -105,8 +108,12 @@ class Snapshots:
                 else:
                     yield row
 
-    def _pooled(self, orders: dict[Pane, Slots]) -> Iterator[Wanted]:
-        """The workloads that a person may be looking at."""
+    def _pooled(self, selected: Wanted | None, orders: dict[Pane, Slots], view: View) -> Iterator[Wanted]:
+        """The workloads that a person may be looking at: that of the selected row, then those on screen."""
+        if selected is not None:
+            yield selected
+        if not view.workloads:
+            return
         workloads = self._workloads()
         shown = dict.fromkeys(row for pane in Pane for row in orders[pane][:ON_SCREEN].tolist())
         for row in shown:
