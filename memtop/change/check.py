@@ -1,0 +1,165 @@
+"""What is wrong with a wish, said at the field, before any plan and before the server is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from memtop.change.kinds import impossible
+from memtop.change.reference import ReferenceProblemError, parse
+from memtop.change.subject import Container, Subject
+from memtop.change.wish import DeletePod, Pause, Restart, Resume, Scale, SetImage, SetMemory, Undo, Wish
+from memtop.cluster.revisions import Revision
+from memtop.cluster.tree import has
+from memtop.quantity import QuantityError, parse_bytes
+from memtop.wording import bytes_
+
+LEAST_MEMORY = 4 * 1024 * 1024
+"""Bytes; with less no container starts, so that less is a unit forgotten."""
+MOST_REPLICAS = 2**31 - 1
+PAUSED = "its rollouts are paused: resume it first"
+
+
+def problem(wish: Wish, subject: Subject, used: Mapping[str, float] | None = None) -> str:
+    """Why a wish makes no plan; empty if it may make one.
+
+    Args:
+        wish: What is wanted.
+        subject: The object as it is now.
+        used: Working set in bytes by container, the most that any pod of it has; None if not known.
+
+    Returns:
+        One sentence.
+    """
+    if why := impossible(wish.ref, type(wish)):
+        return why
+    match wish:
+        case SetImage():
+            return _image(wish, subject)
+        case SetMemory():
+            return _memory(wish, subject, used or {})
+        case Undo():
+            return PAUSED if subject.paused else undone(wish, subject)[1]
+        case Restart():
+            return PAUSED if subject.paused else ""
+        case Scale():
+            return _scale(wish, subject)
+        case Pause():
+            return "its rollouts are paused already" if subject.paused else ""
+        case Resume():
+            return "" if subject.paused else "its rollouts are not paused"
+        case DeletePod():
+            deleted = has(subject.object, "metadata", "deletionTimestamp")
+            return "it is being deleted already" if deleted else ""
+
+
+def replicas(text: str) -> int:
+    """Reads a number of pods.
+
+    Raises:
+        ValueError: It is none; the sentence says so.
+    """
+    written = text.strip()
+    if not written.isascii() or not written.removeprefix("-").isdecimal():
+        raise ValueError(f"{text!r} is no whole number")
+    return int(written)
+
+
+def undone(wish: Undo, subject: Subject) -> tuple[Revision | None, str]:
+    """The revision that an undo leads to, or why there is none.
+
+    As kubectl has it, the one before is the second highest number, whichever is the current one.
+    """
+    known = [one for one in subject.revisions if one.number]
+    if not known:
+        return None, subject.revisions_note or "no revision of it is known"
+    if wish.revision is None:
+        if len(known) < 2:
+            return None, f"there is nothing to go back to: only revision {known[0].number} is known"
+        chosen: Revision | None = known[1]
+    else:
+        chosen = next((one for one in known if one.number == wish.revision), None)
+    if chosen is None:
+        numbers = ", ".join(str(one.number) for one in reversed(known))
+        return None, f"there is no revision {wish.revision}; there are {numbers}"
+    if chosen.current:
+        return None, f"revision {chosen.number} is what it has now"
+    return chosen, ""
+
+
+def _container(name: str, subject: Subject) -> tuple[Container | None, str]:
+    found = subject.container(name)
+    if found is not None:
+        return found, ""
+    names = ", ".join(f"{one.name} (init)" if one.init else one.name for one in subject.containers)
+    return None, f"{subject.ref.name} has no container {name!r}; it has {names or 'none'}"
+
+
+def _image(wish: SetImage, subject: Subject) -> str:
+    container, why = _container(wish.container, subject)
+    if container is None:
+        return why
+    try:
+        parse(wish.image)
+    except ReferenceProblemError as error:
+        return str(error)
+    return "that is the image it has" if wish.image == container.image else ""
+
+
+def _memory(wish: SetMemory, subject: Subject, used: Mapping[str, float]) -> str:
+    container, why = _container(wish.container, subject)
+    if container is None:
+        return why
+    if wish.limit is None and wish.request is None:
+        return "neither a limit nor a request is given"
+    try:
+        limit = container.limit_bytes if wish.limit is None else amount(wish.limit, "limit")
+        request = container.request_bytes if wish.request is None else amount(wish.request, "request")
+    except ValueError as error:
+        return str(error)
+    if (limit, request) == (container.limit_bytes, container.request_bytes):
+        return "that is what it has"
+    if limit is not None and request is not None and limit < request:
+        lower, upper = wish.limit or container.limit, wish.request or container.request
+        below = f"the limit {lower} is below the request {upper}"
+        if wish.request is None:
+            return f"{below}: lower that too"
+        return f"{below}: raise that too" if wish.limit is None else below
+    now = used.get(wish.container)
+    if wish.limit is not None and limit is not None and now is not None and limit < now:
+        return f"the limit {wish.limit} is below what it uses now, {bytes_(now)}"
+    return ""
+
+
+def amount(written: str, what: str) -> int:
+    """Bytes of a quantity of memory that somebody has typed.
+
+    Args:
+        written: Such as ``2Gi``.
+        what: What it is for: ``limit`` or ``request``.
+
+    Raises:
+        ValueError: It is no quantity, or none that a container could live with; the sentence says so.
+    """
+    if not written.strip():
+        raise ValueError(f"the {what} is empty")
+    try:
+        found = parse_bytes(written)
+    except QuantityError as error:
+        raise ValueError(str(error)) from None
+    if written.endswith("m") and found >= 0:
+        meant = written.removesuffix("m")
+        raise ValueError(f"{written!r} is thousandths of a byte: {meant}Mi or {meant}M may be meant")
+    if found <= 0:
+        raise ValueError(f"the {what} {written!r} must be more than 0")
+    if found < LEAST_MEMORY:
+        hint = f": {written}Mi may be meant" if written.isdecimal() else ""
+        raise ValueError(f"the {what} {written!r} is {bytes_(found)}, too little for any container{hint}")
+    return found
+
+
+def _scale(wish: Scale, subject: Subject) -> str:
+    if wish.replicas < 0:
+        return f"{wish.replicas} is below 0: a workload cannot have fewer pods than none"
+    if wish.replicas > MOST_REPLICAS:
+        return f"{wish.replicas} is more than the API can count"
+    return f"it is scaled to {wish.replicas} already" if wish.replicas == subject.replicas else ""
