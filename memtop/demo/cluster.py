@@ -17,7 +17,7 @@ from memtop.demo.clock import Clock
 from memtop.demo.curves import DAY, seed_of
 from memtop.demo.events import EventLog
 from memtop.demo.objects import uid_of
-from memtop.demo.pod import GRACE, ImageCatalogue, Pod, containers_of
+from memtop.demo.pod import GRACE, STOPPING, ImageCatalogue, Pod, containers_of
 from memtop.demo.resources import BY_KIND, JOBS, NODES, PODS, REPLICA_SETS, REVISIONS, Resource
 from memtop.demo.store import Key, Object, Store
 
@@ -178,13 +178,24 @@ class Cluster:
         self.settle(at)
 
     def delete_pod(self, pod: Pod, at: float, grace: float = GRACE) -> None:
-        """Delete a pod gracefully: it is terminating for a while, then gone."""
+        """Delete a pod gracefully: it is terminating for a while, then gone.
+
+        Args:
+            pod: which.
+            at: when.
+            grace: seconds it is given; it needs no more than `STOPPING` of them.
+        """
         if pod.deleted is not None:
+            if grace == 0:
+                self._remove(pod, at)
             return
-        pod.deleted = at
+        pod.deleted, pod.grace = at, grace
         self.events.killing(pod, at)
         self.refresh(pod, at)
-        self.agenda.add(at + grace, lambda moment: self._remove(pod, moment))
+        if grace == 0:
+            self._remove(pod, at)
+        else:
+            self.agenda.add(at + min(grace, STOPPING), lambda moment: self._remove(pod, moment))
 
     def delete_workload(self, resource: Resource, key: Key, at: float) -> None:
         """Delete an object and everything it controls, as garbage collection does."""
@@ -225,6 +236,8 @@ class Cluster:
         self.touch(BY_KIND[(group, pod.owner["kind"])], (pod.namespace, pod.owner["name"]))
 
     def _remove(self, pod: Pod, at: float) -> None:
+        if self.pods.get(pod.key) is not pod:
+            return
         pod.stop(at)
         del self.pods[pod.key]
         if pod.owner is not None:

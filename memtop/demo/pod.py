@@ -15,7 +15,8 @@ from memtop.demo.store import Object
 from memtop.quantity import parse_bytes
 
 SCHEDULED_TO_STARTED = 2.0  # seconds a sandbox and a pull take
-GRACE = 2.0  # seconds a pod takes to go away once it is deleted
+GRACE = 30.0  # seconds a pod is given to go away when nobody says otherwise
+STOPPING = 2.0  # seconds it takes
 
 ImageCatalogue = Callable[[str], Behaviour | None]
 """From an image reference to what it does; None when there is no such image."""
@@ -69,6 +70,7 @@ class Pod:
         owner: the owner reference of its controller, None for a bare pod.
         containers: init containers first.
         deleted: when its deletion was asked for.
+        grace: seconds it was given then.
         gone: when it was gone for good; infinite while it lives.
         unschedulable: why no node takes it, if none does.
         evicted: when it was evicted and with which message, if it was.
@@ -87,6 +89,7 @@ class Pod:
     owner: Object | None
     containers: list[Container] = field(default_factory=list)
     deleted: float | None = None
+    grace: float = GRACE
     gone: float = math.inf
     evicted: tuple[float, str] | None = None
     unschedulable: str | None = None
@@ -165,8 +168,8 @@ class Pod:
             generate_name=self.name[:-5] if self.owner and self.owner["kind"] != "StatefulSet" else None,
         )
         if self.deleted is not None:
-            metadata["deletionTimestamp"] = rfc3339(self.deleted + GRACE)
-            metadata["deletionGracePeriodSeconds"] = int(GRACE)
+            metadata["deletionTimestamp"] = rfc3339(self.deleted + self.grace)
+            metadata["deletionGracePeriodSeconds"] = int(self.grace)
         names = [container.name for container in self.containers]
         owner_uid = self.owner["uid"] if self.owner else ""
         metadata["managedFields"] = managed_fields(names, self.labels, owner_uid, self.created)

@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 from memtop.demo.objects import metadata_of, owner_reference, template_hash, uid_of
-from memtop.demo.resources import CRON_JOBS, DEPLOYMENTS
+from memtop.demo.resources import CRON_JOBS, DAEMON_SETS, DEPLOYMENTS, Resource
 from memtop.demo.store import Object
 from memtop.demo.world.apps import App
 
@@ -14,6 +14,8 @@ REVISION = "deployment.kubernetes.io/revision"
 CHANGE_CAUSE = "kubernetes.io/change-cause"
 HASH_LABEL = "pod-template-hash"
 REVISION_LABEL = "controller-revision-hash"
+HISTORY_LABEL = "controller.kubernetes.io/hash"
+TEMPLATE_GENERATION = "pod-template-generation"
 
 
 def _metadata(
@@ -123,6 +125,26 @@ def daemon_set(app: App, now: float, seed: int) -> Object:
             "revisionHistoryLimit": 10,
         },
         "status": {},
+    }
+
+
+def controller_revision(resource: Resource, owner: Object, number: int, created: float, seed: int) -> Object:
+    """Return the ControllerRevision of a StatefulSet's or DaemonSet's present template."""
+    metadata, template = owner["metadata"], owner["spec"]["template"]
+    digest = template_hash(template)
+    daemons = resource is DAEMON_SETS
+    return {
+        "metadata": metadata_of(
+            f"{metadata['name']}-{digest}",
+            metadata["namespace"],
+            uid=uid_of(seed, "ControllerRevision", metadata["uid"], digest),
+            created=created,
+            labels={**template["metadata"]["labels"], REVISION_LABEL if daemons else HISTORY_LABEL: digest},
+            annotations=metadata.get("annotations"),
+            owner=owner_reference(resource, owner),
+        ),
+        "data": {"spec": {"template": {**template, "$patch": "replace"}}},
+        "revision": number,
     }
 
 

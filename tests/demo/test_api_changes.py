@@ -109,3 +109,58 @@ def test_json_patch_is_rfc_6902():
     assert json_patched(document, operations) == {"a": [1, 2, 3], "b/c": "new", "f": 9}
     with pytest.raises(ApiStatusError):
         json_patched({}, [{"op": "test", "path": "/a", "value": 1}])
+
+
+PODS = "/api/v1/namespaces/production/pods"
+
+
+def a_pod(api):
+    return api.items(PODS, labelSelector="app=user-service")[0]["metadata"]
+
+
+def options(**fields):
+    return {"kind": "DeleteOptions", "apiVersion": "v1", **fields}
+
+
+@pytest.mark.parametrize("where", ["query", "body"])
+def test_a_dry_run_of_a_delete_deletes_nothing(fresh, fresh_api, where):
+    name = a_pod(fresh_api)["name"]
+    query = {"dryRun": "All"} if where == "query" else {}
+    body = None if where == "query" else options(dryRun=["All"], gracePeriodSeconds=7)
+    answer = fresh_api.request("DELETE", f"{PODS}/{name}", body, **query)
+    assert answer.json["metadata"]["deletionGracePeriodSeconds"] == (30 if where == "query" else 7)
+    fresh.advance(60)
+    assert "deletionTimestamp" not in fresh_api.get(f"{PODS}/{name}").json["metadata"]
+    workload = fresh_api.request("DELETE", PATH, options(dryRun=["All"]))
+    assert workload.json["status"] == "Success"
+    assert fresh_api.get(PATH).status == 200
+
+
+def test_a_delete_is_for_the_pod_that_was_seen(fresh, fresh_api):
+    pod = a_pod(fresh_api)
+    path = f"{PODS}/{pod['name']}"
+    for field, value in (("uid", "another"), ("resourceVersion", "1")):
+        refused = fresh_api.request("DELETE", path, options(preconditions={field: value}))
+        assert (refused.status, refused.json["reason"]) == (409, "Conflict")
+        assert "in the precondition" in refused.json["message"]
+    held = {"uid": pod["uid"], "resourceVersion": pod["resourceVersion"]}
+    assert fresh_api.request("DELETE", path, options(preconditions=held)).status == 200
+    assert fresh_api.request("DELETE", path, options(gracePeriodSeconds=0)).status == 200
+    assert fresh_api.get(path).status == 404
+
+
+def test_only_one_kind_of_dry_run_is_known(fresh_api):
+    refused = fresh_api.patch(PATH, limit_patch("4Gi"), dryRun="Some")
+    assert (refused.status, refused.json["reason"]) == (422, "Invalid")
+    assert 'supported values: "All"' in refused.json["message"]
+
+
+def test_a_patch_meant_for_another_object_is_refused(fresh_api):
+    refused = fresh_api.patch(PATH, {"metadata": {"uid": "another"}})
+    assert refused.status == 422
+    assert "metadata.uid" in refused.json["message"]
+
+
+def test_a_stale_version_conflicts_for_the_scale_too(fresh_api):
+    stale = {"metadata": {"resourceVersion": "1"}, "spec": {"replicas": 4}}
+    assert fresh_api.patch(f"{PATH}/scale", stale, "merge-patch+json", dryRun="All").status == 409

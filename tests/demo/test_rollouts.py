@@ -175,3 +175,33 @@ def test_the_disruption_budget_counts_healthy_pods(fresh, fresh_api):
     assert fresh_api.get(path).json["status"]["disruptionsAllowed"] == 0
     fresh.advance(60)
     assert fresh_api.get(path).json["status"]["disruptionsAllowed"] == 1
+
+
+def test_pods_of_sets_say_their_revision_as_real_ones_do(fresh, fresh_api):
+    revisions = fresh_api.items(f"{APPS}/controllerrevisions", labelSelector="app=session-cache")
+    assert [one["metadata"]["labels"].keys() >= {"controller.kubernetes.io/hash"} for one in revisions] == [
+        True
+    ]
+    hashes = {
+        pod["metadata"]["labels"]["controller-revision-hash"] for pod in pods(fresh_api, "session-cache")
+    }
+    assert hashes == {revisions[0]["metadata"]["name"]}
+    fresh_api.patch(f"{APPS}/statefulsets/session-cache", image_patch("cache:7.4", "cache"))
+    fresh.advance(60)
+    assert len(fresh_api.items(f"{APPS}/controllerrevisions", labelSelector="app=session-cache")) == 2
+    agents = "/apis/apps/v1/namespaces/kube-system/controllerrevisions"
+    made = fresh_api.items(agents, labelSelector="app=node-agent")[0]
+    assert made["metadata"]["name"] == f"node-agent-{made['metadata']['labels']['controller-revision-hash']}"
+
+
+def test_a_partition_keeps_the_pods_below_it(fresh, fresh_api):
+    path = f"{APPS}/statefulsets/session-cache"
+    fresh_api.patch(path, {"spec": {"updateStrategy": {"rollingUpdate": {"partition": 1}}}})
+    fresh_api.patch(path, {"spec": {"template": {"metadata": {"annotations": {"restarted": "now"}}}}})
+    fresh.advance(60)
+    status = fresh_api.get(path).json["status"]
+    assert (status["updatedReplicas"], status["currentReplicas"], status["readyReplicas"]) == (1, 1, 2)
+    assert status["currentRevision"] != status["updateRevision"]
+    by_name = {pod["metadata"]["name"]: pod["metadata"]["labels"] for pod in pods(fresh_api, "session-cache")}
+    assert by_name["session-cache-0"]["controller-revision-hash"] == status["currentRevision"]
+    assert by_name["session-cache-1"]["controller-revision-hash"] == status["updateRevision"]

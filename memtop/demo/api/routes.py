@@ -172,7 +172,7 @@ class Router:
         if target.name and request.method in _METHODS and _METHODS[request.method] in target.resource.verbs:
             namespace = (target.namespace or "") if target.resource.namespaced else ""
             if request.method == "DELETE":
-                return self._writer.delete(request, target.resource, namespace, target.name)
+                return await self._writer.delete(request, target.resource, namespace, target.name)
             return await self._writer.change(request, target.resource, namespace, target.name, call.form)
         raise ApiStatusError(
             405,

@@ -102,3 +102,11 @@ def number_of(query: Mapping[str, str], name: str) -> int:
 def page_not_found() -> web.Response:
     """Return the plain-text answer to a path the API server does not know."""
     return web.Response(text="404 page not found\n", status=404)
+
+
+def decoded(body: bytes) -> Any:  # noqa: ANN401  any JSON
+    """Return the JSON of a request's body; raises ApiStatusError (400)."""
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError as error:
+        raise ApiStatusError(400, f"error decoding patch: {error}") from None

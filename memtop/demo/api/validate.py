@@ -53,6 +53,14 @@ def check(resource: Resource, obj: Object, patch: Any = None) -> None:  # noqa: 
         _reject(resource, obj, found)
 
 
+def check_identity(resource: Resource, before: Object, after: Object) -> None:
+    """Refuse a write that is meant for another object; raises ApiStatusError (422)."""
+    uid = after["metadata"].get("uid")
+    if uid and uid != before["metadata"]["uid"]:
+        invalid = Invalid("metadata.uid", "FieldValueInvalid", f'Invalid value: "{uid}": field is immutable')
+        _reject(resource, before, [invalid])
+
+
 def unchangeable(resource: Resource, before: Object, after: Object) -> None:
     """Refuse changes of what cannot be changed; raises ApiStatusError (422)."""
     old, new = before.get("spec") or {}, after.get("spec") or {}

@@ -1,21 +1,20 @@
-"""Changes: PATCH, PUT, DELETE and the scale subresource, with dry run and optimistic concurrency."""
+"""Changes: PATCH, PUT and the scale subresource, with dry run and optimistic concurrency."""
 
 from __future__ import annotations
 
 import copy
 from typing import Any
 
-import msgspec
 from aiohttp import web
 
-from memtop.demo.api.forms import Form, Whole
+from memtop.demo.api.delete import delete, is_dry_run
+from memtop.demo.api.forms import Form
 from memtop.demo.api.patch import patched
-from memtop.demo.api.status import ApiStatusError, details_of, json_response, not_found
-from memtop.demo.api.validate import check, unchangeable
-from memtop.demo.clock import rfc3339
+from memtop.demo.api.status import ApiStatusError, decoded, details_of, json_response, not_found
+from memtop.demo.api.validate import check, check_identity, unchangeable
 from memtop.demo.cluster import Cluster
-from memtop.demo.pod import GRACE
-from memtop.demo.resources import JOBS, PODS, Resource
+from memtop.demo.ownership import Manager, changed_hands
+from memtop.demo.resources import PODS, Resource
 from memtop.demo.store import Entry, Object
 
 JSON = "application/json"
@@ -67,29 +66,17 @@ class Writer:
         version = (after_scale.get("metadata") or {}).get("resourceVersion")
         if version:
             after["metadata"]["resourceVersion"] = version
-        return json_response(_scale_of(self._store(request, resource, entry, before, after, sent)))
+        return json_response(_scale_of(self._store(request, resource, entry, before, after, sent, "scale")))
 
-    def delete(self, request: web.Request, resource: Resource, namespace: str, name: str) -> web.Response:
-        """Answer a DELETE: pods go gracefully, the rest at once with what it owns.
+    async def delete(
+        self, request: web.Request, resource: Resource, namespace: str, name: str
+    ) -> web.Response:
+        """Answer a DELETE.
 
         Raises:
-            ApiStatusError: 404 without such an object.
+            ApiStatusError: 404 without such an object, and what `delete` raises.
         """
-        entry = self._entry(resource, namespace, name)
-        now = self._cluster.clock.now()
-        if not _is_dry_run(request):
-            if resource is PODS:
-                zero = request.query.get("gracePeriodSeconds") == "0"
-                self._cluster.delete_pod(self._cluster.pods[entry.key], now, 0.0 if zero else GRACE)
-                entry = self._cluster.store.get(PODS, *entry.key) or entry
-            else:
-                self._cluster.delete_workload(resource, entry.key, now)
-        if resource is PODS:
-            return web.Response(body=Whole().one(resource, entry, now), content_type=JSON)
-        details = {**details_of(resource, name), "uid": entry.object["metadata"]["uid"]}
-        return json_response(
-            {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
-        )
+        return await delete(self._cluster, request, resource, self._entry(resource, namespace, name))
 
     def _entry(self, resource: Resource, namespace: str, name: str) -> Entry:
         entry = self._cluster.store.get(resource, namespace, name)
@@ -105,13 +92,15 @@ class Writer:
         before: Object,
         after: Object,
         sent: Any,  # noqa: ANN401  any JSON
+        subresource: str = "",
     ) -> Entry:
         name = entry.key[1]
         version = after.get("metadata", {}).get("resourceVersion")
         if version and version != str(entry.version):
             message = f'Operation cannot be fulfilled on {resource.qualified} "{name}": {CONFLICT}'
             raise ApiStatusError(409, message, details=details_of(resource, name))
-        for field in ("name", "namespace", "uid", "creationTimestamp"):
+        check_identity(resource, before, after)
+        for field in ("name", "namespace", "uid", "creationTimestamp", "managedFields"):
             if before["metadata"].get(field) is not None:
                 after["metadata"][field] = before["metadata"][field]
         after["status"] = before.get("status", {})
@@ -124,8 +113,9 @@ class Writer:
         if after["spec"] != before["spec"]:
             after["metadata"]["generation"] = before["metadata"].get("generation", 1) + 1
         now = self._cluster.clock.now()
-        after["metadata"]["managedFields"] = _managed(before, request, resource, now)
-        if _is_dry_run(request):
+        manager = _manager(request, subresource)
+        after["metadata"]["managedFields"] = changed_hands(before, after, manager, resource, now)
+        if is_dry_run(request.query):
             return self._cluster.store.encode(after, entry.version)
         stored = self._cluster.store.put(resource, after)
         if resource is PODS:
@@ -144,35 +134,10 @@ class Writer:
         raise ApiStatusError(422, message, details=details_of(PODS, after["metadata"]["name"]))
 
 
-def decoded(body: bytes) -> Any:  # noqa: ANN401  any JSON
-    """Return the JSON of a request's body; raises ApiStatusError (400)."""
-    try:
-        return msgspec.json.decode(body)
-    except msgspec.DecodeError as error:
-        raise ApiStatusError(400, f"error decoding patch: {error}") from None
-
-
-def _is_dry_run(request: web.Request) -> bool:
-    return request.query.get("dryRun") == "All"
-
-
-def _managed(before: Object, request: web.Request, resource: Resource, now: float) -> list[Object]:
-    """Note who changed the object, as the API server does."""
+def _manager(request: web.Request, subresource: str) -> Manager:
+    """Return who a request writes as: what it says, or the program's name."""
     agent = request.headers.get("User-Agent", "unknown").split("/")[0]
-    manager = request.query.get("fieldManager") or agent
-    others = [one for one in before["metadata"].get("managedFields", []) if one.get("manager") != manager]
-    fields: Object = {"f:spec": {}} if resource is not JOBS else {"f:metadata": {}}
-    return [
-        *others,
-        {
-            "manager": manager,
-            "operation": "Update",
-            "apiVersion": resource.api_version,
-            "time": rfc3339(now),
-            "fieldsType": "FieldsV1",
-            "fieldsV1": fields,
-        },
-    ]
+    return Manager(request.query.get("fieldManager") or agent, subresource=subresource)
 
 
 def _scale_of(entry: Entry) -> Object:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
 
 from memtop.demo.clock import rfc3339
 from memtop.demo.cluster import Cluster
-from memtop.demo.objects import metadata_of, owner_reference, suffix_of, template_hash, uid_of
+from memtop.demo.objects import suffix_of, template_hash
 from memtop.demo.pod import Pod
 from memtop.demo.resources import REVISIONS, Resource
 from memtop.demo.store import Entry, Key, Object
-from memtop.demo.workloads import REVISION_LABEL
+from memtop.demo.workloads import REVISION_LABEL, controller_revision
 
 
 def owned(cluster: Cluster, resource: Resource, owner: Object) -> list[Entry]:
@@ -117,21 +116,15 @@ def revision_of(cluster: Cluster, resource: Resource, owner: Object, at: float) 
         if known.object["revision"] == newest:
             return known
         return cluster.store.put(REVISIONS, {**known.object, "revision": newest + 1})
-    labels = {**(metadata.get("labels") or {}), REVISION_LABEL: digest}
-    data: dict[str, Any] = {"spec": {"template": {**template, "$patch": "replace"}}}
-    document = {
-        "metadata": metadata_of(
-            name,
-            metadata["namespace"],
-            uid=uid_of(cluster.seed, "ControllerRevision", metadata["uid"], digest),
-            created=at,
-            labels=labels,
-            owner=owner_reference(resource, owner),
-        ),
-        "data": data,
-        "revision": newest + 1,
-    }
-    return cluster.store.put(REVISIONS, document)
+    return cluster.store.put(REVISIONS, controller_revision(resource, owner, newest + 1, at, cluster.seed))
+
+
+def pods_hash(revision: Entry) -> str:
+    """Return what the pods of a ControllerRevision carry in the label `REVISION_LABEL`.
+
+    A StatefulSet's pods carry the revision's name, a DaemonSet's only the hash in it.
+    """
+    return str(revision.labels.get(REVISION_LABEL) or revision.key[1])
 
 
 def template_of(revision: Entry, **labels: str) -> Object:
@@ -139,6 +132,5 @@ def template_of(revision: Entry, **labels: str) -> Object:
     template = {
         name: value for name, value in revision.object["data"]["spec"]["template"].items() if name != "$patch"
     }
-    digest = revision.object["metadata"]["labels"][REVISION_LABEL]
-    own = {**template["metadata"]["labels"], REVISION_LABEL: digest, **labels}
+    own = {**template["metadata"]["labels"], REVISION_LABEL: pods_hash(revision), **labels}
     return {**template, "metadata": {**template["metadata"], "labels": own}}

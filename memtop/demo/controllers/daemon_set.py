@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from memtop.demo.cluster import Cluster
-from memtop.demo.controllers.common import alive, fresh_name, put_status, resolved, revision_of, template_of
+from memtop.demo.controllers.common import (
+    alive,
+    fresh_name,
+    pods_hash,
+    put_status,
+    resolved,
+    revision_of,
+    template_of,
+)
 from memtop.demo.events import Saying
 from memtop.demo.objects import owner_reference
 from memtop.demo.resources import DAEMON_SETS
 from memtop.demo.store import Key
-from memtop.demo.workloads import REVISION_LABEL
+from memtop.demo.workloads import REVISION_LABEL, TEMPLATE_GENERATION
 
 
 def reconcile(cluster: Cluster, key: Key, at: float) -> None:
@@ -18,14 +26,15 @@ def reconcile(cluster: Cluster, key: Key, at: float) -> None:
         return
     obj = entry.object
     update = revision_of(cluster, DAEMON_SETS, obj, at)
-    digest = update.object["metadata"]["labels"][REVISION_LABEL]
+    digest = pods_hash(update)
+    template = template_of(update, **{TEMPLATE_GENERATION: str(update.object["revision"])})
     everything = cluster.pods_of(obj["metadata"]["uid"])
     occupied = {pod.node for pod in everything}
     for host in cluster.hosts:
         if host.name not in occupied:
             name = fresh_name(key[1], cluster)
             reference = owner_reference(DAEMON_SETS, obj)
-            cluster.create_pod(key[0], name, template_of(update), reference, at, node=host.name)
+            cluster.create_pod(key[0], name, template, reference, at, node=host.name)
             saying = Saying("SuccessfulCreate", f"Created pod: {name}", "daemonset-controller")
             cluster.events.about(DAEMON_SETS, obj, saying, at)
     pods = alive(cluster, obj, at)

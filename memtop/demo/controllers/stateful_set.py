@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from memtop.demo.cluster import Cluster
-from memtop.demo.controllers.common import owned, put_status, revision_of, template_of
+from memtop.demo.controllers.common import owned, pods_hash, put_status, revision_of, template_of
 from memtop.demo.events import Saying
 from memtop.demo.objects import owner_reference
 from memtop.demo.pod import Pod
@@ -23,7 +23,7 @@ def reconcile(cluster: Cluster, key: Key, at: float) -> None:
     current = cluster.store.get(REVISIONS, key[0], status.get("currentRevision", "")) or update
     _step(cluster, obj, current, update, at)
     pods = [pod for pod in cluster.pods_of(obj["metadata"]["uid"]) if pod.deleted is None]
-    updated = [pod for pod in pods if _digest(pod) == update.object["metadata"]["labels"][REVISION_LABEL]]
+    updated = [pod for pod in pods if _digest(pod) == pods_hash(update)]
     if len(updated) == len(pods) == obj["spec"]["replicas"]:
         current = update
     ready = sum(pod.ready_since(at) is not None for pod in pods)
@@ -75,7 +75,7 @@ def _step(cluster: Cluster, obj: Object, current: Entry, update: Entry, at: floa
     if surplus:
         _replace(cluster, obj, max(surplus, key=lambda pod: int(pod.name.rpartition("-")[2])), at)
         return
-    digest = update.object["metadata"]["labels"][REVISION_LABEL]
+    digest = pods_hash(update)
     for ordinal in range(replicas - 1, partition - 1, -1) if rolling else ():
         pod = pods.get(f"{name}-{ordinal}")
         if pod is None or pod.deleted is not None:

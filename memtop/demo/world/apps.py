@@ -60,6 +60,7 @@ class App:
         paused: whether the Deployment is paused.
         deadline: progressDeadlineSeconds of a Deployment.
         schedule: of a CronJob, `minute hour * * *`.
+        delivery: what brought it: `kubectl`, `helm`, `argocd` or `flux`.
     """
 
     namespace: str
@@ -78,6 +79,7 @@ class App:
     paused: bool = False
     deadline: int = 600
     schedule: str = "0 2 * * *"
+    delivery: str = "kubectl"
 
     @property
     def selector(self) -> dict[str, str]:

@@ -24,6 +24,7 @@ from memtop.demo.store import Object
 from memtop.demo.workloads import (
     CHANGE_CAUSE,
     REVISION_LABEL,
+    TEMPLATE_GENERATION,
     cron_job,
     daemon_set,
     deployment,
@@ -33,6 +34,7 @@ from memtop.demo.workloads import (
 )
 from memtop.demo.world.apps import App
 from memtop.demo.world.cast import CAST
+from memtop.demo.world.delivery import delivered
 from memtop.demo.world.nodes import node_object
 from memtop.demo.world.ordinary import ordinary_apps
 
@@ -113,7 +115,7 @@ def _pod(
 
 
 def _deployment(cluster: Cluster, app: App, now: float) -> None:
-    current = deployment(app, now, cluster.seed)
+    current = delivered(app, DEPLOYMENTS, deployment(app, now, cluster.seed), now)
     revisions = [*app.earlier, (app.boxes[0].image, app.cause)]
     for number, (image, cause) in enumerate(revisions, 1):
         last = number == len(revisions)
@@ -140,9 +142,9 @@ def _labelled(template: Object, digest: str, **labels: str) -> Object:
 
 
 def _stateful_set(cluster: Cluster, app: App, now: float) -> None:
-    current = stateful_set(app, now, cluster.seed)
+    current = delivered(app, STATEFUL_SETS, stateful_set(app, now, cluster.seed), now)
     cluster.store.put(STATEFUL_SETS, current)
-    digest = template_hash(current["spec"]["template"])
+    digest = f"{app.name}-{template_hash(current['spec']['template'])}"
     for index in range(app.replicas):
         name = f"{app.name}-{index}"
         template = _labelled(
@@ -152,17 +154,17 @@ def _stateful_set(cluster: Cluster, app: App, now: float) -> None:
 
 
 def _daemon_set(cluster: Cluster, app: App, now: float) -> None:
-    current = daemon_set(app, now, cluster.seed)
+    current = delivered(app, DAEMON_SETS, daemon_set(app, now, cluster.seed), now)
     cluster.store.put(DAEMON_SETS, current)
     digest = template_hash(current["spec"]["template"])
-    template = _labelled(current["spec"]["template"], digest)
+    template = _labelled(current["spec"]["template"], digest, **{TEMPLATE_GENERATION: "1"})
     for index, host in enumerate(cluster.hosts):
         name = f"{app.name}-{suffix_of(5, cluster.seed, app.name, host.name)}"
         _pod(cluster, app, index, name, template, owner_reference(DAEMON_SETS, current), now, host.name)
 
 
 def _cron_job(cluster: Cluster, app: App, now: float) -> None:
-    current = cron_job(app, now, cluster.seed)
+    current = delivered(app, CRON_JOBS, cron_job(app, now, cluster.seed), now)
     cluster.store.put(CRON_JOBS, current)
     for scheduled in last_schedules(app.schedule, now, 2):
         made = job(current, scheduled, cluster.seed)

@@ -121,6 +121,7 @@ CAST: tuple[App, ...] = (
         (Box("billing", "billing:4.7.1", "1536Mi", "1Gi"),),
         replicas=2,
         labels={"team": "money"},
+        delivery="helm",
     ),
     App(
         "production",
@@ -162,6 +163,7 @@ CAST: tuple[App, ...] = (
         (Box("ledger", "ledger:3.0.4", "1Gi", "512Mi"),),
         replicas=2,
         ages=(31 * HOUR, 30 * HOUR),
+        delivery="argocd",
     ),
     App(
         "payments",
@@ -178,7 +180,13 @@ CAST: tuple[App, ...] = (
         ages=(3.4 * HOUR,),
         restarts=(6,),
     ),
-    App("staging", "thumbnailer", (Box("thumbnailer", "thumbnailer:2.2", "1Gi", "256Mi"),), replicas=2),
+    App(
+        "staging",
+        "thumbnailer",
+        (Box("thumbnailer", "thumbnailer:2.2", "1Gi", "256Mi"),),
+        replicas=2,
+        delivery="flux",
+    ),
     App(
         "staging",
         "user-service",
