@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 from rich.cells import cell_len
 from rich.text import Text
 
@@ -33,32 +34,50 @@ _MOOD_ROLE = {
 _KIND_NOTE = {Kind.CONTAINER: "", Kind.INIT: " (init)", Kind.SIDECAR: " (sidecar)"}
 
 
+@dataclass(slots=True)
+class Place:
+    """Which of a frame's rows was named last: in the next frame its key is nearly always there again."""
+
+    row: int = 0
+
+
 @dataclass
 class PaneRows:
-    """The rows of one pane of one frame, as a table asks for them."""
+    """The rows of one pane of one frame, as a table asks for them.
+
+    Attributes:
+        frame: The frame.
+        pane: Which pane of it.
+        look: How figures are drawn.
+        place: Where the cursor's row was; shared by the rows of one pane from frame to frame.
+    """
 
     frame: Frame
     pane: Pane
     look: Look
-    _index: dict[Hashable, int] | None = field(default=None, init=False)
+    place: Place = field(default_factory=Place)
 
     def __len__(self) -> int:
         return len(self.frame.orders[self.pane])
 
     def key(self, i: int) -> Hashable:
         """The row's key."""
-        return self.identity_at(i).key
+        self.place.row = int(self.frame.orders[self.pane][i])
+        return self.identity(self.place.row).key
 
     def index(self, key: Hashable) -> int | None:
-        """Where a row is; the table of keys is made once a frame, and only when a cursor was moved."""
-        if self._index is None:
-            rows = self.frame.rows
-            self._index = {
-                identity.key: i
-                for i, row in enumerate(self.frame.orders[self.pane].tolist())
-                if (identity := rows.identities[row]) is not None
-            }
-        return self._index.get(key)
+        """Where a row is; only one that has gone or moved to another row of the frame is searched for."""
+        row = self.place.row if self._is(self.place.row, key) else self._search(key)
+        found = [] if row is None else np.flatnonzero(self.frame.orders[self.pane] == row)
+        return int(found[0]) if len(found) else None
+
+    def _is(self, row: int, key: Hashable) -> bool:
+        identities = self.rows.identities
+        who = identities[row] if row < len(identities) else None
+        return who is not None and who.key == key
+
+    def _search(self, key: Hashable) -> int | None:
+        return next((row for row in range(len(self.rows.identities)) if self._is(row, key)), None)
 
     def cells(self, i: int, columns: Sequence[Placed]) -> Sequence[Cell]:
         """The cells of one line."""

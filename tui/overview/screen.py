@@ -186,11 +186,13 @@ class Overview(LiveScreen):
         self.plot.show(trend_of(frame), empty="Select a row to see its memory over time")
 
     def _fill(self, frame: Frame) -> None:
-        from tui.overview.cells import PaneRows
+        from tui.overview.cells import PaneRows, Place
 
         self.frame = frame
         for pane, table in self.tables.items():
-            rows = PaneRows(frame, pane, self._look)
+            before = table.rows
+            place = before.place if isinstance(before, PaneRows) else Place()
+            rows = PaneRows(frame, pane, self._look, place)
             sort = frame.view.sorts[pane]
             table.show(
                 rows,
