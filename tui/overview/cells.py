@@ -68,7 +68,9 @@ class PaneRows:
     def index(self, key: Hashable) -> int | None:
         """Where a row is; only one that has gone or moved to another row of the frame is searched for."""
         row = self.place.row if self._is(self.place.row, key) else self._search(key)
-        found = [] if row is None else np.flatnonzero(self.frame.orders[self.pane] == row)
+        if row is None:
+            return None
+        found = np.flatnonzero(self.frame.orders[self.pane] == row)
         return int(found[0]) if len(found) else None
 
     def _is(self, row: int, key: Hashable) -> bool:
