@@ -1,0 +1,336 @@
+"""Did the fix hold? The verdict on a change, from what was before it and what has been since."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from memtop.growth import stability_slope as slopes
+from memtop.growth import stability_words as words
+from memtop.growth.judgement import Judgement
+from memtop.growth.judgement import Verdict as Shape
+from memtop.growth.leak import SHORT
+from memtop.growth.pooling import pool
+from memtop.growth.series import Batch, Series
+from memtop.growth.stability_ends import Ends, ends, more_often
+from memtop.growth.stability_evidence import Evidence, Side, Wait
+from memtop.growth.stability_slope import DAY, HOUR, NORMAL_95, NORMAL_99, Lives, Slope
+from memtop.growth.verdict import judge_many
+
+LEFT = 0.5
+"""A fix must have taken away more than half of the old growth, with 99 %; growth that is left all the same is
+found as a leak of its own."""
+SURE = NORMAL_99 + 1.645
+"""Standard errors that `LEFT` of the old growth must be away from none: then a fix that works is seen to work
+with 95 %, and growth as of old would have to deviate by twice as many to pass."""
+SURE_OF_ANY = 2.935 + 1.645
+"""The same where the best of several stretches is taken (99 % over six of them, Bonferroni)."""
+MATERIAL = 0.02
+"""The old growth must have made so much of the memory in use: less is rounding and fragmentation."""
+DAILY = 0.02
+"""Share of the memory in use that a daily rhythm may move in an hour, where nobody has seen a day of it."""
+WITHIN = DAY
+"""Where nothing is known to compare with, growth that reaches the limit within a day must be excluded."""
+WARM_UPS = (0.0, 300.0, 900.0, 2700.0, 7200.0, 21600.0)
+"""Ages, in seconds, from which on the floor may be judged: what comes before may be a warm-up."""
+RAISED = 1.05
+"""From this ratio on a limit counts as raised."""
+AS_BEFORE, FASTER, MUCH_LESS = 0.67, 1.25, 0.25
+"""Growth of at least this share of the old is the same; of more than that share it is worse; of less than
+that it is so little that a warm-up must have been waited for."""
+
+
+class StabilityVerdict(StrEnum):
+    """What a change has done."""
+
+    WATCHING = "watching"
+    HOLDING = "holding"
+    STILL_LEAKING = "still leaking"
+    WORSE = "worse"
+    ONLY_POSTPONED = "only postponed"
+
+    @property
+    def decided(self) -> bool:
+        """Whether there is nothing left to wait for."""
+        return self is not StabilityVerdict.WATCHING
+
+
+@dataclass(frozen=True)
+class Stability:
+    """The verdict on a change.
+
+    Attributes:
+        verdict: What it has done.
+        sentence: Why, and what it stands on, in a line or two.
+        since: Since when the verdict's evidence counts, Unix seconds; None where nothing was seen yet.
+        needed_seconds: How long the new pods have to be watched in all, as far as that is known.
+        remaining_seconds: How much of it is left; 0 when decided, None where that is not known.
+        before: The figures before the change.
+        after: The figures since.
+        bought_seconds: What a raised limit has bought; None where it was not raised or nothing grows.
+    """
+
+    verdict: StabilityVerdict
+    sentence: str
+    since: float | None = None
+    needed_seconds: float | None = None
+    remaining_seconds: float | None = None
+    before: Side = Side()
+    after: Side = Side()
+    bought_seconds: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """One side, digested."""
+
+    side: Side
+    judged: Judgement
+    lives: Lives | None
+    slope: Slope | None
+    ends: Ends
+
+
+def judge(before: Evidence, after: Evidence, changed_at: float, now: float) -> Stability:
+    """Judges a change.
+
+    In this order, the first that holds:
+
+    1. *Worse*: containers die surely more often than before, or leak faster, or leak and did not before.
+    2. *Only postponed*: still leaking as fast, but the limit was raised.
+    3. *Still leaking*: a leak is found in the new pods (`memtop.growth.pool`, which knows warm-ups), or they
+       have died of it again.
+    4. *Holding*: everything in `waits` is over, and the floor's slope is below `LEFT` of the old one with
+       99 %. Growth as of old would have shown by then; so would its ends.
+    5. *Watching*: it is too early.
+
+    Args:
+        before: The revision that was replaced; empty if nothing is known of it.
+        after: The new revision.
+        changed_at: When it was made, Unix seconds.
+        now: Unix seconds.
+    """
+    by_kill = any(len(one.oom_kills) for side in (before, after) for one in side.series)
+    old, new = _digest(before, oom=by_kill), _digest(after, oom=by_kill)
+    aim = _aim(old, new)
+    raised = _raised(before, after)
+    if not after.known:
+        return Stability(
+            StabilityVerdict.WATCHING, words.nothing_yet(old.side), None, before=old.side, after=new.side
+        )
+    found = _growing(old, new, raised) or _dying(old, new)
+    bought = _bought(before, after, new.side.rate if found else old.side.rate)
+    if found is not None:
+        verdict = found
+        sentence = words.growing(verdict.value, old.side, new.side, bought)
+        return Stability(verdict, sentence, changed_at, None, 0.0, old.side, new.side, bought)
+    since = _since(after, changed_at, oom=by_kill)
+    lived = [max(end - max(begin, since), 0.0) for begin, end in after.spans if end >= now - _stale(new)]
+    best = _best_stretch(old, new, aim, lived)
+    waits = _waits(old, new, aim, lived, best)
+    longest = max(waits, key=lambda wait: wait.left)
+    expected = old.ends.count / old.ends.watched * new.side.watched if old.ends.watched > 0 else 0.0
+    suspected = new.judged.verdict is Shape.LEAK
+    if longest.left <= 0 and _excluded(best, aim, lived) and not suspected:
+        sentence = words.holding(old.side, new.side, aim, now - since, expected)
+        return Stability(
+            StabilityVerdict.HOLDING, sentence, since, longest.needed, 0.0, old.side, new.side, bought
+        )
+    left = longest.left if longest.left > 0 else None
+    sentence = words.watching(
+        old.side, new.side, longest, aim, suspected=suspected, lately=since > changed_at, bought=bought
+    )
+    needed = longest.needed if math.isfinite(longest.needed) else None
+    left = left if left is not None and math.isfinite(left) else None
+    return Stability(StabilityVerdict.WATCHING, sentence, since, needed, left, old.side, new.side, bought)
+
+
+def _digest(evidence: Evidence, *, oom: bool) -> _Seen:
+    series = evidence.series
+    judged = pool([one for one in series if len(one.values)])
+    lives = slopes.lives_of(series)
+    slope = slopes.slope(lives, 0.0) if lives is not None else None
+    leaks = _surely(judged, series)
+    rate = judged.rate if leaks or slope is None else slope.rate
+    low, high = (judged.rate_low, judged.rate_high) if leaks or slope is None else slope.interval(NORMAL_95)
+    values = [float(one.values.max()) for one in series if len(one.values)]
+    times = [one.timestamps for one in series if len(one.timestamps)]
+    side = Side(
+        pods=len(series),
+        rate=rate,
+        rate_low=low,
+        rate_high=high,
+        leaks=leaks,
+        shape=judged.certainty,
+        oom_kills=sum(len(one.oom_kills) for one in series),
+        restarts=sum(max(len(one.restarts), len(one.oom_kills)) for one in series),
+        watched=sum(max(end - begin, 0.0) for begin, end in evidence.spans),
+        seconds=max((float(t[-1]) for t in times), default=0.0)
+        - min((float(t[0]) for t in times), default=0.0),
+        limit=evidence.limit,
+        peak=max(values, default=None),
+        seconds_to_limit=judged.seconds_to_limit,
+    )
+    return _Seen(side, judged, lives, slope, ends(series, evidence.spans, oom=oom))
+
+
+def _surely(judged: Judgement, series: Sequence[Series]) -> bool:
+    """Whether containers surely leak together.
+
+    What several pods do at the same time after a deploy is no repetition: a warm-up is in all of them. So one
+    of them must be a leak by itself, or they must have been watched for longer than most things take to
+    level off.
+    """
+    if judged.verdict is not Shape.LEAK or judged.certainty != "leak":
+        return False
+    if judged.window_seconds >= SHORT or judged.cuts:
+        return True
+    return any(one.certainty == "leak" for one in judge_many(Batch.of([s for s in series if len(s.values)])))
+
+
+def _aim(old: _Seen, new: _Seen) -> float:
+    """The growth that must be told from none, bytes per hour; 0 where nothing can be said.
+
+    The old rate, at the careful end of its interval; where the old version died before its rate could be
+    measured, what fills the room to the limit within one of its lives; where there was no leak, or nothing is
+    known, what fills it within a day.
+    """
+    rate = old.judged.rate if old.judged.verdict is Shape.LEAK else None
+    if rate is not None and rate > 0:
+        return max(old.judged.rate_low or 0.0, rate / 2)
+    level = new.lives.level if new.lives is not None else 0.0
+    limit = min((side.limit for side in (old.side, new.side) if side.limit is not None), default=None)
+    room = max(limit - level, 0.05 * limit) if limit is not None else level
+    return room / ((old.ends.every or WITHIN) / HOUR)
+
+
+def _raised(before: Evidence, after: Evidence) -> bool:
+    if before.limit is None:
+        return False
+    return after.limit is None or after.limit > RAISED * before.limit
+
+
+def _bought(before: Evidence, after: Evidence, rate: float | None) -> float | None:
+    if before.limit is None or after.limit is None or rate is None or rate <= 0:
+        return None
+    gained = after.limit - before.limit
+    return gained / rate * HOUR if gained > (RAISED - 1) * before.limit else None
+
+
+def _growing(old: _Seen, new: _Seen, raised: bool) -> StabilityVerdict | None:
+    side, past = new.side, old.side
+    if not side.leaks:
+        return None
+    if side.rate is None or past.rate is None or not past.leaks:
+        leaked = past.leaks or old.ends.count > 0 or not past.pods or old.judged.verdict is Shape.LEAK
+        unknown = past.shape == str(Shape.NOT_ENOUGH_DATA)
+        return StabilityVerdict.STILL_LEAKING if leaked or unknown else StabilityVerdict.WORSE
+    if side.rate < MUCH_LESS * past.rate and side.seconds < SHORT:
+        return None  # so little, so early, may be what is left of a warm-up
+    more = side.rate - past.rate
+    error = math.hypot(_error(side), _error(past))
+    if side.rate > FASTER * past.rate and more > NORMAL_99 * error and _lastingly(new, FASTER * past.rate):
+        return StabilityVerdict.WORSE
+    if raised and side.rate > AS_BEFORE * past.rate:
+        return StabilityVerdict.ONLY_POSTPONED
+    return StabilityVerdict.STILL_LEAKING
+
+
+def _lastingly(new: _Seen, rate: float) -> bool:
+    """Whether the floor grows faster than that also after any warm-up that can be left out."""
+    if new.lives is None or new.judged.cuts:
+        return True
+    known = [found for start in WARM_UPS if (found := slopes.slope(new.lives, start)) is not None]
+    return bool(known) and known[-1].interval(NORMAL_99)[0] > rate
+
+
+def _error(side: Side) -> float:
+    if side.rate_low is None or side.rate_high is None:
+        return 0.0
+    return (side.rate_high - side.rate_low) / (2 * NORMAL_95)
+
+
+def _dying(old: _Seen, new: _Seen) -> StabilityVerdict | None:
+    """Containers that die again and again need no slope."""
+    if more_often(old.ends, new.ends):
+        return StabilityVerdict.WORSE
+    again = new.ends.count >= 2 or (new.ends.count == 1 and new.judged.verdict is Shape.LEAK)
+    outlived = new.ends.count * 3 <= new.ends.watched / (old.ends.every or math.inf)
+    if again and not outlived:
+        return StabilityVerdict.STILL_LEAKING
+    return None
+
+
+def _since(after: Evidence, changed_at: float, *, oom: bool) -> float:
+    """From when on nothing has happened: the first of the new pods, or the last end among them."""
+    begins = [begin for begin, _ in after.spans]
+    moments = [float(at) for one in after.series for at in (one.oom_kills if oom else one.restarts)]
+    return max([min(begins, default=changed_at), *moments])
+
+
+def _stale(new: _Seen) -> float:
+    """Seconds after which a container without a sample is not running any more."""
+    return max(600.0, 5 * (new.lives.step if new.lives is not None else 0.0))
+
+
+def _best_stretch(old: _Seen, new: _Seen, aim: float, lived: Sequence[float]) -> Slope | None:
+    """The floor after a warm-up: of the stretches that can be judged, the one least waited for.
+
+    Growth as of old is in every stretch, so each of them can exclude it.
+    """
+    if new.lives is None:
+        return None
+    noise = old.slope.noise if old.slope is not None else 0.0
+    tooth = old.lives.tooth if old.lives is not None else 0.0
+    found = [slopes.slope(new.lives, start, tooth, noise) for start in WARM_UPS]
+    known = [one for one in found if one is not None]
+    return min(
+        known, key=lambda one: (not _passes(one, aim), _left(one, aim, lived), one.start), default=None
+    )
+
+
+def _left(slope: Slope, aim: float, lived: Sequence[float]) -> float:
+    seen = [seconds - slope.start for seconds in lived if seconds > slope.start]
+    return slopes.missing(seen, slope.noise, LEFT * aim, SURE_OF_ANY)
+
+
+def _passes(slope: Slope, aim: float) -> bool:
+    return slope.interval(SURE_OF_ANY - 1.645)[1] < LEFT * aim
+
+
+def _excluded(slope: Slope | None, aim: float, lived: Sequence[float]) -> bool:
+    return slope is not None and _left(slope, aim, lived) <= 0 and _passes(slope, aim)
+
+
+def _waits(old: _Seen, new: _Seen, aim: float, lived: Sequence[float], best: Slope | None) -> list[Wait]:
+    """What has to be waited for, each with its reason."""
+    seen = max(lived, default=0.0)
+    found: list[Wait] = []
+    left = old.ends.missing(lived)
+    if old.ends.count:
+        found.append(Wait("ends", seen + left, left))
+    lives = new.lives
+    tooth = max(old.lives.tooth if old.lives is not None else 0.0, lives.tooth if lives is not None else 0.0)
+    step = lives.step if lives is not None else 0.0
+    fewest = slopes.FEWEST_BLOCKS * max(tooth, 2 * step) + 2 * step
+    if best is None:
+        noise = old.slope.noise if old.slope is not None else None
+        needed = fewest
+        if noise is not None and lived:
+            needed = max(fewest, slopes.missing([0.0] * len(lived), noise, LEFT * aim, SURE_OF_ANY))
+        found.append(Wait("slope", needed, max(needed - seen, step, 1.0)))
+    else:
+        left = max(_left(best, aim, lived), best.start + fewest - seen, 0.0)
+        if left <= 0 and not _passes(best, aim):
+            left = max(0.2 * seen, step)  # it is not flat yet: look again when there is a fifth more
+        found.append(Wait("slope", seen + left, left))
+    level = lives.level if lives is not None else math.nan
+    if aim > 0 and math.isfinite(level):
+        size = MATERIAL * level / aim * HOUR
+        found.append(Wait("size", size, max(size - seen, 0.0)))
+        steepest = slopes.rhythm(old.lives) if old.lives is not None else None
+        if (DAILY * level if steepest is None else steepest) > (1 - LEFT) * aim:
+            found.append(Wait("day", DAY, max(DAY - seen, 0.0)))
+    return found

@@ -1,0 +1,110 @@
+"""Verdicts on a change in sentences that a tired person understands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from memtop.wording import duration, rate
+
+if TYPE_CHECKING:
+    from memtop.growth.stability_evidence import Side, Wait
+
+
+def slope(side: Side) -> str:
+    """The floor's growth with its interval: ``+1.2 MiB/h (−3 to +5 MiB/h)``."""
+    if side.rate is None:
+        return "unknown"
+    if side.rate_low is None or side.rate_high is None:
+        return rate(side.rate)
+    return f"{rate(side.rate)} ({rate(side.rate_low)} to {rate(side.rate_high)})"
+
+
+def nothing_yet(old: Side) -> str:
+    """No sample of the new pods has come."""
+    return f"no sample of the new pods yet{_unknown(old)}"
+
+
+def growing(verdict: str, old: Side, new: Side, bought: float | None) -> str:
+    """It grows, or it dies, all the same."""
+    parts = []
+    if new.leaks:
+        parts.append(f"the floor rises {slope(new)}{_was(old)}")
+    if new.oom_kills:
+        parts.append(f"{_count(new.oom_kills, 'OOM kill')} since the change{_pace(old, new)}")
+    elif new.restarts and not new.leaks:
+        parts.append(f"{_count(new.restarts, 'restart')} since the change")
+    if verdict == "only postponed" and bought is not None:
+        parts.append(f"the higher limit bought {duration(bought)}")
+    if new.seconds_to_limit is not None:
+        parts.append(f"limit in about {duration(new.seconds_to_limit)}")
+    return "; ".join(parts) + _unknown(old)
+
+
+def holding(old: Side, new: Side, aim: float, seconds: float, expected: float) -> str:
+    """It has held."""
+    if old.leaks:
+        parts = [f"no growth for {duration(seconds)}: the floor moves {slope(new)}{_was(old)}"]
+    else:
+        parts = [f"no growth for {duration(seconds)}: {rate(aim / 2)} would have shown"]
+    if old.oom_kills or old.restarts:
+        what = "OOM kill" if old.oom_kills else "restart"
+        seen = new.oom_kills if old.oom_kills else new.restarts
+        told = _count(seen, what) if seen else f"no {what}"
+        parts.append(f"{told}, at the old pace there would have been {_about(expected)}")
+    elif new.oom_kills == 0:
+        parts.append("no OOM kill")
+    return "; ".join(parts) + _unknown(old)
+
+
+def watching(
+    old: Side, new: Side, wait: Wait, aim: float, *, suspected: bool, lately: bool, bought: float | None
+) -> str:
+    """It is too early to say, and how much longer it will be."""
+    togo = f"{duration(wait.left)} to go" if 0 < wait.left < 1e9 else ""
+    match wait.why:
+        case _ if suspected and not wait.left > 0:
+            text = f"grows {slope(new)}{_was(old)}, but that may yet level off"
+        case "ends":
+            what = "OOM-killed" if old.oom_kills else "restarted"
+            every = duration(old.watched / max(old.oom_kills or old.restarts, 1))
+            text = f"the old pods were {what} every {every}; {togo} to outlive that"
+        case "day":
+            text = f"growth as slow as {rate(aim)} can hide in the rhythm of a day; {togo}"
+        case _ if not new.pods or not togo:
+            text = "too few samples of the new pods to tell"
+        case _:
+            at = f"at the old rate of {rate(aim).lstrip('+')}" if old.leaks else f"growth of {rate(aim)}"
+            verb = "it would have shown" if old.leaks else "would show"
+            text = f"{at} {verb} after {duration(wait.needed)}: {togo}"
+    if lately:
+        what = "OOM kill" if new.oom_kills else "restart"
+        text += f"; {_count(new.oom_kills or new.restarts, what)} since the change"
+    if bought is not None:
+        text += f"; at the old rate the higher limit buys {duration(bought)}"
+    return text + _unknown(old)
+
+
+def _was(old: Side) -> str:
+    return f", was {rate(old.rate)}" if old.leaks and old.rate is not None else ""
+
+
+def _pace(old: Side, new: Side) -> str:
+    if old.oom_per_hour is None or new.oom_per_hour is None:
+        return ""
+    return f" ({_per_hour(new.oom_per_hour)} per pod, was {_per_hour(old.oom_per_hour)})"
+
+
+def _per_hour(number: float) -> str:
+    return f"{number:.1f}/h" if number >= 0.095 else f"{number:.2g}/h"
+
+
+def _unknown(old: Side) -> str:
+    return "" if old.pods else " (what was before the change is not known)"
+
+
+def _about(number: float) -> str:
+    return f"about {number:.0f}" if number >= 1.5 else "about 1" if number >= 0.5 else "less than one"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
