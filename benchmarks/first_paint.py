@@ -3,7 +3,8 @@
     python benchmarks/first_paint.py [--pairs 15]
 
 Both programs run in a pseudo-terminal of 120×36 and are timed from their start to the moment their text is on
-screen, in turns, so that whatever else the machine does meets both. memtop watches a small demo cluster.
+screen, in turns, so that whatever else the machine does meets both. memtop watches a small demo cluster. The
+very first start with given settings, which checks them, is printed too: later ones find them checked.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,9 +27,15 @@ HERE = Path(__file__).parent
 MEMTOP = Path(sys.executable).with_name("memtop")
 
 
-def painted(command: Sequence[str], words: str) -> tuple[float, float]:
-    """Seconds until the words are on screen, and the seconds of CPU spent until then."""
-    with Terminal(command, width=120, height=36) as terminal:
+def painted(command: Sequence[str], words: str, cache: str) -> tuple[float, float]:
+    """Seconds until the words are on screen, and the seconds of CPU spent until then.
+
+    Args:
+        command: The program.
+        words: What to wait for.
+        cache: The cache folder, which stays from one start to the next as a user's does.
+    """
+    with Terminal(command, width=120, height=36, environ={"XDG_CACHE_HOME": cache}) as terminal:
         at = terminal.until(lambda screen: words in screen.text())
         return at - terminal.started, terminal.usage().cpu
 
@@ -46,19 +54,22 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=15, help="runs of each program")
     pairs = parser.parse_args().pairs
     print(machine())
-    with DemoChild() as demo:
+    with DemoChild() as demo, tempfile.TemporaryDirectory() as cache:
         ours = [str(MEMTOP), "--kubeconfig", str(demo.wait()), "--no-prometheus"]
         floor = [sys.executable, str(HERE / "one_widget.py")]
-        (
-            painted(ours, "Top memory"),
-            painted(floor, "one widget"),
-        )  # compiled and in the page cache from here on
-        runs = [(painted(ours, "Top memory"), painted(floor, "one widget")) for _ in range(pairs)]
+        painted(floor, "one widget", cache)  # compiled and in the page cache from here on
+        with tempfile.TemporaryDirectory() as another:
+            painted(ours, "Top memory", another)
+        first, _ = painted(ours, "Top memory", cache)
+        runs = [
+            (painted(ours, "Top memory", cache), painted(floor, "one widget", cache)) for _ in range(pairs)
+        ]
     memtop, widget = ([run[side][0] for run in runs] for side in (0, 1))
     memtop_cpu, widget_cpu = ([run[side][1] for run in runs] for side in (0, 1))
     ratios = [mine / least for mine, least in zip(memtop, widget, strict=True)]
     print(f"first paint, one widget   {spread(widget, milliseconds)}, CPU {spread(widget_cpu, milliseconds)}")
     print(f"first paint, memtop       {spread(memtop, milliseconds)}, CPU {spread(memtop_cpu, milliseconds)}")
+    print(f"  the first start with these settings {milliseconds(first)}")
     print(f"ratio, median of pairs    {statistics.median(ratios):.2f} (budget 1.5)")
     version = [cpu([str(MEMTOP), "--version"]) for _ in range(pairs)]
     print(f"memtop --version, CPU     {spread(version, milliseconds)} (budget 150 ms)")
