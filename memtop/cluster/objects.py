@@ -80,6 +80,7 @@ class Terminated(_Object, frozen=True):
 
     exit_code: int = 0
     reason: str = ""
+    message: str = ""
     started_at: datetime | None = None
     finished_at: datetime | None = None
 
