@@ -372,7 +372,6 @@ class Overview(LiveScreen):
     @property
     def selected(self) -> Subject | None:
         """The row under the active pane's cursor."""
-        from memtop.observe.frame import WorkloadIdentity
         from tui.overview.cells import PaneRows, name_of
         from tui.pod.tab import Subject
 
@@ -380,9 +379,7 @@ class Overview(LiveScreen):
         if not isinstance(table.rows, PaneRows) or not len(table.rows):
             return None
         identity = table.rows.identity_at(table.cursor_row)
-        if isinstance(identity, WorkloadIdentity):
-            return Subject(identity.key, identity.namespace, "", "", name_of(identity))
-        return Subject(identity.key, identity.namespace, identity.pod, identity.container, name_of(identity))
+        return Subject.of(identity, name_of(identity))
 
     def select(self, key: RowKey) -> None:
         """Asks for the row to be drawn at once."""

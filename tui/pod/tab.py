@@ -10,7 +10,9 @@ from typing import Any, ClassVar, Protocol, TypeVar
 from textual.containers import Vertical
 
 from memtop.cluster.client import Client
-from memtop.observe.frame import Frame, RowKey
+from memtop.cluster.refs import ObjectRef
+from memtop.observe.frame import Frame, RowKey, WorkloadIdentity
+from memtop.observe.identity import Identity
 
 T = TypeVar("T")
 
@@ -33,6 +35,7 @@ class Subject:
         pod: The pod's name; empty where the row is a workload.
         container: The container's name; empty where the row is a workload.
         title: What a person calls it.
+        workload: The workload that the row is, or that its pod belongs to.
     """
 
     key: RowKey
@@ -40,6 +43,27 @@ class Subject:
     pod: str
     container: str
     title: str
+    workload: ObjectRef
+
+    @classmethod
+    def of(cls, identity: Identity | WorkloadIdentity, title: str) -> Subject:
+        """What a row is about.
+
+        Args:
+            identity: Who the row is.
+            title: What a person calls it.
+        """
+        workload = ObjectRef(identity.workload.kind, identity.namespace, identity.workload.name)
+        if isinstance(identity, WorkloadIdentity):
+            return cls(identity.key, identity.namespace, "", "", title, workload)
+        return cls(identity.key, identity.namespace, identity.pod, identity.container, title, workload)
+
+    @property
+    def pod_ref(self) -> ObjectRef | None:
+        """The pod; None where the row is a workload with pods of its own."""
+        if self.pod:
+            return ObjectRef("Pod", self.namespace, self.pod)
+        return self.workload if self.workload.kind == "Pod" else None
 
 
 class PodTab(Vertical):
