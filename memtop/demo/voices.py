@@ -132,6 +132,13 @@ def crashing(moment: Moment) -> str:
     return lines[min(moment.index, len(lines) - 1)]
 
 
+def misconfigured(moment: Moment) -> str:
+    """A program that gives up before it has begun."""
+    if moment.index == 0:
+        return f"[INFO] {moment.name} starting, pid 1"
+    return "[ERROR] config /etc/user-service/sessions.yaml: unknown field evictionPolicyV2"
+
+
 def agent(moment: Moment) -> str:
     """Something that ships other people's lines."""
     if moment.index == 0:
@@ -171,6 +178,7 @@ VOICES: dict[str, Voice] = {
     "batch": batch,
     "cache": cache,
     "crashing": crashing,
+    "misconfigured": misconfigured,
     "agent": agent,
     "migrate": migrate,
     "node": node,
@@ -181,6 +189,7 @@ LAST_WORDS: dict[str, tuple[str, ...]] = {
     "leaking": ("[GC] Full GC took 5.2s", "[ERROR] Cannot allocate memory for large dataset"),
     "node": ("FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory",),
     "batch": ("[INFO] job finished",),
+    "misconfigured": ("[FATAL] configuration is not valid, exiting",),
     "crashing": ("[FATAL] giving up: no connection to the queue after 4 attempts",),
 }
 """What each voice says last before its run ends."""
@@ -192,6 +201,7 @@ PERIODS: dict[str, float] = {
     "batch": 5.0,
     "cache": 60.0,
     "crashing": 7.0,
+    "misconfigured": 1.0,
     "agent": 30.0,
     "migrate": 1.5,
     "node": 9.0,

@@ -200,3 +200,27 @@ def test_through_the_service_proxy_by_port_name_or_number(api):
     )
     nobody = api.get("/api/v1/namespaces/kube-system/services/https:metrics-server:443/proxy/healthz")
     assert nobody.json["message"] == 'no endpoints available for service "https:metrics-server:443"'
+
+
+def test_the_pods_of_the_revision_before_the_fix_are_remembered(api):
+    """Staging was fixed seven hours ago: its dead pods tell how it was before."""
+    staging = '{namespace="staging",container="user-service"}'
+    before = {"time": 1_795_363_200 - 8 * 3600}
+    ((old, kills),) = vector(
+        api, f"sum by (pod) (increase(container_oom_events_total{staging}[12h]))", **before
+    )
+    assert kills > 3
+    ((now, _),) = vector(api, f"kube_pod_container_status_restarts_total{staging}")
+    assert now["pod"] != old["pod"]
+    ((was, restarts),) = vector(api, f"kube_pod_container_status_restarts_total{staging}", **before)
+    assert was["pod"] == old["pod"]
+    assert restarts > 10
+    owner = f'kube_pod_owner{{pod="{old["pod"]}"}}'
+    assert vector(api, owner) == []
+    ((labels, _),) = vector(api, owner, **before)
+    names = [one["metadata"]["name"] for one in api.items("/apis/apps/v1/namespaces/staging/replicasets")]
+    assert labels["owner_name"] in names
+    limits = vector(api, f"kube_pod_container_resource_limits{staging}", **before)
+    assert [value for _, value in limits] == [2 * 2**30]
+    reasons = vector(api, f"kube_pod_container_status_last_terminated_reason{staging}", **before)
+    assert {metric["reason"] for metric, _ in reasons} == {"OOMKilled"}

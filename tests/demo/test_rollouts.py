@@ -205,3 +205,48 @@ def test_a_partition_keeps_the_pods_below_it(fresh, fresh_api):
     by_name = {pod["metadata"]["name"]: pod["metadata"]["labels"] for pod in pods(fresh_api, "session-cache")}
     assert by_name["session-cache-0"]["controller-revision-hash"] == status["currentRevision"]
     assert by_name["session-cache-1"]["controller-revision-hash"] == status["updateRevision"]
+
+
+def test_half_a_fix_leaks_half_as_fast_and_a_larger_limit_lasts_longer(fresh, fresh_api):
+    def restarts_in_thirteen_hours():
+        fresh.advance(60)
+        fresh.advance(13 * 3600)
+        return [pod["status"]["containerStatuses"][0]["restartCount"] for pod in pods(fresh_api)]
+
+    fresh_api.patch(USER_SERVICE, image_patch("user-service:v2.0.1"))
+    assert restarts_in_thirteen_hours() == [2, 2, 2]
+    container = {"name": "user-service", "resources": {"limits": {"memory": "4Gi"}}}
+    fresh_api.patch(USER_SERVICE, {"spec": {"template": {"spec": {"containers": [container]}}}})
+    assert restarts_in_thirteen_hours() == [1, 1, 1]
+
+
+def test_a_version_that_cannot_start_gets_stuck_in_crash_loops(fresh, fresh_api):
+    fresh_api.patch(USER_SERVICE, {"spec": {"progressDeadlineSeconds": 60}})
+    fresh_api.patch(USER_SERVICE, image_patch("user-service:v2.2.0-bad"))
+    fresh.advance(90)
+    bad = [pod for pod in pods(fresh_api) if pod["spec"]["containers"][0]["image"].endswith("-bad")]
+    statuses = [pod["status"]["containerStatuses"][0] for pod in bad]
+    assert [status["ready"] for status in statuses] == [False]
+    assert statuses[0]["restartCount"] >= 2
+    assert statuses[0]["lastState"]["terminated"]["exitCode"] == 1
+    assert fresh_api.get(USER_SERVICE).json["status"]["availableReplicas"] == 3
+    assert condition(fresh_api, USER_SERVICE, "Progressing")["reason"] == "ProgressDeadlineExceeded"
+    name = bad[0]["metadata"]["name"]
+    log = fresh_api.get(f"/api/v1/namespaces/production/pods/{name}/log", previous="true").body.decode()
+    assert log.splitlines()[-1] == "[FATAL] configuration is not valid, exiting"
+
+
+def test_images_of_ordinary_workloads_have_every_version(fresh, fresh_api):
+    deployments = fresh_api.items("/apis/apps/v1/deployments")
+    ordinary = next(
+        one
+        for one in deployments
+        if one["spec"]["template"]["spec"]["containers"][0]["image"].startswith("ordinary/")
+    )
+    box = ordinary["spec"]["template"]["spec"]["containers"][0]
+    metadata = ordinary["metadata"]
+    path = f"/apis/apps/v1/namespaces/{metadata['namespace']}/deployments/{metadata['name']}"
+    fresh_api.patch(path, image_patch(box["image"].partition(":")[0] + ":v3.14", box["name"]))
+    fresh.advance(120)
+    status = fresh_api.get(path).json["status"]
+    assert status["updatedReplicas"] == status["availableReplicas"] == ordinary["spec"]["replicas"]

@@ -55,6 +55,7 @@ class App:
         restarts: how often each pod has restarted before that run.
         age: seconds since the workload was created.
         earlier: images of earlier revisions, oldest first, each with its change cause.
+        revised: seconds since each revision but the first was rolled out; by default a day lies between two.
         cause: the change cause of the current revision.
         strategy: `RollingUpdate`, `Recreate` or `OnDelete`.
         paused: whether the Deployment is paused.
@@ -74,6 +75,7 @@ class App:
     restarts: tuple[int, ...] = ()
     age: float = 9 * DAY
     earlier: tuple[tuple[str, str], ...] = ()
+    revised: tuple[float, ...] = ()
     cause: str = ""
     strategy: str = "RollingUpdate"
     paused: bool = False
@@ -104,6 +106,12 @@ class App:
         }
         metadata: Object = {"creationTimestamp": None, "labels": {**self.selector, **self.labels}}
         return {"metadata": metadata, "spec": spec}
+
+    def revision_age(self, index: int) -> float:
+        """Return how many seconds ago a revision of `earlier` and the present one was rolled out."""
+        if index == 0 or not self.revised:
+            return self.age - index * DAY
+        return self.revised[index - 1]
 
     def pod_age(self, index: int) -> float:
         """Return the age of the pod's current run, for pods of which none is told: a few hours to days."""

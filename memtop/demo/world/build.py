@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from memtop.demo.clock import parse_rfc3339
 from memtop.demo.cluster import PAST, Cluster, Host
 from memtop.demo.controllers.all import start_controllers
 from memtop.demo.controllers.cron_job import last_schedules
@@ -117,22 +118,43 @@ def _pod(
 def _deployment(cluster: Cluster, app: App, now: float) -> None:
     current = delivered(app, DEPLOYMENTS, deployment(app, now, cluster.seed), now)
     revisions = [*app.earlier, (app.boxes[0].image, app.cause)]
-    for number, (image, cause) in enumerate(revisions, 1):
-        last = number == len(revisions)
-        created = now - app.age + (number - 1) * DAY
+    for index, (image, cause) in enumerate(revisions):
+        last = index == len(revisions) - 1
+        created = now - app.revision_age(index)
         template = app.template(None if last else image)
         owner = current
         if cause:
             owner = {**current, "metadata": {**current["metadata"], "annotations": {CHANGE_CAUSE: cause}}}
         replicas = app.replicas if last else 0
-        revision = replica_set(owner, template, number, created, replicas, app.replicas, cluster.seed)
+        revision = replica_set(owner, template, index + 1, created, replicas, app.replicas, cluster.seed)
         cluster.store.put(REPLICA_SETS, revision)
-        reference = owner_reference(REPLICA_SETS, revision)
-        name = revision["metadata"]["name"]
-        for index in range(replicas):
-            pod_name = f"{name}-{suffix_of(5, cluster.seed, name, index)}"
-            _pod(cluster, app, index, pod_name, revision["spec"]["template"], reference, now)
+        if last:
+            for place, name in enumerate(_pod_names(cluster, revision, app.replicas)):
+                template, reference = revision["spec"]["template"], owner_reference(REPLICA_SETS, revision)
+                _pod(cluster, app, place, name, template, reference, now)
+        elif (replaced := now - app.revision_age(index + 1)) > now - PAST:
+            _replaced_pods(cluster, app, revision, replaced)
     cluster.store.put(DEPLOYMENTS, current)
+
+
+def _pod_names(cluster: Cluster, revision: Object, count: int) -> list[str]:
+    name = revision["metadata"]["name"]
+    return [f"{name}-{suffix_of(5, cluster.seed, name, index)}" for index in range(count)]
+
+
+def _replaced_pods(cluster: Cluster, app: App, revision: Object, gone: float) -> None:
+    """Let Prometheus remember the pods of a revision that is no more."""
+    created = parse_rfc3339(revision["metadata"]["creationTimestamp"])
+    for name in _pod_names(cluster, revision, app.replicas):
+        cluster.create_pod(
+            app.namespace,
+            name,
+            revision["spec"]["template"],
+            owner_reference(REPLICA_SETS, revision),
+            created,
+            prepare=lambda pod: pod.stop(gone),
+            show=False,
+        )
 
 
 def _labelled(template: Object, digest: str, **labels: str) -> Object:

@@ -10,6 +10,7 @@ from memtop.demo.life import Behaviour
 from memtop.demo.world.apps import App, Box
 
 OOM_EVERY = 2.5 * HOUR
+FIXED_AGO = 7 * HOUR  # since staging runs the fix: there is a before and an after to look at from the start
 
 BEHAVIOURS: dict[str, Behaviour] = {
     # Grows from 300 MiB to 2 GiB in two and a half hours, with the teeth of a collector that loses ground.
@@ -24,6 +25,22 @@ BEHAVIOURS: dict[str, Behaviour] = {
         voice="jvm",
         spread=0.02,
         cpu=0.1,
+    ),
+    # Half a fix: it leaks half as fast, and is killed half as often.
+    "user-service:v2.0.1": Behaviour(
+        Curve(300 * MIB, leak=830 * MIB / OOM_EVERY, teeth=120 * MIB, teeth_period=420, noise=12 * MIB),
+        voice="leaking",
+        spread=0.02,
+        cpu=0.11,
+    ),
+    # Ends before it is ever ready: a rollout to it gets stuck.
+    "user-service:v2.2.0-bad": Behaviour(
+        Curve(90 * MIB, noise=4 * MIB),
+        voice="misconfigured",
+        exits_after=2.5,
+        exit_code=1,
+        ready_after=15.0,
+        spread=0.02,
     ),
     "user-service:v1.9.3": Behaviour(
         Curve(280 * MIB, teeth=100 * MIB, teeth_period=480, noise=10 * MIB), voice="jvm", cpu=0.1
@@ -42,6 +59,9 @@ BEHAVIOURS: dict[str, Behaviour] = {
     ),
     "cache:7.2": Behaviour(
         Curve(90 * MIB, warm=620 * MIB, warm_tau=2.2 * HOUR, noise=4 * MIB), voice="cache", cpu=0.05
+    ),
+    "cache:7.4": Behaviour(
+        Curve(90 * MIB, warm=540 * MIB, warm_tau=2.2 * HOUR, noise=4 * MIB), voice="cache", cpu=0.05
     ),
     # 9 MiB an hour under a daily swing of ±25: an hour or two says nothing, a day does.
     "ledger:3.0.4": Behaviour(
@@ -73,6 +93,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
         exit_code=134,
         cpu=0.1,
     ),
+    "session-api:18.3": Behaviour(Curve(180 * MIB, warm=60 * MIB, noise=8 * MIB), cpu=0.1),
     "postgres:16.4": Behaviour(
         Curve(900 * MIB, warm=500 * MIB, warm_tau=3 * HOUR, day=60 * MIB, noise=20 * MIB),
         voice="database",
@@ -191,7 +212,11 @@ CAST: tuple[App, ...] = (
         "staging",
         "user-service",
         (Box("user-service", "user-service:v2.1.0", "2Gi", "512Mi"),),
-        ages=(7 * HOUR,),
+        ages=(FIXED_AGO - 12.0,),
+        age=2.2 * DAY,
+        earlier=(("user-service:v2.0.0", ""),),
+        revised=(FIXED_AGO,),
+        cause="kubectl set image deployment/user-service user-service=user-service:v2.1.0",
     ),
     App(
         "observability",

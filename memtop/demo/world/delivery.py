@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 import msgspec
 
-from memtop.demo.curves import DAY
 from memtop.demo.ownership import Manager, Path, claim, leaves, paths_in
 from memtop.demo.resources import Resource
 from memtop.demo.store import Object
@@ -38,7 +37,7 @@ def delivered(app: App, resource: Resource, obj: Object, now: float) -> Object:
     by_hand = _images(every) if app.cause else set()
     managed = [claim(_MANAGERS[app.delivery], resource, every - controllers - by_hand, created)]
     if by_hand:
-        managed.append(claim(_SET, resource, by_hand, created + len(app.earlier) * DAY))
+        managed.append(claim(_SET, resource, by_hand, now - app.revision_age(len(app.earlier))))
     status: set[Path] = set(paths_in({"f:status": {"f:observedGeneration": {}, "f:replicas": {}}}))
     managed.append(claim(_CONTROLLERS, resource, controllers | status, now))
     metadata["managedFields"] = managed

@@ -15,19 +15,21 @@ WORDS = (
     "cart", "catalog", "checkout", "pricing", "stock", "mailer", "profile", "reviews", "gateway", "router",
     "geo", "feed", "ranking", "coupons", "returns", "tracking", "notify", "quotes", "images", "tags",
 )  # fmt: skip
-RELEASES = re.compile(r"ordinary/([a-z0-9-]+):(\d+)\.(\d+)")
-KNOWN_RELEASES = 3  # minor releases of each ordinary image that exist
+RELEASES = re.compile(r"ordinary/([a-z0-9-]+):v?\d+(?:\.\d+)*")
+FIRST_RELEASES = 3  # minor releases of an ordinary image that are in use at the start
 
 
 def behaviour_of(image: str) -> Behaviour | None:
-    """Return what an image does, None when it does not exist: the catalogue of images."""
+    """Return what an image does, None when it does not exist: the catalogue of images.
+
+    Of the images of the cast there are the tags named there and no others; of the ordinary ones every tag
+    that is a version, all behaving alike.
+    """
     named = BEHAVIOURS.get(image)
     if named is not None:
         return named
     match = RELEASES.fullmatch(image)
-    if match is None or int(match[3]) >= KNOWN_RELEASES:
-        return None
-    return _ordinary(match[1])
+    return None if match is None else _ordinary(match[1])
 
 
 def _ordinary(name: str) -> Behaviour:
@@ -60,7 +62,7 @@ def ordinary_apps(pods: int, containers: int, seed: int) -> Iterator[App]:
         name = word if index < len(WORDS) else f"{word}-{index // len(WORDS)}"
         largest = 4 if pods < 500 else 24
         replicas = min(1 + seed_of(seed, name, "replicas") % largest, pods - made)
-        image = f"ordinary/{word}:1.{seed_of(name) % KNOWN_RELEASES}"
+        image = f"ordinary/{word}:1.{seed_of(name) % FIRST_RELEASES}"
         limit = "256Mi" if seed_of(word, "limit") % 3 else "512Mi"
         boxes = [Box(name, image, limit, "128Mi")]
         if containers > 1:
