@@ -25,6 +25,7 @@ _SIGNS: Final[dict[Happening, tuple[str, str, str, str]]] = {
 }
 """Sign, sign in ASCII, role, and words; the first of two that share a column is shown."""
 _LABEL = 12  # cells between two times on the axis
+_SPAN, _SPAN_ASCII = "╌", "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +35,17 @@ class Mark:
     Attributes:
         at: When, epoch seconds.
         what: What.
+        until: When it happened last if it happened several times, epoch seconds; a line joins the two.
     """
 
     at: float
     what: Happening
+    until: float | None = None
+
+    @property
+    def end(self) -> float:
+        """When it happened last, epoch seconds."""
+        return self.at if self.until is None else self.until
 
 
 class TimeStrip(Lines):
@@ -71,7 +79,7 @@ class TimeStrip(Lines):
             title: What it shows.
             start: Where the axis begins, epoch seconds.
             end: Where it ends, epoch seconds.
-            marks: What happened; what lies outside is left out.
+            marks: What happened; what lies outside is left out, and what began before begins at the edge.
         """
         self._title, self._start, self._end, self._marks = title, start, end, tuple(marks)
         self.redraw()
@@ -86,14 +94,17 @@ class TimeStrip(Lines):
         return min(width - 1, int((at - self._start) / (self._end - self._start) * width))
 
     def _inside(self) -> list[Mark]:
-        return [mark for mark in self._marks if self._start <= mark.at <= self._end]
+        return [mark for mark in self._marks if mark.at <= self._end and mark.end >= self._start]
 
     def _heading(self, width: int) -> Text:
         key = Text()
-        counts = [mark.what for mark in self._inside()]
+        inside = self._inside()
+        shown = {mark.what for mark in inside}
         for what, (sign, plain, role, words) in _SIGNS.items():
-            if what in counts:
+            if what in shown:
                 key.append("  ").append(plain if self._ascii else sign, role).append(f" {words}", "dim")
+        if any(mark.end > mark.at for mark in inside):
+            key.append(f"  {_SPAN_ASCII if self._ascii else _SPAN} again and again", "dim")
         title = Text(f" {self._title}", "strong")
         room = width - cell_len(title.plain) - 1
         return title if cell_len(key.plain) > room else title.append_text(key)
@@ -101,18 +112,27 @@ class TimeStrip(Lines):
     def _row(self, width: int) -> Text:
         order = list(_SIGNS)
         cells: dict[int, Happening] = {}
+        spans: dict[int, Happening] = {}
         for mark in self._inside():
-            column = self._column(mark.at, width)
-            known = cells.get(column, "ordinary")
-            cells[column] = min(known, mark.what, key=order.index)
+            first = self._column(max(mark.at, self._start), width)
+            last = self._column(min(mark.end, self._end), width)
+            ends = [column for at, column in ((mark.at, first), (mark.end, last)) if self._within(at)]
+            for seen, columns in ((cells, ends), (spans, range(first, last + 1 if first < last else first))):
+                for column in columns:
+                    seen[column] = min(seen.get(column, "ordinary"), mark.what, key=order.index)
         row = Text()
         for column in range(width):
             if column in cells:
                 sign, plain, role, _ = _SIGNS[cells[column]]
                 row.append(plain if self._ascii else sign, role)
+            elif column in spans:
+                row.append(_SPAN_ASCII if self._ascii else _SPAN, _SIGNS[spans[column]][2])
             else:
                 row.append(" ")
         return row
+
+    def _within(self, at: float) -> bool:
+        return self._start <= at <= self._end
 
     def _axis(self, width: int) -> list[Text]:
         rule = list(("-" if self._ascii else "─") * width)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from config import settings_from
+from memtop.cluster.events import Event, EventsSeen
 from memtop.demo.thread import DemoThread
 from memtop.observe.setup import plan
 from tests.tui.cluster import FakeCluster
@@ -19,6 +20,7 @@ from tests.tui.conftest import Play
 from tests.tui.stage import Stage
 from tui.app import Memtop
 from tui.pod.describe import DescribeTab
+from tui.pod.events import EventsTab
 from tui.pod.screen import PodScreen
 
 Open = Callable[..., AbstractAsyncContextManager[Stage]]
@@ -160,6 +162,24 @@ async def test_events_are_told_with_the_kills_on_the_time_axis(opened: Open) -> 
         await stage.press("m")
         await stage.until(lambda: "BackOff" not in stage.text, "only what is about memory")
         await stage.shows("OOMKilling: Memory cgroup out of memory: Killed process")  # as a whole, below
+
+
+async def test_other_pods_kills_are_one_line_that_opens(opened: Open) -> None:
+    async with opened() as stage:
+        await stage.press("e")
+        await stage.shows("OOMKilling", "BackOff")
+        tab = stage.app.screen.query_one(EventsTab)
+        kills = tuple(
+            Event("Node", "node-1", "", True, "SystemOOM", f"victim process: go, pid: {pid}", "", 1, 1.0, 1.0)
+            for pid in (17, 18)
+        )
+        tab.post_message(EventsTab.Told(EventsSeen(kills)))
+        await stage.shows("OOM kills on this node at other times than this pod's: go ×2")
+        assert stage.text.count(" others ") == 1
+        await stage.press("G", "enter")
+        await stage.shows("pid: 17", "pid: 18")
+        await stage.press("enter")
+        await stage.until(lambda: "pid: 17" not in stage.text, "one line again")
 
 
 async def test_a_closed_tab_watches_nothing(opened: Open, demo: DemoThread) -> None:

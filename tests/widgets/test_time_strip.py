@@ -47,6 +47,21 @@ async def test_of_two_in_one_place_the_worse_one_is_shown_and_others_times_are_l
         assert "restart" not in title
 
 
+async def test_what_happened_again_and_again_is_joined_by_a_line():
+    app = Strip([Mark(NOON - 3 * HOUR, "warning", NOON - 2 * HOUR), Mark(NOON - 2.5 * HOUR, "oom")])
+    async with app.run_test(size=(61, 10)):
+        title, row = screen(app)[:2]
+        assert row.strip() == "!╌╌╌╌✖╌╌╌╌!"
+        assert row.index("!") == 30
+        assert "╌ again and again" in title
+
+
+async def test_what_began_before_the_strip_comes_in_at_its_edge():
+    app = Strip([Mark(NOON - 9 * HOUR, "warning", NOON - 5 * HOUR)], ascii_only=True)
+    async with app.run_test(size=(61, 10)):
+        assert screen(app)[1] == "----------!"
+
+
 async def test_it_does_with_ascii():
     app = Strip([Mark(NOON - HOUR, "oom"), Mark(NOON - 2 * HOUR, "ordinary")], ascii_only=True)
     async with app.run_test(size=(60, 10)):

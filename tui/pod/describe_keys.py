@@ -15,5 +15,9 @@ DESCRIBE = Group(
 )
 EVENTS = Group(
     "Events",
-    (Key("m", "only what was said of memory, or everything"),),
+    (
+        Key("m", "only what was said of memory, or everything"),
+        Key("enter", "on the line of other pods' OOM kills: each of them, or one line again"),
+        Key("g  1 2 3 4", "range of the time axis: 1 h, 6 h, 24 h, 7 d"),
+    ),
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Hashable, Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -17,92 +16,18 @@ from textual.widgets import Static
 
 from memtop import wording
 from memtop.cluster.errors import Unreachable
+from memtop.cluster.event_order import arranged, folded
 from memtop.cluster.event_watch import follow
 from memtop.cluster.events import Concern, Event, EventsSeen
-from memtop.observe.frame import Frame
+from memtop.observe.frame import Detail, Frame
 from tui.pod.describe import reference
+from tui.pod.event_rows import COLUMNS, CONCERNS, EventRows, EventTable
 from tui.pod.tab import Ask, PodTab, Subject
 from tui.pod.trend import RANGES
-from widgets.columns import Column, Placed
 from widgets.one_line import OneLine
 from widgets.palette import Symbols
-from widgets.rows import Cell
 from widgets.table import LiveTable
 from widgets.time_strip import Happening, Mark, TimeStrip
-
-COLUMNS = (
-    Column("last", "LAST", 12, sortable=False),
-    Column("concern", "", 7, sortable=False),
-    Column("reason", "REASON", 16, max_width=26, flex=1, sortable=False),
-    Column("object", "OBJECT", 16, max_width=44, flex=2, drop=1, sortable=False),
-    Column("count", "COUNT", 6, justify="right", drop=2, sortable=False),
-    Column("message", "MESSAGE", 24, flex=6, sortable=False),
-)
-_CONCERNS: dict[Concern, tuple[str, str, Happening]] = {
-    Concern.OOM: ("OOM", "critical", "memory"),  # of the node's containers, not only of this one
-    Concern.MEMORY: ("memory", "warn", "memory"),
-    Concern.WARNING: ("warning", "warn", "warning"),
-    Concern.ORDINARY: ("normal", "dim", "ordinary"),
-}
-
-
-class EventTable(LiveTable):
-    """A table of which nothing can be opened: the selected event is shown as a whole below it."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "activate", "Open", show=False),
-        Binding("g", "other_range", "Range"),  # as on the Trend tab, and not the first row
-    ]
-
-    class OtherRange(Message):
-        """Another stretch of time is to be shown."""
-
-    def action_other_range(self) -> None:
-        """Asks for another stretch of time."""
-        self.post_message(self.OtherRange())
-
-
-class EventRows:
-    """The events as rows of a table."""
-
-    def __init__(self, events: Sequence[Event], now: float) -> None:
-        self._events = events
-        self._now = now
-        self._keys = {_key(event): at for at, event in enumerate(events)}
-
-    def __len__(self) -> int:
-        return len(self._events)
-
-    def event(self, i: int) -> Event:
-        """The event of row ``i``."""
-        return self._events[i]
-
-    def key(self, i: int) -> Hashable:
-        """What was said, and of what."""
-        return _key(self._events[i])
-
-    def index(self, key: Hashable) -> int | None:
-        """Finds a row by its key."""
-        return self._keys.get(key)
-
-    def cells(self, i: int, columns: Sequence[Placed]) -> Sequence[Cell]:
-        """Returns row ``i``."""
-        event = self._events[i]
-        words, role, _ = _CONCERNS[event.concern]
-        loud = role if event.concern in {Concern.OOM, Concern.MEMORY} else ""
-        cells: dict[str, Cell] = {
-            "last": wording.ago(None if event.last is None else self._now - event.last),
-            "concern": Text(words, role),
-            "reason": Text(event.reason, loud),
-            "object": f"{event.kind.lower()}/{event.name}",
-            "count": f"×{event.count}" if event.count > 1 else "",
-            "message": Text(event.message, loud),
-        }
-        return [cells[column.key] for column, _ in columns]
-
-
-def _key(event: Event) -> Hashable:
-    return (event.kind, event.name, event.part, event.reason, event.message, event.warning)
 
 
 class EventsTab(PodTab):
@@ -144,6 +69,7 @@ class EventsTab(PodTab):
         self._frame: Frame | None = None
         self._range = "6 h"
         self._memory_only = False
+        self._unfolded = False
         self._said = Text()
         ascii_only = symbols == "ascii"
         self.strip = TimeStrip(ascii_only=ascii_only)
@@ -196,28 +122,27 @@ class EventsTab(PodTab):
     def _draw(self) -> None:
         now = self._frame.time if self._frame is not None else time.time()
         events = self._seen.events if self._seen is not None else ()
-        shown = [event for event in events if not self._memory_only or _about_memory(event)]
+        detail = self._detail()
+        told = arranged(events, detail.oom_kills if detail is not None else ())
+        shown = [event for event in (*told.own, *told.node) if not self._memory_only or _about_memory(event)]
+        others = [folded(told.others), *(told.others if self._unfolded else ())] if told.others else []
         empty = None if self._seen is None else "Nothing was said, as far as the API still knows"
         if self._memory_only and events:
             empty = "Nothing was said of memory; m shows everything"
-        self.table.show(EventRows(shown, now), empty=empty)
-        self.strip.show(f"Last {self._range}", now - RANGES[self._range], now, self._marks(shown))
-        self._say_selected()
-        self._say_notes(len(events), len(shown))
-
-    def _marks(self, events: Sequence[Event]) -> list[Mark]:
-        """The events at their first and last time, and the selected container's restarts and OOM kills."""
-        marks = [
-            Mark(at, _CONCERNS[event.concern][2])
-            for event in events
-            for at in {event.first, event.last}
-            if at is not None
-        ]
-        detail = self._frame.detail if self._frame is not None else None
-        if detail is not None and detail.key == self.subject.key:
+        self.table.show(EventRows([*shown, *others], now, len(others)), empty=empty)
+        marks = [_mark(event, CONCERNS[event.concern][2]) for event in shown if event.last is not None]
+        marks += [_mark(event, "ordinary") for event in told.others if event.last is not None]
+        if detail is not None:
             marks += [Mark(at, "restart") for at in detail.restarts]
             marks += [Mark(at, "oom") for at in detail.oom_kills]
-        return marks
+        self.strip.show(f"Last {self._range}", now - RANGES[self._range], now, marks)
+        self._say_selected()
+        self._say_notes(len(events), len(shown) + len(told.others))
+
+    def _detail(self) -> Detail | None:
+        """The container's restarts and OOM kills, if the frame is about it."""
+        detail = self._frame.detail if self._frame is not None else None
+        return detail if detail is not None and detail.key == self.subject.key else None
 
     def _say_notes(self, count: int, shown: int) -> None:
         line = Text()
@@ -229,6 +154,15 @@ class EventsTab(PodTab):
             for note in self._seen.notes:
                 line.append(f"  {note}", "warn")
         self.notes.say(line)
+
+    @on(LiveTable.Activated)
+    def _activated(self, event: LiveTable.Activated) -> None:
+        """Shows other pods' OOM kills one by one, or in one line again."""
+        event.stop()
+        rows = self.table.rows
+        if isinstance(rows, EventRows) and rows.is_faint(self.table.cursor_row):
+            self._unfolded = not self._unfolded
+            self._draw()
 
     @on(LiveTable.Selected)
     def _selected(self, event: LiveTable.Selected) -> None:
@@ -242,6 +176,8 @@ class EventsTab(PodTab):
             event = rows.event(min(self.table.cursor_row, len(rows) - 1))
             part = f" {event.part}" if event.part else ""
             words = Text(f"{event.reason}: ", "bold").append(event.message)
+            if event.count > 1 and event.first is not None and event.last is not None:
+                words.append(f"  ×{event.count} in {wording.duration(event.last - event.first)}", "strong")
             words.append(f"  ({event.source or 'nobody'} of {event.kind.lower()}/{event.name}{part})", "dim")
         if words != self._said:
             self._said = words
@@ -264,6 +200,12 @@ class EventsTab(PodTab):
         """Shows the next longer stretch, or the shortest again."""
         names = list(RANGES)
         self.action_range(names[(names.index(self._range) + 1) % len(names)])
+
+
+def _mark(event: Event, what: Happening) -> Mark:
+    """An event on the axis, from the first time to the last."""
+    last = event.last or 0.0
+    return Mark(last if event.first is None else event.first, what, last)
 
 
 def _about_memory(event: Event) -> bool:
