@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import signal
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 
 INTERVALS = (1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 """Steps of ``+`` and ``-``, in seconds."""
+SWITCH_SECONDS = 0.0005
+"""How long one thread may keep the interpreter while another wants it. Between a key and its picture the
+screen lets go of it some ten times, and each time would wait 5 ms (Python's choice) for a busy engine."""
 _SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
@@ -125,6 +129,7 @@ class Memtop(TerseDisplay[int]):
         engine = await asyncio.to_thread(_load)
         gc.freeze()  # modules and widgets stay: no collection needs to look at them again
         gc.enable()
+        sys.setswitchinterval(SWITCH_SECONDS)
         self._engine = engine(self._plan, self._arrived, self._crashed, self.overview.view)
         self._engine.start()
 

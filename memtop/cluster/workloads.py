@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from memtop.cluster.objects import Metadata, OwnerReference
 from memtop.cluster.sanitize import sanitize
@@ -31,6 +32,12 @@ class Owners:
     def __init__(self) -> None:
         self._owner_of: dict[str, OwnerReference | None] = {}
 
+    @staticmethod
+    def part(pod: Metadata) -> Metadata:
+        """What `workload_of` needs of a pod; one object serves all pods of one owner."""
+        owner = controller(pod)
+        return Metadata(name=pod.name) if owner is None else _owned(owner, _template(pod))
+
     def learn(self, metadata: Metadata) -> bool:
         """Remembers who owns a ReplicaSet or a Job; true if that is news."""
         owner = controller(metadata)
@@ -51,12 +58,25 @@ class Owners:
         if owner.uid in self._owner_of:
             owner = self._owner_of[owner.uid] or owner
         elif owner.kind == "ReplicaSet":
-            template = (pod.labels or {}).get("pod-template-hash")
+            template = _template(pod)
             if template and owner.name.endswith(f"-{template}"):
-                return Workload("Deployment", sanitize(owner.name.removesuffix(f"-{template}")))
-        return Workload(sanitize(owner.kind), sanitize(owner.name))
+                return _shared("Deployment", sanitize(owner.name.removesuffix(f"-{template}")))
+        return _shared(sanitize(owner.kind), sanitize(owner.name))
 
 
 def controller(metadata: Metadata) -> OwnerReference | None:
     """The owner that controls the object, if any."""
     return next((owner for owner in metadata.owner_references if owner.controller), None)
+
+
+def _template(pod: Metadata) -> str | None:
+    return (pod.labels or {}).get("pod-template-hash")
+
+
+@lru_cache(maxsize=8192)
+def _owned(owner: OwnerReference, template: str | None) -> Metadata:
+    labels = {"pod-template-hash": template} if template else None
+    return Metadata(name="", labels=labels, owner_references=(owner,))
+
+
+_shared = lru_cache(maxsize=8192)(Workload)

@@ -41,12 +41,11 @@ class Identity:
     workload: Workload
     node: str
     labels: dict[str, str]
-    _haystack: str = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        text = f"{self.namespace}/{self.pod}/{self.container} {self.workload} {self.node}"
-        object.__setattr__(self, "_haystack", text.lower())
+    _haystack: str = field(default="", init=False, repr=False, compare=False)
 
     def haystack(self) -> str:
-        """What a text filter looks through, in lower case."""
+        """What a text filter looks through, in lower case; made for the first filter, and then kept."""
+        if not self._haystack:
+            text = f"{self.namespace}/{self.pod}/{self.container} {self.workload} {self.node}"
+            object.__setattr__(self, "_haystack", text.lower())
         return self._haystack

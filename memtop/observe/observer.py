@@ -24,7 +24,7 @@ from memtop.cluster.reflector import Alive, Changed, Collection, Listed, Positio
 from memtop.cluster.target import Target
 from memtop.observe.clock import ServerClock
 from memtop.observe.frame import SPARK_BINS
-from memtop.observe.heap import give_back
+from memtop.observe.heap import give_back, spare_collector
 from memtop.observe.plan import SHORTEST_PAUSE, Remember
 from memtop.observe.pools import Pools
 from memtop.observe.recollection import Recollection
@@ -212,6 +212,7 @@ class Observer:
                         self._arrived()
                         del update, items
                         give_back()
+                        spare_collector()
                     case Changed("DELETED", pod):
                         self.store.remove_pod(pod.metadata.uid)
                     case Changed(_, pod):

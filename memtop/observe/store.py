@@ -33,7 +33,7 @@ FINISHED = frozenset({"Succeeded"})
 
 @dataclass(slots=True)
 class _PodEntry:
-    """A pod and where its containers are kept; `metadata` is cut to what resolving its owner needs."""
+    """A pod and where its containers are kept; its metadata is cut to what resolving its owner needs."""
 
     namespace: str
     name: str
@@ -151,7 +151,7 @@ class Store:
                 sys.intern(sanitize(pod.metadata.namespace)),
                 sanitize(pod.metadata.name),
                 epoch(pod.metadata.creation_timestamp) or now,
-                _owner_part(pod.metadata),
+                self._owners.part(pod.metadata),
                 {},
             )
             self._uid_of[entry.namespace, entry.name] = uid
@@ -381,13 +381,4 @@ def under_memory_pressure(node: Node) -> bool:
     return any(
         condition.type == "MemoryPressure" and condition.status == "True"
         for condition in node.status.conditions
-    )
-
-
-def _owner_part(metadata: Metadata) -> Metadata:
-    template = (metadata.labels or {}).get("pod-template-hash")
-    return Metadata(
-        name=metadata.name,
-        labels={"pod-template-hash": template} if template else None,
-        owner_references=metadata.owner_references,
     )

@@ -43,6 +43,17 @@ def owned(kind, name, uid="o1", **metadata):
 )
 def test_recorded_pods(owners, pod, name, workload):
     assert owners.workload_of(pod(name)) == workload
+    assert owners.workload_of(owners.part(pod(name))) == workload, "the part that is kept is enough"
+
+
+def test_what_is_kept_of_replicas_is_kept_once():
+    hashed = {"pod-template-hash": "abc", "app": "web"}
+    pods = [owned("ReplicaSet", "web-abc", labels={**hashed, "serial": str(number)}) for number in range(2)]
+    assert Owners.part(pods[0]) is Owners.part(pods[1])
+    other = owned("ReplicaSet", "web-abc", labels={"pod-template-hash": "xyz"})
+    assert Owners.part(other) != Owners.part(pods[0])
+    known = Owners()
+    assert known.workload_of(pods[0]) is known.workload_of(pods[1])
 
 
 def test_a_job_of_a_cron_job_belongs_to_the_cron_job():
