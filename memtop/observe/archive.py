@@ -57,6 +57,7 @@ class Tick:
         values: Bytes.
         ends: Restarts and OOM kills since the last tick: which of `whose`, when (Unix seconds), and whether
             it is an OOM kill.
+        pods: Namespace and name of the pod of each of `whose`; none of them where they are not known.
     """
 
     time: float
@@ -64,6 +65,7 @@ class Tick:
     times: Floats
     values: npt.NDArray[np.float32]
     ends: Sequence[tuple[int, float, bool]] = ()
+    pods: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +89,8 @@ class _Block(msgspec.Struct, array_like=True):
     values: bytes
     """As little-endian f4."""
     ends: list[tuple[int, float, bool]] = []
+    pods: list[tuple[str, str]] = []
+    """Namespace and pod of each of `names`, where they are known: they outlive the pod."""
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -119,14 +123,17 @@ class Writer:
             return False
         segment = self._segment_for(tick.time)
         known = len(self._numbers)
+        pods = dict(zip(tick.whose, tick.pods, strict=False))
         numbers = np.array([self._numbers.setdefault(one, len(self._numbers)) for one in tick.whose], "<u4")
+        new = list(self._numbers)[known:]
         block = _Block(
             tick.time,
-            [(whose.uid, whose.container) for whose in list(self._numbers)[known:]],
+            [(whose.uid, whose.container) for whose in new],
             numbers.tobytes(),
             np.clip((tick.times - tick.time) * 10, -32768, 32767).astype("<i2").tobytes(),
             tick.values.astype("<f4").tobytes(),
             [(int(numbers[index]), at, oom) for index, at, oom in tick.ends],
+            [pods[whose] for whose in new] if len(pods) == len(tick.whose) else [],
         )
         body = zlib.compress(_ENCODER.encode(block), 1)
         try:
@@ -242,6 +249,30 @@ def read(folder: Path, wanted: Sequence[Whose], since: float) -> dict[Whose, Kep
                 _times(ends, index, oom=True),
             )
     return kept
+
+
+def pods_of(folder: Path, namespace: str, since: float) -> dict[Whose, str]:
+    """The names of the pods of one namespace of which samples are kept, dead ones too. Blocks.
+
+    Args:
+        folder: The cluster's.
+        namespace: Theirs.
+        since: Nothing older, Unix seconds.
+    """
+    found: dict[Whose, str] = {}
+    segments = _segments(folder)
+    for segment, successor in zip_longest(segments, segments[1:]):
+        if successor is not None and successor.name < f"{int(since):012d}":
+            continue
+        try:
+            raw = segment.read_bytes()
+        except OSError:
+            continue  # deleted by the writer meanwhile
+        for block in _blocks(raw):
+            for name, (there, pod) in zip(block.names, block.pods, strict=False):
+                if there == namespace:
+                    found[Whose(*name)] = pod
+    return found
 
 
 def _times(ends: Sequence[tuple[int, float, bool]], index: int, *, oom: bool) -> Floats:

@@ -125,6 +125,7 @@ class DiskPast:
             columns.sampled_at[slots],
             columns.working_set[slots].astype(np.float32),
             ends,
+            [(identity.namespace, identity.pod) for identity in identities],
         )
 
 
