@@ -44,8 +44,8 @@ class Fits:
         bent: Log-likelihood ratio between the growing shape and that line.
         slows: Log-likelihood ratio between the best shape that slows down and the best that lasts: above 0
             growth fades, far below 0 it is shown not to.
-        dawns: Log-likelihood ratio between a part of a day's rhythm and the best shape that lasts; minus
-            infinity where the row is too long or too short to be one.
+        dawns: The same of a part of a day's rhythm, however many numbers it takes: a line's simplicity is no
+            evidence against a day. Minus infinity where the row is too long or too short to be one.
         rest: Growth per row of the straight line through what the bounded shape leaves over, bytes.
         rest_error: Standard error of it.
     """
@@ -100,12 +100,17 @@ def fit(curves: Floats, points: Ints, span: Floats) -> Fits:
     ratio = _variance_ratio(level - _drawn(shapes, coefficients, plain))
     independent = np.maximum(np.minimum(points, CELLS / ratio), _FEWEST)
     score = independent[:, None] * (misfit + _penalty(shapes, independent))
-    growth, lasts = _growth(shapes, coefficients)
+    growth, fades = _growth(shapes, coefficients)
     grows = score[:, shapes.growing]
     growing = np.where(growth > 0, grows, np.inf).argmin(axis=1)
     bounded = shapes.flat + score[:, shapes.bounded].argmin(axis=1)
+    lasts = (growth > 0) & ~fades & _lasting(shapes, span)
+    bends_down = fades & (shapes.family[shapes.growing] == Family.ACCELERATING)
     lasting = np.where(lasts, grows, np.inf).min(axis=1)
-    lasting[~np.isfinite(lasting)] = 0.0
+    slowing = np.where(bends_down, grows, np.inf).min(axis=1)
+    slowing = np.minimum(slowing, score[:, shapes.slowing].min(axis=1))
+    alike = independent[:, None] * misfit
+    lasting_alike = np.where(lasts, alike[:, shapes.growing], np.inf).min(axis=1)
     rows = np.arange(len(curves))
     best = score[rows, growing]
     straight = slice(shapes.starts[shapes.line], shapes.starts[shapes.line + 1])
@@ -135,8 +140,8 @@ def fit(curves: Floats, points: Ints, span: Floats) -> Fits:
         line=growth[:, shapes.line],
         line_error=line_spread * shapes.slope_norm[shapes.line] * np.sqrt(CELLS / independent),
         bent=(score[:, shapes.line] - best) / 2,
-        slows=(lasting - score[:, shapes.slowing].min(axis=1)) / 2,
-        dawns=(lasting - score[:, shapes.dawning].min(axis=1)) / 2,
+        slows=_ratio(lasting, slowing),
+        dawns=_ratio(lasting_alike, alike[:, shapes.dawning].min(axis=1)),
         rest=((level - drawn) @ shapes.basis[:, straight]) @ shapes.slope[straight],
         rest_error=np.sqrt(left[rows, bounded] / CELLS)
         * shapes.slope_norm[shapes.line]
@@ -167,12 +172,25 @@ def _penalty(shapes: Dictionary, count: Floats) -> Floats:
     return np.asarray(sizes * np.log(n) / np.maximum(n - sizes - 1, 1))[:, shapes.size]
 
 
-def _growth(shapes: Dictionary, coefficients: Floats) -> tuple[Floats, Bools]:
-    """Growth per row at the end of every growing shape, bytes, and which of them are seen to last.
+def _ratio(lasting: Floats, other: Floats) -> Floats:
+    """Log-likelihood ratio of two scores; 0 where nothing that lasts fits at all."""
+    return np.asarray((np.where(np.isfinite(lasting), lasting, 0.0) - other) / 2)
 
-    Those do not last that end at less than their mean rate; and a line with a jump only seems to: a jump
-    down is a tooth, and a jump up early makes the line the end of a curve.
+
+def _lasting(shapes: Dictionary, span: Floats) -> Bools:
+    """Growing shapes that say growth lasts, if they do not fade; shape (rows, growing shapes).
+
+    A line with a jump only seems to: a jump down is a tooth, and a jump up early makes the line the end of a
+    curve. A line on a cycle does if the cycle is a day: waves of any other length bend a line into anything.
     """
+    family = shapes.family[shapes.growing]
+    days = np.maximum(span, 1.0)[:, None] * shapes.period[shapes.growing] / _DAY
+    of_a_day = (family != Family.LINE_ON_CYCLE) | (np.abs(days - 1) < _ABOUT)
+    return np.asarray(of_a_day & (family != Family.SHIFTED_LINE))
+
+
+def _growth(shapes: Dictionary, coefficients: Floats) -> tuple[Floats, Bools]:
+    """Growth per row at the end of every growing shape, bytes, and which end at less than their mean rate."""
     starts = shapes.starts[shapes.growing]
     columns = slice(int(starts[0]), int(shapes.starts[shapes.growing.stop]))
     mine, basis = coefficients[:, columns], shapes.basis[:, columns]
@@ -181,8 +199,7 @@ def _growth(shapes: Dictionary, coefficients: Floats) -> tuple[Floats, Bools]:
     risen = np.add.reduceat(mine * (basis[-1] - basis[0]), starts, axis=1)
     family = shapes.family[shapes.growing]
     bends = np.isin(family, (Family.TWO_RATES, Family.ACCELERATING))
-    fades = (bends & (growth < _FADED * risen)) | (family == Family.SHIFTED_LINE)
-    return growth, (growth > 0) & ~fades
+    return growth, bends & (growth < _FADED * risen)
 
 
 def _drawn(shapes: Dictionary, coefficients: Floats, chosen: Ints) -> Floats:

@@ -14,6 +14,7 @@ import numpy as np
 from memtop.growth.curves import LEANING, Curves
 from memtop.growth.deaths import Deaths
 from memtop.growth.fits import Fits
+from memtop.growth.lasting import goes_on
 from memtop.growth.lives import Lives
 from memtop.growth.series import Bools, Floats, Ints
 from memtop.growth.shapes import Family, dictionary
@@ -130,25 +131,29 @@ def undecided(lives: Lives, floor: Fits, level: Fits) -> Bools:
     """Containers whose latest life grows, but as something that ends would grow as well.
 
     *Young*: 45 minutes may be one tooth, one warm-up, one batch.
-    *Fading*: a shape that slows down fits better than any that does not. A cache with a time constant longer
-    than the window fills like this.
+    *Fading*: a shape that slows down fits better than any that does not, and the second half by itself does
+    not show the contrary (`goes_on`). A cache with a time constant longer than the window fills like this.
     *Short*: in less than six hours growth must be plainly straight, for a filling cache is nearly straight at
     first; and in less than two it must be large, a quarter of the memory in use at the start: a collector
     that comes every hour or two makes teeth as straight, but seldom as large.
     *Less than half a day*: memory that follows the day climbs for half of it. A rhythm of ±15 % climbs by
-    2π·0.15/24 h = 4 % an hour at its steepest: what climbs no faster must be straighter than a part of a day.
+    2π·0.15/24 h = 4 % of its mean an hour at its steepest: what climbs no faster must be shown not to be a
+    part of a day.
     """
     curves, base = lives.curves, lives.latest
     hours = np.maximum(curves.level_end - curves.level_start, 1.0)[base] / 3600.0
     use_floor = _steadier(floor, level)
     slows = np.where(use_floor, floor.slows, level.slows)[base]
-    start = np.abs(curves.level[base, :4]).mean(axis=1)
+    lasts = np.where(
+        use_floor, goes_on(curves.floor, floor.independent), goes_on(curves.level, level.independent)
+    )[base]
     line = np.where(use_floor, floor.line, level.line)[base]
     dawns = np.where(use_floor, floor.dawns, level.dawns)[base]
+    start, mean = np.abs(curves.level[base, :4]).mean(axis=1), np.abs(curves.level[base]).mean(axis=1)
     short = (hours < SHORT / 3600.0) & (slows > -_STRAIGHT)
     short |= (hours < VERY_SHORT / 3600.0) & ~(line > _LARGE * start)
-    daily = (hours < 12.0) & (dawns > -_STRAIGHT) & (line / hours < _DAILY * start)
-    return np.asarray((hours < YOUNG / 3600.0) | (slows > _FADES) | short | daily)
+    daily = (hours < 12.0) & (dawns > -_STRAIGHT) & (line / hours < _DAILY * mean)
+    return np.asarray((hours < YOUNG / 3600.0) | ((slows > _FADES) & ~lasts) | short | daily)
 
 
 def agreed(

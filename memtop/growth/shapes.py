@@ -45,6 +45,7 @@ class Family(IntEnum):
     SATURATION_ON_CYCLE = 13
     SLOWING = 14
     PART_OF_A_DAY = 15
+    STEP_ON_CYCLE = 16
 
 
 UNBOUNDED = (
@@ -80,7 +81,7 @@ class Dictionary:
         growing: Those of the families `UNBOUNDED`.
         slowing: Those that slow down.
         dawning: Parts of a day.
-        ending: Those that end, warm-ups on a daily cycle included.
+        ending: Those that end, warm-ups and steps on a daily cycle included.
         bounded: Those that end, without them.
         runs: Neighbours with equally many columns: the shapes, their columns, and how many each has.
     """
@@ -217,13 +218,19 @@ def _levelling_off_on_cycles() -> Iterator[_Shape]:
         yield _Shape(Family.SATURATION_ON_CYCLE, 6, (_exponential(0.0, tau), *waves), 1 / cycles)
 
 
+def _stepping_on_cycles() -> Iterator[_Shape]:
+    for cycles, at in product((1.0, 1.25, 1.5, 2.0), _COARSE):
+        waves = (_sine(1 / cycles), _cosine(1 / cycles))
+        yield _Shape(Family.STEP_ON_CYCLE, 6, (_step(at), *waves), 1 / cycles)
+
+
 def _slowing() -> Iterator[_Shape]:
     for start, tau in product((0.0, 0.1, 0.2), (0.5, 0.7, 1.0, 1.5)):
         yield _Shape(Family.SLOWING, 4 if start else 3, (_exponential(start, tau),))
     for cycles, tau in product((1.0, 1.1, 1.25, 1.5, 2.0), (0.5, 1.0)):
         waves = (_sine(1 / cycles), _cosine(1 / cycles))
         yield _Shape(Family.SLOWING, 6, (_exponential(0.0, tau), *waves), 1 / cycles)
-    for cycles in np.arange(0.1, 0.51, 0.05):
+    for cycles in 0.5 / 1.1 ** np.arange(20):  # down to a day seen for two hours
         waves = (_sine(1 / cycles), _cosine(1 / cycles))
         yield _Shape(Family.PART_OF_A_DAY, 4, waves, 1 / cycles)
 
@@ -238,7 +245,7 @@ def _ordered() -> list[_Shape]:
         _growing(),
         (shape for shape in _slowing() if shape.family is Family.SLOWING),
         (shape for shape in _slowing() if shape.family is Family.PART_OF_A_DAY),
-        _levelling_off_on_cycles(),
+        (*_levelling_off_on_cycles(), *_stepping_on_cycles()),
         (_Shape(Family.FLAT, 1, ()), *_shifting(), *_levelling_off()),
     )
     return [shape for group in groups for shape in sorted(group, key=lambda shape: len(shape.curves))]
