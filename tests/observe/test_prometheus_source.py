@@ -6,7 +6,7 @@ import contextlib
 import numpy as np
 import pytest
 
-from config import Settings
+from config import settings_from
 from memtop.cluster import kubeconfig
 from memtop.demo.faults import Fault, Harm
 from memtop.demo.thread import DemoThread
@@ -77,7 +77,7 @@ async def watching(*args, **options):
 
 
 def prometheus(**settings):
-    return Remember(prometheus=Settings(prometheus=settings).prometheus)
+    return Remember(prometheus=settings_from({"prometheus": settings}).prometheus)
 
 
 def status(frame, name="prometheus"):
