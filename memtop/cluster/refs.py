@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import quote
 
 from memtop.cluster.client import Client
+from memtop.cluster.discovery import collections_of
 from memtop.cluster.errors import ApiError, Unreachable
 from memtop.cluster.tree import (
     Json,
@@ -62,7 +63,7 @@ class ObjectRef:
         if self.kind in _RESOURCES:
             groups, plural = _RESOURCES[self.kind]
         elif "/" in self.api_version:
-            groups, plural = (f"/apis/{self.api_version}",), f"{self.kind.lower()}s"
+            groups, plural = (f"/apis/{self.api_version}",), _plural(self.kind)
         else:
             return ()
         scope = f"/namespaces/{quote(self.namespace, safe='')}" if self.namespace else ""
@@ -70,7 +71,7 @@ class ObjectRef:
 
 
 async def fetch(client: Client, ref: ObjectRef) -> tuple[str, Json]:
-    """Gets an object.
+    """Gets an object; of a kind that is not built in, from wherever the API's discovery says it is.
 
     Returns:
         The path of its collection, and the object, sanitised.
@@ -82,14 +83,32 @@ async def fetch(client: Client, ref: ObjectRef) -> tuple[str, Json]:
     refusal: ApiError | None = None
     for collection in ref.collections():
         try:
-            raw = await client.get(f"{collection}/{quote(ref.name, safe='')}")
+            return collection, await _get(client, ref, collection)
         except ApiError as error:
             if error.status != 404:
                 raise
             refusal = refusal or error
-        else:
-            return collection, decode(raw, str(ref))
-    raise refusal or ApiError(404, "NotFound", f"memtop does not know where the API keeps a {ref.kind}")
+    if ref.kind not in _RESOURCES:
+        async for collection in collections_of(client, ref.kind, ref.namespace, ref.api_version):
+            try:
+                return collection, await _get(client, ref, collection)
+            except ApiError as error:
+                if error.status != 404:
+                    raise
+                refusal = refusal or error
+    raise refusal or ApiError(404, "NotFound", f"this cluster's API has no {ref.kind}")
+
+
+async def _get(client: Client, ref: ObjectRef, collection: str) -> Json:
+    return decode(await client.get(f"{collection}/{quote(ref.name, safe='')}"), str(ref))
+
+
+def _plural(kind: str) -> str:
+    """What a kind's collection is called as a rule; where that is wrong, discovery knows better."""
+    word = kind.lower()
+    if word.endswith("s"):
+        return f"{word}es"
+    return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
 
 
 def reference_to(found: Json, kind: str) -> ObjectRef:

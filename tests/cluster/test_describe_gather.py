@@ -17,6 +17,13 @@ from memtop.cluster.refs import ObjectRef
 PATIENCE = 20.0
 POD = ObjectRef("Pod", "shop", "app-1")
 CONTROLLER = {"controller": True, "apiVersion": "apps/v1"}
+ROLLOUT = ObjectRef("Rollout", "shop", "app")
+ARGO = "/apis/argoproj.io/v1alpha1"
+CUSTOM = {
+    "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout",
+    "metadata": {"name": "app", "namespace": "shop", "managedFields": [{"manager": "x"}]},
+    "spec": {"strategy": {"maxSurge": "25%"}},
+}  # fmt: skip
 
 
 def owner(kind, name):
@@ -114,17 +121,62 @@ async def test_an_object_that_is_gone_is_an_error_of_its_own(client):
     assert caught.value.status == 404
 
 
-async def test_a_kind_that_is_not_known_is_said_not_to_be(client):
-    with pytest.raises(ApiError, match="does not know where the API keeps a Rollout"):
-        await gather(client, ObjectRef("Rollout", "shop", "app"))
+async def test_a_kind_that_the_api_does_not_have_is_said_not_to_be_there(client, api):
+    api.objects["/apis"] = {"kind": "APIGroupList", "groups": []}
+    with pytest.raises(ApiError, match="this cluster's API has no Rollout"):
+        await gather(client, ROLLOUT)
 
 
-async def test_a_controller_of_another_group_is_shown_as_yaml(client, api):
-    api.objects["/apis/argoproj.io/v1alpha1/namespaces/shop/rollouts/app"] = {
-        "kind": "Rollout", "metadata": {"name": "app", "namespace": "shop"}, "spec": {"replicas": 2},
-    }  # fmt: skip
+async def test_where_discovery_is_forbidden_that_is_said(client, api):
+    api.forbidden = ("/apis",)
+    with pytest.raises(ApiError, match="where the API keeps a Rollout cannot be found out: /apis is forb"):
+        await gather(client, ROLLOUT)
+
+
+async def test_a_controller_of_another_group_is_described_field_by_field(client, api):
+    api.objects[f"{ARGO}/namespaces/shop/rollouts/app"] = CUSTOM
     text = await said(client, ObjectRef("Rollout", "shop", "app", api_version="argoproj.io/v1alpha1"))
-    assert "kind: Rollout" in text
+    assert "Kind:         Rollout" in text
+    assert "  Max Surge:" in text
+    assert "Events:" in text
+    assert "/apis" not in api.asked  # it is where such a kind is as a rule
+
+
+async def test_a_kind_is_searched_for_where_its_version_is_not_known(client, api):
+    api.objects |= {
+        f"{ARGO}/namespaces/shop/rollouts/app": CUSTOM,
+        "/apis": {"kind": "APIGroupList", "groups": [
+            {"name": group, "preferredVersion": {"groupVersion": f"{group}/{version}"}}
+            for group, version in (("apps", "v1"), ("down.example", "v1"), ("argoproj.io", "v1alpha1"))
+        ]},
+        ARGO: {"resources": [
+            {"name": "rollouts/status", "kind": "Rollout", "namespaced": True},
+            {"name": "rollouts", "kind": "Rollout", "namespaced": True},
+        ]},
+    }  # fmt: skip
+    assert "Kind:         Rollout" in await said(client, ROLLOUT)
+    assert "/apis/apps/v1" not in api.asked  # others' groups come first
+
+
+async def test_newer_servers_tell_all_kinds_at_once(client, api):
+    api.objects[f"{ARGO}/namespaces/shop/rollouts/app"] = CUSTOM
+    api.objects["/apis"] = {"kind": "APIGroupDiscoveryList", "items": [
+        {"metadata": {"name": "argoproj.io"}, "versions": [{"version": "v1alpha1", "resources": [
+            {"resource": "clusterrollouts", "responseKind": {"kind": "Rollout"}, "scope": "Cluster"},
+            {"resource": "rollouts", "responseKind": {"kind": "Rollout"}, "scope": "Namespaced"},
+        ]}]},
+    ]}  # fmt: skip
+    assert "Kind:         Rollout" in await said(client, ROLLOUT)
+    assert ARGO not in api.asked
+
+
+async def test_an_odd_plural_is_looked_up(client, api):
+    api.objects["/apis/example.io/v1/namespaces/shop/oxen/app"] = {**CUSTOM, "kind": "Ox"}
+    api.objects["/apis/example.io/v1"] = {
+        "resources": [{"name": "oxen", "kind": "Ox", "namespaced": True}],
+    }
+    text = await said(client, ObjectRef("Ox", "shop", "app", api_version="example.io/v1"))
+    assert "Kind:         Ox" in text
 
 
 async def test_older_servers_keep_cron_jobs_elsewhere(client, api):

@@ -68,6 +68,48 @@ async def test_workloads_and_nodes_read_as_kubectl_prints_them(admin, kind, path
         await assert_same(admin, ObjectRef(kind, metadata.get("namespace", ""), metadata["name"]))
 
 
+@pytest.fixture
+def custom(kubectl, tmp_path):
+    """A custom resource in a namespace of its own, of a kind that only this test knows."""
+    definition = {
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "gateways.test.memtop"},
+        "spec": {
+            "group": "test.memtop", "scope": "Namespaced",
+            "names": {"plural": "gateways", "singular": "gateway", "kind": "Gateway"},
+            "versions": [{"name": "v1alpha1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {
+                "type": "object", "x-kubernetes-preserve-unknown-fields": True,
+            }}}],
+        },
+    }  # fmt: skip
+    gateway = {
+        "apiVersion": "test.memtop/v1alpha1", "kind": "Gateway",
+        "metadata": {"name": "shop", "namespace": "memtop-kinds", "labels": {"app": "shop", "tier": "web"}},
+        "spec": {
+            "replicas": 2, "ratio": 0.5, "paused": False, "nothing": None, "baseURL": "http://x",
+            "podIPs": ["1.2.3.4", "5.6.7.8"], "some_key": "v", "empty": {}, "none": [], "HTTPServer": "a",
+            "strategy": {"canary": {"steps": [{"setWeight": 20}, {"pause": {"duration": 10}}]}},
+            "selector": {"matchLabels": {"app": "shop", "app.kubernetes.io/name": "z"}},
+            "nested": [[1, 2], [3]], "text": "two\nlines\n",
+        },
+    }  # fmt: skip
+    for name, content in (("definition", definition), ("gateway", gateway)):
+        (tmp_path / name).write_text(json.dumps(content))
+    kubectl("create", "namespace", "memtop-kinds")
+    try:
+        kubectl("apply", "-f", str(tmp_path / "definition"))
+        kubectl("wait", "--for=condition=Established", "crd/gateways.test.memtop")
+        kubectl("apply", "-f", str(tmp_path / "gateway"))
+        yield ObjectRef("Gateway", "memtop-kinds", "shop")
+    finally:
+        kubectl("delete", "namespace", "memtop-kinds", "--wait=false")
+        kubectl("delete", "--ignore-not-found", "crd", "gateways.test.memtop")
+
+
+async def test_a_kind_that_is_not_built_in_reads_as_kubectl_prints_it(admin, custom):
+    await assert_same(admin, custom)
+
+
 async def test_what_matters_for_memory_comes_first(admin):
     ref = await pod_of(admin, "user-service")
     async with Client(load(kubeconfig=str(admin))) as client:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from memtop.cluster.describe.anything import describe_any
 from memtop.cluster.describe.gather import Known
 from memtop.cluster.describe.memory import memory_lines
 from memtop.cluster.describe.moment import Moment
 from memtop.cluster.describe.node import describe_node
 from memtop.cluster.describe.pod import describe_pod
 from memtop.cluster.describe.workload import KINDS, describe_workload
-from memtop.cluster.yaml_view import yaml_lines
 
 
 def described(known: Known, moment: Moment) -> list[str]:
-    """An object as ``kubectl describe`` prints it; as YAML where memtop has no words for its kind."""
+    """An object as ``kubectl describe`` prints it."""
     kind = known.ref.kind
     if kind == "Pod":
         return describe_pod(known.object, known.events, moment)
@@ -21,7 +21,7 @@ def described(known: Known, moment: Moment) -> list[str]:
         return describe_node(known.object, pods, known.lease, known.events, moment)
     if kind in KINDS:
         return describe_workload(kind, known.object, known.related, known.events, moment)
-    return yaml_lines(known.object)
+    return describe_any(known.object, known.events, moment)
 
 
 def document(known: Known, moment: Moment) -> list[str]:

@@ -106,7 +106,7 @@ async def follow(client: Client, ref: ObjectRef, publish: Callable[[Known | str]
             if loop.time() >= expires:
                 around, expires = None, loop.time() + STALE
             known = await gather(client, ref, around)
-            around = known.around
+            ref, around = known.ref, known.around  # which says where it is, so that nobody has to search
             publish(known)
             await _changed(client, known.watches)
             await asyncio.sleep(PAUSE)
