@@ -16,6 +16,14 @@ from memtop.wording import bytes_
 LEAST_MEMORY = 4 * 1024 * 1024
 """Bytes; with less no container starts, so that less is a unit forgotten."""
 MOST_REPLICAS = 2**31 - 1
+SAME_IMAGE = "that is the image it has"
+SAME_MEMORY = "that is the memory it has"
+NOT_PAUSED = "its rollouts are not paused"
+PAUSED_ALREADY = "its rollouts are paused already"
+SAME_REPLICAS = "that is what it is scaled to"
+SAME_REVISION = "that is the revision it has"
+NOTHING_TO_DO = frozenset({SAME_IMAGE, SAME_MEMORY, SAME_REPLICAS, SAME_REVISION, NOT_PAUSED, PAUSED_ALREADY})
+"""What is no mistake but done already."""
 PAUSED = "its rollouts are paused: resume it first"
 
 
@@ -44,9 +52,9 @@ def problem(wish: Wish, subject: Subject, used: Mapping[str, float] | None = Non
         case Scale():
             return _scale(wish, subject)
         case Pause():
-            return "its rollouts are paused already" if subject.paused else ""
+            return PAUSED_ALREADY if subject.paused else ""
         case Resume():
-            return "" if subject.paused else "its rollouts are not paused"
+            return "" if subject.paused else NOT_PAUSED
         case DeletePod():
             deleted = has(subject.object, "metadata", "deletionTimestamp")
             return "it is being deleted already" if deleted else ""
@@ -82,7 +90,7 @@ def undone(wish: Undo, subject: Subject) -> tuple[Revision | None, str]:
         numbers = ", ".join(str(one.number) for one in reversed(known))
         return None, f"there is no revision {wish.revision}; there are {numbers}"
     if chosen.current:
-        return None, f"revision {chosen.number} is what it has now"
+        return None, SAME_REVISION
     return chosen, ""
 
 
@@ -102,7 +110,7 @@ def _image(wish: SetImage, subject: Subject) -> str:
         parse(wish.image)
     except ReferenceProblemError as error:
         return str(error)
-    return "that is the image it has" if wish.image == container.image else ""
+    return SAME_IMAGE if wish.image == container.image else ""
 
 
 def _memory(wish: SetMemory, subject: Subject, used: Mapping[str, float]) -> str:
@@ -117,7 +125,7 @@ def _memory(wish: SetMemory, subject: Subject, used: Mapping[str, float]) -> str
     except ValueError as error:
         return str(error)
     if (limit, request) == (container.limit_bytes, container.request_bytes):
-        return "that is what it has"
+        return SAME_MEMORY
     if limit is not None and request is not None and limit < request:
         lower, upper = wish.limit or container.limit, wish.request or container.request
         below = f"the limit {lower} is below the request {upper}"
@@ -162,4 +170,4 @@ def _scale(wish: Scale, subject: Subject) -> str:
         return f"{wish.replicas} is below 0: a workload cannot have fewer pods than none"
     if wish.replicas > MOST_REPLICAS:
         return f"{wish.replicas} is more than the API can count"
-    return f"it is scaled to {wish.replicas} already" if wish.replicas == subject.replicas else ""
+    return SAME_REPLICAS if wish.replicas == subject.replicas else ""

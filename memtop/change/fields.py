@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
@@ -25,6 +26,21 @@ def written(steps: Steps) -> str:
         else:
             words += f".{step}" if words else step
     return words
+
+
+def field_label(path: str) -> str:
+    """What a field is called in a few words: ``limit of app``; else its path without what all have."""
+    if found := re.search(r"\.(?:containers|initContainers)\[([^\]]*)\]\.(.+)$", path):
+        container, rest = found.groups()
+        name = {
+            "image": "image",
+            "resources.limits.memory": "memory limit",
+            "resources.requests.memory": "memory request",
+        }.get(rest, rest)
+        return f"{name} of {container}"
+    if path.endswith("[kubectl.kubernetes.io/restartedAt]"):
+        return "restarted at"
+    return re.sub(r"^spec\.(jobTemplate\.spec\.)?(template\.(spec\.)?)?", "", path)
 
 
 def managed(steps: Steps) -> tuple[str, ...]:

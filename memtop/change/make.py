@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from memtop.change.budgets import budget_lines
 from memtop.change.dry_run import Answer, dry_run
 from memtop.change.effect import effect, under_way
 from memtop.change.essence import essence
-from memtop.change.fields import written
+from memtop.change.fields import field_label, written
 from memtop.change.image_past import image_lines
 from memtop.change.kinds import template_of
 from memtop.change.nodes import Space, node_line, spaces
@@ -189,21 +188,6 @@ def _lines(draft: _Draft, changes: Sequence[Change]) -> Iterator[Line]:
 
 def _object_line(ref: ObjectRef, context: str) -> Line:
     return Line("object", f"{ref.kind} {ref.name} in the namespace {ref.namespace}, context {context}")
-
-
-def field_label(path: str) -> str:
-    """What a field is called in a few words: ``limit of app``; else its path without what all have."""
-    if found := re.search(r"\.(?:containers|initContainers)\[([^\]]*)\]\.(.+)$", path):
-        container, rest = found.groups()
-        name = {
-            "image": "image",
-            "resources.limits.memory": "memory limit",
-            "resources.requests.memory": "memory request",
-        }.get(rest, rest)
-        return f"{name} of {container}"
-    if path.endswith("[kubectl.kubernetes.io/restartedAt]"):
-        return "restarted at"
-    return re.sub(r"^spec\.(jobTemplate\.spec\.)?(template\.(spec\.)?)?", "", path)
 
 
 def _now(subject: Subject, wish: Wish) -> Iterator[Line]:
