@@ -227,8 +227,8 @@ def _growing(old: _Seen, new: _Seen, raised: bool) -> StabilityVerdict | None:
         leaked = past.leaks or old.ends.count > 0 or not past.pods or old.judged.verdict is Shape.LEAK
         unknown = past.shape == str(Shape.NOT_ENOUGH_DATA)
         return StabilityVerdict.STILL_LEAKING if leaked or unknown else StabilityVerdict.WORSE
-    if side.rate < MUCH_LESS * past.rate and side.seconds < SHORT:
-        return None  # so little, so early, may be what is left of a warm-up
+    if side.rate < MUCH_LESS * past.rate and side.seconds < DAY:
+        return None  # so little may be what is left of a warm-up, or the morning
     more = side.rate - past.rate
     error = math.hypot(_error(side), _error(past))
     if side.rate > FASTER * past.rate and more > NORMAL_99 * error and _lastingly(new, FASTER * past.rate):

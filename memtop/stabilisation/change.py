@@ -1,0 +1,152 @@
+"""Which change of a workload is watched, and when it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from memtop.cluster.client import Client
+from memtop.cluster.describe.labels import selector_words
+from memtop.cluster.describe.moment import parse
+from memtop.cluster.errors import ApiError
+from memtop.cluster.refs import ObjectRef, fetch
+from memtop.cluster.revisions import Revision, revisions
+from memtop.cluster.tree import Json, mapping, number, objects, text
+from memtop.wording import bytes_
+
+KINDS = ("Deployment", "StatefulSet", "DaemonSet")
+"""What has revisions."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """From one revision of a workload to the next.
+
+    Attributes:
+        ref: The workload.
+        revision: The new revision.
+        previous: The one it replaced; None where the cluster knows none.
+        at: When, Unix seconds.
+        how: How that is known, in words.
+        selector: Label selector of the workload's pods.
+        desired: How many pods there should be; None where not known.
+    """
+
+    ref: ObjectRef
+    revision: Revision
+    previous: Revision | None
+    at: float
+    how: str
+    selector: str
+    desired: int | None
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """Tells it from another change of the same workload."""
+        return self.revision.number, self.revision.name
+
+    @property
+    def containers(self) -> tuple[str, ...]:
+        """The containers whose image or memory changed; all of them where none did."""
+        old, new = self.previous, self.revision
+        if old is None:
+            return tuple(new.limits)
+        changed = tuple(
+            name
+            for name in new.limits
+            if (new.images.get(name), new.limits.get(name)) != (old.images.get(name), old.limits.get(name))
+        )
+        return changed or tuple(new.limits)
+
+    def words(self, container: str) -> str:
+        """What changed for one container: ``v2.0.0 → v2.1.0``, ``limit 2 GiB → 4 GiB``."""
+        old, new = self.previous, self.revision
+        if old is None:
+            return f"revision {new.number}, the first"
+        parts = []
+        before, after = old.images.get(container, ""), new.images.get(container, "")
+        if before != after:
+            parts.append(f"{_short(before, after)} → {_short(after, before)}")
+        was, now = old.limits.get(container), new.limits.get(container)
+        if was != now:
+            parts.append(f"limit {bytes_(was) if was else 'none'} → {bytes_(now) if now else 'none'}")
+        return ", ".join(parts) or f"revision {old.number} → {new.number}, same image and limit"
+
+
+async def find(client: Client, ref: ObjectRef, wanted: int | None = None) -> Change:
+    """Finds a change of a workload.
+
+    Args:
+        client: The connection.
+        ref: The workload.
+        wanted: The number of the new revision; by default the newest.
+
+    Raises:
+        ApiError: It is not there, may not be read, or has no such revision.
+        Unreachable: No whole answer came.
+    """
+    _, workload = await fetch(client, ref)
+    found = await revisions(client, ref, workload)
+    place = _place(found, wanted)
+    if place is None:
+        said = f"has no revision {wanted}" if wanted is not None else "has no revisions to compare"
+        raise ApiError(404, "NotFound", f"{ref} {said}")
+    revision = found[place]
+    previous = found[place + 1] if place + 1 < len(found) else None
+    at, how = _moment(revision, previous, workload)
+    return Change(
+        ref,
+        revision,
+        previous,
+        at,
+        how,
+        selector_words(mapping(workload, "spec", "selector")),
+        number(workload, "spec", "replicas") or number(workload, "status", "desiredNumberScheduled"),
+    )
+
+
+def _place(found: Sequence[Revision], wanted: int | None) -> int | None:
+    if wanted is not None:
+        return next((place for place, one in enumerate(found) if wanted in (one.number, *one.earlier)), None)
+    return next((place for place, one in enumerate(found) if one.current), 0 if found else None)
+
+
+def gone_back_to(revision: Revision, previous: Revision | None) -> bool:
+    """Whether a revision is an old one that has been gone back to, so that its creation says nothing."""
+    return previous is not None and revision.created < previous.created
+
+
+def _moment(revision: Revision, previous: Revision | None, workload: Json) -> tuple[float, str]:
+    """When a change was made.
+
+    The creation of the new ReplicaSet or ControllerRevision. One that was gone back to keeps its old time;
+    then it is, as far as that is later than the revision it replaced, when the Deployment last said that its
+    rollout made progress, and the first new pod corrects it (`earliest`).
+    """
+    if previous is None or not gone_back_to(revision, previous):
+        return revision.created, "the creation of its revision"
+    for condition in objects(workload, "status", "conditions"):
+        said = parse(text(condition, "lastUpdateTime"))
+        if text(condition, "type") == "Progressing" and said is not None:
+            return max(said.timestamp(), previous.created), "the end of its rollout"
+    return previous.created, "the creation of the revision before"
+
+
+def earliest(change: Change, created: Sequence[float]) -> tuple[float, str]:
+    """When a change was made, by the creation times of its pods (Unix seconds) where those know better.
+
+    A revision that was gone back to may have had pods in its earlier time; those are gone, unless the
+    rollout away from it never ended.
+    """
+    if change.previous is None or not gone_back_to(change.revision, change.previous):
+        return change.at, change.how
+    since = [at for at in created if at > change.previous.created]
+    if since and min(since) < change.at:
+        return min(since), "the creation of the oldest new pod"
+    return change.at, change.how
+
+
+def _short(image: str, other: str) -> str:
+    """The tag alone where both images have the same name."""
+    name, _, tag = image.rpartition(":")
+    return tag if name and name == other.rpartition(":")[0] else image or "none"

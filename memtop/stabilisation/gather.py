@@ -1,0 +1,236 @@
+"""From all that is seen and remembered of a workload to the two sides of a change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from memtop.growth import Series
+from memtop.growth.stability_evidence import Evidence
+from memtop.past import WORDS, ContainerName, Metric, Past, instead, joined
+from memtop.stabilisation.change import Change
+from memtop.stabilisation.lately import Watched
+from memtop.stabilisation.remembered import BEFORE, Memory, Pasts
+
+FRESH = 900.0
+"""Seconds by which what is remembered may lag behind and still be what is judged."""
+FEWEST = 3
+"""Samples of a series that is worth drawing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sides:
+    """What is known of one container before and after a change.
+
+    Attributes:
+        before: Of the old revision's pods.
+        after: Of the new revision's.
+        basis: Which memory that is, and who remembered it, in words.
+    """
+
+    before: Evidence
+    after: Evidence
+    basis: str
+
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """One pod's container, from whoever knows it."""
+
+    series: Series
+    begin: float
+    end: float
+
+
+def gather(
+    change: Change,
+    container: str,
+    watched: Mapping[tuple[str, str], Watched],
+    memory: Memory,
+    disk: Pasts,
+    now: float,
+) -> Sides:
+    """Puts the sides together.
+
+    All series are of one metric. It is the one of the settings where Prometheus knows it of both sides, up to
+    now; else the working set, which the disk and the metrics API know too.
+
+    Args:
+        change: What changed, and when.
+        container: Which container.
+        watched: What was seen while watching.
+        memory: What Prometheus remembers.
+        disk: What memtop remembers.
+        now: The cluster's time, Unix seconds.
+    """
+    metric = memory.metric
+    fresh = memory.reached is not None and now - memory.reached < FRESH
+    before = list(_old(change, container, watched, memory.before, disk, metric)) if fresh else []
+    after = list(_new(change, container, watched, memory.after, disk, metric, now)) if fresh else []
+    working: Metric = "working_set"
+    if not after or metric == working or len(before) < len(list(_pods(memory.before, change, container))):
+        metric = working
+        before = list(_old(change, container, watched, memory.before, disk, metric))
+        after = list(_new(change, container, watched, memory.after, disk, metric, now))
+    origins = ["Prometheus"] if memory.after or memory.before else []
+    if metric == working:
+        origins += ["disk"] if disk else []
+        origins += ["the metrics API"] if any(one.samples for one in watched.values()) else []
+    old = change.previous
+    return Sides(
+        _evidence(before, old.limits.get(container) if old is not None else None),
+        _evidence(after, change.revision.limits.get(container)),
+        f"{WORDS[metric]} from {' and '.join(origins) or 'nowhere yet'}",
+    )
+
+
+def _evidence(known: list[_Known], limit: int | None) -> Evidence:
+    return Evidence(
+        tuple(one.series for one in known),
+        tuple((one.begin, one.end) for one in known),
+        float(limit) if limit is not None else None,
+    )
+
+
+def _pods(pasts: Pasts, change: Change, container: str) -> Iterator[str]:
+    """Pods of which something is remembered in the working set and which may be old."""
+    for name, metric in pasts:
+        if metric == "working_set" and name.container == container and _may_be_old(change, name.pod):
+            yield name.pod
+
+
+def _may_be_old(change: Change, pod: str) -> bool:
+    return change.ref.kind != "Deployment" or not _of_new_set(change, pod)
+
+
+def _of_new_set(change: Change, pod: str) -> bool:
+    """Whether a Deployment's pod is of the new ReplicaSet, by its name."""
+    return pod.startswith(f"{change.revision.name}-"[:58])
+
+
+def _old(
+    change: Change,
+    container: str,
+    watched: Mapping[tuple[str, str], Watched],
+    memory: Pasts,
+    disk: Pasts,
+    metric: Metric,
+) -> Iterator[_Known]:
+    """The old revision's pods, each up to its own end."""
+    if change.previous is None:
+        return
+    limit = change.previous.limits.get(container)
+    living = {one.pod: one for one in watched.values() if one.container == container}
+    names = {name for name, _ in (*memory, *disk) if name.container == container}
+    names |= {ContainerName(change.ref.namespace, one.pod, container) for one in living.values()}
+    for name in sorted(names):
+        seen = living.get(name.pod)
+        is_new = seen is not None and seen.revision == change.revision.hash
+        if change.ref.kind == "Deployment" and _of_new_set(change, name.pod):
+            continue
+        past = _past(memory, disk, name, metric)
+        if past is not None:
+            # A stateful pod has its name from one that is gone: that one's is what came before.
+            past = past.before(seen.created) if is_new and seen is not None else past
+            past = _since(past, change.at - BEFORE)
+            if len(past) and past.times[0] >= change.at:
+                continue  # of neither: made after the change
+        live = (
+            seen.series(guess=past is None)
+            if seen is not None and not is_new and metric == "working_set"
+            else None
+        )
+        series = _series(past, live, limit)
+        if len(series.values) < 1 or (seen is None and series.timestamps[0] >= change.at):
+            continue
+        end = float(series.timestamps[-1])
+        yield _Known(series, max(change.at - BEFORE, float(series.timestamps[0])), end)
+
+
+def _new(
+    change: Change,
+    container: str,
+    watched: Mapping[tuple[str, str], Watched],
+    memory: Pasts,
+    disk: Pasts,
+    metric: Metric,
+    now: float,
+) -> Iterator[_Known]:
+    """The new revision's pods, dead ones too."""
+    limit = change.revision.limits.get(container)
+    of_new = [
+        one
+        for one in watched.values()
+        if one.container == container and one.revision == change.revision.hash and one.last_seen >= change.at
+    ]
+    for one in of_new:
+        name = ContainerName(change.ref.namespace, one.pod, container)
+        past = _past(memory, disk, name, metric)
+        past = _since(past, max(one.created - 30.0, change.at)) if past is not None else None
+        if metric == "working_set":
+            series = _series(past, one.series(guess=past is None), limit)
+        else:
+            working = _past(memory, disk, name, "working_set")
+            series = _series(working, one.series(guess=working is None), limit)
+            if past is None or not len(past):
+                continue
+            series = instead(past, series)
+        end = now if one.present else one.last_seen
+        yield _Known(_from(series, change.at), max(one.created, change.at), end)
+    living = {one.pod for one in watched.values()}
+    for name, of in (*memory, *disk):
+        if of != metric or name.container != container or name.pod in living:
+            continue
+        past = _past(memory, disk, name, metric)
+        past = _since(past, change.at) if past is not None else None
+        if past is None or not len(past):
+            continue
+        whole = _past(memory, disk, name, metric)
+        begun = whole is not None and len(whole) and whole.times[0] >= change.at
+        if _of_new_set(change, name.pod) if change.ref.kind == "Deployment" else begun:
+            living.add(name.pod)
+            yield _Known(_series(past, None, limit), float(past.times[0]), float(past.times[-1]))
+
+
+def _past(memory: Pasts, disk: Pasts, name: ContainerName, metric: Metric) -> Past | None:
+    """What is remembered of a container: by Prometheus, else by the disk."""
+    return memory.get((name, metric)) or disk.get((name, metric))
+
+
+def _since(past: Past, moment: float) -> Past:
+    kept = past.times >= moment
+    return Past(
+        past.metric,
+        past.origin,
+        past.times[kept],
+        past.values[kept],
+        past.restarts[past.restarts > moment],
+        past.oom_kills[past.oom_kills > moment],
+        past.limit,
+    )
+
+
+def _from(series: Series, moment: float) -> Series:
+    kept = series.timestamps >= moment
+    return Series(
+        series.timestamps[kept],
+        series.values[kept],
+        series.restarts[series.restarts > moment],
+        series.oom_kills[series.oom_kills > moment],
+        series.limit,
+    )
+
+
+def _series(past: Past | None, live: Series | None, limit: int | None) -> Series:
+    """What is remembered and what was seen as one series, with the limit that the revision sets."""
+    nothing = np.empty(0)
+    whole = joined(past, live if live is not None else Series(nothing, nothing))
+    return Series(
+        whole.timestamps,
+        whole.values,
+        whole.restarts,
+        whole.oom_kills,
+        float(limit) if limit is not None else whole.limit,
+    )

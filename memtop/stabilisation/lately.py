@@ -1,0 +1,154 @@
+"""What is seen of a workload's containers while it is watched: samples and ends, bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from memtop.cluster.containers import Kind, container_facts, epoch
+from memtop.cluster.objects import Pod, PodMetrics
+from memtop.cluster.sanitize import sanitize
+from memtop.growth import Series
+from memtop.observe.lives import Lives
+from memtop.past import Floats
+from memtop.quantity import QuantityError, parse_bytes
+
+MOST_SAMPLES = 3000
+"""Of one container; 48 h at one a minute. When they are more, every second of the older half goes."""
+MOST_CONTAINERS = 500
+"""Kept; the ones that were gone first go first."""
+
+
+@dataclass(eq=False)
+class Watched:
+    """One container of one pod, as far as it was seen.
+
+    Attributes:
+        pod: The pod's name.
+        uid: The pod's uid.
+        container: The container's name.
+        revision: The hash of the revision that the pod is of.
+        created: Creation of the pod, Unix seconds.
+        limit: Memory limit, bytes, or None.
+        lives: Its ends and starts.
+        restarts: Restarts since the pod was created.
+        present: Whether it was there when one looked last.
+        last_seen: When it was there last, Unix seconds.
+    """
+
+    pod: str
+    uid: str
+    container: str
+    revision: str
+    created: float
+    limit: int | None
+    lives: Lives
+    restarts: int = 0
+    present: bool = True
+    last_seen: float = 0.0
+    _times: list[float] = field(default_factory=list)
+    _values: list[float] = field(default_factory=list)
+
+    def add(self, time: float, value: float) -> None:
+        """Takes in a sample; one that is not newer than the last is no news."""
+        if self._times and time <= self._times[-1]:
+            return
+        self._times.append(time)
+        self._values.append(value)
+        if len(self._times) > MOST_SAMPLES:
+            half = MOST_SAMPLES // 2
+            del self._times[1:half:2], self._values[1:half:2]
+
+    def ends(self, *, guess: bool) -> tuple[Floats, Floats]:
+        """Restarts and OOM kills, Unix seconds.
+
+        A pod counts its restarts, but only tells of its last end. The others, if memtop was not there to see
+        them, are spread evenly over the time before, as kills where all known ends are kills: their number is
+        right, their times are not.
+
+        Args:
+            guess: Whether to do so; not where somebody else remembers them.
+        """
+        starts, kills = sorted(self.lives.starts), sorted(self.lives.oom_times())
+        unseen = self.restarts - len(starts)
+        if guess and unseen > 0:
+            until = min((*starts[:1], *kills[:1]), default=self.last_seen)
+            spread = np.linspace(self.created, until, unseen + 2)[1:-1].tolist()
+            if kills and len(kills) == len(self.lives.ends):
+                kills = [*spread, *kills]
+            starts = [*spread, *starts]
+        return np.array(starts), np.array(kills)
+
+    def series(self, *, guess: bool = True) -> Series:
+        """Its samples with its ends; see `ends`."""
+        restarts, kills = self.ends(guess=guess)
+        limit = float(self.limit) if self.limit is not None else None
+        return Series(np.array(self._times), np.array(self._values), restarts, kills, limit)
+
+    @property
+    def samples(self) -> int:
+        """How many samples are kept."""
+        return len(self._times)
+
+
+class Lately:
+    """The containers of one workload.
+
+    Args:
+        hash_label: The label that tells revisions apart.
+    """
+
+    def __init__(self, hash_label: str) -> None:
+        self._hash_label = hash_label
+        self._kept: dict[tuple[str, str], Watched] = {}
+        self._uids: dict[str, str] = {}
+
+    @property
+    def containers(self) -> Mapping[tuple[str, str], Watched]:
+        """All that are kept, by pod uid and container."""
+        return self._kept
+
+    def see_pods(self, pods: Iterable[Pod], now: float) -> None:
+        """Takes in all pods that there are."""
+        for one in self._kept.values():
+            one.present = False
+        self._uids = {}
+        for pod in pods:
+            labels = pod.metadata.labels or {}
+            uid, name = pod.metadata.uid, sanitize(pod.metadata.name)
+            self._uids[name] = uid
+            for facts in container_facts(pod):
+                if facts.kind is Kind.INIT:
+                    continue
+                created = epoch(pod.metadata.creation_timestamp) or now
+                one = self._kept.get((uid, facts.name))
+                if one is None:
+                    revision = sanitize(labels.get(self._hash_label, ""))
+                    one = Watched(name, uid, facts.name, revision, created, facts.limit, Lives(created, now))
+                    self._kept[uid, facts.name] = one
+                one.lives.observe(facts, now)
+                one.restarts = facts.restarts
+                one.limit = facts.limit
+                one.present, one.last_seen = True, now
+        gone = [key for key, one in self._kept.items() if not one.present]
+        for key in gone[: max(0, len(self._kept) - MOST_CONTAINERS)]:
+            del self._kept[key]
+
+    def see_metrics(self, metrics: Iterable[PodMetrics]) -> float | None:
+        """Takes in samples of the metrics API; the time of the newest, None without any."""
+        newest: float | None = None
+        for pod in metrics:
+            taken = pod.timestamp.timestamp()
+            uid = self._uids.get(sanitize(pod.metadata.name))
+            for container in pod.containers if uid is not None else ():
+                known = self._kept.get((str(uid), sanitize(container.name)))
+                if known is None:
+                    continue
+                newest = taken if newest is None else max(newest, taken)
+                try:
+                    known.add(taken, float(parse_bytes(container.usage.memory)))
+                except QuantityError:
+                    continue
+        return newest

@@ -1,0 +1,263 @@
+"""Watching a change: look, remember, judge, again and again, whatever happens to the cluster meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from memtop.aside import aside
+from memtop.cluster.client import Client
+from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable
+from memtop.cluster.objects import Pod, PodMetricsList
+from memtop.cluster.refs import ObjectRef
+from memtop.cluster.revisions import hash_label
+from memtop.cluster.sanitize import sanitize
+from memtop.growth.stability import Stability, StabilityVerdict, judge
+from memtop.observe.clock import ServerClock
+from memtop.observe.plan import SHORTEST_PAUSE
+from memtop.stabilisation.change import Change, earliest, find
+from memtop.stabilisation.gather import Sides, gather
+from memtop.stabilisation.lately import Lately
+from memtop.stabilisation.remembered import FromPrometheus, Memory, Pasts, from_disk
+
+if TYPE_CHECKING:
+    from config.settings import Prometheus as PrometheusSettings
+
+METRICS = "/apis/metrics.k8s.io/v1beta1"
+LONGEST_PAUSE = 60.0
+"""Seconds between two attempts while the API server does not answer."""
+_WORST_FIRST = (
+    StabilityVerdict.WORSE,
+    StabilityVerdict.STILL_LEAKING,
+    StabilityVerdict.ONLY_POSTPONED,
+    StabilityVerdict.WATCHING,
+    StabilityVerdict.HOLDING,
+)
+_FAILURES = (ApiError, Unreachable, CredentialError, KubeconfigError)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to watch.
+
+    Attributes:
+        interval: Seconds of the cluster's clock between two looks.
+        speed: Seconds of cluster time per second here; 1 but for a simulated cluster.
+        prometheus: How to find and ask Prometheus; None for not at all.
+        folder: Where memtop keeps samples of this cluster; None for nowhere.
+        revision: The number of the revision that is watched; None for the newest, whichever that is.
+        container: The container that is watched; by default those that changed.
+    """
+
+    interval: float = 15.0
+    speed: float = 1.0
+    prometheus: PrometheusSettings | None = None
+    folder: Path | None = None
+    revision: int | None = None
+    container: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What is known at one moment.
+
+    Attributes:
+        ref: The workload.
+        change: What changed.
+        at: The cluster's time, Unix seconds.
+        container: The container that decides: of those that changed, the one that is worst off.
+        sides: What is known of each container, by name.
+        stabilities: What is judged of each, by name.
+        running: New pods that are there.
+        notes: What is in the way of knowing more, and where the past comes from; one sentence each.
+        problem: Why the last look failed; empty if it did not. What is shown is older then.
+    """
+
+    ref: ObjectRef
+    change: Change
+    at: float
+    container: str
+    sides: Mapping[str, Sides]
+    stabilities: Mapping[str, Stability]
+    running: int
+    notes: tuple[str, ...] = ()
+    problem: str = ""
+
+    @property
+    def stability(self) -> Stability:
+        """The verdict on the change."""
+        return self.stabilities[self.container]
+
+
+class _PodList(msgspec.Struct):
+    items: list[Pod] | None = None
+
+
+async def follow(client: Client, ref: ObjectRef, options: Options) -> AsyncIterator[Seen]:
+    """Watches a change for ever: one value after each look.
+
+    Failures end nothing: the API server and Prometheus may go and come back, and what was seen stays.
+
+    Args:
+        client: The connection.
+        ref: The workload.
+        options: How to watch.
+
+    Raises:
+        ApiError: At the first look: there is no such workload or revision, or it may not be read.
+        KubeconfigError: At the first look: a certificate or key is not usable.
+    """
+    watch = _Watch(client, ref, options)
+    failures = 0
+    try:
+        while True:
+            try:
+                seen = await watch.look()
+                failures = 0
+            except _FAILURES as error:
+                if (
+                    watch.seen is None
+                    and isinstance(error, ApiError | KubeconfigError)
+                    and not _passing(error)
+                ):
+                    raise
+                failures += 1
+                seen = watch.failed(error)
+            if seen is not None:
+                yield seen
+            pause = max(SHORTEST_PAUSE, options.interval / options.speed)
+            await asyncio.sleep(min(pause * 2 ** min(failures, 6), max(pause, LONGEST_PAUSE)))
+    finally:
+        await watch.close()
+
+
+def _passing(error: Exception) -> bool:
+    """Whether a refusal may be over soon: too many requests, or a server that is starting."""
+    return isinstance(error, ApiError) and (error.status == 429 or error.status >= 500)
+
+
+class _Watch:
+    def __init__(self, client: Client, ref: ObjectRef, options: Options) -> None:
+        self.seen: Seen | None = None
+        self._client = client
+        self._ref = ref
+        self._options = options
+        self._clock = ServerClock(options.speed)
+        self._lately = Lately(hash_label(ref.kind))
+        self._key: tuple[int, str] | None = None
+        self._disk: Pasts = {}
+        self._prometheus = (
+            FromPrometheus(client, options.prometheus, options.speed)
+            if options.prometheus is not None
+            else None
+        )
+
+    async def close(self) -> None:
+        if self._prometheus is not None:
+            await self._prometheus.close()
+
+    def failed(self, error: Exception) -> Seen | None:
+        """The last that was seen, with what is in the way; None before the first look."""
+        if self.seen is None:
+            return None
+        seen = self.seen
+        problem = sanitize(str(error))
+        return Seen(
+            seen.ref,
+            seen.change,
+            seen.at,
+            seen.container,
+            seen.sides,
+            seen.stabilities,
+            seen.running,
+            seen.notes,
+            problem,
+        )
+
+    async def look(self) -> Seen:
+        """Asks all sources once and judges."""
+        change = await find(self._client, self._ref, self._options.revision)
+        await self._see_pods(change)
+        now = self._clock.now()
+        created = [
+            one.created
+            for one in self._lately.containers.values()
+            if one.revision == change.revision.hash and one.present
+        ]
+        at, how = earliest(change, created)
+        change = Change(
+            change.ref, change.revision, change.previous, at, how, change.selector, change.desired
+        )
+        notes = [note] if (note := await self._see_metrics(change)) else []
+        if change.key != self._key:
+            self._key = change.key
+            folder = self._options.folder
+            self._disk = await aside(from_disk, folder, change, now) if folder is not None else {}
+        memory = Memory()
+        if self._prometheus is not None:
+            living = [one.pod for one in self._lately.containers.values() if one.present]
+            await self._prometheus.refresh(change, living, now)
+            memory = self._prometheus.memory
+            notes.append(memory.words)
+        running = len({one.uid for one in self._lately.containers.values() if self._is_new(one, change)})
+        wanted = (self._options.container,) if self._options.container else tuple(change.revision.limits)
+        sides, stabilities = await aside(self._judged, change, wanted, memory, now)
+        worst = _worst(change, stabilities)
+        self.seen = Seen(
+            self._ref, change, now, worst, sides, stabilities, running, tuple(filter(None, notes))
+        )
+        return self.seen
+
+    def _is_new(self, one: object, change: Change) -> bool:
+        return getattr(one, "revision", "") == change.revision.hash and getattr(one, "present", False) is True
+
+    def _judged(
+        self, change: Change, wanted: tuple[str, ...], memory: Memory, now: float
+    ) -> tuple[dict[str, Sides], dict[str, Stability]]:
+        sides: dict[str, Sides] = {}
+        for container in wanted:
+            found = gather(change, container, self._lately.containers, memory, self._disk, now)
+            if found.before.known or found.after.known or container in change.containers:
+                sides[container] = found
+        judged = {name: judge(one.before, one.after, change.at, now) for name, one in sides.items()}
+        return sides, judged
+
+    async def _see_pods(self, change: Change) -> None:
+        path = f"/api/v1/namespaces/{self._ref.namespace}/pods"
+        params = {"labelSelector": change.selector, "resourceVersion": "0"}
+        response = await self._client.request("GET", path, params)
+        self._clock.observe(response.headers.get("Date"))
+        try:
+            pods = msgspec.json.decode(response.body, type=_PodList).items or []
+        except msgspec.MsgspecError as error:
+            raise Unreachable(f"the answer to {path} cannot be read: {error}") from error
+        self._lately.see_pods(pods, self._clock.now())
+
+    async def _see_metrics(self, change: Change) -> str:
+        """Asks for samples; why there are none, if so."""
+        path = f"{METRICS}/namespaces/{self._ref.namespace}/pods"
+        try:
+            body = await self._client.get(path, {"labelSelector": change.selector})
+            self._lately.see_metrics(msgspec.json.decode(body, type=PodMetricsList).items or [])
+        except (*_FAILURES, msgspec.MsgspecError) as error:
+            if isinstance(error, ApiError) and error.status == 404:
+                return "this cluster has no metrics API"
+            return f"metrics: {sanitize(str(error))}"
+        return ""
+
+
+def _worst(change: Change, stabilities: Mapping[str, Stability]) -> str:
+    """The container whose verdict is the change's: of those that changed, the one that is worst off."""
+    changed = [name for name in change.containers if name in stabilities] or list(stabilities)
+    return min(
+        changed,
+        key=lambda name: (
+            _WORST_FIRST.index(stabilities[name].verdict),
+            -(stabilities[name].before.rate or 0.0),
+        ),
+    )
