@@ -98,6 +98,23 @@ _WATCH_FOR = Flag(
     "--watch-for", "Observe that long first.", metavar="TIME", default=0.0, read=values.duration
 )
 
+_ROLLOUT = "deployment/NAME"
+_PLANNED = (
+    Flag("--yes", "Apply the plan without asking.", default=False),
+    Flag(
+        "--dry-run",
+        "Only show the plan, which the server has tried without making the change.",
+        default=False,
+    ),
+    Flag(
+        "--confirm",
+        "The object's name, which protected contexts want instead of --yes.",
+        metavar="NAME",
+        default="",
+    ),
+)
+"""The flags of whatever changes something."""
+
 TUI = Command("tui", "open the screen", flags=(DEMO, ONCE), typed=False)
 ONE_SHOT = Command("once", "print once", flags=(DEMO, ONCE, _ONCE_OUTPUT, _WATCH_FOR), typed=False)
 COMMANDS = (
@@ -132,6 +149,76 @@ COMMANDS = (
                 files=True,
             ),
         ),
+    ),
+    Command(
+        "rollout status",
+        "Follow a rollout to its end, in kubectl's words.",
+        flags=(
+            Flag(
+                "--timeout",
+                "Give up after that long; 0 for never.",
+                metavar="TIME",
+                default=0.0,
+                read=values.duration,
+            ),
+            Flag("--watch", "Follow it to its end, which is the default.", default=False),
+            Flag("--no-watch", "Only say how far it is now.", default=False),
+        ),
+        arguments=_ROLLOUT,
+        at_least=1,
+        at_most=2,
+    ),
+    Command(
+        "rollout history",
+        "Print a workload's revisions, or one of them in full.",
+        flags=(
+            Flag(
+                "--revision",
+                "Only this revision, with its pod template.",
+                metavar="NUMBER",
+                default=0,
+                read=values.between(1, 2**31, whole=True),
+            ),
+            Flag("--output", "How to print them.", "-o", "FORMAT", ("table", "json"), default="table"),
+        ),
+        arguments=_ROLLOUT,
+        at_least=1,
+        at_most=2,
+    ),
+    Command(
+        "set image",
+        "Plan another image for a container and, after a yes, set it.",
+        flags=_PLANNED,
+        arguments="KIND/NAME CONTAINER=IMAGE",
+        at_least=2,
+        at_most=3,
+    ),
+    Command(
+        "set memory",
+        "Plan another memory limit or request and, after a yes, set it.",
+        flags=(
+            Flag("--limit", "The memory limit, such as 2Gi.", metavar="QUANTITY"),
+            Flag("--request", "The memory request, such as 512Mi.", metavar="QUANTITY"),
+            *_PLANNED,
+        ),
+        arguments="KIND/NAME [CONTAINER]",
+        at_least=1,
+        at_most=3,
+    ),
+    Command(
+        "audit",
+        "Print what has been planned and changed from this machine.",
+        flags=(
+            Flag("--output", "How to print it.", "-o", "FORMAT", ("table", "json"), default="table"),
+            Flag(
+                "--since",
+                "Only what is not older than that.",
+                metavar="TIME",
+                default=0.0,
+                read=values.duration,
+            ),
+        ),
+        needs_settings=False,
     ),
     Command(
         "completion",

@@ -126,6 +126,38 @@ def _demo_serve(invocation: Invocation) -> int:
     return 0
 
 
+def _rollout_status(invocation: Invocation) -> int:
+    from memtop.rollout.command import run_status
+
+    return run_status(invocation, sys.stdout, sys.stderr)
+
+
+def _rollout_history(invocation: Invocation) -> int:
+    from memtop.rollout.command import run_history
+
+    return run_history(invocation, sys.stdout, sys.stderr)
+
+
+def _set_image(invocation: Invocation) -> int:
+    from memtop.change.command import run_set_image
+    from memtop.change.console import Console
+
+    return run_set_image(invocation, Console(sys.stdout, sys.stderr, sys.stdin))
+
+
+def _set_memory(invocation: Invocation) -> int:
+    from memtop.change.command import run_set_memory
+    from memtop.change.console import Console
+
+    return run_set_memory(invocation, Console(sys.stdout, sys.stderr, sys.stdin))
+
+
+def _audit(invocation: Invocation) -> int:
+    from memtop.change.audit_command import run
+
+    return run(invocation, sys.stdout, sys.stderr)
+
+
 def _completion(invocation: Invocation) -> int:
     from config.completion import script
 
@@ -147,6 +179,11 @@ COMMANDS: dict[str, Callable[[Invocation], int]] = {
     "doctor": _doctor,
     "classify": _classify,
     "demo serve": _demo_serve,
+    "rollout status": _rollout_status,
+    "rollout history": _rollout_history,
+    "set image": _set_image,
+    "set memory": _set_memory,
+    "audit": _audit,
     "completion": _completion,
     "help": _help,
     "version": _version,

@@ -76,7 +76,7 @@ def sentence(*argv: str, **environ: str) -> str:
             ["--once", "--watch-for", "soon"],
             "flag --watch-for: 'soon' is not a duration such as 15s, 2m or 24h",
         ),
-        (["-o", "json"], "flag -o belongs to --once and to the command 'config'"),
+        (["--watch-for", "1m"], "flag --watch-for belongs to --once"),
         (
             ["config", "--port", "1"],
             "flag --port belongs to the command 'demo serve', not to the command 'config'",
