@@ -1,0 +1,166 @@
+"""``memtop rollout status`` and ``memtop rollout history``: a rollout without a screen."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from typing import TYPE_CHECKING, TextIO
+
+from memtop.cluster.client import Client
+from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable
+from memtop.cluster.refs import ObjectRef, fetch
+from memtop.cluster.revisions import revisions
+from memtop.cluster.typed_name import typed_name
+from memtop.observe.setup import plan
+from memtop.rollout import history
+from memtop.rollout.model import Reason, Rollout
+from memtop.rollout.status import KINDS, status
+from memtop.rollout.watch import follow
+
+if TYPE_CHECKING:
+    from config import Invocation
+    from memtop.cluster.target import Target
+
+FAILED = 1
+"""What kubectl ends with for every failure."""
+
+
+def run_status(invocation: Invocation, out: TextIO, err: TextIO) -> int:
+    """Says how far a rollout is until it is over, in kubectl's words.
+
+    Args:
+        invocation: The workload among its arguments; its options ``timeout`` (seconds, 0 for none) and
+            ``no_watch``.
+        out: Where kubectl's sentences go.
+        err: Where failures go, and why the rollout does not go on.
+
+    Returns:
+        0 when it has succeeded, or was only looked at once; 1 when it has failed or the time was over.
+
+    Raises:
+        ConfigError: The arguments name no workload.
+    """
+    target, ref = named(invocation)
+    seconds = invocation.options["timeout"] or None
+
+    async def work() -> int:
+        async with Client(target) as client:
+            if invocation.options["no_watch"]:
+                return await _look(client, ref, out, err)
+            return await asyncio.wait_for(_watch(client, ref, out, err), seconds)
+
+    try:
+        return asyncio.run(work())
+    except TimeoutError:
+        print("error: timed out waiting for the condition", file=err)
+    except (ApiError, Unreachable, CredentialError, KubeconfigError) as error:
+        print(f"memtop: {error}", file=err)
+    return FAILED
+
+
+def run_history(invocation: Invocation, out: TextIO, err: TextIO) -> int:
+    """Prints the revisions of a workload, or one of them in full.
+
+    Args:
+        invocation: The workload among its arguments; its options ``revision`` (0 for all) and ``output``.
+        out: Where they go.
+        err: Where failures go.
+
+    Returns:
+        0; 1 when they cannot be had, or there is no such revision.
+
+    Raises:
+        ConfigError: The arguments name no workload.
+    """
+    target, ref = named(invocation)
+    wanted = invocation.options["revision"]
+
+    async def work() -> str:
+        async with Client(target) as client:
+            found = await revisions(client, ref)
+        chosen = [one for one in found if wanted in {0, one.number}]
+        if wanted and not chosen:
+            raise LookupError(f"unable to find the specified revision {wanted}")
+        if invocation.options["output"] == "json":
+            return history.as_json(ref, chosen)
+        if wanted:
+            return history.as_details(ref, chosen[0], time.time())
+        return history.as_table(found, time.time())
+
+    try:
+        print(asyncio.run(work()), file=out)
+    except LookupError as error:
+        print(f"error: {error.args[0]}", file=err)
+        return FAILED
+    except (ApiError, Unreachable, CredentialError, KubeconfigError) as error:
+        print(f"memtop: {error}", file=err)
+        return FAILED
+    return 0
+
+
+def named(invocation: Invocation) -> tuple[Target, ObjectRef]:
+    """The cluster, and the workload that a command's arguments name in one namespace of it.
+
+    Raises:
+        ConfigError: They name none, or there is not exactly one namespace.
+    """
+    from config import ConfigError  # noqa: PLC0415  (only where something is wrong)
+
+    try:
+        target = plan(invocation.settings, os.environ).target
+    except KubeconfigError as error:
+        raise ConfigError(str(error)) from error
+    cluster = invocation.settings.cluster
+    one = f"{invocation.command!r} is about one workload, so it needs one namespace"
+    if len(cluster.namespaces) > 1:
+        raise invocation.mistake("cluster.namespaces", one)
+    if invocation.provenance.get("cluster.all_namespaces", "").startswith("flag"):
+        raise invocation.mistake("cluster.all_namespaces", one)  # as a lasting setting it is for the screen
+    namespace = next(iter(cluster.namespaces), target.namespace)
+    try:
+        return target, typed_name(invocation.arguments, namespace, KINDS)
+    except ValueError as error:
+        words = " ".join(invocation.arguments)
+        raise ConfigError(f"command {invocation.command!r}: {words!r} {error}") from None
+
+
+async def _look(client: Client, ref: ObjectRef, out: TextIO, err: TextIO) -> int:
+    _, workload = await fetch(client, ref)
+    found = status(workload, ref.kind)
+    if found.failed:
+        print(f"error: {found.words}", file=err)
+        return FAILED
+    print(found.words, file=out)
+    return 0
+
+
+async def _watch(client: Client, ref: ObjectRef, out: TextIO, err: TextIO) -> int:
+    await fetch(client, ref)  # what is not there is not waited for
+    said, told = "", set[Reason]()
+    async for rollout in follow(client, ref, measure=False):
+        if isinstance(rollout, str):
+            print(f"memtop: {rollout}", file=err, flush=True)
+            continue
+        words = rollout.status.words
+        if words != said and not rollout.status.failed:
+            print(words, file=out, flush=True)
+        said = words
+        for reason in rollout.stuck:
+            if reason.blocking and reason not in told:
+                print(f"memtop: {reason}", file=err, flush=True)
+        told |= set(rollout.stuck)
+        if (code := _end(rollout, err)) is not None:
+            return code
+    return FAILED
+
+
+def _end(rollout: Rollout, err: TextIO) -> int | None:
+    """The exit code, if it is over."""
+    if rollout.gone:
+        print("error: object has been deleted", file=err)
+        return FAILED
+    if rollout.status.failed:
+        print(f"error: {rollout.status.words}", file=err)
+        return FAILED
+    return 0 if rollout.status.done else None
