@@ -1,6 +1,8 @@
 """Buckets of many containers that take one sample after the other and never grow beyond a fixed size.
 
-The columns are laid out bucket by bucket, so that pages of buckets not yet reached are never touched.
+The columns are laid out bucket by bucket, so that pages of buckets not yet reached are never touched. What is
+of the size of a bucket's mean is kept as a share of it in half precision (1 in 2,000), 19 bytes a bucket in
+all; the bucket that is still being filled is kept in full beside them, so that nothing is lost by adding.
 """
 
 from __future__ import annotations
@@ -17,7 +19,10 @@ SLOTS = 96
 """Buckets per container."""
 _FULL = SLOTS - 12
 _NEARLY_FULL = SLOTS - 6
-_REAL = ("low", "mean", "high", "rough", "lean")
+_SHARES = ("low", "high", "rough", "lean")
+_OPEN = ("time", "mean", *_SHARES)
+_LARGEST = 6e4
+"""Close to the largest number of half precision."""
 
 
 class Buckets:
@@ -36,30 +41,37 @@ class Buckets:
         self.capacity = capacity
         self._step = step
         self._history = history
-        self._real = {name: np.zeros((SLOTS, capacity), np.float32) for name in ("time", *_REAL)}
+        self._time, self._mean = (np.zeros((SLOTS, capacity), np.float32) for _ in range(2))
+        self._share = {name: np.zeros((SLOTS, capacity), np.float16) for name in _SHARES}
         self._count = np.zeros((SLOTS, capacity), np.uint16)
-        self._life = np.zeros((SLOTS, capacity), np.uint16)
+        self._life = np.zeros((SLOTS, capacity), np.uint8)  # wraps round: it only tells neighbours apart
         self._used = np.zeros(capacity, np.int64)
         self._origin = np.full(capacity, np.nan)
         self._width = np.full(capacity, step)
         self._bucket = np.full(capacity, -1, np.int64)
         self._last = np.full(capacity, np.nan)
         self._value = np.full(capacity, np.nan)
+        self._open = {name: np.zeros(capacity) for name in _OPEN}
+
+    @property
+    def _columns(self) -> tuple[NDArray[Any], ...]:
+        return self._time, self._mean, *self._share.values(), self._count, self._life
 
     @property
     def bytes(self) -> int:
         """Memory that the columns take once every bucket is in use."""
-        return sum(column.nbytes for column in self._real.values()) + self._count.nbytes + self._life.nbytes
+        return sum(column.nbytes for column in self._columns)
 
     def grow(self, capacity: int) -> None:
         """Makes room for more containers."""
         bigger = Buckets(capacity, self._step, self._history)
         rows, old = int(self._used.max(initial=0)), self.capacity
-        for name, column in self._real.items():
-            bigger._real[name][:rows, :old] = column[:rows]
-        bigger._count[:rows, :old], bigger._life[:rows, :old] = self._count[:rows], self._life[:rows]
+        for larger, column in zip(bigger._columns, self._columns, strict=True):
+            larger[:rows, :old] = column[:rows]
         for name in ("_used", "_origin", "_width", "_bucket", "_last", "_value"):
             getattr(bigger, name)[:old] = getattr(self, name)
+        for name, column in self._open.items():
+            bigger._open[name][:old] = column
         self.__dict__.update(bigger.__dict__)
 
     def clear(self, slots: Ints) -> None:
@@ -76,7 +88,7 @@ class Buckets:
 
     def window(self, slots: Ints) -> Floats:
         """Seconds from the first to the last sample, 0 without samples."""
-        first = np.where(self._used[slots] > 0, self._real["time"][0, slots] + self._origin[slots], np.nan)
+        first = np.where(self._used[slots] > 0, self._time[0, slots] + self._origin[slots], np.nan)
         return np.asarray(np.nan_to_num(self._last[slots] - first))
 
     def add(self, slots: Ints, time: Floats, value: Floats, new_life: Bools) -> None:
@@ -103,16 +115,19 @@ class Buckets:
         self._life[at, slots] = life
         count = np.where(opens, 0, self._count[at, slots])
         self._count[at, slots] = np.minimum(count + 1, np.iinfo(np.uint16).max)
+        was = {name: column[slots] for name, column in self._open.items()}
         share = 1.0 / (count + 1)
-        offset = time - self._origin[slots]
-        for name, new in (("time", offset), ("mean", value)):
-            old = np.where(opens, 0.0, self._real[name][at, slots])
-            self._real[name][at, slots] = old + (new - old) * share
-        for name, new in (("rough", moved**2), ("lean", moved**3)):
-            self._real[name][at, slots] = np.where(opens, 0.0, self._real[name][at, slots]) + new
-        low, high = self._real["low"], self._real["high"]
-        low[at, slots] = np.where(opens, value, np.minimum(low[at, slots], value))
-        high[at, slots] = np.where(opens, value, np.maximum(high[at, slots], value))
+        now = {
+            "time": np.where(opens, 0.0, was["time"] * (1 - share)) + (time - self._origin[slots]) * share,
+            "mean": np.where(opens, 0.0, was["mean"] * (1 - share)) + value * share,
+            "low": np.where(opens, value, np.minimum(was["low"], value)),
+            "high": np.where(opens, value, np.maximum(was["high"], value)),
+            "rough": np.where(opens, 0.0, was["rough"]) + moved**2,
+            "lean": np.where(opens, 0.0, was["lean"]) + moved**3,
+        }
+        for name, column in self._open.items():
+            column[slots] = now[name]
+        self._write(at, slots, now)
         self._used[slots] += opens
         self._bucket[slots] = bucket
         self._last[slots], self._value[slots] = time, value
@@ -128,12 +143,12 @@ class Buckets:
         width = max(int(used.max(initial=0)), 1)
         inside = np.arange(width) < used[:, None]
         row = np.nonzero(inside)[0]
-        flat = {name: _flat(column[:width], slots, inside) for name, column in self._real.items()}
+        flat = self._read(slots, inside)
         life = self._life[:width, slots].T[inside]
         begins = np.ones(len(row), np.bool_)
         begins[1:] = (row[1:] != row[:-1]) | (life[1:] != life[:-1])
         count = self._count[:width, slots].T[inside].astype(np.int64)
-        first = np.where(used > 0, self._real["time"][0, slots] + self._origin[slots], np.nan)
+        first = np.where(used > 0, self._time[0, slots] + self._origin[slots], np.nan)
         return Summary(
             time=flat["time"] + self._origin[slots][row],
             low=flat["low"],
@@ -157,7 +172,7 @@ class Buckets:
         """
         used = self._used[slots]
         inside = np.arange(SLOTS)[:, None] < used
-        old = inside & (self._real["time"][:, slots] + self._origin[slots] < now - self._history)
+        old = inside & (self._time[:, slots] + self._origin[slots] < now - self._history)
         drop = old.sum(axis=0)
         begins = np.diff(self._life[:, slots].astype(np.int64), axis=0) != 0
         lives = (begins & inside[1:]).sum(axis=0) + 1
@@ -178,9 +193,9 @@ class Buckets:
         place = np.arange(SLOTS)
         keep = (place >= drop[:, None]) & (place < self._used[slots][:, None])
         row = np.nonzero(keep)[0]
-        real = {name: _flat(column, slots, keep) for name, column in self._real.items()}
-        time, life, count = real["time"], _flat(self._life, slots, keep), _flat(self._count, slots, keep)
-        bucket = np.floor(time / width[row])
+        flat = self._read(slots, keep)
+        life, count = _flat(self._life, slots, keep), _flat(self._count, slots, keep)
+        bucket = np.floor(flat["time"] / width[row])
         begins = np.ones(len(row), np.bool_)
         begins[1:] = (row[1:] != row[:-1]) | (life[1:] != life[:-1]) | (bucket[1:] != bucket[:-1])
         start = np.nonzero(begins)[0]
@@ -189,17 +204,49 @@ class Buckets:
         at = np.arange(len(start)) - (np.cumsum(used) - used)[to_row]
         to = slots[to_row]
         total = np.add.reduceat(count, start)
-        for name in ("time", "mean"):
-            mean = np.add.reduceat(real[name] * count, start) / total
-            self._real[name][at, to] = mean
-        self._real["low"][at, to] = np.minimum.reduceat(real["low"], start)
-        self._real["high"][at, to] = np.maximum.reduceat(real["high"], start)
-        for name in ("rough", "lean"):
-            self._real[name][at, to] = np.add.reduceat(real[name], start)
+        joined = {
+            "time": np.add.reduceat(flat["time"] * count, start) / total,
+            "mean": np.add.reduceat(flat["mean"] * count, start) / total,
+            "low": np.minimum.reduceat(flat["low"], start),
+            "high": np.maximum.reduceat(flat["high"], start),
+            "rough": np.add.reduceat(flat["rough"], start),
+            "lean": np.add.reduceat(flat["lean"], start),
+        }
+        self._write(at, to, joined)
+        newest = at == used[to_row] - 1
+        for name, column in self._open.items():
+            column[to[newest]] = joined[name][newest]
         self._life[at, to] = life[start]
         self._count[at, to] = np.minimum(total, np.iinfo(np.uint16).max)
         self._used[slots] = used
         self._bucket[slots] = ((self._last[slots] - self._origin[slots]) / width).astype(np.int64)
+
+    def _write(self, at: Ints, slots: Ints, real: dict[str, Floats]) -> None:
+        """Puts buckets into the columns: the slots' buckets number `at`."""
+        mean = real["mean"]
+        shares = {
+            "low": (mean - real["low"]) / mean,
+            "high": (real["high"] - mean) / mean,
+            "rough": np.sqrt(real["rough"]) / mean,
+            "lean": np.cbrt(real["lean"]) / mean,
+        }
+        self._time[at, slots], self._mean[at, slots] = real["time"], mean
+        for name, column in self._share.items():
+            column[at, slots] = np.clip(shares[name], -_LARGEST, _LARGEST)
+
+    def _read(self, slots: Ints, inside: Bools) -> dict[str, Floats]:
+        """The marked buckets of some containers, end to end, in seconds since the origin and bytes."""
+        width = inside.shape[1]
+        mean = _flat(self._mean[:width], slots, inside)
+        share = {name: _flat(column[:width], slots, inside) for name, column in self._share.items()}
+        return {
+            "time": _flat(self._time[:width], slots, inside),
+            "mean": mean,
+            "low": mean * (1 - share["low"]),
+            "high": mean * (1 + share["high"]),
+            "rough": (mean * share["rough"]) ** 2,
+            "lean": (mean * share["lean"]) ** 3,
+        }
 
 
 def _flat(column: NDArray[Any], slots: Ints, inside: Bools) -> Floats:

@@ -11,7 +11,7 @@ import numpy as np
 from memtop.growth.buckets import Buckets
 from memtop.growth.judgement import CODES, Judgements, Verdict
 from memtop.growth.series import Bools, Floats, Ints
-from memtop.growth.summary import COLLAPSE, GLITCH, LATE
+from memtop.growth.summary import COLLAPSE, GLITCH, LATE, Summary
 from memtop.growth.verdict import judge_summary
 
 SOONEST, LATEST = 90.0, 600.0
@@ -140,8 +140,11 @@ class Incremental:
 
     def judge(self, slots: Ints) -> Judgements:
         """Judges some containers now."""
-        summary = self._buckets.summary(slots)
-        return judge_summary(summary, self._limit[slots], self._cuts[slots], self._kills[slots])
+        return judge_summary(self.summary(slots), self._limit[slots], self._cuts[slots], self._kills[slots])
+
+    def summary(self, slots: Ints) -> Summary:
+        """What is left of the samples of some containers, in the order of ``slots``."""
+        return self._buckets.summary(slots)
 
     def _commit(self, slots: Ints) -> None:
         """Moves waiting samples into the buckets.

@@ -52,7 +52,33 @@ def test_memory_does_not_grow_with_time():
     before = live.bytes
     feed(live, slots, shapes(3000))
     assert live.bytes == before
-    assert live.bytes / 256 < 64 * SLOTS
+    assert live.bytes / 256 < 20 * SLOTS
+
+
+def test_packed_buckets_are_the_samples():
+    values = 300 + np.cumsum(np.random.default_rng(3).normal(0, 2, (4, 700)), axis=1)
+    live = Incremental()
+    slots = live.admit(np.full(4, np.nan))
+    feed(live, slots, values)
+    packed = live.summary(slots)
+    edges = np.cumsum(packed.count[packed.life == 0]) - packed.count[packed.life == 0]
+    seen = values[0, :-1] * MIB  # the newest sample still waits for the next one
+    assert packed.low[packed.life == 0] == pytest.approx(np.minimum.reduceat(seen, edges), rel=1e-4)
+    assert packed.high[packed.life == 0] == pytest.approx(np.maximum.reduceat(seen, edges), rel=1e-4)
+    moved = np.diff(seen, prepend=seen[0])
+    assert packed.rough[packed.life == 0] == pytest.approx(np.add.reduceat(moved**2, edges), rel=5e-3)
+    total = np.abs(moved**3).sum()
+    assert packed.lean[packed.life == 0] == pytest.approx(np.add.reduceat(moved**3, edges), abs=5e-3 * total)
+
+
+def test_more_lives_than_can_be_numbered_are_told_apart():
+    live = Incremental()
+    slots = live.admit(np.array([np.nan]))
+    age = np.arange(2700) % 9
+    feed(live, slots, (100 + 20.0 * age)[None, :], restarts=[(tick, slots[0]) for tick in range(9, 2700, 9)])
+    packed = live.summary(slots)
+    assert len(packed.life_container) > 5
+    assert np.all(np.diff(packed.time) > 0)
 
 
 def test_a_day_old_past_is_forgotten_and_the_rest_still_counts():
