@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from memtop.growth import stability_slope as slopes
@@ -129,6 +129,9 @@ def judge(before: Evidence, after: Evidence, changed_at: float, now: float) -> S
     since = _since(after, changed_at, oom=by_kill)
     lived = [max(end - max(begin, since), 0.0) for begin, end in after.spans if end >= now - _stale(new)]
     best = _best_stretch(old, new, aim, lived)
+    if best is not None:
+        low, high = best.interval(NORMAL_95)
+        new = replace(new, side=replace(new.side, rate=best.rate, rate_low=low, rate_high=high))
     waits = _waits(old, new, aim, lived, best)
     longest = max(waits, key=lambda wait: wait.left)
     expected = old.ends.count / old.ends.watched * new.side.watched if old.ends.watched > 0 else 0.0

@@ -65,15 +65,19 @@ def gather(
         disk: What memtop remembers.
         now: The cluster's time, Unix seconds.
     """
-    metric = memory.metric
-    fresh = memory.reached is not None and now - memory.reached < FRESH
-    before = list(_old(change, container, watched, memory.before, disk, metric)) if fresh else []
-    after = list(_new(change, container, watched, memory.after, disk, metric, now)) if fresh else []
     working: Metric = "working_set"
-    if not after or metric == working or len(before) < len(list(_pods(memory.before, change, container))):
-        metric = working
-        before = list(_old(change, container, watched, memory.before, disk, metric))
+    metric = memory.metric if memory.reached is not None and now - memory.reached < FRESH else working
+    before = list(_old(change, container, watched, memory.before, disk, working))
+    after: list[_Known] = []
+    if metric != working:
+        judged = list(_old(change, container, watched, memory.before, disk, metric))
         after = list(_new(change, container, watched, memory.after, disk, metric, now))
+        if after and len(judged) >= len(before):
+            before = judged
+        else:
+            metric = working
+    if metric == working:
+        after = list(_new(change, container, watched, memory.after, disk, working, now))
     origins = ["Prometheus"] if memory.after or memory.before else []
     if metric == working:
         origins += ["disk"] if disk else []
@@ -92,17 +96,6 @@ def _evidence(known: list[_Known], limit: int | None) -> Evidence:
         tuple((one.begin, one.end) for one in known),
         float(limit) if limit is not None else None,
     )
-
-
-def _pods(pasts: Pasts, change: Change, container: str) -> Iterator[str]:
-    """Pods of which something is remembered in the working set and which may be old."""
-    for name, metric in pasts:
-        if metric == "working_set" and name.container == container and _may_be_old(change, name.pod):
-            yield name.pod
-
-
-def _may_be_old(change: Change, pod: str) -> bool:
-    return change.ref.kind != "Deployment" or not _of_new_set(change, pod)
 
 
 def _of_new_set(change: Change, pod: str) -> bool:

@@ -123,11 +123,12 @@ class Lately:
                 if facts.kind is Kind.INIT:
                     continue
                 created = epoch(pod.metadata.creation_timestamp) or now
-                one = self._kept.get((uid, facts.name))
-                if one is None:
+                key = uid, facts.name
+                if key not in self._kept:
                     revision = sanitize(labels.get(self._hash_label, ""))
-                    one = Watched(name, uid, facts.name, revision, created, facts.limit, Lives(created, now))
-                    self._kept[uid, facts.name] = one
+                    lives = Lives(created, now)
+                    self._kept[key] = Watched(name, *key, revision, created, facts.limit, lives)
+                one = self._kept[key]
                 one.lives.observe(facts, now)
                 one.restarts = facts.restarts
                 one.limit = facts.limit

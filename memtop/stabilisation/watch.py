@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -116,6 +116,7 @@ async def follow(client: Client, ref: ObjectRef, options: Options) -> AsyncItera
     failures = 0
     try:
         while True:
+            seen: Seen | None
             try:
                 seen = await watch.look()
                 failures = 0
@@ -165,34 +166,17 @@ class _Watch:
         """The last that was seen, with what is in the way; None before the first look."""
         if self.seen is None:
             return None
-        seen = self.seen
-        problem = sanitize(str(error))
-        return Seen(
-            seen.ref,
-            seen.change,
-            seen.at,
-            seen.container,
-            seen.sides,
-            seen.stabilities,
-            seen.running,
-            seen.notes,
-            problem,
-        )
+        return replace(self.seen, problem=sanitize(str(error)))
 
     async def look(self) -> Seen:
         """Asks all sources once and judges."""
         change = await find(self._client, self._ref, self._options.revision)
         await self._see_pods(change)
         now = self._clock.now()
-        created = [
-            one.created
-            for one in self._lately.containers.values()
-            if one.revision == change.revision.hash and one.present
-        ]
-        at, how = earliest(change, created)
-        change = Change(
-            change.ref, change.revision, change.previous, at, how, change.selector, change.desired
-        )
+        living = [one for one in self._lately.containers.values() if one.present]
+        new = [one for one in living if one.revision == change.revision.hash]
+        at, how = earliest(change, [one.created for one in new])
+        change = replace(change, at=at, how=how)
         notes = [note] if (note := await self._see_metrics(change)) else []
         if change.key != self._key:
             self._key = change.key
@@ -200,11 +184,10 @@ class _Watch:
             self._disk = await aside(from_disk, folder, change, now) if folder is not None else {}
         memory = Memory()
         if self._prometheus is not None:
-            living = [one.pod for one in self._lately.containers.values() if one.present]
-            await self._prometheus.refresh(change, living, now)
+            await self._prometheus.refresh(change, [one.pod for one in living], now)
             memory = self._prometheus.memory
             notes.append(memory.words)
-        running = len({one.uid for one in self._lately.containers.values() if self._is_new(one, change)})
+        running = len({one.uid for one in new})
         wanted = (self._options.container,) if self._options.container else tuple(change.revision.limits)
         sides, stabilities = await aside(self._judged, change, wanted, memory, now)
         worst = _worst(change, stabilities)
@@ -212,9 +195,6 @@ class _Watch:
             self._ref, change, now, worst, sides, stabilities, running, tuple(filter(None, notes))
         )
         return self.seen
-
-    def _is_new(self, one: object, change: Change) -> bool:
-        return getattr(one, "revision", "") == change.revision.hash and getattr(one, "present", False) is True
 
     def _judged(
         self, change: Change, wanted: tuple[str, ...], memory: Memory, now: float
