@@ -138,6 +138,35 @@ class Client:
             return Response(answer.status, answer.headers, await answer.body(MAX_BODY))
 
     @contextlib.asynccontextmanager
+    async def answer(
+        self,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        accept: str = "application/json",
+        timeout: float = 30.0,
+    ) -> AsyncGenerator[Answer, None]:
+        """A GET whose answer has an end and is worth reading piece by piece: a long list.
+
+        Args:
+            path: As in `request`.
+            params: As in `request`.
+            accept: What the answer may be.
+            timeout: Seconds for the whole exchange, body included.
+
+        Yields:
+            The answer, its body not yet read; leaving the context ends the request.
+
+        Raises:
+            ApiError: The server answered with 400 or more.
+            Unreachable: No answer came; its body raises that too.
+            CredentialError: No credential could be had.
+        """
+        answer = await self._send(_Call("GET", path, params, {"Accept": accept}, total=timeout))
+        with contextlib.closing(answer):
+            yield answer
+
+    @contextlib.asynccontextmanager
     async def stream(
         self,
         path: str,

@@ -23,6 +23,10 @@ class Unreachable(Exception):  # noqa: N818  (the field's word; not every bad st
     """No whole answer came: refused, no such host, TLS, a time-out, or an answer cut short."""
 
 
+class Unreadable(Unreachable):
+    """An answer came whole and makes no sense: going on from before it would only meet it again."""
+
+
 class ApiError(Exception):
     """The API server answered with a status of 400 or more (or a redirect).
 

@@ -8,15 +8,18 @@ answered 200, means that the version is too old and only a new list helps.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import random
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
-from memtop.cluster.client import Client
-from memtop.cluster.errors import ApiError, Unreachable
+from memtop.cluster.client import MAX_BODY, Client
+from memtop.cluster.errors import ApiError, Unreadable
+from memtop.cluster.listing import Listing
 from memtop.cluster.objects import (
     ListMetadata,
     Metadata,
@@ -70,6 +73,13 @@ class Preview(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
+class Part(Generic[T]):
+    """Some of the whole of a large collection, as it comes in; the `Listed` after it ends the collection."""
+
+    items: list[T]
+
+
+@dataclass(frozen=True, slots=True)
 class Changed(Generic[T]):
     """One object was ADDED, MODIFIED or DELETED."""
 
@@ -84,10 +94,6 @@ class Alive:
 
 class WatchExpired(Exception):  # noqa: N818  (the API's word for it)
     """410 Gone: the version is too old to continue from; only a new list helps."""
-
-
-class Unreadable(Unreachable):
-    """An object came whole and makes no sense: going on from before it would only meet it again."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +128,27 @@ class Collection(Generic[T]):
         items = page.items or []
         return page.metadata, Listed(map(self.item, items), len(items), answer.headers.get("Date"))
 
+    async def parts(
+        self, client: Client, params: Mapping[str, str]
+    ) -> AsyncGenerator[list[T] | _Ending, None]:
+        """Asks for everything and yields it as it comes, at the end what the list says of itself.
+
+        Raises:
+            ApiError: The API refused.
+            Unreachable: There was no whole, readable answer.
+        """
+        async with client.answer(
+            self.path, {**self.params, **params}, accept=self.accept_list, timeout=LIST_TIMEOUT
+        ) as answer:
+            listing = Listing(self.item, f"the list {self.path}", MAX_BODY)
+            async with contextlib.aclosing(answer.chunks()) as chunks:
+                async for chunk in chunks:
+                    if items := listing.feed(chunk):
+                        yield items
+            items, metadata = listing.end()
+            yield items
+            yield _Ending(metadata, answer.headers.get("Date"))
+
     def item(self, raw: bytes | msgspec.Raw) -> T:
         """Reads one object.
 
@@ -129,6 +156,14 @@ class Collection(Generic[T]):
             Unreadable: It is not of the promised kind.
         """
         return _decode(raw, self.item_type, f"an object of {self.path}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """What a list says of itself, and when it was sent."""
+
+    metadata: ListMetadata
+    date: str | None
 
 
 class _Page(msgspec.Struct):
@@ -170,14 +205,25 @@ class Position:
 
 
 async def list_and_watch(
-    client: Client, collection: Collection[T], position: Position | None = None
-) -> AsyncIterator[Listed[T] | Preview[T] | Changed[T] | Alive]:
+    client: Client,
+    collection: Collection[T],
+    position: Position | None = None,
+    *,
+    in_parts: bool = False,
+) -> AsyncIterator[Listed[T] | Preview[T] | Part[T] | Changed[T] | Alive]:
     """Yields the whole collection, then each change, for as long as the server keeps to its word.
 
     Called again with the same position after a failure, it goes on where it was: a connection that breaks
     costs a new watch and no new list. A collection that fits on one page costs one request. A larger one is
     asked for a second time, whole and from the server's cache: ``resourceVersion=0`` ignores ``limit``, but
     is five times faster than paging.
+
+    Args:
+        client: The connection.
+        collection: What to follow.
+        position: Where to go on.
+        in_parts: Whether a large collection is handed over as it comes in, in `Part`s, and the `Listed` at
+            its end is empty and only says how many there were.
 
     Raises:
         WatchExpired: The version became too old; call again for a new list.
@@ -187,8 +233,9 @@ async def list_and_watch(
     position = position or Position()
     try:
         if position.version is None:
-            async for listed in _list(client, collection, position):
-                yield listed
+            async with contextlib.aclosing(_list(client, collection, position, in_parts=in_parts)) as listed:
+                async for step in listed:
+                    yield step
         while position.version is not None:
             async for change in _watch(client, collection, position.version):
                 if isinstance(change, str):
@@ -203,19 +250,50 @@ async def list_and_watch(
 
 
 async def _list(
-    client: Client, collection: Collection[T], position: Position
-) -> AsyncIterator[Listed[T] | Preview[T]]:
+    client: Client, collection: Collection[T], position: Position, *, in_parts: bool
+) -> AsyncGenerator[Listed[T] | Preview[T] | Part[T], None]:
     try:
         metadata, listed = await collection.page(client, {"limit": str(PAGE)})
-        if metadata.continue_:
-            yield Preview(listed.items, metadata.remaining_item_count or 0)
-            metadata, listed = await collection.page(client, {"resourceVersion": "0"})
+        if not metadata.continue_:
+            handed_over = [listed]
+            del listed
+            yield handed_over.pop()  # what is yielded by name would be kept here while it is worked on
+            position.version = metadata.resource_version
+            return
+        async with contextlib.aclosing(collection.parts(client, {"resourceVersion": "0"})) as parts:
+            # Asked for before the first page is handed over, so that the server works meanwhile.
+            first = asyncio.ensure_future(anext(parts))
+            try:
+                yield Preview(listed.items, metadata.remaining_item_count or 0)
+                del listed
+                async for step in _whole(await first, parts, position, in_parts=in_parts):
+                    yield step
+            finally:
+                first.cancel()
+                await asyncio.gather(first, return_exceptions=True)
     except ApiError as error:
         raise _expired_or(error) from error
-    handed_over = [listed]
-    del listed
-    yield handed_over.pop()  # what is yielded by name would be kept here for as long as it is worked on
-    position.version = metadata.resource_version
+
+
+async def _whole(
+    first: list[T] | _Ending,
+    rest: AsyncIterator[list[T] | _Ending],
+    position: Position,
+    *,
+    in_parts: bool,
+) -> AsyncIterator[Listed[T] | Part[T]]:
+    """A large collection, either way."""
+    collected: list[T] = []
+    count, part = 0, first
+    while not isinstance(part, _Ending):
+        count += len(part)
+        if in_parts:
+            yield Part(part)
+        else:
+            collected += part
+        part = await anext(rest)
+    yield Listed(iter(collected), count, part.date)
+    position.version = part.metadata.resource_version
 
 
 async def _watch(client: Client, collection: Collection[T], version: str) -> AsyncIterator[Changed[T] | str]:

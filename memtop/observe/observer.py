@@ -20,7 +20,7 @@ from memtop.cluster.client import Client
 from memtop.cluster.credentials import Credentials
 from memtop.cluster.errors import ApiError, Unreachable
 from memtop.cluster.objects import Node, PartialObject, Pod, PodMetrics, PodMetricsList
-from memtop.cluster.reflector import Alive, Changed, Collection, Listed, Position, Preview
+from memtop.cluster.reflector import Alive, Changed, Collection, Listed, Part, Position, Preview
 from memtop.cluster.target import Target
 from memtop.observe.clock import ServerClock
 from memtop.observe.frame import SPARK_BINS
@@ -196,21 +196,27 @@ class Observer:
 
     async def _watch_pods(self, namespace: str | None, position: Position, source: Source) -> None:
         collection = reflector.pods(namespace, self.scope.selector)
+        seen: set[str] = set()
+        expected = 0
         try:
-            async for update in reflector.list_and_watch(self._client, collection, position):
+            async for update in reflector.list_and_watch(self._client, collection, position, in_parts=True):
                 match update:
                     case Preview(items, remaining):
+                        expected = remaining + len(await self._take_pods(items))
                         self.remaining = remaining
-                        await self._take_pods(items)
+                    case Part(pods):
+                        seen |= await self._take_pods(iter(pods))
+                        self.remaining = min(max(expected - len(seen), 0), self.remaining)
                     case Listed(items, count, date):
                         self.clock.observe(date)
                         if namespace is not None and not count:
                             await self._require_namespace(namespace)
-                        self.store.keep_only(await self._take_pods(items), namespace)
+                        self.store.keep_only(seen | await self._take_pods(items), namespace)
                         self.remaining = 0
                         self._unlisted.discard(namespace)
                         self._arrived()
                         del update, items
+                        seen = set()
                         give_back()
                         spare_collector()
                     case Changed("DELETED", pod):

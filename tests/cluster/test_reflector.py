@@ -9,14 +9,14 @@ from aiohttp import web
 
 from memtop.cluster import reflector
 from memtop.cluster.client import Client
-from memtop.cluster.errors import ApiError, Unreachable
+from memtop.cluster.errors import ApiError, Unreachable, Unreadable
 from memtop.cluster.reflector import (
     Alive,
     Changed,
     Listed,
+    Part,
     Position,
     Preview,
-    Unreadable,
     WatchExpired,
     list_and_watch,
 )
@@ -81,8 +81,9 @@ async def updates(server, serve, target):
     """``updates()``: what the reflector yields from the server."""
     async with Client(target(await serve(server.answer))) as client, contextlib.AsyncExitStack() as stack:
 
-        def start(collection=None, position=None):
-            found = list_and_watch(client, collection or reflector.pods("ns"), position or Position())
+        def start(collection=None, position=None, **options):
+            pods = collection or reflector.pods("ns")
+            found = list_and_watch(client, pods, position or Position(), **options)
             stack.push_async_callback(found.aclose)
             return found
 
@@ -121,6 +122,24 @@ async def test_a_large_collection_is_previewed_and_then_asked_for_whole_from_the
     assert server.asked[0]["limit"] == "500"
     assert server.asked[1] == {"resourceVersion": "0"}
     assert server.asked[2]["resourceVersion"] == "12"
+
+
+async def test_a_large_collection_can_be_had_in_parts_as_it_comes_in(server, updates):
+    many = [f"pod-{number}" for number in range(40)]
+    server.lists = [
+        page("pod-0", **{"continue": "token", "remainingItemCount": 39}),
+        page(*many, version="12"),
+    ]
+    found = updates(in_parts=True)
+    assert isinstance((await take(found, 1))[0], Preview)
+    parts = []
+    while isinstance(update := (await take(found, 1))[0], Part):
+        parts += [item.metadata.name for item in update.items]
+    assert parts == many
+    assert isinstance(update, Listed)
+    assert (names(update), update.count) == ([], 40)
+    await take(found, 1)
+    assert server.asked[-1]["resourceVersion"] == "12"
 
 
 async def test_a_selector_goes_with_every_request(server, updates):
