@@ -48,7 +48,7 @@ def _before(wish: SetImage, subject: Subject) -> Line:
     if not ran:
         oldest = min(known, key=lambda one: one.created)
         since = f"since {day(oldest.created)}" if oldest.created else "that are known"
-        return Line(LABEL, f"it has not run here in the {_count(known)} {since}")
+        return Line(LABEL, f"it has not run here before, as far as {_count(known)} {since} can tell")
     return Line(LABEL, "; ".join(_told(one, known, wish.container) for one in ran))
 
 

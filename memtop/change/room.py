@@ -65,6 +65,9 @@ def footprint(template: Json) -> Footprint:
 def demand(before: Footprint, after: Footprint, had: int, has: int, surge: int) -> Demand:
     """What going from some pods to others asks for at its peak.
 
+    While a Deployment rolls there are at most so many new pods as it wants, and so many in all as it wants
+    and may have extra: whichever are larger, at the beginning or at the end the extra ones are of the others.
+
     Args:
         before: A pod as it is.
         after: A pod as it will be.
@@ -74,7 +77,7 @@ def demand(before: Footprint, after: Footprint, had: int, has: int, surge: int) 
     """
 
     def peak(old: int, new: int) -> int:
-        return max(surge * new, (has + surge) * new - had * old)
+        return max(surge * new, has * new - had * old + surge * old)
 
     limit = None if before.limit is None or after.limit is None else peak(before.limit, after.limit)
     return Demand(has + surge - had, limit, peak(before.request, after.request))
@@ -118,9 +121,11 @@ def _quota_line(name: str, resource: str, bound: str, used: dict[str, str], more
     say = str if resource.endswith("pods") else bytes_
     state = f"ResourceQuota/{name} allows {say(most)} of {resource}, {say(taken)} used"
     if taken + max(more, 0) > most:
-        words = f"{state}: {say(more)} more does not fit, so that pods will not be created"
+        words = f"{state}: up to {say(more)} more does not fit, so that pods will not be created"
         return Line("quota", words, "critical") if more > 0 else None
-    return Line("quota", f"{state}: {say(more)} more fits" if more > 0 else f"{state}: no more is needed")
+    return Line(
+        "quota", f"{state}: up to {say(more)} more fits" if more > 0 else f"{state}: no more is needed"
+    )
 
 
 def limit_range_lines(limit_ranges: Listed, template: Json) -> Iterator[Line]:

@@ -133,7 +133,7 @@ def _patience(found: Json) -> str:
     ready = number(found, "spec", "minReadySeconds")
     deadline = number(found, "spec", "progressDeadlineSeconds") or _DEADLINE
     counted = f"; each counts when ready for {duration(ready)}" if ready else ""
-    return f"{counted}; failed after {duration(deadline)} without progress"
+    return f"{counted}; it counts as failed after {duration(deadline)} without progress"
 
 
 def _stateful_set(found: Json) -> Strategy:
