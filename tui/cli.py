@@ -138,6 +138,40 @@ def _rollout_history(invocation: Invocation) -> int:
     return run_history(invocation, sys.stdout, sys.stderr)
 
 
+def _rollout_undo(invocation: Invocation) -> int:
+    from memtop.change.console import Console
+    from memtop.rollout.command import run_undo
+
+    return run_undo(invocation, Console(sys.stdout, sys.stderr, sys.stdin))
+
+
+def _rollout_restart(invocation: Invocation) -> int:
+    from memtop.change.console import Console
+    from memtop.rollout.command import run_restart
+
+    return run_restart(invocation, Console(sys.stdout, sys.stderr, sys.stdin))
+
+
+def _rollout_pause(invocation: Invocation) -> int:
+    from memtop.change.console import Console
+    from memtop.rollout.command import run_pause
+
+    return run_pause(invocation, Console(sys.stdout, sys.stderr, sys.stdin))
+
+
+def _rollout_resume(invocation: Invocation) -> int:
+    from memtop.change.console import Console
+    from memtop.rollout.command import run_resume
+
+    return run_resume(invocation, Console(sys.stdout, sys.stderr, sys.stdin))
+
+
+def _watch(invocation: Invocation) -> int:
+    from memtop.stabilisation.command import run
+
+    return run(invocation, sys.stdout, sys.stderr)
+
+
 def _set_image(invocation: Invocation) -> int:
     from memtop.change.command import run_set_image
     from memtop.change.console import Console
@@ -181,6 +215,11 @@ COMMANDS: dict[str, Callable[[Invocation], int]] = {
     "demo serve": _demo_serve,
     "rollout status": _rollout_status,
     "rollout history": _rollout_history,
+    "rollout undo": _rollout_undo,
+    "rollout restart": _rollout_restart,
+    "rollout pause": _rollout_pause,
+    "rollout resume": _rollout_resume,
+    "watch": _watch,
     "set image": _set_image,
     "set memory": _set_memory,
     "audit": _audit,

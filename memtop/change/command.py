@@ -110,11 +110,12 @@ def one_object(
         target = kubeconfig.load(kubeconfig=cluster.kubeconfig, context=cluster.context, environ=os.environ)
     except KubeconfigError as error:
         raise ConfigError(str(error)) from error
-    if cluster.all_namespaces or len(cluster.namespaces) > 1:
-        key = "cluster.all_namespaces" if cluster.all_namespaces else "cluster.namespaces"
-        raise invocation.mistake(
-            key, f"{invocation.command!r} is about one object, so it needs one namespace"
-        )
+    one = f"{invocation.command!r} is about one object, so it needs one namespace"
+    if len(cluster.namespaces) > 1:
+        raise invocation.mistake("cluster.namespaces", one)
+    said = invocation.provenance.get("cluster.all_namespaces", "")
+    if cluster.all_namespaces and said.startswith("flag"):
+        raise invocation.mistake("cluster.all_namespaces", one)  # as a lasting setting it is for the screen
     namespace = next(iter(cluster.namespaces), target.namespace)
     try:
         return target, typed_name(words, namespace, kinds)

@@ -1,18 +1,18 @@
-"""``memtop rollout status`` and ``memtop rollout history``: a rollout without a screen."""
+"""``memtop rollout …``: a rollout without a screen, in kubectl's words and with its exit codes."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from typing import TYPE_CHECKING, TextIO
 
+from memtop.change.command import one_object, run
+from memtop.change.console import Console
+from memtop.change.wish import Pause, Restart, Resume, Undo
 from memtop.cluster.client import Client
 from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable
 from memtop.cluster.refs import ObjectRef, fetch
 from memtop.cluster.revisions import revisions
-from memtop.cluster.typed_name import typed_name
-from memtop.observe.setup import plan
 from memtop.rollout import history
 from memtop.rollout.model import Reason, Rollout
 from memtop.rollout.status import KINDS, status
@@ -20,8 +20,8 @@ from memtop.rollout.watch import follow
 
 if TYPE_CHECKING:
     from config import Invocation
-    from memtop.cluster.target import Target
 
+PAUSABLE = ("Deployment",)
 FAILED = 1
 """What kubectl ends with for every failure."""
 
@@ -41,7 +41,7 @@ def run_status(invocation: Invocation, out: TextIO, err: TextIO) -> int:
     Raises:
         ConfigError: The arguments name no workload.
     """
-    target, ref = named(invocation)
+    target, ref = one_object(invocation, invocation.arguments, KINDS)
     seconds = invocation.options["timeout"] or None
 
     async def work() -> int:
@@ -73,7 +73,7 @@ def run_history(invocation: Invocation, out: TextIO, err: TextIO) -> int:
     Raises:
         ConfigError: The arguments name no workload.
     """
-    target, ref = named(invocation)
+    target, ref = one_object(invocation, invocation.arguments, KINDS)
     wanted = invocation.options["revision"]
 
     async def work() -> str:
@@ -99,30 +99,28 @@ def run_history(invocation: Invocation, out: TextIO, err: TextIO) -> int:
     return 0
 
 
-def named(invocation: Invocation) -> tuple[Target, ObjectRef]:
-    """The cluster, and the workload that a command's arguments name in one namespace of it.
+def run_undo(invocation: Invocation, console: Console) -> int:
+    """Plans, asks, and goes back to the revision ``to_revision`` (0 for the one before); the exit code."""
+    target, ref = one_object(invocation, invocation.arguments, KINDS)
+    return run(invocation, target, Undo(ref, invocation.options["to_revision"] or None), console)
 
-    Raises:
-        ConfigError: They name none, or there is not exactly one namespace.
-    """
-    from config import ConfigError  # noqa: PLC0415  (only where something is wrong)
 
-    try:
-        target = plan(invocation.settings, os.environ).target
-    except KubeconfigError as error:
-        raise ConfigError(str(error)) from error
-    cluster = invocation.settings.cluster
-    one = f"{invocation.command!r} is about one workload, so it needs one namespace"
-    if len(cluster.namespaces) > 1:
-        raise invocation.mistake("cluster.namespaces", one)
-    if invocation.provenance.get("cluster.all_namespaces", "").startswith("flag"):
-        raise invocation.mistake("cluster.all_namespaces", one)  # as a lasting setting it is for the screen
-    namespace = next(iter(cluster.namespaces), target.namespace)
-    try:
-        return target, typed_name(invocation.arguments, namespace, KINDS)
-    except ValueError as error:
-        words = " ".join(invocation.arguments)
-        raise ConfigError(f"command {invocation.command!r}: {words!r} {error}") from None
+def run_restart(invocation: Invocation, console: Console) -> int:
+    """Plans, asks, and replaces the pods; the exit code."""
+    target, ref = one_object(invocation, invocation.arguments, KINDS)
+    return run(invocation, target, Restart(ref), console)
+
+
+def run_pause(invocation: Invocation, console: Console) -> int:
+    """Plans, asks, and has later changes wait; the exit code."""
+    target, ref = one_object(invocation, invocation.arguments, PAUSABLE)
+    return run(invocation, target, Pause(ref), console)
+
+
+def run_resume(invocation: Invocation, console: Console) -> int:
+    """Plans, asks, and rolls out what has waited; the exit code."""
+    target, ref = one_object(invocation, invocation.arguments, PAUSABLE)
+    return run(invocation, target, Resume(ref), console)
 
 
 async def _look(client: Client, ref: ObjectRef, out: TextIO, err: TextIO) -> int:

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from memtop.cluster.client import Client
-from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable
+from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable, Unreadable
 from memtop.cluster.events import CoreEvent
 from memtop.cluster.objects import PartialObject, Pod
 from memtop.cluster.reflector import (
@@ -19,7 +19,6 @@ from memtop.cluster.reflector import (
     Collection,
     Listed,
     Position,
-    Unreadable,
     WatchExpired,
     list_and_watch,
 )

@@ -123,7 +123,7 @@ def complete(tmp_path: Path) -> Callable[..., list[str]]:
 
 def test_bash_completes(complete: Callable[..., list[str]]) -> None:
     assert complete("") == list(dict.fromkeys(one.name.split()[0] for one in COMMANDS if one.typed))
-    assert complete("rollout", "") == ["status", "history"]
+    assert complete("rollout", "h") == ["history"]
     assert complete("--symb") == ["--symbols"]
     assert complete("--symbols", "") == ["braille", "block", "ascii"]
     assert complete("--once", "-o", "") == ["table", "wide", "json", "markdown"]
