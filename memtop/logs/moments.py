@@ -1,13 +1,19 @@
-"""Moments as a person types them, to jump to in a log."""
+"""Moments as a person types them, to jump to in a log, and the zone they are meant in."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
 
-_CLOCK = re.compile(r"(?:(\d{4}-\d\d-\d\d)[T ])?(\d\d?):(\d\d)(?::(\d\d)(?:[.,](\d{1,6}))?)?(Z)?")
-_BACK = re.compile(r"-(\d+(?:\.\d+)?)\s*(s|m|min|h|d)")
-_SECONDS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_CLOCK = re.compile(
+    r"(?:(?:(?P<year>\d{4})-)?(?P<month>\d\d?)-(?P<day>\d\d?)(?:[T ]\s*|$))?"
+    r"(?:(?P<hour>\d\d?):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9}))?)?)?"
+    r"\s*(?P<zone>Z|UTC|[+-]\d\d:?\d\d)?",
+    re.IGNORECASE,
+)
+_PART = r"(\d+(?:\.\d+)?)\s*(s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:ours?)?|d(?:ays?)?)"
+_BACK = re.compile(rf"-?\s*{_PART}(?:\s*{_PART})*(?:\s+ago)?", re.IGNORECASE)
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 HINT = "14:05, 14:05:30, 2026-11-22 14:05, or -10m"
 
 
@@ -19,8 +25,10 @@ def parse_moment(text: str, *, newest: float, zone: tzinfo | None = None) -> flo
     """Reads a moment.
 
     Args:
-        text: A time of day, with a date or without, or how long before the newest line (``-10m``). Without a
-            date it is the last such time that is not after the newest line. A ``Z`` at its end says UTC.
+        text: A time of day, with a date or without, or how long before the newest line (``-10m``,
+            ``1h30m ago``). Without a date it is the last such time that is not after the newest line, and
+            likewise without a year. A zone at its end (``Z``, ``UTC``, ``+01:00``) counts instead of
+            ``zone``.
         newest: When the newest line was written, Unix seconds.
         zone: What times are meant in; by default this machine's.
 
@@ -31,26 +39,46 @@ def parse_moment(text: str, *, newest: float, zone: tzinfo | None = None) -> flo
         MomentError: It cannot be read.
     """
     text = text.strip()
-    if (back := _BACK.fullmatch(text)) is not None:
-        return newest - float(back.group(1)) * _SECONDS[back.group(2)]
+    if text.lower() == "now":
+        return newest
+    if _BACK.fullmatch(text) is not None:
+        parts = re.findall(_PART, text, re.IGNORECASE)
+        return newest - sum(float(number) * _SECONDS[unit[0].lower()] for number, unit in parts)
     found = _CLOCK.fullmatch(text)
-    if found is None:
+    if found is None or (found["hour"] is None and found["year"] is None):
         raise MomentError(f"{text!r} is no time; write it as {HINT}")
-    date, hour, minute, second, fraction, utc = found.groups()
-    local = UTC if utc else zone
-    end = datetime.fromtimestamp(newest, local).astimezone(local)
     try:
-        moment = end.replace(
-            hour=int(hour),
-            minute=int(minute),
-            second=int(second or 0),
-            microsecond=int((fraction or "0").ljust(6, "0")),
-        )
-        if date is not None:
-            day = datetime.fromisoformat(date)
-            moment = moment.replace(year=day.year, month=day.month, day=day.day)
-        elif moment > end:
-            moment -= timedelta(days=1)
+        return _clock(found, newest, _zone(found["zone"]) or zone)
     except ValueError as error:
         raise MomentError(f"{text!r} is no time: {error}") from error
-    return moment.timestamp()
+
+
+def zone_name(at: float) -> str:
+    """What this machine's time zone is called at a moment (Unix seconds): ``UTC``, ``CET``."""
+    return datetime.fromtimestamp(at).astimezone().tzname() or "local time"
+
+
+def _zone(text: str | None) -> tzinfo | None:
+    if text is None:
+        return None
+    if text.upper() in {"Z", "UTC"}:
+        return UTC
+    return datetime.strptime(text, "%z").tzinfo
+
+
+def _clock(found: re.Match[str], newest: float, zone: tzinfo | None) -> float:
+    """The moment of a date and a time of day, each of which may be missing."""
+    end = datetime.fromtimestamp(newest, zone).replace(tzinfo=None)
+    moment = datetime(  # noqa: DTZ001  (gets its zone below)
+        int(found["year"] or end.year),
+        int(found["month"] or end.month),
+        int(found["day"] or end.day),
+        int(found["hour"] or 0),
+        int(found["minute"] or 0),
+        int(found["second"] or 0),
+        int((found["fraction"] or "0").ljust(6, "0")[:6]),
+    )
+    if moment > end and found["year"] is None:
+        year_before = moment.replace(year=moment.year - 1) if found["month"] is not None else None
+        moment = year_before or moment - timedelta(days=1)
+    return moment.replace(tzinfo=zone).timestamp()  # without a zone: by this machine's rules of that day

@@ -249,3 +249,24 @@ async def test_a_workload_has_no_log_of_its_own(open_pod: OpenPod) -> None:
         await stage.press("enter")
         await stage.press("l")
         await stage.shows("Logs are of pods")
+
+
+async def test_times_are_shown_where_the_log_has_none_of_its_own(open_pod: OpenPod) -> None:
+    async with open_pod("user-service", "p") as stage:
+        await stage.shows("the previous log ends here", "times in ")
+        log = tab(stage)
+        log.feed.own_times = True
+        log._draw()
+        await stage.until(lambda: "times in " not in stage.text, "the log's own times alone")
+        await stage.press("T")
+        await stage.shows("times in ")
+
+
+async def test_a_jump_beyond_the_log_says_where_it_begins(open_pod: OpenPod) -> None:
+    async with open_pod("user-service", "p") as stage:
+        await stage.shows("the previous log ends here")
+        await stage.press("J")
+        await stage.shows("to (")
+        await stage.paste("2020-01-01T00:00")
+        await stage.press("enter")
+        await stage.shows("What is read of the log begins at")

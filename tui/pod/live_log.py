@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Self, cast
 
+from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -14,6 +15,7 @@ from textual.message import Message
 from textual.timer import Timer
 
 from memtop.cluster.client import ApiError, Client, CredentialError, Unreachable
+from memtop.logs.moments import zone_name
 from memtop.logs.pod import lives
 from memtop.logs.request import MOST_LINES, LogRequest
 from memtop.logs.search import Search
@@ -73,7 +75,7 @@ class LiveLog(PodTab):
         self._containers: tuple[str, ...] = (subject.container,)
         self._chosen: tuple[str, ...] = (subject.container,)
         self._tail, self._since = TAIL, 0
-        self._stamps = True
+        self._stamps: bool | None = None  # as asked for; None leaves it to the log itself
         self._search: Search | None = None
         self.feed = LogFeed(self._request(), self._arrived)
         self._taken = 0.0
@@ -162,6 +164,11 @@ class LiveLog(PodTab):
             self.values.show(summarise(self.feed.readings))
         self._draw()
 
+    @property
+    def stamps(self) -> bool:
+        """Whether to show the time of each line: as asked for, else where the log has no times of its own."""
+        return not self.feed.own_times if self._stamps is None else self._stamps
+
     def _restart(self) -> None:
         """Begins anew with what is wanted now."""
         self.feed = LogFeed(self._request(), self._arrived)
@@ -186,12 +193,13 @@ class LiveLog(PodTab):
 
     def _say(self) -> None:
         if self.subject.pod:
-            self.status.say(status_line(self.feed, self._search, self.view, self._now()))
+            zone = Text(f"times in {zone_name(self._now())} ", "dim") if self.stamps else None
+            self.status.say(status_line(self.feed, self._search, self.view, self._now()), zone)
 
     def _row(self, number: int) -> LogRow:
         line = self.feed.buffer.line(number)
         return log_row(
-            line, self._search, number, stamps=self._stamps, owners=len(self.feed.request.containers) > 1
+            line, self._search, number, stamps=self.stamps, owners=len(self.feed.request.containers) > 1
         )
 
     @on(LogView.Moved)
@@ -213,7 +221,7 @@ class LiveLog(PodTab):
 
     def action_stamps(self) -> None:
         """Shows or hides the time of each line."""
-        self._stamps = not self._stamps
+        self._stamps = not self.stamps
         self._draw()
 
     def action_container(self, step: int) -> None:

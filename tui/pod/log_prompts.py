@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Literal
 
 from textual import on
@@ -10,7 +11,7 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.timer import Timer
 
-from memtop.logs.moments import HINT
+from memtop.logs.moments import HINT, zone_name
 from widgets.filter_bar import FilterBar
 
 Prompt = Literal["filter", "jump", "save"]
@@ -48,7 +49,7 @@ class LogPrompts(Vertical):
         super().__init__()
         self._bars: dict[Prompt, FilterBar] = {
             "filter": FilterBar(hint="regular expression; capital letters make case matter", id="filter"),
-            "jump": FilterBar("to ", hint=HINT, id="jump"),
+            "jump": FilterBar(f"to ({zone_name(time.time())}) ", hint=HINT, id="jump"),
             "save": FilterBar("save as ", hint="file name", id="save"),
         }
         self._open: Prompt | None = None

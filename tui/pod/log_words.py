@@ -8,7 +8,8 @@ from rich.text import Text
 
 from memtop import wording
 from memtop.logs.channel import Status
-from memtop.logs.line import Line, Mark
+from memtop.logs.line import NANOSECOND, Line, Mark
+from memtop.logs.moments import zone_name
 from memtop.logs.search import EVERYTHING, Search
 from tui.pod.log_feed import LogFeed
 from widgets.log_view import LogRow, LogView
@@ -71,7 +72,7 @@ def log_row(line: Line, search: Search | None, number: int, *, stamps: bool, own
     chosen = search is None or search.chosen(number)
     return LogRow(
         text=line.text,
-        stamp=stamp(line) if stamps else "",
+        stamp=stamp(line) if stamps or line.mark is Mark.NOTE else "",
         owner=line.container if owners else "",
         spans=search.spans(number) if search is not None else (),
         faint=not chosen and search is not None and search.sought.context != EVERYTHING,
@@ -87,6 +88,11 @@ def stamp(line: Line) -> str:
     moment = datetime.fromtimestamp(line.seconds).astimezone()
     day = "" if moment.date() == datetime.now().astimezone().date() else f"{moment:%m-%d} "
     return f"{day}{moment:%H:%M:%S}.{moment.microsecond // 1000:03d}"
+
+
+def moment_words(at: float) -> str:
+    """A moment (Unix seconds) with its zone: ``14:03:05 CET``, with the date unless it is today's."""
+    return f"{stamp(Line(int(at / NANOSECOND), '', '')).partition('.')[0]} {zone_name(at)}"
 
 
 def _count(number: int, one: str, many: str = "") -> str:

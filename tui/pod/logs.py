@@ -18,6 +18,7 @@ from memtop.logs.moments import MomentError, parse_moment
 from memtop.logs.search import EVERYTHING, Filter, Search
 from tui.pod.live_log import LiveLog
 from tui.pod.log_prompts import LogPrompts, Prompt
+from tui.pod.log_words import moment_words
 from tui.pod.tab import Ask, Subject
 from widgets.log_view import GAP
 from widgets.palette import Symbols
@@ -216,6 +217,10 @@ class LogTab(LiveLog):
                 self.prompts.complain(str(error))
                 return
             self.view.go(buffer.at_or_after(int(moment / NANOSECOND)))
+            first, last = buffer.time(buffer.first) * NANOSECOND, buffer.time(buffer.end - 1) * NANOSECOND
+            if not first <= moment <= last:
+                which, edge = ("begins", first) if moment < first else ("ends", last)
+                self.notify(f"What is read of the log {which} at {moment_words(edge)}")
         self._answered()
 
     @work(exclusive=True, group="save")
@@ -228,7 +233,7 @@ class LogTab(LiveLog):
 
         owners = len(self.feed.request.containers) > 1
         try:
-            count = await asyncio.to_thread(save, path, lines(), times=self._stamps, owners=owners)
+            count = await asyncio.to_thread(save, path, lines(), times=self.stamps, owners=owners)
         except ExportError as error:
             self.prompts.complain(str(error))
             return
