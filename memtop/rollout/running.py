@@ -1,0 +1,95 @@
+"""Rollouts that were left running: one short line each for the header, until they are over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from memtop.cluster.client import Client
+from memtop.cluster.refs import ObjectRef
+from memtop.rollout.model import Cause, Rollout
+from memtop.rollout.watch import follow
+
+_SHORT = {
+    Cause.PAUSED: "paused",
+    Cause.DEADLINE: "deadline exceeded",
+    Cause.ON_DELETE: "waits for pods to be deleted",
+}
+
+
+class State(StrEnum):
+    """How a rollout stands."""
+
+    GOING = "going"
+    STUCK = "stuck"
+    DONE = "done"
+    GONE = "gone"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """How a rollout stands that nobody looks at.
+
+    Attributes:
+        ref: The workload.
+        state: In a word.
+        words: In a short line, such as ``rollout user-service 2/4``.
+        why: Why it is stuck or unknown, in a sentence; empty where it is neither.
+    """
+
+    ref: ObjectRef
+    state: State
+    words: str
+    why: str = ""
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing more to be told."""
+        return self.state in {State.DONE, State.GONE}
+
+
+def left(rollout: Rollout) -> Left:
+    """A rollout in a short line."""
+    ref, status = rollout.ref, rollout.status
+    name = f"rollout {ref.name}"
+    if rollout.gone:
+        return Left(ref, State.GONE, f"{name}: deleted")
+    if status.done:
+        return Left(ref, State.DONE, f"{name} done")
+    counted = f"{name} {rollout.arrived}/{status.target}"
+    if (reason := rollout.blocked) is not None:
+        return Left(
+            ref, State.STUCK, f"{counted} stuck: {_SHORT.get(reason.cause, reason.cause)}", str(reason)
+        )
+    if status.failed:
+        return Left(ref, State.STUCK, f"{counted} stuck", status.words)
+    return Left(ref, State.GOING, counted)
+
+
+async def follow_left(
+    client: Client, ref: ObjectRef, tell: Callable[[Left], None], now: Callable[[], float] = time.time
+) -> None:
+    """Tells how a rollout stands whenever its line has changed; returns when it is over.
+
+    One that is stuck is followed on: somebody may help it, here or elsewhere.
+
+    Args:
+        client: The connection.
+        ref: The workload.
+        tell: Is told, on the engine's thread; must return at once.
+        now: The cluster's clock, Unix seconds.
+    """
+    told: Left | None = None
+    async for rollout in follow(client, ref, now, measure=False):
+        if isinstance(rollout, str):
+            line = Left(ref, State.UNKNOWN, f"rollout {ref.name} ?", rollout)
+        else:
+            line = left(rollout)
+        if told is None or (line.state, line.words) != (told.state, told.words):
+            told = line
+            tell(line)
+        if line.over:
+            return
