@@ -194,6 +194,12 @@ class PodMetricsList(_Object, frozen=True):
     items: list[PodMetrics] | None = None
 
 
+class RawList(msgspec.Struct):
+    """Any list, its objects not yet decoded."""
+
+    items: list[msgspec.Raw] | None = None
+
+
 class WatchEvent(msgspec.Struct):
     """One line of a watch; the object is decoded when its type is known."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import TypeVar
@@ -19,7 +20,7 @@ from memtop.cluster import reflector
 from memtop.cluster.client import Client
 from memtop.cluster.credentials import Credentials
 from memtop.cluster.errors import ApiError, Unreachable
-from memtop.cluster.objects import Node, PartialObject, Pod, PodMetrics, PodMetricsList
+from memtop.cluster.objects import PartialObject, Pod, PodMetrics, RawList
 from memtop.cluster.reflector import Alive, Changed, Collection, Listed, Part, Position, Preview
 from memtop.cluster.target import Target
 from memtop.observe.clock import ServerClock
@@ -35,7 +36,7 @@ from memtop.observe.status import SourceStatus, State, merged
 from memtop.observe.store import FIRST_SLOTS, Store
 from memtop.observe.verdicts import Verdicts
 
-T = TypeVar("T", Pod, Node, PartialObject)
+D = TypeVar("D")
 
 RECENT = 3600.0
 """Seconds that a sparkline covers."""
@@ -94,7 +95,7 @@ class Observer:
         self._sources: list[Source] = []
         self._unlisted: set[str | None] = set()
         self._pods_of: dict[str | None, Source] = {}
-        self._waiting_metrics: list[PodMetrics] | None = None
+        self._waiting_metrics: list[msgspec.Raw] | None = None
         self._pods_seen = asyncio.Event()
         self._tick = asyncio.Event()
         self._poll_now = asyncio.Event()
@@ -267,7 +268,8 @@ class Observer:
         waiting = self._waiting_metrics
         if waiting is not None and not self._lists_to_come:
             self._waiting_metrics = None
-            self._take_metrics(waiting)
+            with suppress(Unreachable):  # the next answer says so; the pods are not to blame
+                self._take_metrics(waiting)
 
     async def _watch_owners(
         self, collection: Collection[PartialObject], position: Position, source: Source
@@ -317,10 +319,10 @@ class Observer:
             except TimeoutError:
                 continue
 
-    async def _ask_metrics(self) -> tuple[list[PodMetrics], str]:
+    async def _ask_metrics(self) -> tuple[list[msgspec.Raw], str]:
         """The newest samples, and where they are refused in one of several namespaces, in which words."""
         namespaces: tuple[str | None, ...] = self.scope.namespaces or (None,)
-        found: list[PodMetrics] = []
+        found: list[msgspec.Raw] = []
         refusals: list[ApiError] = []
         for namespace in namespaces:
             try:
@@ -331,7 +333,7 @@ class Observer:
             raise refusals[0]
         return found, refusals[0].message if refusals else ""
 
-    async def _metrics_of(self, namespace: str | None) -> list[PodMetrics]:
+    async def _metrics_of(self, namespace: str | None) -> list[msgspec.Raw]:
         path = f"{METRICS}/namespaces/{namespace}/pods" if namespace else f"{METRICS}/pods"
         params = {"labelSelector": self.scope.selector} if self.scope.selector else None
         try:
@@ -342,14 +344,16 @@ class Observer:
                 raise ApiError(404, error.reason, words) from error
             raise
         self.clock.observe(response.headers.get("Date"))
-        try:
-            return msgspec.json.decode(response.body, type=PodMetricsList).items or []
-        except msgspec.MsgspecError as error:
-            raise Unreachable(f"the answer to {path} cannot be read: {error}") from error
+        return _read(response.body, RawList, f"the answer to {path}").items or []
 
-    def _take_metrics(self, metrics: list[PodMetrics]) -> float | None:
+    def _take_metrics(self, metrics: list[msgspec.Raw]) -> float | None:
+        """Takes in one answer, a sample at a time: decoded all at once they would leave holes in the heap.
+
+        Raises:
+            Unreachable: A sample cannot be read; none has been taken in.
+        """
         now = self.clock.now()
-        tick = self.store.put_metrics(metrics, now)
+        tick = self.store.put_metrics((_read(raw, PodMetrics, "a sample") for raw in metrics), now)
         self.verdicts.take(tick, now)
         self.ticks += 1
         self._tick.set()
@@ -370,6 +374,13 @@ class Observer:
             if await _in_small_bites(self.pools.judge_next):
                 self._on_change()
             await asyncio.sleep(POOL_PAUSE)
+
+
+def _read(raw: bytes | msgspec.Raw, kind: type[D], what: str) -> D:
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except msgspec.MsgspecError as error:
+        raise Unreachable(f"{what} cannot be read: {error}") from error
 
 
 async def _in_small_bites(work: Callable[[], bool]) -> int:

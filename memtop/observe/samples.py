@@ -106,17 +106,20 @@ class Peaks:
         self._width = width
         self._newest: int | None = None
         self._highest = np.full((bins, slots), np.nan, np.float32)
+        """The oldest bin first."""
+        self._lent = False
 
     def append(self, time: float, values: SampleArray) -> None:
         """Takes in one tick; see `Ring.append`."""
         bins = len(self._highest)
         bin_ = int(time // self._width)
+        self._take_back()
         if self._newest is None or bin_ > self._newest:
             passed = bins if self._newest is None else min(bin_ - self._newest, bins)
             self._newest = bin_
-            self._highest[np.arange(bin_ - passed + 1, bin_ + 1) % bins] = np.nan
-        row = self._highest[self._newest % bins]
-        np.fmax(row, values, out=row)
+            self._highest[: bins - passed] = self._highest[passed:]
+            self._highest[bins - passed :] = np.nan
+        np.fmax(self._highest[-1], values, out=self._highest[-1])
         self.version += 1
 
     def recall(self, slot: int, times: FloatArray, values: FloatArray) -> None:
@@ -129,15 +132,15 @@ class Peaks:
         """
         if self._newest is None:
             return
-        bins = len(self._highest)
-        of = (times // self._width).astype(np.intp)
-        kept = (of > self._newest - bins) & (of <= self._newest)
-        column = self._highest[:, slot]
-        np.fmax.at(column, of[kept] % bins, values[kept].astype(np.float32))
+        place = (times // self._width).astype(np.intp) - self._newest + len(self._highest) - 1
+        kept = (place >= 0) & (place < len(self._highest))
+        self._take_back()
+        np.fmax.at(self._highest[:, slot], place[kept], values[kept].astype(np.float32))
         self.version += 1
 
     def clear(self, slot: int) -> None:
         """Forgets a slot, before another container takes it."""
+        self._take_back()
         self._highest[:, slot] = np.nan
         self.version += 1
 
@@ -145,13 +148,19 @@ class Peaks:
         """Makes room for more slots; new ones are empty."""
         bins, old = self._highest.shape
         self._highest = np.append(self._highest, np.full((bins, slots - old), np.nan, np.float32), axis=1)
+        self._lent = False
         self.version += 1
 
     def read(self) -> SampleArray:
-        """A copy, shape (slots, bins), oldest bin first; NaN where a bin has no sample."""
-        bins = len(self._highest)
-        newest = self._newest or 0
-        return self._highest[np.arange(newest + 1, newest + 1 + bins) % bins].T
+        """All of it as it is now and stays; shape (slots, bins), oldest bin first, NaN without a sample."""
+        self._lent = True
+        return self._highest.T
+
+    def _take_back(self) -> None:
+        """Leaves what was read to its readers before something changes: most frames change nothing here."""
+        if self._lent:
+            self._highest = self._highest.copy()
+            self._lent = False
 
 
 class History:

@@ -130,6 +130,12 @@ class TestPeaks:
         got = self.feed(peaks, (0, 1))
         self.feed(peaks, (1, 5))
         assert got[0, 1] == 1
+        later = peaks.read()
+        peaks.recall(0, np.array([T + 2]), np.array([9.0]))
+        assert peaks.read()[0, 1] == 9
+        peaks.clear(0)
+        assert later[0, 1] == 5
+        assert np.isnan(peaks.read()).all()
 
 
 class TestHistory:
