@@ -196,6 +196,7 @@ def _unjudged(count: int) -> Judgements:
         seconds_to_limit=np.full(count, np.nan),
         seconds_to_limit_low=np.full(count, np.nan),
         seconds_to_limit_high=np.full(count, np.nan),
+        seconds_per_life=np.full(count, np.nan),
         window_seconds=np.zeros(count),
         samples=np.zeros(count, np.int64),
         cuts=np.zeros(count, np.int64),

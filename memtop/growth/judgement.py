@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -56,6 +56,8 @@ class Judgement:
         samples: How many samples were judged.
         cuts: Restarts inside the window.
         oom_kills: OOM kills inside the window.
+        seconds_per_life: From a start to the limit at that rate: what can be said of a container that dies
+            again and again and does not run now. None without several lives, limit or growth.
     """
 
     verdict: Verdict
@@ -70,6 +72,7 @@ class Judgement:
     samples: int = 0
     cuts: int = 0
     oom_kills: int = 0
+    seconds_per_life: float | None = None
 
     @property
     def certainty(self) -> str:
@@ -116,9 +119,15 @@ class Judgement:
         margin, margin_unit = bytes_(half).rsplit(" ", 1)
         return f"{size} {unit}/h (±{margin}{'' if margin_unit == unit else ' ' + margin_unit})"
 
+    def at_rest(self) -> Judgement:
+        """The same of a container that does not run now: nothing approaches its limit."""
+        return replace(self, seconds_to_limit=None, seconds_to_limit_low=None, seconds_to_limit_high=None)
+
     def _forecast(self) -> str:
-        if self.seconds_to_limit is None:
+        if self.seconds_to_limit is None and self.seconds_per_life is None:
             return ""
+        if self.seconds_to_limit is None:
+            return f"; limit about {duration(self.seconds_per_life)} after each start"
         if self.seconds_to_limit < 1:
             return "; at the limit now"
         if self.seconds_to_limit < 60:
@@ -138,7 +147,8 @@ class Judgements:
         codes: Index into `VERDICTS`, shape (n,).
         confidence: Shape (n,), 0..1.
         rate: Bytes per hour of the floor, NaN when unknown; likewise `rate_low` and `rate_high`.
-        seconds_to_limit: NaN when there is no limit, no growth or too little data; likewise the interval.
+        seconds_to_limit: NaN when there is no limit, no growth or too little data; likewise the interval and
+            `seconds_per_life`.
         window_seconds: From the first to the last sample.
         samples: Samples judged.
         cuts: Restarts inside the window.
@@ -157,6 +167,7 @@ class Judgements:
     samples: Ints
     cuts: Ints
     oom_kills: Ints
+    seconds_per_life: Floats
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -179,6 +190,7 @@ class Judgements:
             int(self.samples[row]),
             int(self.cuts[row]),
             int(self.oom_kills[row]),
+            known(self.seconds_per_life),
         )
 
     def __iter__(self) -> Iterator[Judgement]:

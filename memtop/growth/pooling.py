@@ -47,6 +47,9 @@ def pool(pods: Sequence[Series]) -> Judgement:
         seconds_to_limit=_soonest(pods, found.rate) if leaks else None,
         seconds_to_limit_low=_soonest(pods, found.rate_high) if leaks else None,
         seconds_to_limit_high=_soonest(pods, found.rate_low) if leaks else None,
+        seconds_per_life=min((one.seconds_per_life for one in singly if one.seconds_per_life), default=None)
+        if leaks
+        else None,
         window_seconds=together.window_seconds,
         samples=together.samples,
         cuts=cuts,

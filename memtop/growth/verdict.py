@@ -29,6 +29,7 @@ _FORECAST = (
     "seconds_to_limit",
     "seconds_to_limit_low",
     "seconds_to_limit_high",
+    "seconds_per_life",
 )
 
 

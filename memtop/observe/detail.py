@@ -68,6 +68,8 @@ class Details:
         series = overlay.series(slot)
         judged, basis = overlay.basis(slot)
         judgement = judge(judged) if len(judged.values) else None
+        if judgement is not None and not np.isfinite(self._observer.store.columns.started_at[slot]):
+            judgement = judgement.at_rest()
         return Detail(
             key=key,
             row=row,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -16,9 +16,11 @@ from memtop.observe.identity import Identity
 from memtop.observe.pools import Pools
 from memtop.observe.store import Store
 from memtop.observe.verdicts import taken
+from memtop.wording import duration
 
 LEAK = CODES[Verdict.LEAK]
 INIT = KIND_CODES[Kind.INIT]
+_DOWN = {Mood.WAITING, Mood.FAILING, Mood.OOM}
 _CALM = {Mood.RUNNING, Mood.DONE}
 _URGENCY = np.array([-1 if mood is Mood.DONE else code for code, mood in enumerate(MOODS)], np.int8)
 """Of each mood's code: a workload that runs and has a container that is done, runs."""
@@ -43,6 +45,7 @@ def container_rows(store: Store, verdicts: Judges, spark: npt.NDArray[np.float32
     store.pass_time(now)
     columns = store.columns
     judgements = verdicts.judgements()
+    judgements = replace(judgements, seconds_to_limit=_until_limit(columns, judgements))
     return Rows(
         identities=[*store.identities],
         working_set=columns.working_set.copy(),
@@ -58,7 +61,7 @@ def container_rows(store: Store, verdicts: Judges, spark: npt.NDArray[np.float32
         failed=columns.failed.copy(),
         judgements=judgements,
         rate=judgements.rate,
-        seconds_to_limit=_until_limit(columns, judgements),
+        seconds_to_limit=judgements.seconds_to_limit,
         verdict=judgements.codes,
         confidence=judgements.confidence,
         spark=spark,
@@ -75,11 +78,18 @@ def container_rows(store: Store, verdicts: Judges, spark: npt.NDArray[np.float32
 def _until_limit(columns: Columns, judgements: Judgements) -> Floats:
     """Seconds from the present sample to the limit, for those that a verdict sees on their way there.
 
-    The rate is the verdict's, which may be some minutes old; the room that is left is of now.
+    The rate is the verdict's, which may be some minutes old; the room that is left is of now. What does not
+    run now holds no memory, and nothing approaches its limit.
     """
     room = np.maximum(columns.limit - columns.working_set, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(np.isfinite(judgements.seconds_to_limit), room / judgements.rate * 3600.0, np.nan)
+
+
+def until_limit(rows: Rows, row: int) -> str:
+    """When a row reaches its limit, in words; ``down`` of a leak that is dead and not yet started again."""
+    down = rows.verdict[row] == LEAK and rows.moods[row] in _DOWN and not np.isfinite(rows.working_set[row])
+    return "down" if down else duration(rows.seconds_to_limit[row])
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,8 @@ from memtop.cluster.containers import Kind, Mood
 from memtop.growth.judgement import VERDICTS, Judgement, Verdict
 from memtop.observe.document import Listing, listings, moment
 from memtop.observe.frame import Frame
-from memtop.wording import UNKNOWN, ago, bytes_, duration, rate, share
+from memtop.observe.rows import until_limit
+from memtop.wording import UNKNOWN, ago, bytes_, rate, share
 
 GAP = "   "
 MOST_PASTED = 40
@@ -63,7 +64,7 @@ RESTARTS = Field("RESTARTS", lambda frame, at: str(frame.rows.restarts[at.row]),
 LAST_HOUR = Field("LAST HOUR", _last_hour, number=True)
 LAST_END = Field("LAST END", _last_end)
 GROWTH = Field("GROWTH", lambda frame, at: rate(frame.rows.rate[at.row]), number=True)
-LIMIT_IN = Field("LIMIT IN", lambda frame, at: duration(frame.rows.seconds_to_limit[at.row]), number=True)
+LIMIT_IN = Field("LIMIT IN", lambda frame, at: until_limit(frame.rows, at.row), number=True)
 VERDICT = Field("VERDICT", verdict_words)
 STATE = Field("STATE", lambda frame, at: frame.rows.states[at.row])
 KIND = Field("KIND", lambda _, listing: listing.identity.kind.value)

@@ -154,6 +154,7 @@ def unjudged(count: int) -> Judgements:
         seconds_to_limit=nan,
         seconds_to_limit_low=nan,
         seconds_to_limit_high=nan,
+        seconds_per_life=nan,
         window_seconds=np.zeros(count),
         samples=zeros,
         cuts=zeros,

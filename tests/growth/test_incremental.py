@@ -101,6 +101,7 @@ def test_restarts_cut_and_ramps_are_pooled():
     assert judgement.certainty == "leak"
     assert judgement.rate / MIB == pytest.approx(2.0 * 240, rel=0.03)
     assert (judgement.cuts, judgement.oom_kills) == (4, 4)
+    assert judgement.seconds_per_life == pytest.approx(300 / 2.0 * STEP, rel=0.05)
 
 
 def test_a_restart_that_metrics_see_late_cuts_where_memory_falls():

@@ -32,6 +32,20 @@ def test_evidence_is_one_sentence_in_the_words_of_the_field(judgement, sentence)
     assert judgement.evidence() == sentence
 
 
+def test_what_dies_again_and_again_and_does_not_run_has_its_limit_after_each_start():
+    found = Judgement(
+        Verdict.LEAK, 0.99, 2**20, None, None, 0.0, 0.0, 9.0, 3600, 240, 3, 3, seconds_per_life=190
+    )
+    assert found.evidence().endswith("; at the limit now")
+    resting = found.at_rest()
+    assert (resting.seconds_to_limit, resting.seconds_to_limit_low, resting.seconds_to_limit_high) == (
+        None,
+    ) * 3
+    assert resting.evidence() == (
+        "floor rises 1 MiB/h over 1 h across 3 OOM kills; limit about 3 m after each start"
+    )
+
+
 def test_every_verdict_has_evidence():
     for verdict in Verdict:
         assert Judgement(verdict, 0.9, window_seconds=60, samples=9).evidence()

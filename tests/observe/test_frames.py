@@ -8,6 +8,8 @@ from memtop.cluster.workloads import Workload
 from memtop.growth.judgement import CODES, Judgement, Verdict
 from memtop.observe.frame import WorkloadKey
 from memtop.observe.identity import Key
+from memtop.observe.rows import until_limit
+from memtop.observe.tables import as_table
 from memtop.observe.view import Column, Filter, Pane, Sort
 
 MI = 2**20
@@ -351,3 +353,28 @@ class TestHeader:
 
     async def test_frames_are_numbered(self, shop):
         assert shop.frame().number + 1 == shop.frame().number
+
+
+class TestALeakThatIsDown:
+    """It holds nothing now, so nothing approaches its limit: what is known is how long a life lasts."""
+
+    async def test_no_time_to_limit_is_said_of_what_does_not_run(self, shop, world):
+        shop.judged("small", rate=MI, seconds=30.0)
+        rows, row = shop.row("small")
+        assert until_limit(rows, row) != "down"
+        assert rows.judgements[row].seconds_to_limit == rows.seconds_to_limit[row]
+        waiting = {"waiting": {"reason": "CrashLoopBackOff"}}
+        shop.put(
+            world.pod(
+                "small", world.container(limit="100Mi", state=waiting, last=world.ended(-5), restarts=5)
+            )
+        )
+        rows, row = shop.row("small")
+        assert np.isnan(rows.seconds_to_limit[row])
+        assert rows.judgements[row].seconds_to_limit is None
+        assert until_limit(rows, row) == "down"
+        assert "down" in as_table(shop.frame())
+
+    async def test_what_is_no_leak_is_unknown_and_not_down(self, shop):
+        rows, row = shop.row("down")
+        assert until_limit(rows, row) == "–"

@@ -14,6 +14,7 @@ from memtop import wording
 from memtop.cluster.containers import Kind, Mood
 from memtop.growth.judgement import SURE, VERDICTS, Verdict
 from memtop.observe.frame import Frame, Rows, WorkloadIdentity
+from memtop.observe.rows import until_limit
 from memtop.observe.store import Identity
 from memtop.observe.view import Column as Order
 from memtop.observe.view import Pane
@@ -201,8 +202,8 @@ def _rate(pane: PaneRows, row: int, width: int) -> Cell:
 
 def _time_to_limit(pane: PaneRows, row: int, width: int) -> Cell:
     seconds = float(pane.rows.seconds_to_limit[row])
-    words = wording.duration(seconds)
-    return Text(words, "critical" if seconds < 3600 else "dim" if words == wording.UNKNOWN else "")
+    words = until_limit(pane.rows, row)
+    return Text(words, "critical" if seconds < 3600 else "" if math.isfinite(seconds) else "dim")
 
 
 def _verdict(pane: PaneRows, row: int, width: int) -> Cell:

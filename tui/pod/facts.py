@@ -8,6 +8,7 @@ from rich.text import Text
 
 from memtop import wording
 from memtop.observe.frame import Frame
+from memtop.observe.rows import until_limit
 from memtop.observe.store import Identity
 from tui.overview.cells import verdict_words
 
@@ -40,7 +41,7 @@ def fact_lines(frame: Frame, row: int) -> list[tuple[str, str]]:
         ("of limit", wording.share(rows.share[row])),
         ("request", wording.bytes_(rows.request[row]) if math.isfinite(rows.request[row]) else "none"),
         ("growth", wording.rate(rows.rate[row])),
-        ("limit in", wording.duration(rows.seconds_to_limit[row])),
+        ("limit in", until_limit(rows, row)),
         ("restarts", _restarts(frame, row)),
     ]
     last = rows.lasts[row]
