@@ -9,32 +9,34 @@ import itertools
 import math
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from memtop.demo.admission import REQUESTS, Usage, admitted, demand
 from memtop.demo.agenda import Agenda
 from memtop.demo.clock import Clock
 from memtop.demo.curves import DAY, seed_of
 from memtop.demo.events import EventLog
-from memtop.demo.objects import uid_of
+from memtop.demo.objects import selects, uid_of
 from memtop.demo.pod import GRACE, STOPPING, ImageCatalogue, Pod, containers_of
-from memtop.demo.resources import BY_KIND, JOBS, NODES, PODS, REPLICA_SETS, REVISIONS, Resource
+from memtop.demo.resources import (
+    BY_KIND,
+    DISRUPTION_BUDGETS,
+    JOBS,
+    LIMIT_RANGES,
+    NODES,
+    PODS,
+    QUOTAS,
+    REPLICA_SETS,
+    REVISIONS,
+    Resource,
+)
+from memtop.demo.scheduler import Host, Scheduler
 from memtop.demo.store import Key, Object, Store
 
 PAST = DAY  # seconds of past at the start
 MOST_DEPARTED = 4000  # pods that are remembered after they are gone
 
 Reconcile = Callable[["Cluster", Key, float], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Host:
-    """One node: its name, its address, its memory in bytes, and whether it takes ordinary pods."""
-
-    name: str
-    address: str
-    memory: int
-    schedulable: bool = True
 
 
 class Cluster:
@@ -47,6 +49,9 @@ class Cluster:
         store: the API objects.
         agenda: what happens next.
         events: the core events.
+        scheduler: which node has how much room.
+        usage: what the pods of each namespace ask for.
+        retries: of objects whose pods were refused: when they are created again, and after which delay.
         pods: the live pods.
         departed: pods that are gone but within the past that Prometheus remembers.
         revision: grows whenever the set of pods or their containers changes.
@@ -59,7 +64,9 @@ class Cluster:
         self.store = Store()
         self.agenda = Agenda(clock)
         self.events = EventLog(self.store, seed)
-        self.hosts: list[Host] = []
+        self.scheduler = Scheduler()
+        self.usage = Usage()
+        self.retries: dict[tuple[Resource, Key], tuple[float, float]] = {}
         self.pods: dict[Key, Pod] = {}
         self.departed: deque[Pod] = deque(maxlen=MOST_DEPARTED)
         self.revision = 0
@@ -67,9 +74,14 @@ class Cluster:
         self._reconcilers: dict[Resource, Reconcile] = {}
         self._dirty: dict[tuple[Resource, Key], None] = {}
         self._settling = False
-        self._placed = 0
+        self._pending: dict[Key, Pod] = {}
         self._numbers = itertools.count()
         self._births: Counter[Key] = Counter()
+
+    @property
+    def hosts(self) -> list[Host]:
+        """The nodes."""
+        return self.scheduler.hosts
 
     def controls(self, resource: Resource, reconcile: Reconcile) -> None:
         """Let `reconcile` look after the objects of a resource."""
@@ -114,7 +126,12 @@ class Cluster:
             node: where it must run; by default the nodes take turns.
             prepare: a last change before it is shown.
             show: whether it is stored; a pod of the past that is gone is not.
+
+        Raises:
+            ForbiddenError: a LimitRange or a ResourceQuota forbids it.
         """
+        if self._reconcilers:  # what was there when the world was built needs no leave
+            template = self._admitted(namespace, name, template)
         pod = self.probe(namespace, name, template, created, owner=owner, node=node)
         if prepare is not None:
             prepare(pod)
@@ -122,6 +139,8 @@ class Cluster:
             self.departed.append(pod)
             return pod
         self.pods[pod.key] = pod
+        if pod.evicted is None:
+            self._count(pod)
         if owner is None or owner["kind"] == "StatefulSet":
             self._births[pod.key] += 1  # the only names that come back
         if owner is not None:
@@ -143,24 +162,24 @@ class Cluster:
         node: str | None = None,
     ) -> Pod:
         """Return the pod `create_pod` would make, without creating it."""
-        host = self._place(node)
+        wanted = demand(template)[REQUESTS]
+        host = self.scheduler.choose(wanted) if node is None else self.scheduler.host(node)
         number = seed_of(namespace, name, self.seed)
         pod = Pod(
             namespace=namespace,
             name=name,
             uid=uid_of(self.seed, "pod", namespace, name, self._births[namespace, name]),
-            node=host.name,
+            node=host.name if host else None,
             address=f"10.244.{(number >> 8) % 250 + 1}.{number % 250 + 2}",
-            host_address=host.address,
+            host_address=host.address if host else "",
             created=created,
             template=template,
             labels=template["metadata"].get("labels") or {},
             owner=owner,
         )
         pod.containers = list(containers_of(pod, self.catalogue, self.seed))
-        wanted = sum(container.request for container in pod.mains)
-        if not any(wanted <= each.memory for each in self.hosts):
-            pod.refuse(f"0/{len(self.hosts)} nodes are available: {len(self.hosts)} Insufficient memory.")
+        if host is None:
+            pod.refuse(self.scheduler.refusal)
         return pod
 
     def refresh(self, pod: Pod, at: float) -> None:
@@ -171,6 +190,8 @@ class Cluster:
         self.store.put(PODS, pod.document(at))
         self.events.observed(pod, at)
         self._touch_owner(pod)
+        if pod.finished(at) is not None:
+            self._uncount(pod, at)
         upcoming = pod.next_change(at)
         if pod.deleted is None and not math.isinf(upcoming):
             # A hair later, so that the new state has begun whatever the rounding.
@@ -230,10 +251,52 @@ class Cluster:
             self._settling = False
 
     def _touch_owner(self, pod: Pod) -> None:
+        for key, budget in self.store[DISRUPTION_BUDGETS].entries.items():
+            if key[0] == pod.namespace and selects(budget.object, pod.labels):
+                self.touch(DISRUPTION_BUDGETS, key)
         if pod.owner is None:
             return
         group = pod.owner["apiVersion"].rpartition("/")[0]
         self.touch(BY_KIND[(group, pod.owner["kind"])], (pod.namespace, pod.owner["name"]))
+
+    def _admitted(self, namespace: str, name: str, template: Mapping[str, Any]) -> Mapping[str, Any]:
+        ranges, quotas = (
+            [entry.object for key, entry in self.store[kind].entries.items() if key[0] == namespace]
+            for kind in (LIMIT_RANGES, QUOTAS)
+        )
+        if not ranges and not quotas:
+            return template
+        return admitted(name, template, ranges, quotas, self.usage.of(namespace))
+
+    def _count(self, pod: Pod) -> None:
+        """Let the pod take its share of its node and of its namespace's quota."""
+        self.usage.add(pod.uid, pod.namespace, pod.template)
+        if pod.node is not None:
+            self.scheduler.claim(pod.uid, self.scheduler.host(pod.node), demand(pod.template)[REQUESTS])
+        else:
+            self._pending[pod.key] = pod
+        self._touch_quotas(pod.namespace)
+
+    def _uncount(self, pod: Pod, at: float) -> None:
+        if not self.usage.remove(pod.uid):
+            return
+        self.scheduler.release(pod.uid)
+        self._touch_quotas(pod.namespace)
+        for waiting in tuple(self._pending.values()):
+            wanted = demand(waiting.template)[REQUESTS]
+            host = self.scheduler.choose(wanted)
+            if host is not None:
+                del self._pending[waiting.key]
+                self.scheduler.claim(waiting.uid, host, wanted)
+                waiting.schedule(host.name, host.address, at)
+                waiting.containers = list(containers_of(waiting, self.catalogue, self.seed))
+                self.events.scheduled(waiting)
+                self.refresh(waiting, at)
+
+    def _touch_quotas(self, namespace: str) -> None:
+        for key in self.store[QUOTAS].entries:
+            if key[0] == namespace:
+                self.touch(QUOTAS, key)
 
     def _remove(self, pod: Pod, at: float) -> None:
         if self.pods.get(pod.key) is not pod:
@@ -247,14 +310,9 @@ class Cluster:
         self.revision += 1
         self.store.delete(PODS, pod.key)
         self._touch_owner(pod)
+        self._pending.pop(pod.key, None)
+        self._uncount(pod, at)
         self.settle(at)
-
-    def _place(self, node: str | None) -> Host:
-        if node is not None:
-            return next(host for host in self.hosts if host.name == node)
-        takers = [host for host in self.hosts if host.schedulable]
-        self._placed += 1
-        return takers[self._placed % len(takers)]
 
     def node_object(self, name: str) -> Object | None:
         """Return a node's API object."""

@@ -122,7 +122,8 @@ class EventLog:
             self.say(_reference(pod), saying, pod.created)
             return
         message = f"Successfully assigned {pod.namespace}/{pod.name} to {pod.node}"
-        self.say(_reference(pod), Saying("Scheduled", message, "default-scheduler"), pod.created)
+        since = pod.created if pod.scheduled is None else pod.scheduled
+        self.say(_reference(pod), Saying("Scheduled", message, "default-scheduler"), since)
         if pod.evicted is not None:
             evicted = Saying("Evicted", pod.evicted[1], "kubelet", warning=True)
             self.say(_reference(pod), evicted, pod.evicted[0])

@@ -46,6 +46,12 @@ def template_hash(template: Mapping[str, Any]) -> str:
     return suffix_of(10, msgspec.json.encode(template, order="sorted"))
 
 
+def selects(obj: Object, labels: Mapping[str, str]) -> bool:
+    """Return whether an object's selector picks pods with such labels."""
+    wanted = obj["spec"]["selector"].get("matchLabels") or {}
+    return all(labels.get(name) == value for name, value in wanted.items())
+
+
 def owner_reference(resource: Resource, owner: Object) -> Object:
     """Return the owner reference of a controller."""
     metadata = owner["metadata"]

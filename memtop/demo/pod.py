@@ -73,6 +73,7 @@ class Pod:
         grace: seconds it was given then.
         gone: when it was gone for good; infinite while it lives.
         unschedulable: why no node takes it, if none does.
+        scheduled: when a node took it, if that was not at once.
         evicted: when it was evicted and with which message, if it was.
         touched: when its status was last touched for no reason (churn).
     """
@@ -91,6 +92,7 @@ class Pod:
     deleted: float | None = None
     grace: float = GRACE
     gone: float = math.inf
+    scheduled: float | None = None
     evicted: tuple[float, str] | None = None
     unschedulable: str | None = None
     touched: float | None = None
@@ -147,6 +149,11 @@ class Pod:
         self.gone = at
         for container in self.containers:
             container.life.stop(at)
+
+    def schedule(self, node: str, address: str, at: float) -> None:
+        """Let the pod run on a node from `at` on, after none could take it."""
+        self.unschedulable = None
+        self.node, self.host_address, self.scheduled = node, address, at
 
     def refuse(self, why: str) -> None:
         """Let the pod be one that no node can take."""
@@ -242,7 +249,7 @@ class Pod:
             ),
             _condition("Ready", since, reason, message),
             _condition("ContainersReady", since, reason, message),
-            _condition("PodScheduled", self.created, "", ""),
+            _condition("PodScheduled", self.created if self.scheduled is None else self.scheduled, "", ""),
         ]
 
     def _since(self, container: Container, at: float) -> float:
@@ -366,7 +373,7 @@ def containers_of(pod: Pod, catalogue: ImageCatalogue, seed: int) -> Iterator[Co
     """Yield a pod's containers with their lives, init containers first, one after the other."""
     spec = pod.template["spec"]
     policy = RestartPolicy(spec.get("restartPolicy", "Always"))
-    begins = pod.created + SCHEDULED_TO_STARTED
+    begins = (pod.created if pod.scheduled is None else pod.scheduled) + SCHEDULED_TO_STARTED
     for init in (True, False):
         for container in spec.get("initContainers" if init else "containers") or []:
             behaviour = catalogue(container["image"])

@@ -82,6 +82,12 @@ CRON_JOBS = Resource("batch", "v1", "CronJob", "cronjobs", short=("cj",))
 DISRUPTION_BUDGETS = Resource(
     "policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", short=("pdb",), verbs=READ
 )
+AUTOSCALERS = Resource(
+    "autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", short=("hpa",), verbs=READ
+)
+VERTICAL_AUTOSCALERS = Resource(
+    "autoscaling.k8s.io", "v1", "VerticalPodAutoscaler", "verticalpodautoscalers", short=("vpa",), verbs=READ
+)
 
 STORED = (
     PODS,
@@ -104,6 +110,8 @@ STORED = (
     JOBS,
     CRON_JOBS,
     DISRUPTION_BUDGETS,
+    AUTOSCALERS,
+    VERTICAL_AUTOSCALERS,
 )
 """What the store holds."""
 

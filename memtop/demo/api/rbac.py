@@ -9,6 +9,7 @@ from memtop.demo.api.status import ApiStatusError, details_of
 from memtop.demo.resources import Resource
 
 READING = frozenset({"get", "list", "watch"})
+_GROUPS = ("", "apps", "batch", "policy", "autoscaling", "autoscaling.k8s.io")
 _READABLE = frozenset(
     [
         "pods",
@@ -35,6 +36,8 @@ _READABLE = frozenset(
         "jobs",
         "cronjobs",
         "poddisruptionbudgets",
+        "horizontalpodautoscalers",
+        "verticalpodautoscalers",
     ]
 )
 
@@ -110,7 +113,7 @@ def allowed(user: User, verb: str, group: str, path: str, namespace: str | None)
         return False
     if group == "metrics.k8s.io":
         return verb != "watch"
-    return group in ("", "apps", "batch", "policy") and path in _READABLE
+    return group in _GROUPS and path in _READABLE
 
 
 def authorize(user: User, ask: Ask) -> None:
@@ -133,9 +136,7 @@ def rules_of(user: User) -> list[dict[str, list[str]]]:
     rules: list[dict[str, list[str]]] = []
     if user.reads:
         reading = sorted(READING)
-        rules.append(
-            {"verbs": reading, "apiGroups": ["", "apps", "batch", "policy"], "resources": sorted(_READABLE)}
-        )
+        rules.append({"verbs": reading, "apiGroups": list(_GROUPS), "resources": sorted(_READABLE)})
         rules.append(
             {"verbs": ["get", "list"], "apiGroups": ["metrics.k8s.io"], "resources": ["pods", "nodes"]}
         )

@@ -194,6 +194,28 @@ def _namespace(obj: Object, now: float) -> list[Any]:
     return [obj["metadata"]["name"], obj["status"]["phase"], _age(obj, now)]
 
 
+def _disruption_budget(obj: Object, now: float) -> list[Any]:
+    spec = obj["spec"]
+    bounds = [str(spec.get(name, "N/A")) for name in ("minAvailable", "maxUnavailable")]
+    return [obj["metadata"]["name"], *bounds, obj["status"].get("disruptionsAllowed", 0), _age(obj, now)]
+
+
+def _quota(obj: Object, now: float) -> list[Any]:
+    hard, used = obj["spec"]["hard"], obj["status"].get("used") or {}
+    said = {name: f"{name}: {used.get(name, 0)}/{amount}" for name, amount in sorted(hard.items())}
+    limits = ", ".join(words for name, words in said.items() if name.startswith("limits."))
+    rest = ", ".join(words for name, words in said.items() if not name.startswith("limits."))
+    return [obj["metadata"]["name"], _age(obj, now), rest, limits]
+
+
+def _autoscaler(obj: Object, now: float) -> list[Any]:
+    spec, target = obj["spec"], obj["spec"]["scaleTargetRef"]
+    metrics = [(one["resource"]["name"], one["resource"]["target"]) for one in spec["metrics"]]
+    targets = ", ".join(f"{name}: <unknown>/{goal['averageUtilization']}%" for name, goal in metrics)
+    numbers = [str(spec["minReplicas"]), spec["maxReplicas"], obj["status"].get("currentReplicas", 0)]
+    return [obj["metadata"]["name"], f"{target['kind']}/{target['name']}", targets, *numbers, _age(obj, now)]
+
+
 def _other(obj: Object, now: float) -> list[Any]:
     return [obj["metadata"]["name"], obj["metadata"]["creationTimestamp"]]
 
@@ -217,6 +239,12 @@ _TABLES: dict[str, tuple[str, Callable[[Object, float], list[Any]]]] = {
     "Event": ("Last Seen|Type|Reason|Object|Subobject*|Source*|Message|First Seen*|Count*#|Name*", _event),
     "Service": ("Name|Type|Cluster-IP|External-IP|Port(s)|Age|Selector*", _service),
     "Namespace": ("Name|Status|Age", _namespace),
+    "PodDisruptionBudget": (
+        "Name|Min Available|Max Unavailable|Allowed Disruptions#|Age",
+        _disruption_budget,
+    ),
+    "ResourceQuota": ("Name|Age|Request|Limit", _quota),
+    "HorizontalPodAutoscaler": ("Name|Reference|Targets|MinPods|MaxPods#|Replicas#|Age", _autoscaler),
 }
 """Columns (`*`: only with -o wide, `#`: a number) and cells of each kind."""
 

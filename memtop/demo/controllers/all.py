@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from memtop.demo.cluster import Cluster
 from memtop.demo.controllers import (
+    autoscaler,
     cron_job,
     daemon_set,
     deployment,
     disruption,
     job,
+    quota,
     replica_set,
     stateful_set,
 )
 from memtop.demo.resources import (
+    AUTOSCALERS,
     CRON_JOBS,
     DAEMON_SETS,
     DEPLOYMENTS,
     DISRUPTION_BUDGETS,
     JOBS,
+    QUOTAS,
     REPLICA_SETS,
     STATEFUL_SETS,
 )
@@ -30,6 +34,8 @@ CONTROLLERS = {
     JOBS: job.reconcile,
     CRON_JOBS: cron_job.reconcile,
     DISRUPTION_BUDGETS: disruption.reconcile,
+    QUOTAS: quota.reconcile,
+    AUTOSCALERS: autoscaler.reconcile,
 }
 
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from memtop.demo.admission import ForbiddenError
 from memtop.demo.clock import rfc3339
 from memtop.demo.cluster import Cluster
-from memtop.demo.objects import suffix_of, template_hash
+from memtop.demo.events import Saying
+from memtop.demo.objects import owner_reference, suffix_of, template_hash
 from memtop.demo.pod import Pod
 from memtop.demo.resources import REVISIONS, Resource
 from memtop.demo.store import Entry, Key, Object
 from memtop.demo.workloads import REVISION_LABEL, controller_revision
+
+FIRST_RETRY = 5.0  # seconds until a refused pod is created again
+LAST_RETRY = 600.0
 
 
 def owned(cluster: Cluster, resource: Resource, owner: Object) -> list[Entry]:
@@ -53,6 +58,49 @@ def look_again(cluster: Cluster, when: float, resource: Resource, key: Key) -> N
         cluster.settle(at + 1e-3)
 
     cluster.agenda.add(when + 1e-3, look)
+
+
+def try_again(cluster: Cluster, resource: Resource, key: Key, at: float) -> None:
+    """Have a controller whose pod was refused try once more after a while, a longer one each time."""
+    due, delay = cluster.retries.get((resource, key), (-math.inf, FIRST_RETRY / 2))
+    if due <= at:
+        delay = min(2 * delay, LAST_RETRY)
+        cluster.retries[resource, key] = (at + delay, delay)
+        look_again(cluster, at + delay, resource, key)
+
+
+def create_pod(
+    cluster: Cluster,
+    resource: Resource,
+    owner: Object,
+    name: str,
+    template: Object,
+    at: float,
+    *,
+    node: str | None = None,
+) -> Pod:
+    """Create a pod for a controller, say so, and try again later if it is refused.
+
+    Raises:
+        ForbiddenError: it was refused.
+    """
+    metadata = owner["metadata"]
+    namespace, kind = metadata["namespace"], resource.kind
+    component = f"{kind.lower()}-controller"
+    named = f"create Pod {name} in StatefulSet {metadata['name']}" if kind == "StatefulSet" else ""
+    reference = owner_reference(resource, owner)
+    try:
+        pod = cluster.create_pod(namespace, name, template, reference, at, node=node)
+    except ForbiddenError as refusal:
+        said = f"{named} failed error: {refusal}" if named else f"Error creating: {refusal}"
+        # One event counts them all, though each of the pods refused would have had a name of its own.
+        cluster.events.about(resource, owner, Saying("FailedCreate", said, component, warning=True), at)
+        try_again(cluster, resource, (namespace, metadata["name"]), at)
+        raise
+    cluster.retries.pop((resource, (namespace, metadata["name"])), None)
+    said = f"{named} successful" if named else f"Created pod: {name}"
+    cluster.events.about(resource, owner, Saying("SuccessfulCreate", said, component), at)
+    return pod
 
 
 def fresh_name(prefix: str, cluster: Cluster) -> str:

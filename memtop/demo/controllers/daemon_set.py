@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+
+from memtop.demo.admission import ForbiddenError
 from memtop.demo.cluster import Cluster
 from memtop.demo.controllers.common import (
     alive,
+    create_pod,
     fresh_name,
     pods_hash,
     put_status,
@@ -12,8 +16,6 @@ from memtop.demo.controllers.common import (
     revision_of,
     template_of,
 )
-from memtop.demo.events import Saying
-from memtop.demo.objects import owner_reference
 from memtop.demo.resources import DAEMON_SETS
 from memtop.demo.store import Key
 from memtop.demo.workloads import REVISION_LABEL, TEMPLATE_GENERATION
@@ -32,11 +34,9 @@ def reconcile(cluster: Cluster, key: Key, at: float) -> None:
     occupied = {pod.node for pod in everything}
     for host in cluster.hosts:
         if host.name not in occupied:
-            name = fresh_name(key[1], cluster)
-            reference = owner_reference(DAEMON_SETS, obj)
-            cluster.create_pod(key[0], name, template, reference, at, node=host.name)
-            saying = Saying("SuccessfulCreate", f"Created pod: {name}", "daemonset-controller")
-            cluster.events.about(DAEMON_SETS, obj, saying, at)
+            with contextlib.suppress(ForbiddenError):
+                name = fresh_name(key[1], cluster)
+                create_pod(cluster, DAEMON_SETS, obj, name, template, at, node=host.name)
     pods = alive(cluster, obj, at)
     wanted = len(cluster.hosts)
     strategy = obj["spec"].get("updateStrategy") or {}

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from memtop.demo.clock import parse_rfc3339
 from memtop.demo.cluster import Cluster
+from memtop.demo.controllers import autoscaler
 from memtop.demo.controllers.common import condition, look_again, owned, put_condition, put_status, resolved
+from memtop.demo.controllers.replica_set import REPLICA_FAILURE
 from memtop.demo.events import Saying
 from memtop.demo.objects import template_hash
 from memtop.demo.resources import DEPLOYMENTS, REPLICA_SETS
@@ -68,6 +70,7 @@ def reconcile(cluster: Cluster, key: Key, at: float) -> None:
     entry = cluster.store.get(DEPLOYMENTS, *key)
     if entry is None:
         return
+    autoscaler.notice(cluster, key, at)
     deployment = entry.object
     paused = bool(deployment["spec"].get("paused"))
     sets = owned(cluster, REPLICA_SETS, deployment)
@@ -211,7 +214,7 @@ def _report(rollout: _Rollout, created: bool) -> None:
     status: Object = {"observedGeneration": deployment["metadata"].get("generation", 1)}
     status |= {name: count for name, count in counts.items() if count}
     conditions = _availability(rollout, before.get("conditions") or [], counts["availableReplicas"])
-    status["conditions"] = _progress(rollout, conditions, counts, before, created)
+    status["conditions"] = _failure(_progress(rollout, conditions, counts, before, created), sets)
     put_status(rollout.cluster, DEPLOYMENTS, entry, status)
 
 
@@ -271,6 +274,15 @@ def _progress(
         return conditions
     look_again(rollout.cluster, at + deadline + 1.0, DEPLOYMENTS, rollout.key)
     return put_condition(conditions, fresh)
+
+
+def _failure(conditions: list[Object], sets: list[Entry]) -> list[Object]:
+    """Return conditions with the reason why the newest ReplicaSet in trouble cannot make pods, if one is."""
+    kept = [one for one in conditions if one["type"] != REPLICA_FAILURE]
+    for one in sets:
+        for failure in one.object["status"].get("conditions") or ():
+            return [*kept, {**failure, "lastUpdateTime": failure["lastTransitionTime"]}]
+    return kept
 
 
 def _forget_old(rollout: _Rollout) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from memtop.demo.cluster import Cluster
-from memtop.demo.controllers.common import put_status
+from memtop.demo.controllers.common import condition, put_condition, put_status, resolved
+from memtop.demo.objects import selects
 from memtop.demo.resources import DISRUPTION_BUDGETS
 from memtop.demo.store import Key
 
@@ -14,16 +15,28 @@ def reconcile(cluster: Cluster, key: Key, at: float) -> None:
     if entry is None:
         return
     spec = entry.object["spec"]
-    labels = spec["selector"]["matchLabels"].items()
     pods = [
-        pod for pod in cluster.pods.values() if pod.namespace == key[0] and labels <= dict(pod.labels).items()
+        pod
+        for pod in cluster.pods.values()
+        if pod.namespace == key[0] and pod.finished(at) is None and selects(entry.object, pod.labels)
     ]
     healthy = sum(pod.ready_since(at) is not None for pod in pods)
+    expected = sum(pod.deleted is None for pod in pods)
+    if "minAvailable" in spec:
+        desired = resolved(spec["minAvailable"], expected, up=True)
+    else:
+        desired = max(0, expected - resolved(spec["maxUnavailable"], expected, up=True))
+    room = max(0, healthy - desired)
+    words = ("True", "SufficientPods") if room else ("False", "InsufficientPods")
+    fresh = {**condition("DisruptionAllowed", *words, "", at), "observedGeneration": 1}
+    del fresh["lastUpdateTime"]
+    before = (entry.object.get("status") or {}).get("conditions") or []
     status = {
         "observedGeneration": 1,
-        "expectedPods": sum(pod.deleted is None for pod in pods),
+        "expectedPods": expected,
         "currentHealthy": healthy,
-        "desiredHealthy": spec["minAvailable"],
-        "disruptionsAllowed": max(0, healthy - spec["minAvailable"]),
+        "desiredHealthy": desired,
+        "disruptionsAllowed": room,
+        "conditions": put_condition(before, fresh),
     }
     put_status(cluster, DISRUPTION_BUDGETS, entry, status)

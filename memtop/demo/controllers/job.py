@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+
+from memtop.demo.admission import ForbiddenError
 from memtop.demo.clock import rfc3339
 from memtop.demo.cluster import Cluster
-from memtop.demo.controllers.common import fresh_name, put_status
-from memtop.demo.events import Saying
-from memtop.demo.objects import owner_reference
+from memtop.demo.controllers.common import create_pod, fresh_name, put_status
 from memtop.demo.pod import Pod
 from memtop.demo.resources import CRON_JOBS, JOBS
 from memtop.demo.store import Key, Object
@@ -21,10 +22,9 @@ def reconcile(cluster: Cluster, key: Key, at: float) -> None:
     pods = cluster.pods_of(obj["metadata"]["uid"])
     failures = sum(pod.finished(at) == "Failed" for pod in pods)
     if failures == len(pods) and failures <= obj["spec"].get("backoffLimit", 6):
-        name = fresh_name(key[1], cluster)
-        pods.append(cluster.create_pod(key[0], name, obj["spec"]["template"], owner_reference(JOBS, obj), at))
-        saying = Saying("SuccessfulCreate", f"Created pod: {name}", "job-controller")
-        cluster.events.about(JOBS, obj, saying, at)
+        with contextlib.suppress(ForbiddenError):
+            name = fresh_name(key[1], cluster)
+            pods.append(create_pod(cluster, JOBS, obj, name, obj["spec"]["template"], at))
     if put_status(cluster, JOBS, cluster.store[JOBS].entries[key], _status(obj, pods, at)):
         for owner in obj["metadata"].get("ownerReferences", ()):
             cluster.touch(CRON_JOBS, (key[0], owner["name"]))

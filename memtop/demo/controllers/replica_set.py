@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from memtop.demo.admission import ForbiddenError
+from memtop.demo.clock import rfc3339
 from memtop.demo.cluster import Cluster
-from memtop.demo.controllers.common import alive, fresh_name, is_available, put_status
+from memtop.demo.controllers.common import alive, create_pod, fresh_name, is_available, put_status
 from memtop.demo.events import Saying
-from memtop.demo.objects import owner_reference
-from memtop.demo.resources import DEPLOYMENTS, DISRUPTION_BUDGETS, REPLICA_SETS
-from memtop.demo.store import Key
+from memtop.demo.resources import DEPLOYMENTS, REPLICA_SETS
+from memtop.demo.store import Key, Object
+
+REPLICA_FAILURE = "ReplicaFailure"
 
 
 def reconcile(cluster: Cluster, key: Key, at: float) -> None:
@@ -18,12 +21,13 @@ def reconcile(cluster: Cluster, key: Key, at: float) -> None:
     obj = entry.object
     pods = alive(cluster, obj, at)
     missing = obj["spec"]["replicas"] - len(pods)
-    for _ in range(missing):
-        name = fresh_name(key[1], cluster)
-        reference = owner_reference(REPLICA_SETS, obj)
-        pods.append(cluster.create_pod(key[0], name, obj["spec"]["template"], reference, at))
-        saying = Saying("SuccessfulCreate", f"Created pod: {name}", "replicaset-controller")
-        cluster.events.about(REPLICA_SETS, obj, saying, at)
+    refusal = ""
+    try:
+        for _ in range(missing):
+            name = fresh_name(key[1], cluster)
+            pods.append(create_pod(cluster, REPLICA_SETS, obj, name, obj["spec"]["template"], at))
+    except ForbiddenError as error:
+        refusal = str(error)
     if missing < 0:
         # Those that do not work go first, then the youngest.
         pods.sort(key=lambda pod: (pod.ready_since(at) is not None, -pod.created))
@@ -35,7 +39,7 @@ def reconcile(cluster: Cluster, key: Key, at: float) -> None:
     ready = sum(pod.ready_since(at) is not None for pod in pods)
     least = float(obj["spec"].get("minReadySeconds", 0))
     available = sum(is_available(cluster, pod, least, at, (REPLICA_SETS, key)) for pod in pods)
-    status = {"replicas": len(pods)}
+    status: Object = {"replicas": len(pods)}
     if pods:
         status["fullyLabeledReplicas"] = len(pods)
     if ready:
@@ -43,9 +47,26 @@ def reconcile(cluster: Cluster, key: Key, at: float) -> None:
     if available:
         status["availableReplicas"] = available
     status["observedGeneration"] = obj["metadata"].get("generation", 1)
+    if refusal:
+        status["conditions"] = _failure(obj, refusal, at)
     changed = put_status(cluster, REPLICA_SETS, cluster.store[REPLICA_SETS].entries[key], status)
     # A Deployment that recreates waits for the last terminating pod, which no status tells of.
     if changed or not cluster.pods_of(obj["metadata"]["uid"]):
         owner = obj["metadata"]["ownerReferences"][0]
         cluster.touch(DEPLOYMENTS, (key[0], owner["name"]))
-        cluster.touch(DISRUPTION_BUDGETS, (key[0], owner["name"]))
+
+
+def _failure(obj: Object, refusal: str, at: float) -> list[Object]:
+    """Return the condition that says why pods are missing: as it was first said, for names differ."""
+    before: list[Object] = obj["status"].get("conditions") or []
+    if before:
+        return before
+    return [
+        {
+            "type": REPLICA_FAILURE,
+            "status": "True",
+            "lastTransitionTime": rfc3339(at),
+            "reason": "FailedCreate",
+            "message": refusal,
+        }
+    ]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from memtop.demo.admission import ForbiddenError
 from memtop.demo.cluster import Cluster
-from memtop.demo.controllers.common import owned, pods_hash, put_status, revision_of, template_of
+from memtop.demo.controllers.common import create_pod, owned, pods_hash, put_status, revision_of, template_of
 from memtop.demo.events import Saying
-from memtop.demo.objects import owner_reference
 from memtop.demo.pod import Pod
 from memtop.demo.resources import REVISIONS, STATEFUL_SETS
 from memtop.demo.store import Entry, Key, Object
@@ -51,7 +51,7 @@ def _digest(pod: Pod) -> str:
 
 
 def _step(cluster: Cluster, obj: Object, current: Entry, update: Entry, at: float) -> None:
-    namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
+    name = obj["metadata"]["name"]
     replicas = int(obj["spec"]["replicas"])
     strategy = obj["spec"].get("updateStrategy") or {}
     rolling = strategy.get("type", "RollingUpdate") == "RollingUpdate"
@@ -64,11 +64,10 @@ def _step(cluster: Cluster, obj: Object, current: Entry, update: Entry, at: floa
         if pod is None:
             revision = update if ordinal >= partition else current
             template = template_of(revision, **{"statefulset.kubernetes.io/pod-name": pod_name})
-            pod = cluster.create_pod(namespace, pod_name, template, owner_reference(STATEFUL_SETS, obj), at)
-            message = f"create Pod {pod_name} in StatefulSet {name} successful"
-            cluster.events.about(
-                STATEFUL_SETS, obj, Saying("SuccessfulCreate", message, "statefulset-controller"), at
-            )
+            try:
+                pod = create_pod(cluster, STATEFUL_SETS, obj, pod_name, template, at)
+            except ForbiddenError:
+                return
         if not parallel and pod.ready_since(at) is None:
             return
     surplus = [pod for pod in pods.values() if int(pod.name.rpartition("-")[2]) >= replicas]

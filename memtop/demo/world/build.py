@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from memtop.demo.clock import parse_rfc3339
-from memtop.demo.cluster import PAST, Cluster, Host
+from memtop.demo.cluster import PAST, Cluster
 from memtop.demo.controllers.all import start_controllers
 from memtop.demo.controllers.cron_job import last_schedules
 from memtop.demo.curves import DAY, GIB, HOUR, seed_of
@@ -13,7 +13,6 @@ from memtop.demo.resources import (
     CRON_JOBS,
     DAEMON_SETS,
     DEPLOYMENTS,
-    DISRUPTION_BUDGETS,
     JOBS,
     NAMESPACES,
     NODES,
@@ -21,6 +20,7 @@ from memtop.demo.resources import (
     SERVICES,
     STATEFUL_SETS,
 )
+from memtop.demo.scheduler import Host
 from memtop.demo.store import Object
 from memtop.demo.workloads import (
     CHANGE_CAUSE,
@@ -38,6 +38,7 @@ from memtop.demo.world.cast import CAST
 from memtop.demo.world.delivery import delivered
 from memtop.demo.world.nodes import node_object
 from memtop.demo.world.ordinary import ordinary_apps
+from memtop.demo.world.policies import policies
 
 PODS_PER_NODE = 110
 EVICTED_AGO = 5.5 * HOUR
@@ -62,7 +63,7 @@ def build(cluster: Cluster, pods: int, containers: int) -> None:
         _BUILDERS[app.kind](cluster, app, now)
     _evicted(cluster, now)
     _services(cluster, now)
-    _disruption_budget(cluster, now)
+    policies(cluster, now)
     start_controllers(cluster)
 
 
@@ -255,19 +256,6 @@ def _services(cluster: Cluster, now: float) -> None:
             "sessionAffinity": "None",
         }
         cluster.store.put(SERVICES, {"metadata": metadata, "spec": spec, "status": {"loadBalancer": {}}})
-
-
-def _disruption_budget(cluster: Cluster, now: float) -> None:
-    """Give the service everyone looks at a budget: two of its pods must always work."""
-    metadata = metadata_of(
-        "user-service",
-        "production",
-        uid=uid_of(cluster.seed, "PodDisruptionBudget", "user-service"),
-        created=now - 9 * DAY,
-        generation=1,
-    )
-    spec = {"minAvailable": 2, "selector": {"matchLabels": {"app": "user-service"}}}
-    cluster.store.put(DISRUPTION_BUDGETS, {"metadata": metadata, "spec": spec, "status": {}})
 
 
 _BUILDERS = {

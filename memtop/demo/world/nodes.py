@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from memtop.demo.clock import rfc3339
-from memtop.demo.cluster import Host
 from memtop.demo.curves import DAY
 from memtop.demo.objects import metadata_of, uid_of
+from memtop.demo.scheduler import Host
 from memtop.demo.store import Object
 
 VERSION = "v1.31.4"
@@ -39,7 +39,7 @@ def node_object(host: Host, now: float, *, pressed: bool, seed: int) -> Object:
             "capacity": {"cpu": "8", "memory": memory, "pods": "250"},
             "allocatable": {
                 "cpu": "7800m",
-                "memory": f"{(host.memory - (1 << 30)) // 1024}Ki",
+                "memory": f"{host.allocatable // 1024}Ki",
                 "pods": "250",
             },
             "conditions": conditions,

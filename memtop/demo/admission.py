@@ -1,0 +1,156 @@
+"""What the API server checks before it lets a pod be created: LimitRanges first, then ResourceQuotas."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from memtop.demo.store import Object
+from memtop.quantity import parse_bytes
+
+LIMITS, REQUESTS, PODS = "limits.memory", "requests.memory", "pods"
+"""What quotas count here."""
+
+_UNITS = tuple((f"{letter}i", 1 << 10 * power) for power, letter in ((4, "T"), (3, "G"), (2, "M"), (1, "K")))
+
+
+class ForbiddenError(Exception):
+    """A pod that may not be created; the message is the API server's."""
+
+
+class Usage:
+    """What the pods of each namespace ask for."""
+
+    def __init__(self) -> None:
+        self._of_namespace: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._of_pod: dict[str, tuple[str, Counter[str]]] = {}
+
+    def of(self, namespace: str) -> Counter[str]:
+        """Return the sums of a namespace: bytes, and pods."""
+        return self._of_namespace[namespace]
+
+    def add(self, uid: str, namespace: str, template: Mapping[str, Any]) -> None:
+        """Count a pod."""
+        wanted = demand(template)
+        self._of_pod[uid] = (namespace, wanted)
+        self._of_namespace[namespace].update(wanted)
+
+    def remove(self, uid: str) -> bool:
+        """Count a pod no more, for it is gone or over; return whether it was counted."""
+        if uid not in self._of_pod:
+            return False
+        namespace, wanted = self._of_pod.pop(uid)
+        self._of_namespace[namespace].subtract(wanted)
+        return True
+
+
+def demand(template: Mapping[str, Any]) -> Counter[str]:
+    """Return what a pod of a template counts as; a limit defaults the request."""
+    wanted = Counter({PODS: 1, LIMITS: 0, REQUESTS: 0})
+    for container in template["spec"]["containers"]:
+        limit, request = _memory(container, "limits"), _memory(container, "requests")
+        wanted[LIMITS] += limit or 0
+        wanted[REQUESTS] += (limit or 0) if request is None else request
+    return wanted
+
+
+def admitted(
+    name: str,
+    template: Mapping[str, Any],
+    ranges: Iterable[Object],
+    quotas: Iterable[Object],
+    used: Mapping[str, int],
+) -> Mapping[str, Any]:
+    """Return a pod's template with the defaults of the namespace.
+
+    Args:
+        name: the pod's name.
+        template: its template.
+        ranges: the LimitRanges of its namespace.
+        quotas: the ResourceQuotas of its namespace.
+        used: what the pods there ask for already.
+
+    Raises:
+        ForbiddenError: a LimitRange or a ResourceQuota forbids the pod.
+    """
+    rules = [rule for limits in ranges for rule in limits["spec"]["limits"] if rule["type"] == "Container"]
+    for rule in rules:
+        template = _with_defaults(template, rule)
+    broken = [
+        words for rule in rules for box in template["spec"]["containers"] for words in _out_of(rule, box)
+    ]
+    if broken:
+        said = broken[0] if len(broken) == 1 else f"[{', '.join(broken)}]"
+        raise ForbiddenError(f'pods "{name}" is forbidden: {said}')
+    for quota in quotas:
+        _check(name, template, quota, used)
+    return template
+
+
+def _memory(container: Mapping[str, Any], kind: str) -> int | None:
+    quantity = ((container.get("resources") or {}).get(kind) or {}).get("memory")
+    return None if quantity is None else parse_bytes(str(quantity))
+
+
+def _with_defaults(template: Mapping[str, Any], rule: Object) -> Mapping[str, Any]:
+    boxes = []
+    for box in template["spec"]["containers"]:
+        resources = dict(box.get("resources") or {})
+        for kind, default in (("limits", "default"), ("requests", "defaultRequest")):
+            amount = (rule.get(default) or {}).get("memory")
+            if kind == "requests" and "memory" in (box.get("resources") or {}).get("limits", {}):
+                amount = resources["limits"]["memory"]  # the API server has set it before any LimitRange
+            if amount is not None and "memory" not in (resources.get(kind) or {}):
+                resources[kind] = {**(resources.get(kind) or {}), "memory": amount}
+        boxes.append({**box, "resources": resources})
+    return {**template, "spec": {**template["spec"], "containers": boxes}}
+
+
+def _out_of(rule: Object, box: Object) -> Iterator[str]:
+    least, most = (rule.get("min") or {}).get("memory"), (rule.get("max") or {}).get("memory")
+    limit, request = _memory(box, "limits"), _memory(box, "requests")
+    if least is not None and (request or 0) < parse_bytes(least):
+        given = "no request is specified" if request is None else f"request is {quantity(request)}"
+        yield f"minimum memory usage per Container is {least}, but {given}"
+    if most is not None and (limit is None or limit > parse_bytes(most)):
+        given = "no limit is specified" if limit is None else f"limit is {quantity(limit)}"
+        yield f"maximum memory usage per Container is {most}, but {given}"
+
+
+def _check(name: str, template: Mapping[str, Any], quota: Object, used: Mapping[str, int]) -> None:
+    hard: Mapping[str, str] = quota["spec"]["hard"]
+    called = quota["metadata"]["name"]
+    wanted = demand(template)
+    for key, kind in ((LIMITS, "limits"), (REQUESTS, "requests")):
+        if key in hard and any(
+            _memory(box, kind) is None and _memory(box, "limits") is None
+            for box in template["spec"]["containers"]
+        ):
+            raise ForbiddenError(f'pods "{name}" is forbidden: failed quota: {called}: must specify {key}')
+    over = [key for key in sorted(hard) if key in wanted and used[key] + wanted[key] > parse_bytes(hard[key])]
+    if over:
+        requested = _listed(over, lambda key: amount_words(key, wanted[key]))
+        present = _listed(over, lambda key: amount_words(key, used[key]))
+        limited = _listed(over, lambda key: hard[key])
+        raise ForbiddenError(
+            f'pods "{name}" is forbidden: exceeded quota: {called}, requested: {requested}, '
+            f"used: {present}, limited: {limited}"
+        )
+
+
+def _listed(keys: Iterable[str], amount: Callable[[str], str]) -> str:
+    return ",".join(f"{key}={amount(key)}" for key in keys)
+
+
+def amount_words(key: str, amount: int) -> str:
+    """Write what a quota counts: bytes as a quantity, pods as a number."""
+    return str(amount) if key == PODS else quantity(amount)
+
+
+def quantity(amount: int) -> str:
+    """Write bytes as the API server does: in the largest binary unit that leaves nothing over."""
+    for suffix, size in _UNITS:
+        if amount and amount % size == 0:
+            return f"{amount // size}{suffix}"
+    return str(amount)
