@@ -264,6 +264,16 @@ class TestMetrics:
         watcher.state("metrics", State.LIVE)
         assert watcher.until(lambda frame: frame.counts.near_limit is not None)
 
+    def test_a_sample_that_makes_no_sense_is_said_and_harms_nothing_else(self, watch, demo):
+        body = b'{"items": [{"metadata": {"name": "a"}, "timestamp": "soon"}]}'
+        demo.server.faults.add(Fault(Harm.ANSWER, path=METRICS, status=200, body=body))
+        watcher = watch()
+        assert "a sample cannot be read" in watcher.state("metrics", State.FAILING).words
+        assert status(watcher.frame, "pods").state is State.LIVE
+        demo.server.faults.clear()
+        watcher.state("metrics", State.LIVE)
+        assert watcher.until(lambda frame: frame.counts.near_limit is not None)
+
     def test_they_go_away_and_the_last_samples_stay(self, watch, demo):
         watcher = watch()
         before = watcher.settled()
@@ -287,8 +297,8 @@ class TestRights:
         assert frame.scope == "production"
         assert frame.namespaces == ("production",)
         assert frame.notes == ("listing all namespaces is forbidden: only production is shown",)
-        assert status(frame, "nodes").state is State.FORBIDDEN
         assert frame.counts.nodes_under_pressure is None
+        watcher.state("nodes", State.FORBIDDEN)
 
     def test_nothing_at_all(self, watch):
         watcher = watch(user="nobody")
