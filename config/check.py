@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from config.errors import ConfigError, did_you_mean
 from config.layers import Given, Layer, place, source
 from config.options import Option, options
-from config.settings import Cluster, Demo, Logs, Observe, Prometheus, Safety, Settings, Ui
+from config.settings import Cluster, Demo, Logs, Observe, Prometheus, Safety, Settings, Ui, Watch
 
 
 def check(layers: Sequence[Layer]) -> Settings:
@@ -66,6 +66,7 @@ class _Checked(BaseSettings):
     prometheus: Prometheus = Prometheus()
     logs: Logs = Logs()
     safety: Safety = Safety()
+    watch: Watch = Watch()
     ui: Ui = Ui()
     demo: Demo = Demo()
 

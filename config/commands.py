@@ -187,9 +187,8 @@ COMMANDS = (
     ),
     Command(
         "watch",
-        "Watch a change until it is known whether it has stopped a leak: exit code 0 if so, 1 if not.",
+        "Watch a workload after a change until it is known whether it helped.",
         flags=(
-            DEMO,
             Flag(
                 "--until",
                 "When to end: at the first verdict, or only when the time is over.",

@@ -12,7 +12,7 @@ from config.show import said
 
 WIDTH = 79
 _MARGIN = 29
-_GROUPS = ("What to show", "Connecting", "Prometheus", "Safety", "Screen", "Demo")
+_GROUPS = ("What to show", "Connecting", "Prometheus", "Safety", "Watching a change", "Screen", "Demo")
 _HEAD = """\
 memtop: which pods hold the memory, which restart, and which grow until they
 are OOM-killed; live, in one terminal.

@@ -18,13 +18,14 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from config import settings as definitions
 from config.settings import Mark, Settings
 
-PREFIXED = {"prometheus": "prometheus", "demo": "demo", "logs": "log"}
+PREFIXED = {"prometheus": "prometheus", "demo": "demo", "logs": "log", "watch": "watch"}
 GROUPS = {
     "cluster": "Connecting",
     "observe": "What to show",
     "prometheus": "Prometheus",
     "logs": "What to show",
     "safety": "Safety",
+    "watch": "Watching a change",
     "ui": "Screen",
     "demo": "Demo",
 }

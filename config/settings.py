@@ -214,6 +214,17 @@ class Safety(Section):
 
 
 @dataclass(frozen=True)
+class Watch(Section):
+    """What happens when the verdict on a change becomes another one."""
+
+    command: Annotated[Text | None, Mark(metavar="COMMAND")] = None
+    """Command to run when a verdict on a change becomes another; MEMTOP_VERDICT and others tell it more."""
+
+    bell: Switch = False
+    """Ring the terminal's bell then."""
+
+
+@dataclass(frozen=True)
 class Ui(Section):
     """What the screen looks like."""
 
@@ -250,5 +261,6 @@ class Settings:
     prometheus: Prometheus = Prometheus()
     logs: Logs = Logs()
     safety: Safety = Safety()
+    watch: Watch = Watch()
     ui: Ui = Ui()
     demo: Demo = Demo()

@@ -37,7 +37,7 @@ WARM_UPS = (0.0, 300.0, 900.0, 2700.0, 7200.0, 21600.0)
 """Ages, in seconds, from which on the floor may be judged: what comes before may be a warm-up."""
 RAISED = 1.05
 """From this ratio on a limit counts as raised."""
-AS_BEFORE, FASTER, MUCH_LESS = 0.67, 1.25, 0.25
+AS_BEFORE, FASTER, MUCH_LESS = 0.67, 1.5, 0.25
 """Growth of at least this share of the old is the same; of more than that share it is worse; of less than
 that it is so little that a warm-up must have been waited for."""
 
@@ -226,10 +226,13 @@ def _growing(old: _Seen, new: _Seen, raised: bool) -> StabilityVerdict | None:
     side, past = new.side, old.side
     if not side.leaks:
         return None
+    if not new.ends.count and _of_the_day(old, new):
+        return None
     if side.rate is None or past.rate is None or not past.leaks:
-        leaked = past.leaks or old.ends.count > 0 or not past.pods or old.judged.verdict is Shape.LEAK
-        unknown = past.shape == str(Shape.NOT_ENOUGH_DATA)
-        return StabilityVerdict.STILL_LEAKING if leaked or unknown else StabilityVerdict.WORSE
+        if old.slope is None or side.rate is None or old.ends.count:
+            return StabilityVerdict.STILL_LEAKING
+        was_flat = old.slope.interval(NORMAL_99)[1] * FASTER < side.rate
+        return StabilityVerdict.WORSE if was_flat else StabilityVerdict.STILL_LEAKING
     if side.rate < MUCH_LESS * past.rate and side.seconds < DAY:
         return None  # so little may be what is left of a warm-up, or the morning
     more = side.rate - past.rate
@@ -241,10 +244,23 @@ def _growing(old: _Seen, new: _Seen, raised: bool) -> StabilityVerdict | None:
     return StabilityVerdict.STILL_LEAKING
 
 
+def _of_the_day(old: _Seen, new: _Seen) -> bool:
+    """Whether the new pods grow no faster than a rhythm of the day might, and were not seen for a day."""
+    if new.lives is None or new.side.rate is None or new.side.seconds >= DAY:
+        return False
+    return new.side.rate < 2 * _steepest(old, new.lives.level)
+
+
+def _steepest(old: _Seen, level: float) -> float:
+    """How fast a daily rhythm may move the memory, bytes per hour: as seen before, else by experience."""
+    seen = slopes.rhythm(old.lives) if old.lives is not None else None
+    return DAILY * level if seen is None else seen
+
+
 def _lastingly(new: _Seen, rate: float) -> bool:
     """Whether the floor grows faster than that also after any warm-up that can be left out."""
-    if new.lives is None or new.judged.cuts:
-        return True
+    if new.lives is None:
+        return False
     known = [found for start in WARM_UPS if (found := slopes.slope(new.lives, start)) is not None]
     return bool(known) and known[-1].interval(NORMAL_99)[0] > rate
 
@@ -333,7 +349,6 @@ def _waits(old: _Seen, new: _Seen, aim: float, lived: Sequence[float], best: Slo
     if aim > 0 and math.isfinite(level):
         size = MATERIAL * level / aim * HOUR
         found.append(Wait("size", size, max(size - seen, 0.0)))
-        steepest = slopes.rhythm(old.lives) if old.lives is not None else None
-        if (DAILY * level if steepest is None else steepest) > (1 - LEFT) * aim:
+        if _steepest(old, level) > (1 - LEFT) * aim:
             found.append(Wait("day", DAY, max(DAY - seen, 0.0)))
     return found

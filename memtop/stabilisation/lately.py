@@ -88,6 +88,11 @@ class Watched:
         return Series(np.array(self._times), np.array(self._values), restarts, kills, limit)
 
     @property
+    def newest(self) -> tuple[float, float] | None:
+        """Time (Unix seconds) and value (bytes) of the last sample; None without any."""
+        return (self._times[-1], self._values[-1]) if self._times else None
+
+    @property
     def samples(self) -> int:
         """How many samples are kept."""
         return len(self._times)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from memtop.observe.plan import SHORTEST_PAUSE
 from memtop.stabilisation.change import Change, earliest, find
 from memtop.stabilisation.gather import Sides, gather
 from memtop.stabilisation.lately import Lately
+from memtop.stabilisation.record import Record
 from memtop.stabilisation.remembered import FromPrometheus, Memory, Pasts, from_disk
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Options:
         folder: Where memtop keeps samples of this cluster; None for nowhere.
         revision: The number of the revision that is watched; None for the newest, whichever that is.
         container: The container that is watched; by default those that changed.
+        record: Whether to keep what is seen in `folder`, unless another memtop does.
     """
 
     interval: float = 15.0
@@ -60,6 +62,7 @@ class Options:
     folder: Path | None = None
     revision: int | None = None
     container: str | None = None
+    record: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,8 +101,8 @@ class _PodList(msgspec.Struct):
     items: list[Pod] | None = None
 
 
-async def follow(client: Client, ref: ObjectRef, options: Options) -> AsyncIterator[Seen]:
-    """Watches a change for ever: one value after each look.
+async def follow(client: Client, ref: ObjectRef, options: Options) -> AsyncGenerator[Seen | str, None]:
+    """Watches a change for ever: one value after each look; before the first, why there is none yet.
 
     Failures end nothing: the API server and Prometheus may go and come back, and what was seen stays.
 
@@ -116,7 +119,7 @@ async def follow(client: Client, ref: ObjectRef, options: Options) -> AsyncItera
     failures = 0
     try:
         while True:
-            seen: Seen | None
+            seen: Seen | str
             try:
                 seen = await watch.look()
                 failures = 0
@@ -129,8 +132,7 @@ async def follow(client: Client, ref: ObjectRef, options: Options) -> AsyncItera
                     raise
                 failures += 1
                 seen = watch.failed(error)
-            if seen is not None:
-                yield seen
+            yield seen
             pause = max(SHORTEST_PAUSE, options.interval / options.speed)
             await asyncio.sleep(min(pause * 2 ** min(failures, 6), max(pause, LONGEST_PAUSE)))
     finally:
@@ -152,6 +154,7 @@ class _Watch:
         self._lately = Lately(hash_label(ref.kind))
         self._key: tuple[int, str] | None = None
         self._disk: Pasts = {}
+        self._record = Record(options.folder, ref.namespace) if options.folder and options.record else None
         self._prometheus = (
             FromPrometheus(client, options.prometheus, options.speed)
             if options.prometheus is not None
@@ -159,14 +162,15 @@ class _Watch:
         )
 
     async def close(self) -> None:
+        if self._record is not None:
+            self._record.close()
         if self._prometheus is not None:
             await self._prometheus.close()
 
-    def failed(self, error: Exception) -> Seen | None:
-        """The last that was seen, with what is in the way; None before the first look."""
-        if self.seen is None:
-            return None
-        return replace(self.seen, problem=sanitize(str(error)))
+    def failed(self, error: Exception) -> Seen | str:
+        """The last that was seen, with what is in the way; before the first look only that."""
+        problem = sanitize(str(error)) or "the API server refused"
+        return problem if self.seen is None else replace(self.seen, problem=problem)
 
     async def look(self) -> Seen:
         """Asks all sources once and judges."""
@@ -178,6 +182,8 @@ class _Watch:
         at, how = earliest(change, [one.created for one in new])
         change = replace(change, at=at, how=how)
         notes = [note] if (note := await self._see_metrics(change)) else []
+        if self._record is not None:
+            notes.append(await aside(self._record.keep, living, now))
         if change.key != self._key:
             self._key = change.key
             folder = self._options.folder
