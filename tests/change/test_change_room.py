@@ -1,0 +1,172 @@
+"""Whether there is room: quotas, limit ranges, nodes; and disruption budgets."""
+
+import pytest
+
+from memtop.change.budgets import budget_lines, selects
+from memtop.change.nodes import Space, node_line
+from memtop.change.room import Demand, Footprint, demand, footprint, limit_range_lines, quota_lines
+from tests.change.objects import container
+
+MIB = 1024 * 1024
+
+
+def template(*containers, init=()):
+    return {"spec": {"containers": list(containers), "initContainers": list(init)}}
+
+
+def test_a_pod_asks_for_its_containers_together():
+    two = template(container(limit="100Mi", request="50Mi"), container("side", limit="20Mi", request=""))
+    assert footprint(two) == Footprint(120 * MIB, 70 * MIB)  # without a request the limit is requested
+
+
+def test_or_for_its_hungriest_init_container():
+    one = template(container(limit="100Mi", request="50Mi"), init=[container("setup", limit="300Mi")])
+    assert footprint(one) == Footprint(300 * MIB, 128 * MIB)
+
+
+def test_a_container_without_a_limit():
+    assert footprint(template(container(limit="", request="50Mi"))) == Footprint(None, 50 * MIB)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "had", "has", "surge", "more"),
+    [
+        (100, 200, 4, 4, 0, 400),
+        (100, 200, 4, 4, 1, 500),  # four new ones and the last old one
+        (200, 100, 4, 4, 1, 100),  # the first new one beside all old ones
+        (100, 100, 4, 4, 2, 200),
+        (100, 100, 4, 6, 0, 200),
+        (100, 100, 4, 2, 0, 0),
+    ],
+)
+def test_demand_at_the_peak(old, new, had, has, surge, more):
+    found = demand(Footprint(old, old), Footprint(new, new), had, has, surge)
+    assert (found.limit, found.request, found.pods) == (more, more, has - had + surge)
+
+
+def quota(hard, used, **spec):
+    return {"metadata": {"name": "q"}, "spec": spec, "status": {"hard": hard, "used": used}}
+
+
+ASKED = Demand(1, 400 * MIB, 100 * MIB)
+
+
+def told(*quotas):
+    return [(line.weight, line.text) for line in quota_lines(quotas, ASKED)]
+
+
+def test_quota_with_room():
+    ((weight, words),) = told(quota({"limits.memory": "2Gi"}, {"limits.memory": "1Gi"}))
+    assert weight == "plain"
+    assert "2 GiB of limits.memory, 1 GiB used: up to 400 MiB more fits" in words
+
+
+def test_quota_without_room():
+    ((weight, words),) = told(quota({"limits.memory": "2Gi"}, {"limits.memory": "1.8Gi"}))
+    assert weight == "critical"
+    assert "does not fit, so that pods will not be created" in words
+
+
+def test_requests_and_pods_count_too_and_cpu_does_not():
+    hard, used = {"requests.memory": "1Gi", "pods": "4", "cpu": "1"}, {"requests.memory": "0", "pods": "4"}
+    found = told(quota(hard, used))
+    assert sorted(weight for weight, _ in found) == ["critical", "plain"]
+    assert sorted(weight for weight, _ in found) == ["critical", "plain"]
+    assert any("4 of pods, 4 used: up to 1 more does not fit" in words for _, words in found)
+
+
+def test_quotas_for_other_pods():
+    assert not told(quota({"pods": "1"}, {"pods": "1"}, scopes=["BestEffort"]))
+    assert not told(quota({"pods": "1"}, {"pods": "1"}, scopeSelector={"matchExpressions": [{}]}))
+    assert told(quota({"pods": "1"}, {"pods": "1"}, scopes=["NotBestEffort"]))
+
+
+def test_quotas_that_may_not_be_read():
+    (line,) = quota_lines("quotas are forbidden", ASKED)
+    assert "not known: quotas are forbidden" in line.text
+
+
+def bounds(*containers, kind="Container", **item):
+    limit_range = {"metadata": {"name": "lr"}, "spec": {"limits": [{"type": kind, **item}]}}
+    return [(line.weight, line.text) for line in limit_range_lines([limit_range], template(*containers))]
+
+
+def test_limit_ranges():
+    assert bounds(container(), max={"memory": "1Gi"}) == [
+        ("plain", "LimitRange/lr allows a container at most 1 GiB: it fits")
+    ]
+    ((weight, words),) = bounds(container(), max={"memory": "256Mi"})
+    assert weight == "critical"
+    assert "the container main at most 256 MiB, and it would have a limit of 512 MiB" in words
+    ((_, words),) = bounds(container(request="8Mi"), min={"memory": "16Mi"})
+    assert "at least 16 MiB" in words
+    ((_, words),) = bounds(container(), container("b"), kind="Pod", max={"memory": "1000Mi"})
+    assert "a limit of 1 GiB" in words
+
+
+def test_limit_ranges_give_a_limit_to_what_has_none():
+    assert bounds(container(limit=""), max={"memory": "1Gi"})[0][0] == "critical"
+    assert bounds(container(limit=""), max={"memory": "1Gi"}, default={"memory": "512Mi"})[0][0] == "plain"
+
+
+def test_the_ratio_of_limit_and_request():
+    ((weight, words),) = bounds(container(), maxLimitRequestRatio={"memory": "2"})
+    assert weight == "critical"
+    assert "2 times the request" in words
+    assert not bounds(container(), maxLimitRequestRatio={"memory": "4"})
+
+
+def test_nodes():
+    spaces = [Space("a", 8 * 1024 * MIB, 1024 * MIB), Space("b", 4 * 1024 * MIB, 3 * 1024 * MIB)]
+    assert "1 of 2 nodes have that left, b most with 3 GiB" in node_line(spaces, 2048 * MIB).text
+    full = node_line(spaces, 3500 * MIB)
+    assert full.weight == "critical"
+    assert "may wait (Pending)" in full.text
+    assert "no node is that large: a has 8 GiB" in node_line(spaces, 9000 * MIB).text
+    assert node_line(spaces, 0) is None
+    assert "not known: nodes are forbidden" in node_line("nodes are forbidden", 1).text
+    assert "how full is not known" in node_line([Space("a", 1024 * MIB, None)], 1).text
+
+
+def budget(version="policy/v1", allowed=1, **spec):
+    return {
+        "apiVersion": version, "metadata": {"name": "pdb"}, "spec": spec,
+        "status": {"disruptionsAllowed": allowed},
+    }  # fmt: skip
+
+
+POD = {"app": "shop", "tier": "web"}
+
+
+def test_budgets_bind_evictions_and_not_rollouts():
+    covering = budget(minAvailable=2, selector={"matchLabels": {"app": "shop"}})
+    other = budget(minAvailable=2, selector={"matchLabels": {"app": "else"}})
+    (line,) = budget_lines([covering, other], POD, deletes=False)
+    assert "at least 2 available, 1 eviction allowed now" in line.text
+    assert "a rollout does not ask it" in line.text
+    (line,) = budget_lines([budget(maxUnavailable="10%", allowed=0, selector={})], POD, deletes=True)
+    assert line.weight == "warn"
+    assert "at most 10% unavailable, 0 evictions" in line.text
+
+
+def test_an_empty_selector_means_all_or_nothing_by_version():
+    assert not list(budget_lines([budget("policy/v1beta1", maxUnavailable=1)], POD, deletes=False))
+    assert list(budget_lines([budget(maxUnavailable=1)], POD, deletes=False))
+
+
+@pytest.mark.parametrize(
+    ("operator", "key", "values", "selected"),
+    [
+        ("In", "tier", ["web", "api"], True),
+        ("In", "nope", ["web"], False),
+        ("NotIn", "tier", ["api"], True),
+        ("NotIn", "nope", ["api"], True),
+        ("Exists", "tier", [], True),
+        ("Exists", "nope", [], False),
+        ("DoesNotExist", "nope", [], True),
+        ("DoesNotExist", "tier", [], False),
+    ],
+)
+def test_selector_expressions(operator, key, values, selected):
+    expression = {"key": key, "operator": operator, "values": values}
+    assert selects({"matchExpressions": [expression]}, POD) is selected
