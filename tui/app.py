@@ -9,12 +9,13 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, work
+from textual.actions import parse
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.message import Message
@@ -27,9 +28,10 @@ from memtop.cluster.kubeconfig import IN_CLUSTER, contexts
 from memtop.observe.status import State
 from memtop.observe.view import Pane, Sort, View
 from tui import preferences
+from tui.change.acting import Acting
 from tui.help import Help
 from tui.live import LiveScreen
-from tui.overview.screen import Overview
+from tui.overview.screen import Overview, looking_at
 from widgets.picker import Picker, PickerItem
 from widgets.terminal import TerseDisplay
 
@@ -38,12 +40,16 @@ if TYPE_CHECKING:
     from memtop.observe.engine import Engine
     from memtop.observe.frame import Frame
     from memtop.observe.plan import Plan
+    from tui.pod.screen import PodScreen
+    from tui.pod.tab import Subject
 
 INTERVALS = (1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 """Steps of ``+`` and ``-``, in seconds."""
 SWITCH_SECONDS = 0.0005
 """How long one thread may keep the interpreter while another wants it. Between a key and its picture the
 screen lets go of it some ten times, and each time would wait 5 ms (Python's choice) for a busy engine."""
+CHANGES = frozenset({"change", "rollout", "stabilisation", "workload"})
+"""Actions that are about the workload of a row."""
 _SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
@@ -71,6 +77,11 @@ class Memtop(TerseDisplay[int]):
         plan: What to observe.
         plan_for: The plan for other settings; reads files, so it is called off the UI's thread.
         demo: Whether the cluster is the embedded one.
+
+    Attributes:
+        settings: Every option.
+        frame: The newest frame; None before the first.
+        overview: The screen that everything else lies upon.
     """
 
     TITLE = "memtop"
@@ -92,7 +103,8 @@ class Memtop(TerseDisplay[int]):
         self.settings = settings
         self._plan = plan
         self._engine: Engine | None = None
-        self._frame: Frame | None = None
+        self._acting: Acting | None = None
+        self.frame: Frame | None = None
         self._frame_at = 0.0
         self._preferences = preferences.path()
         self._interval = settings.observe.interval
@@ -131,11 +143,12 @@ class Memtop(TerseDisplay[int]):
         gc.enable()
         sys.setswitchinterval(SWITCH_SECONDS)
         self._engine = engine(self._plan, self._arrived, self._crashed, self.overview.view)
+        self._acting = Acting(self, self._engine.ask, self._plan.target.context)
         self._engine.start()
 
     def _arrived(self, frame: Frame) -> None:
         """On the engine's thread: leaves the frame and says so."""
-        self._frame = frame
+        self.frame = frame
         self._frame_at = time.monotonic()
         self.post_message(FrameReady())
 
@@ -145,8 +158,10 @@ class Memtop(TerseDisplay[int]):
     def on_frame_ready(self) -> None:
         """Shows the newest frame on every screen that is open; while the app ends, on none."""
         for screen in self.screen_stack:
-            if isinstance(screen, LiveScreen) and self._frame is not None:
-                screen.show(self._frame)
+            if isinstance(screen, LiveScreen) and self.frame is not None:
+                screen.show(self.frame)
+        if self._acting is not None and self.frame is not None:
+            self._acting.look(self.frame)
 
     def on_crashed(self, message: Crashed) -> None:
         """Ends with what went wrong; a screen that stands still would be worse."""
@@ -155,17 +170,23 @@ class Memtop(TerseDisplay[int]):
 
     def cluster_time(self) -> float:
         """The cluster's time now, Unix seconds, as far as known."""
-        if self._frame is None:
+        if self.frame is None:
             return time.time()
-        return self._frame.time + (time.monotonic() - self._frame_at) * self._plan.speed
+        return self.frame.time + (time.monotonic() - self._frame_at) * self._plan.speed
 
     def on_overview_view_changed(self, message: Overview.ViewChanged) -> None:
         """Asks the engine for frames under the new view, and remembers the order."""
-        if self._engine is not None:
+        in_front = next(screen for screen in reversed(self.screen_stack) if isinstance(screen, LiveScreen))
+        if self._engine is not None and in_front is self.overview:
             self._engine.show(message.view)
         if message.view.sorts != self._sorts:
             self._sorts = message.view.sorts
             preferences.save_sorts(self._preferences, self._sorts)
+
+    def on_pod_screen_looked(self, message: PodScreen.Looked) -> None:
+        """Has the engine draw the row that the open screen is about."""
+        if self._engine is not None:
+            self._engine.show(looking_at(self.overview.view, message.subject.key))
 
     def action_interval(self, step: int) -> None:
         """Asks for the metrics less often (1) or more often (-1)."""
@@ -182,29 +203,31 @@ class Memtop(TerseDisplay[int]):
 
     # -- what cannot be done now, and why
 
-    def refusal(self, action: str) -> str:
+    def refusal(self, action: str, parameters: Sequence[object] = ()) -> str:
         """Why an action cannot be taken at present; empty if it can."""
+        if action in CHANGES and self._acting is not None:
+            return self._acting.refusal(str(parameters[0]) if parameters else action, self._acting.row)
         if action == "context" and self._demo:
             return "the demo is a cluster of its own: there is no other context"
         if action == "context" and self._plan.target.source == IN_CLUSTER:
             return "memtop runs inside the cluster: there is no kubeconfig with other contexts"
-        if action == "interval" and self._frame is not None:
-            metrics = next((source for source in self._frame.sources if source.name == "metrics"), None)
+        if action == "interval" and self.frame is not None:
+            metrics = next((source for source in self.frame.sources if source.name == "metrics"), None)
             if metrics is not None and metrics.state in {State.ABSENT, State.FORBIDDEN}:
                 return metrics.words
         return ""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Dims the keys of what cannot be done now."""
-        return None if self.refusal(action) else True
+        return None if self.refusal(action, parameters) else True
 
     def on_key(self, event: events.Key) -> None:
         """Says why a dimmed key does nothing."""
         active = self.screen.active_bindings.get(event.key)
         if active is None or active.enabled:
             return
-        why = self.refusal(active.binding.action.rpartition(".")[2].partition("(")[0])
-        if why:
+        _, action, parameters = parse(active.binding.action)
+        if why := self.refusal(action, parameters):
             self.notify(why, markup=False)
 
     # -- actions of every screen
@@ -212,21 +235,31 @@ class Memtop(TerseDisplay[int]):
     def action_help(self) -> None:
         """Shows the keys of the present screen."""
         if isinstance(self.screen, LiveScreen):
-            self.push_screen(Help(*self.screen.WORDS))
+            title, groups = self.screen.WORDS
+            words = groups if self._acting is None else self._acting.words(groups)
+            self.push_screen(Help(title, words))
 
     def action_retry(self) -> None:
         """Tries again at once whatever waits."""
         if self._engine is not None:
             self._engine.retry()
+        if self._acting is not None:
+            self._acting.forget()
         self.notify("Asking again now")
 
     def action_open(self) -> None:
         """Opens the selected row."""
+        subject = self.overview.selected
+        if subject is None:
+            self.notify("No row is selected")
+        else:
+            self.open(subject)
+
+    def open(self, subject: Subject) -> None:
+        """Opens a pod or a workload."""
         from tui.pod.screen import PodScreen  # noqa: PLC0415  (after the first paint)
 
-        subject = self.overview.selected
-        if subject is None or self._engine is None:
-            self.notify("No row is selected")
+        if self._engine is None:
             return
         settings = self.settings
         screen = PodScreen(
@@ -238,14 +271,20 @@ class Memtop(TerseDisplay[int]):
             settings.logs.presets,
             read_only=settings.safety.read_only,
         )
-        self.overview.select(subject.key)
         self.push_screen(screen)
-        if self._frame is not None:
-            self.call_after_refresh(screen.show, self._frame)
+        if self.frame is not None:
+            self.call_after_refresh(screen.show, self.frame)
+
+    # -- what changes a workload, or follows a change
+
+    def action_change(self, action: str) -> None:
+        """Plans a change of the row's workload and, after a yes, makes it."""
+        if self._acting is not None:
+            self._acting.change(action)
 
     def action_namespace(self) -> None:
         """Chooses the namespace to show."""
-        frame = self._frame
+        frame = self.frame
         everything = PickerItem("", "all namespaces", frame.scope if frame else "")
         known = [PickerItem(name, name) for name in (frame.namespaces if frame else ())]
         current = next(iter(self.overview.view.namespaces), "")
@@ -275,7 +314,7 @@ class Memtop(TerseDisplay[int]):
             return
         if self._engine is not None:
             await asyncio.to_thread(self._engine.stop)
-        self._plan, self.settings, self._frame = plan, settings, None
+        self._plan, self.settings, self.frame = plan, settings, None
         self.overview.restart()
         await self._start()
 
@@ -286,13 +325,16 @@ class Memtop(TerseDisplay[int]):
         yield SystemCommand("Theme", "Choose other colours", self.action_change_theme)
         yield SystemCommand("Namespace", "Choose the namespace to show", self.action_namespace)
         yield SystemCommand("Ask again now", "Try at once whatever waits", self.action_retry)
+        if self._acting is not None:
+            yield from self._acting.commands(screen)
         for binding in screen.active_bindings.values():
             described = binding.binding
-            if binding.node is self.overview and binding.enabled and described.description:
+            change = described.action.startswith("app.change")
+            if binding.node is screen and binding.enabled and described.description and not change:
                 yield SystemCommand(
                     described.description,
                     f"Key {described.key_display or described.key}",
-                    lambda action=described.action: self.call_later(self.run_action, action, self.overview),
+                    lambda action=described.action: self.call_later(self.run_action, action, screen),
                 )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rich.console import Group as Lines
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
@@ -44,7 +46,7 @@ class Help(ModalScreen[None]):
     DEFAULT_CSS = """
     Help { align: center middle; background: $background 60%; }
     Help > VerticalScroll {
-        width: 90%; max-width: 96; height: auto; max-height: 90%;
+        width: 90%; max-width: 96; height: auto; max-height: 100%;
         background: $surface; border: round $primary; border-title-color: $text-primary; padding: 0 2;
     }
     Help Static { width: 100%; height: auto; }
@@ -64,23 +66,21 @@ class Help(ModalScreen[None]):
         """One table of keys a group."""
         with VerticalScroll() as box:
             box.border_title = self._title
-            box.border_subtitle = "esc closes"
-            yield Static(self._table())
+            box.border_subtitle = "↑ ↓ scroll · esc closes"
+            yield Static(Lines(*self._parts()))
 
-    def _table(self) -> Table:
-        table = Table.grid(padding=(0, 2))
-        table.add_column(width=18, no_wrap=True)
-        table.add_column(ratio=1)
+    def _parts(self) -> Iterator[RenderableType]:
         for number, group in enumerate(self._groups):
-            if number:
-                table.add_row("", "")
-            table.add_row(Text(group.title, "bold"), "")
+            yield Text(f"{chr(10) if number else ''}{group.title}", "bold")
+            table = Table.grid(padding=(0, 2))
+            table.add_column(width=18, no_wrap=True)
+            table.add_column(ratio=1)
             for key in group.keys:
                 words = Text(key.does, "dim" if key.not_now else "")
                 if key.not_now:
                     words.append(f"  (not now: {key.not_now})", "italic")
                 table.add_row(Text(key.keys, "dim" if key.not_now else "bold cyan"), words)
-        return table
+            yield table
 
     def action_scroll(self, lines: int) -> None:
         """Scrolls the list."""

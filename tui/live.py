@@ -10,6 +10,7 @@ from textual.screen import Screen
 if TYPE_CHECKING:
     from memtop.observe.frame import Frame
     from tui.help import Group
+    from tui.pod.tab import Subject
 
 
 class LiveScreen(Screen[None]):
@@ -24,3 +25,8 @@ class LiveScreen(Screen[None]):
     def show(self, frame: Frame) -> None:
         """Shows a new frame."""
         raise NotImplementedError
+
+    @property
+    def row(self) -> Subject | None:
+        """What the keys act on that change a workload; None where there is nothing to act on."""
+        return None

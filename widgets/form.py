@@ -121,6 +121,8 @@ class Form(ModalScreen[T | None], Generic[T]):
         facts: Sequence[PlanLine] = (),
         choices: Sequence[Choice] = (),
         offers: str = "",
+        typed: Values | None = None,
+        complaint: str = "",
         ascii_only: bool = False,
     ) -> None:
         """Makes a form.
@@ -134,6 +136,8 @@ class Form(ModalScreen[T | None], Generic[T]):
             facts: What is to be known before one types.
             choices: Values to choose from.
             offers: What the choices are, in a few words.
+            typed: What was typed into it before, where it is shown once more.
+            complaint: What was wrong with that.
             ascii_only: Whether signs must do with ASCII.
         """
         super().__init__()
@@ -143,7 +147,8 @@ class Form(ModalScreen[T | None], Generic[T]):
         self._make = make
         self._facts = tuple(facts)
         self._initial = {field.name: field.value for field in fields}
-        self._typed = dict(self._initial)
+        self._typed = {**self._initial, **(typed or {})}
+        self._complaint = complaint
         self.offers = Offers(choices, offers, ascii_only=ascii_only)
         self.busy = False
 
@@ -157,7 +162,7 @@ class Form(ModalScreen[T | None], Generic[T]):
                 with Horizontal(classes="field"):
                     yield Static(field.label.rjust(width), markup=False)
                     yield Input(
-                        field.value,
+                        self._typed[field.name],
                         field.hint,
                         id=field.name,
                         compact=True,
@@ -174,11 +179,11 @@ class Form(ModalScreen[T | None], Generic[T]):
         facts.update(plan_grid(self, self._facts))
         facts.display = bool(self._facts)
         for field in self._fields:
-            if any(field.selected):
+            if any(field.selected) and self._typed == self._initial:
                 self._input(field.name).selection = Selection(*field.selected)
         self._input(self._fields[0].name).focus()
         self._tell()
-        self._say()
+        self._say(self._complaint)
 
     @property
     def values(self) -> dict[str, str]:
@@ -216,6 +221,8 @@ class Form(ModalScreen[T | None], Generic[T]):
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
         event.stop()
+        if self.values == self._typed:
+            return
         self.offers.go(-1)  # an offer that is changed is typed
         self._typed = self.values
         self._say()

@@ -131,18 +131,18 @@ async def test_one_key_goes_to_the_workload_to_the_node_and_back_and_another_to_
 ) -> None:
     async with opened() as stage:
         await stage.press("d")
-        await stage.shows("o: Deployment/user-service")
+        await stage.shows("O: Deployment/user-service")
         await stage.press("y")
         await stage.shows("YAML")
         assert "metadata:" in document(stage)
         assert not any("f:metadata" in line for line in document(stage))
         await stage.press("y")
         assert document(stage)[0] == "Memory:"
-        await stage.press("o")
+        await stage.press("O")
         await stage.shows("Deployment production/user-service", "StrategyType:")
-        await stage.press("o")
+        await stage.press("O")
         await stage.shows("Allocatable:", "Node node-")
-        await stage.press("o")
+        await stage.press("O")
         await stage.shows(f"Pod production/{pod_name(stage)}", "Memory:")
 
 

@@ -34,7 +34,7 @@ TITLES: Final = {
 """Each change in words, for the command palette."""
 
 GROUP: Final = Group(
-    "Change the workload (a plan first, then a yes or a no)",
+    "Change the workload: a plan first, then a yes or a no",
     (
         Key("i", "set the image of a container; earlier revisions' images are offered"),
         Key("M", "set memory limit and request, and see what that buys"),

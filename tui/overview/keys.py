@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tui.change.keys import FOLLOW, GROUP
 from tui.help import Group, Key
 
 GROUPS = (
@@ -35,4 +36,6 @@ GROUPS = (
             Key("q", "quit"),
         ),
     ),
+    GROUP,
+    FOLLOW,
 )

@@ -15,6 +15,7 @@ from textual.timer import Timer
 
 from memtop.observe.status import State
 from memtop.observe.view import Column, Filter, Pane, Sort, View
+from tui.change.keys import CHANGE_KEYS
 from tui.live import LiveScreen
 from tui.overview.columns import ALPHABETICAL, columns, sortable
 from tui.overview.keys import GROUPS
@@ -96,6 +97,7 @@ class Overview(LiveScreen):
         Binding("c", "app.context", "Context"),
         Binding("space", "freeze", "Freeze"),
         Binding("z", "zoom", "Zoom"),
+        *CHANGE_KEYS,
         Binding("S", "reverse", "Reverse the order", key_display="S", show=False),
         Binding("plus,equals_sign", "app.interval(1)", "Ask less often", key_display="+", show=False),
         Binding("minus", "app.interval(-1)", "Ask more often", key_display="-", show=False),
@@ -161,6 +163,10 @@ class Overview(LiveScreen):
         self._tick()
         self._activate(Pane.TOP)
 
+    def on_screen_resume(self) -> None:
+        """Another screen may have asked for frames under a view of its own."""
+        self.post_message(self.ViewChanged(self.view))
+
     def on_resize(self) -> None:
         """Shows one pane at a time where there is no room for more."""
         self._arrange()
@@ -171,6 +177,8 @@ class Overview(LiveScreen):
         """Shows a new frame: the header always, the tables unless they are frozen."""
         self._newest = frame
         self._tick()
+        if frame.view.workloads is not self.view.workloads:
+            return  # it was made for another screen, or for the view that was left just now
         problem = trouble(frame)
         self.set_class(problem is not None, "-trouble")
         if problem is not None:
@@ -291,12 +299,7 @@ class Overview(LiveScreen):
     def action_workloads(self) -> None:
         """Changes between one row per container and one per workload."""
         self._unfreeze()
-        workloads = not self.view.workloads
-        sorts = {
-            pane: Sort(_counterpart(sort.column, workloads), sort.descending)
-            for pane, sort in self.view.sorts.items()
-        }
-        self._look_at(replace(self.view, workloads=workloads, sorts=sorts, selected=None))
+        self._look_at(replace(_grouped(self.view, not self.view.workloads), selected=None))
 
     # -- sorting
 
@@ -370,6 +373,11 @@ class Overview(LiveScreen):
     # -- for others
 
     @property
+    def row(self) -> Subject | None:
+        """The row that the keys act on."""
+        return self.selected
+
+    @property
     def selected(self) -> Subject | None:
         """The row under the active pane's cursor."""
         from tui.overview.cells import PaneRows, name_of
@@ -380,11 +388,6 @@ class Overview(LiveScreen):
             return None
         identity = table.rows.identity_at(table.cursor_row)
         return Subject.of(identity, name_of(identity))
-
-    def select(self, key: RowKey) -> None:
-        """Asks for the row to be drawn at once."""
-        if key != self.view.selected:
-            self._look_at(replace(self.view, selected=key))
 
     def restart(self) -> None:
         """Forgets what was shown: another cluster comes."""
@@ -400,6 +403,23 @@ class Overview(LiveScreen):
         """Shows only these namespaces; all in sight if there are none."""
         self._unfreeze()
         self._look_at(replace(self.view, namespaces=namespaces))
+
+
+def looking_at(view: View, key: RowKey) -> View:
+    """The view of a screen about one row: rows are what that row is, and it is drawn large."""
+    from memtop.observe.frame import WorkloadKey
+
+    return replace(_grouped(view, isinstance(key, WorkloadKey)), selected=key)
+
+
+def _grouped(view: View, workloads: bool) -> View:
+    """The same view with one row per workload, or one per container."""
+    if view.workloads is workloads:
+        return view
+    sorts = {
+        pane: Sort(_counterpart(sort.column, workloads), sort.descending) for pane, sort in view.sorts.items()
+    }
+    return replace(view, workloads=workloads, sorts=sorts)
 
 
 def _counterpart(column: Column, workloads: bool) -> Column:

@@ -59,7 +59,7 @@ class DescribeTab(PodTab):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "yaml", "YAML"),
-        Binding("o", "other", "Owner, node"),
+        Binding("O", "other", "Owner, node"),
         Binding("slash", "search", "Search", key_display="/"),
         Binding("n", "match(1)", "Next", show=False),
         Binding("N", "match(-1)", "Previous", show=False),
@@ -167,7 +167,7 @@ class DescribeTab(PodTab):
             right.append(f"{number} of {count} " if count else "not found ", "accent" if count else "warn")
         elif len(self._refs) > 1:
             after = self._refs[(self._at + 1) % len(self._refs)]
-            right.append(f"o: {after} ", "dim")
+            right.append(f"O: {after} ", "dim")
         self.caption.say(line, right)
 
     # -- keys

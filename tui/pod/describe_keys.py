@@ -8,7 +8,7 @@ DESCRIBE = Group(
     "Describe",
     (
         Key("y", "YAML, with the managed fields folded away; the description again"),
-        Key("o", "the workload that owns the pod, its node, the pod again"),
+        Key("O", "the workload that owns the pod, its node, the pod again"),
         Key("/  n N  esc", "search; next and previous match; end of the search"),
         Key("w  ← →", "wrap long lines; scroll sideways"),
     ),

@@ -9,10 +9,12 @@ from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.message import Message
 from textual.widgets import ContentSwitcher
 
 from config.presets import DEFAULT_PRESETS
 from memtop.observe.frame import Frame
+from tui.change.keys import CHANGE_KEYS, FOLLOW, GROUP
 from tui.help import Group, Key
 from tui.overview.status import header_data
 from tui.pod import describe_keys, log_keys, runtime_keys
@@ -48,6 +50,8 @@ WORDS = (
     log_keys.GROUP,
     describe_keys.EVENTS,
     runtime_keys.GROUP,
+    GROUP,
+    FOLLOW,
 )
 
 
@@ -76,10 +80,18 @@ class PodScreen(RuntimeScreen):
         Binding("e", "tab('Events')", "Events"),
         Binding("B", "tab('Memory')", "Memory"),
         Binding("question_mark", "app.help", "Help", key_display="?"),
-        Binding("r", "app.retry", "Ask again now", show=False),
         Binding("q", "app.quit", "Quit"),
+        *CHANGE_KEYS,
+        Binding("r", "app.retry", "Ask again now", show=False),
     ]
     WORDS = ("Keys of the pod", WORDS)
+
+    class Looked(Message):
+        """The screen has come to the front and wants frames about its row."""
+
+        def __init__(self, subject: Subject) -> None:
+            super().__init__()
+            self.subject = subject
 
     def __init__(
         self,
@@ -130,6 +142,15 @@ class PodScreen(RuntimeScreen):
         self._open.focus()
         self._open.opened()
         self.learn_access()
+
+    def on_screen_resume(self) -> None:
+        """Has frames made that draw this row."""
+        self.post_message(self.Looked(self.subject))
+
+    @property
+    def row(self) -> Subject | None:
+        """The row that the keys act on."""
+        return self.subject
 
     def on_unmount(self) -> None:
         """Ends what the open tab has under way."""

@@ -1,0 +1,179 @@
+"""What the keys do that change a workload, on whichever screen is open: may it be done, and doing it."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from textual.app import SystemCommand
+from textual.screen import Screen
+
+from tui.change.keys import GROUP, TITLES
+from tui.help import Group
+from tui.live import LiveScreen
+
+if TYPE_CHECKING:
+    from memtop.change.plan import Plan
+    from memtop.observe.frame import Frame
+    from tui.app import Memtop
+    from tui.change.flow import Flow
+    from tui.change.permissions import Permissions
+    from tui.change.usage import Usage
+    from tui.pod.tab import Ask, Subject
+
+# Nobody changes anything before the first frame is painted, and a start does not wait for what it takes.
+# ruff: noqa: PLC0415
+
+NO_ROW = "no row is selected"
+_GROUP = "change"
+
+
+class Acting:
+    """The actions that change the workload of a row, or follow what became of a change.
+
+    Args:
+        app: On whose screens.
+        ask: Does something with the cluster.
+        context: The kubeconfig's context.
+    """
+
+    def __init__(self, app: Memtop, ask: Ask, context: str) -> None:
+        self._app = app
+        self._ask = ask
+        self._context = context
+        self._permissions: Permissions | None = None
+        self._asked: set[tuple[str, str]] = set()
+        self._shown: tuple[str, ...] = ()
+        self._flow: Flow | None = None
+
+    # -- may it be done
+
+    @property
+    def row(self) -> Subject | None:
+        """What the screen in front is about."""
+        screen = self._app.screen
+        return screen.row if isinstance(screen, LiveScreen) else None
+
+    def refusal(self, action: str, row: Subject | None) -> str:
+        """Why an action cannot be taken on a row; empty if nothing is known against it.
+
+        Args:
+            action: A change such as ``image``, or ``rollout``, ``stabilisation``, ``workload``.
+            row: The row.
+        """
+        if row is None:
+            return NO_ROW
+        if action == "workload":
+            return f"{row.pod} is a bare pod: no workload owns it" if row.workload.kind == "Pod" else ""
+        if self._permissions is None:
+            return ""
+        if action in {"rollout", "stabilisation"}:
+            from tui.change.permissions import rolls
+
+            return rolls(row.workload)
+        return self._permissions.refusal(row, action)
+
+    def look(self, frame: Frame) -> None:
+        """Learns what may be done with the row in front, and dims the keys of what may not."""
+        row = self.row
+        if row is None or not frame.settled:
+            return
+        place = (row.namespace, row.workload.kind)
+        if place not in self._asked:
+            self._asked.add(place)
+            self._app.run_worker(partial(self._learn, row), group="permissions")
+        self._dim()
+
+    def forget(self) -> None:
+        """Asks for rights anew: they may have been granted meanwhile."""
+        self._asked.clear()
+        self._permissions = None
+
+    async def _learn(self, row: Subject) -> None:
+        await asyncio.to_thread(importlib.import_module, "tui.change.flow")
+        from memtop.cluster.errors import Unreachable
+        from tui.change.permissions import Permissions
+
+        if self._permissions is None:
+            self._permissions = Permissions(read_only=self._app.settings.safety.read_only)
+        permissions = self._permissions
+        questions = permissions.unasked(row)
+        if questions:
+            try:
+                await asyncio.wrap_future(self._ask(lambda client: permissions.learn(client, questions)))
+            except (Unreachable, RuntimeError):
+                self._asked.discard((row.namespace, row.workload.kind))
+        self._dim()
+
+    def _dim(self) -> None:
+        row = self.row
+        shown = tuple(
+            self.refusal(action, row) for action in (*TITLES, "rollout", "stabilisation", "workload")
+        )
+        if shown != self._shown:
+            self._shown = shown
+            self._app.screen.refresh_bindings()
+
+    def commands(self, screen: Screen[object]) -> Iterator[SystemCommand]:
+        """What can be done now with the row of a screen, for the command palette."""
+        row = screen.row if isinstance(screen, LiveScreen) else None
+        if row is None:
+            return
+        for action, words in TITLES.items():
+            if not self.refusal(action, row):
+                about = row.pod_ref if action == "delete" else row.workload
+                yield SystemCommand(
+                    words, str(about), lambda action=action: self._app.call_later(self.change, action)
+                )
+
+    def words(self, groups: Sequence[Group]) -> list[Group]:
+        """The keys of a screen in words, with why those that change something can't be used now."""
+        row = self.row
+        keys = [
+            replace(key, not_now=self.refusal(action, row))
+            for action, key in zip(TITLES, GROUP.keys, strict=True)
+        ]
+        return [Group(group.title, keys) if group is GROUP else group for group in groups]
+
+    # -- doing it
+
+    def change(self, action: str) -> None:
+        """Takes an action on the row in front."""
+        row = self.row
+        if why := self.refusal(action, row):
+            self._app.notify(why, markup=False)
+        elif self._flow is not None and self._flow.applying:
+            self._app.notify("A change is on its way to the cluster: one at a time")
+        elif row is not None:
+            self._app.run_worker(partial(self._change, action, row), group=_GROUP, exclusive=True)
+
+    async def _change(self, action: str, row: Subject) -> None:
+        from memtop.change.audit import AuditLog, default_path
+        from tui.change.flow import Flow
+        from tui.change.usage import members_of, usage
+
+        app, settings = self._app, self._app.settings
+
+        def uses() -> Mapping[str, Usage]:
+            return usage(members_of(app.frame, row.workload))
+
+        self._flow = Flow(
+            app,
+            self._ask,
+            context=self._context,
+            protected=tuple(settings.safety.protected_contexts),
+            log=AuditLog(default_path(os.environ)),
+            now=app.cluster_time,
+            ascii_only=settings.ui.symbols == "ascii",
+        )
+        plan = await self._flow.run(action, row, uses)
+        if plan is not None and plan.opens_rollout:
+            self._opened(plan)
+
+    def _opened(self, plan: Plan) -> None:
+        """A change that replaces pods is watched until they are replaced."""
