@@ -80,7 +80,7 @@ class Seen:
             status=judged,
             revision=current,
             previous=previous,
-            pods=tuple(sorted(lines, key=lambda line: (not line.new, line.name))),
+            pods=tuple(sorted(lines, key=lambda line: (not line.new, line.created or 0.0, line.name))),
             stuck=reasons(scene),
             started=_started(current, known, scene),
             finished=_finished(self.workload, judged, self.ref.kind, scene),

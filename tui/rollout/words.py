@@ -1,0 +1,186 @@
+"""What the rollout screen says above the pods; pure, so that it can be read without a screen."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from memtop.cluster.revisions import Revision
+from memtop.rollout.model import Reason, Rollout
+from memtop.wording import ago, bytes_, duration
+from widgets.palette import Symbols
+from widgets.text import literal, shorten
+
+RECENTLY = 600.0
+"""Seconds after its end in which a rollout's duration says more than how long ago it was."""
+_BAR = 40
+_SIGNS = {"done": ("✔", "+", "ok"), "stuck": ("✖", "X", "critical"), "going": ("◌", "~", "accent")}
+_BAR_CELLS = {True: ("=", "-", "."), False: ("█", "▒", "░")}
+
+
+def standing(rollout: Rollout) -> str:
+    """Whether it is ``done``, ``stuck`` or ``going``."""
+    if rollout.status.done and not rollout.gone:
+        return "done"
+    return "stuck" if rollout.gone or rollout.status.failed or rollout.blocked is not None else "going"
+
+
+def status_lines(rollout: Rollout, width: int, symbols: Symbols) -> list[Text]:
+    """The sentence of ``kubectl rollout status`` with a sign before it, on two lines.
+
+    Args:
+        rollout: The rollout.
+        width: Width in cells.
+        symbols: Which characters are drawn with.
+    """
+    sign, plain, role = _SIGNS[standing(rollout)]
+    words = "The workload has been deleted" if rollout.gone else rollout.status.words
+    pieces = _wrapped(literal(words), width - 4, 2)
+    first = Text(f" {plain if symbols == 'ascii' else sign} ", role).append(pieces[0], "strong")
+    return [first, Text("   ").append(pieces[1], "strong") if len(pieces) > 1 else Text()]
+
+
+def progress_line(rollout: Rollout, width: int, now: float, ended: float | None, symbols: Symbols) -> Text:
+    """How many new pods do their work, as a bar and in words, and for how long it has been going.
+
+    Args:
+        rollout: The rollout.
+        width: Width in cells.
+        now: The cluster's time, Unix seconds.
+        ended: When it was done, Unix seconds; None while it is not, or where that is not known.
+        symbols: Which characters are drawn with.
+    """
+    status, arrived = rollout.status, rollout.arrived
+    cells = max(10, min(_BAR, width - 42))
+    full, half, empty = _BAR_CELLS[symbols == "ascii"]
+    target = max(1, status.target)
+    ready = cells if status.target == 0 else cells * arrived // target
+    made = max(0, cells * min(status.updated, target) // target - ready) if status.seen else 0
+    role = {"done": "ok", "stuck": "critical", "going": "graph"}[standing(rollout)]
+    line = Text(" ").append(full * ready, role).append(half * made, role)
+    line.append(empty * (cells - ready - made), "faint")
+    line.append(f"  {arrived} of {status.target}", "strong").append(" new pods ready")
+    if rollout.started is not None:
+        if status.done:
+            took = None if ended is None else ended - rollout.started
+            line.append("" if took is None else f", took {duration(took)}", "dim")
+        else:
+            line.append(f", for {duration(now - rollout.started)} now", "dim")
+    return line
+
+
+def count_line(rollout: Rollout) -> Text:
+    """The figures that kubectl judges by."""
+    status = rollout.status
+    leaving = sum(pod.leaving for pod in rollout.pods)
+    line = Text(" ")
+    for number, label in (
+        (status.desired, "desired"),
+        (status.updated, "updated"),
+        (status.ready, "ready"),
+        (status.available, "available"),
+        (status.old, "old"),
+        (leaving, "leaving"),
+    ):
+        line.append(str(number), "strong" if number else "dim").append(f" {label}   ", "dim")
+    return line
+
+
+def change_line(rollout: Rollout, width: int) -> Text:
+    """Which revision it is, and what is other in it than before."""
+    now, before = rollout.revision, rollout.previous
+    line = Text(" ")
+    if now is None:
+        return line.append("The controller has not made the new revision yet", "dim")
+    line.append(f"revision {now.number or '…'}", "strong")
+    if before is None:
+        return line.append("  the first one", "dim")
+    line.append(f" after {before.number}", "dim")
+    words = "; ".join(_differences(before, now))
+    room = max(0, width - cell_len(line.plain) - 3)
+    return line.append(f"  {shorten(literal(words), room)}")
+
+
+def reason_lines(
+    rollout: Rollout, width: int, height: int, now: float, ended: float | None, symbols: Symbols
+) -> list[Text]:
+    """Why it does not go on, as long as there is room; or, where nothing is in its way, what comes next.
+
+    Args:
+        rollout: The rollout.
+        width: Width in cells.
+        height: Lines there are.
+        now: The cluster's time, Unix seconds.
+        ended: When it was done, Unix seconds, if that is known.
+        symbols: Which characters are drawn with.
+    """
+    lines: list[Text] = []
+    if rollout.status.done:
+        lines.append(_end(rollout, now, ended))
+    elif not rollout.stuck and not rollout.gone:
+        lines.append(Text("   Nothing is in its way so far; esc leaves it running.", "dim"))
+    for at, reason in enumerate(rollout.stuck):
+        rest = len(rollout.stuck) - at - 1
+        room = height - len(lines) - (1 if rest else 0)
+        if room < 1:
+            lines.append(Text(f"   and {rest + 1} more", "dim"))
+            break
+        lines += _reason(reason, width, room, symbols)
+    return lines[:height]
+
+
+def _reason(reason: Reason, width: int, room: int, symbols: Symbols) -> Iterator[Text]:
+    role = "critical" if reason.blocking else "warn"
+    sign = "!" if not reason.blocking else "X" if symbols == "ascii" else "✖"
+    words = literal(reason.words + (":" if reason.said else ""))
+    pieces = _wrapped(words, width - 4, room)
+    yield Text(f" {sign} ", role).append(pieces[0], role)
+    yield from (Text("   ").append(piece, role) for piece in pieces[1:])
+    if reason.said and room > len(pieces):
+        said = _wrapped(literal(reason.said), width - 4, room - len(pieces))
+        yield from (Text(f"   {piece}") for piece in said)
+
+
+def _end(rollout: Rollout, now: float, ended: float | None) -> Text:
+    line = Text("   Done", "ok")
+    if ended is not None and now - ended > RECENTLY:
+        line.append(f" {ago(now - ended)}", "ok")
+    if ended is not None and rollout.started is not None:
+        line.append(f", it took {duration(ended - rollout.started)}", "ok")
+    return line.append(".  ").append("b", "title").append(" shows whether the change has helped, and lasts.")
+
+
+def _differences(before: Revision, now: Revision) -> Iterator[str]:
+    """What is other in a revision than in the one before: images and memory, else that something else is."""
+    found = False
+    several = len(now.images) > 1
+    for name, image in now.images.items():
+        prefix = f"{name}: " if several else ""
+        was = before.images.get(name)
+        if was != image:
+            found = True
+            yield f"{prefix}image {was or 'none'} → {image}"
+        for what, old, new in (
+            ("limit", before.limits.get(name), now.limits[name]),
+            ("request", before.requests.get(name), now.requests[name]),
+        ):
+            if old != new:
+                found = True
+                yield f"{prefix}memory {what} {_memory(old)} → {_memory(new)}"
+    if not found:
+        yield "same images and memory as before"
+
+
+def _memory(size: int | None) -> str:
+    return "none" if size is None else bytes_(size)
+
+
+def _wrapped(words: str, width: int, most: int) -> Sequence[str]:
+    """The words on at most so many lines; what does not fit ends in an ellipsis."""
+    pieces = textwrap.wrap(
+        words, max(10, width), max_lines=max(1, most), placeholder=" …", break_on_hyphens=False
+    )
+    return pieces or [""]
