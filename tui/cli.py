@@ -107,6 +107,12 @@ def _classify(invocation: Invocation) -> int:
     return classify(invocation.arguments, sys.stdout, sys.stderr)
 
 
+def _logs(invocation: Invocation) -> int:
+    from memtop.logs.command import run
+
+    return run(invocation, sys.stdout, sys.stderr)
+
+
 def _demo_serve(invocation: Invocation) -> int:
     import asyncio
     from pathlib import Path
@@ -212,6 +218,7 @@ COMMANDS: dict[str, Callable[[Invocation], int]] = {
     "config": _config,
     "doctor": _doctor,
     "classify": _classify,
+    "logs": _logs,
     "demo serve": _demo_serve,
     "rollout status": _rollout_status,
     "rollout history": _rollout_history,

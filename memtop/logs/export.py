@@ -52,14 +52,15 @@ def save(path: Path, lines: Iterable[Line], *, times: bool, owners: bool) -> int
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             for count, line in enumerate(lines, 1):  # noqa: B007  (the last count is the result)
-                file.write(_written(line, times=times, owners=owners))
+                file.write(written(line, times=times, owners=owners))
     except OSError as error:
         path.unlink(missing_ok=True)  # half a log would look like a whole one
         raise ExportError(f"{path.name} cannot be written: {error.strerror or error}") from error
     return count
 
 
-def _written(line: Line, *, times: bool, owners: bool) -> str:
+def written(line: Line, *, times: bool, owners: bool) -> str:
+    """A line as it stands in a file: its time in UTC and its container, if wanted, before its text."""
     parts = []
     if times and line.at != NO_TIME:
         second, nanoseconds = divmod(line.at, 1_000_000_000)

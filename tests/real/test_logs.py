@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
+import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -212,3 +217,35 @@ async def test_what_nobody_may_read(as_user: Callable[[str], Any], pod: Callable
 
     async with Client(as_user("kubeconfig-nobody")) as client:
         await reading(client, request(pod("batch-nolimit"), "batch-nolimit"), said)
+
+
+def test_figures_and_last_words_are_printed_without_a_screen(
+    memtop: Callable[..., subprocess.CompletedProcess[str]], admin: Path
+) -> None:
+    done = memtop(admin, "logs", "deployment/session-jvm", "-n", "production", "--values", "--tail", "500")
+    assert done.returncode == 0, done.stderr
+    heading, *rows = done.stdout.splitlines()
+    assert heading.split()[0] == "TIME"
+    assert any(" full " in row and "MiB" in row for row in rows)
+    done = memtop(
+        admin, "logs", "deployment/user-service", "-n", "production", "-p", "--preset", "oom", "-C", "1"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Cannot allocate memory" in done.stdout
+
+
+def test_a_printed_log_is_followed_until_control_c(admin: Path, environ: dict[str, str]) -> None:
+    words = ["logs", "deployment/steady-service", "-n", "production", "-f", "--tail", "1"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "tui.cli", *words, "--kubeconfig", str(admin)],
+        env={**os.environ, **environ},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert [process.stdout.readline() for _ in range(2)][-1]
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in said
