@@ -70,11 +70,17 @@ def changing(lively, tmp_path):
         ("events", "BackOff"),
         ("namespaces", "payments"),
         ("services", "prometheus-service"),
+        ("pdb", "user-service"),
+        ("quota", "limits.memory: "),
+        ("limits", "memory"),
+        ("hpa", "Deployment/order-service"),
+        ("vpa", "search-indexer"),
+        ("controllerrevisions", "node-agent-"),
     ],
 )
 def test_get(reading, kind, expected):
     output = reading("get", kind, "-A", "-o", "wide")
-    assert "AGE" in output or "LAST SEEN" in output
+    assert "AGE" in output or "LAST SEEN" in output or "CREATED AT" in output
     assert expected in output
 
 
@@ -170,3 +176,77 @@ def test_auth(reading):
     assert "no" in reading("auth", "can-i", "patch", "deployments", user="readonly", code=1)
     assert "pods" in reading("auth", "can-i", "--list", user="readonly")
     assert "forbidden" in reading("get", "nodes", user="one-namespace", code=1)
+
+
+def test_who_am_i(reading):
+    assert "readonly" in reading("auth", "whoami", user="readonly")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("set", "image", "deploy/user-service", "user-service=user-service:v2.1.0"),
+        ("set", "resources", "deploy/user-service", "--limits", "memory=4Gi"),
+        ("scale", "deploy/user-service", "--replicas", "5"),
+        ("patch", "deploy/user-service", "-p", '{"spec":{"paused":true}}'),
+        ("delete", "pod", "-l", "app=user-service"),
+        ("delete", "deploy/user-service"),
+        ("rollout", "undo", "deploy/user-service"),
+    ],
+)
+def test_trying_a_change_changes_nothing(reading, change):
+    before = reading.demo.server.cluster.store.version
+    said = reading(*change, "--dry-run=server")
+    assert "server dry run" in said or change[0] == "patch"  # which does not say so on a real cluster either
+    assert reading.demo.server.cluster.store.version == before
+
+
+def test_undo_goes_to_any_revision(fresh, tmp_path):
+    kubectl = Kubectl(fresh, tmp_path)
+    image = (
+        "get",
+        "deploy",
+        "user-service",
+        "-o",
+        "jsonpath={..image} {..annotations.kubernetes\\.io/change-cause}",
+    )
+    kubectl("set", "image", "deploy/user-service", "user-service=user-service:v2.1.0")
+    fresh.advance(120)
+    kubectl("annotate", "deploy/user-service", "kubernetes.io/change-cause=fix", "--overwrite")
+    fresh.advance(5)
+    history = kubectl("rollout", "history", "deploy/user-service").splitlines()
+    assert [line.split(None, 1)[0] for line in history[2:5]] == ["1", "2", "3"]
+    assert history[4].endswith("fix")
+    assert "user-service:v1.9.3" in kubectl("rollout", "history", "deploy/user-service", "--revision", "1")
+    kubectl("rollout", "undo", "deploy/user-service", "--to-revision", "1")
+    fresh.advance(120)
+    assert kubectl(*image).startswith("user-service:v1.9.3 kubectl set image")
+    left = kubectl("rollout", "history", "deploy/user-service").splitlines()[2:5]
+    assert [line.split()[0] for line in left] == ["2", "3", "4"]
+
+
+def test_a_stuck_rollout_fails_and_can_be_undone(fresh, tmp_path):
+    kubectl = Kubectl(fresh, tmp_path)
+    kubectl("set", "image", "deploy/billing", "billing=billing:5.0.0")
+    fresh.advance(700)
+    said = kubectl("rollout", "status", "deploy/billing", code=1)
+    assert "exceeded its progress deadline" in said
+    assert "ImagePull" in kubectl("get", "pods", "-l", "app=billing")
+    kubectl("rollout", "undo", "deploy/billing")
+    fresh.advance(30)
+    assert "successfully rolled out" in kubectl("rollout", "status", "deploy/billing")
+
+
+def test_describing_rules(reading):
+    described = reading("describe", "quota,limits", "-n", "staging")
+    assert "limits.memory" in described
+    assert "Container" in described
+    assert "Min available:  2" in reading("describe", "pdb", "user-service")
+    assert "Deployment/order-service" in reading("describe", "hpa", "order-service")
+
+
+def test_deleting_without_grace(fresh, tmp_path):
+    kubectl = Kubectl(fresh, tmp_path)
+    name = kubectl("get", "pods", "-l", "app=search-indexer", "-o", "name").strip()
+    kubectl("delete", name, "--grace-period=0", "--force")
+    assert name not in kubectl("get", "pods", "-o", "name").splitlines()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from memtop.demo.cluster import Cluster
 from memtop.demo.controllers.common import condition, put_condition, put_status, resolved
 from memtop.demo.objects import selects
-from memtop.demo.resources import DISRUPTION_BUDGETS
-from memtop.demo.store import Key
+from memtop.demo.resources import DEPLOYMENTS, DISRUPTION_BUDGETS, STATEFUL_SETS
+from memtop.demo.store import Entry, Key
 
 
 def reconcile(cluster: Cluster, key: Key, at: float) -> None:
@@ -21,11 +21,14 @@ def reconcile(cluster: Cluster, key: Key, at: float) -> None:
         if pod.namespace == key[0] and pod.finished(at) is None and selects(entry.object, pod.labels)
     ]
     healthy = sum(pod.ready_since(at) is not None for pod in pods)
-    expected = sum(pod.deleted is None for pod in pods)
-    if "minAvailable" in spec:
-        desired = resolved(spec["minAvailable"], expected, up=True)
+    if isinstance(spec.get("minAvailable"), int):
+        expected = sum(pod.deleted is None for pod in pods)
+        desired = spec["minAvailable"]
     else:
-        desired = max(0, expected - resolved(spec["maxUnavailable"], expected, up=True))
+        expected = _scale(cluster, entry)
+        missing = resolved(spec.get("maxUnavailable", 0), expected, up=True)
+        least = spec.get("minAvailable")
+        desired = max(0, expected - missing) if least is None else resolved(least, expected, up=True)
     room = max(0, healthy - desired)
     words = ("True", "SufficientPods") if room else ("False", "InsufficientPods")
     fresh = {**condition("DisruptionAllowed", *words, "", at), "observedGeneration": 1}
@@ -40,3 +43,13 @@ def reconcile(cluster: Cluster, key: Key, at: float) -> None:
         "conditions": put_condition(before, fresh),
     }
     put_status(cluster, DISRUPTION_BUDGETS, entry, status)
+
+
+def _scale(cluster: Cluster, budget: Entry) -> int:
+    """Return how many pods the workloads under a budget are meant to have."""
+    return sum(
+        entry.object["spec"]["replicas"]
+        for resource in (DEPLOYMENTS, STATEFUL_SETS)
+        for entry in cluster.store[resource].select(budget.key[0])
+        if selects(budget.object, entry.object["spec"]["template"]["metadata"]["labels"])
+    )
