@@ -17,7 +17,7 @@ from memtop.change.dry_run import Answer, dry_run
 from memtop.change.effect import effect, under_way
 from memtop.change.essence import essence
 from memtop.change.fields import field_label, written
-from memtop.change.image_past import image_lines
+from memtop.change.image_past import day, image_lines
 from memtop.change.kinds import template_of
 from memtop.change.nodes import Space, node_line, spaces
 from memtop.change.owners import controller_lines, owner_lines, scaler_lines
@@ -82,12 +82,14 @@ async def plan(client: Client, wish: Wish, context: str) -> Plan:
     try:
         for _ in range(TRIES):
             collection, subject = await _subject(client, wish)
-            command = kubectl.command(wish, subject, client.target, os.environ)
             why, target = check.problem(wish, subject), None
+            if not why and isinstance(wish, Undo):
+                target, why = check.undone(wish, subject)
+                if target is not None:  # what is shown is what is meant, whatever comes in between
+                    wish = Undo(wish.ref, target.number)
+            command = kubectl.command(wish, subject, client.target, os.environ)
             if why:
                 return _refused(wish, subject, context, command, why)
-            if isinstance(wish, Undo):
-                target, _ = check.undone(wish, subject)
             cause = kubectl.cause(wish, subject)
             request = patch.request(wish, subject, collection, cause, target, time.time())
             try:
@@ -169,6 +171,8 @@ def _lines(draft: _Draft, changes: Sequence[Change]) -> Iterator[Line]:
         yield Line(field_label(change.path), f"{change.old or 'none'} → {change.new or 'none'}")
     if len(changes) > MOST_FIELDS:
         yield Line("", f"and {len(changes) - MOST_FIELDS} other fields")
+    if draft.target is not None:
+        yield Line("revision", _revision(draft.target))
     yield from draft.answer.lines
     yield Line("pods", draft.effect.words, draft.effect.weight)
     yield from _now(subject, wish)
@@ -188,6 +192,11 @@ def _lines(draft: _Draft, changes: Sequence[Change]) -> Iterator[Line]:
 
 def _object_line(ref: ObjectRef, context: str) -> Line:
     return Line("object", f"{ref.kind} {ref.name} in the namespace {ref.namespace}, context {context}")
+
+
+def _revision(target: Revision) -> str:
+    cause = f"; change cause: {target.change_cause}" if target.change_cause else ""
+    return f"{target.number}, first on {day(target.created)}{cause}"
 
 
 def _now(subject: Subject, wish: Wish) -> Iterator[Line]:

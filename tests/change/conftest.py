@@ -1,0 +1,68 @@
+"""The demo cluster as the partner of changes: one for all who only plan, fresh ones for the others."""
+
+import json
+
+import pytest
+
+from memtop.change.audit import AuditLog
+from memtop.cluster.client import Client
+from memtop.cluster.kubeconfig import load
+from memtop.demo.thread import DemoThread
+
+EPOCH = 1_795_363_200.0  # 2026-11-22T16:00:00Z
+APPS = "/apis/apps/v1/namespaces/{}/{}/{}"
+
+
+@pytest.fixture(scope="session")
+def unchanged():
+    """A cluster that nobody may change."""
+    with DemoThread(speed=0, epoch=EPOCH) as demo:
+        yield demo
+
+
+@pytest.fixture
+def demo():
+    """A cluster of one's own; its clock moves only by `advance`."""
+    with DemoThread(speed=0, epoch=EPOCH) as fresh:
+        yield fresh
+
+
+@pytest.fixture
+def log(tmp_path):
+    return AuditLog(tmp_path / "audit.jsonl")
+
+
+@pytest.fixture
+def target_of(tmp_path):
+    """``target_of(demo, "readonly")``: that cluster as that user."""
+
+    def of(demo, user="admin"):
+        path = tmp_path / f"kubeconfig-{user}"
+        path.write_text(demo.kubeconfig(user))
+        return load(kubeconfig=str(path))
+
+    return of
+
+
+@pytest.fixture
+async def client(demo, target_of):
+    """A client of one's own cluster."""
+    async with Client(target_of(demo)) as made:
+        yield made
+
+
+@pytest.fixture
+async def planner(unchanged, target_of):
+    """A client of the cluster that nobody may change."""
+    async with Client(target_of(unchanged)) as made:
+        yield made
+
+
+@pytest.fixture
+def got():
+    """``await got(client, "deployments", "user-service")``: an object as the API has it."""
+
+    async def get(client, plural, name, namespace="production", group="/apis/apps/v1"):
+        return json.loads(await client.get(f"{group}/namespaces/{namespace}/{plural}/{name}"))
+
+    return get
