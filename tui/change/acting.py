@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from textual.app import SystemCommand
 from textual.screen import Screen
+from textual.worker import Worker
 
 from tui.change.keys import GROUP, TITLES
 from tui.help import Group
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 # ruff: noqa: PLC0415
 
 NO_ROW = "no row is selected"
-_GROUP = "change"
 
 
 class Acting:
@@ -48,6 +49,7 @@ class Acting:
         self._context = context
         self._permissions: Permissions | None = None
         self._asked: set[tuple[str, str]] = set()
+        self._asking: tuple[str, str] | None = None
         self._shown: tuple[str, ...] = ()
         self._flow: Flow | None = None
 
@@ -84,9 +86,9 @@ class Acting:
         if row is None or not frame.settled:
             return
         place = (row.namespace, row.workload.kind)
-        if place not in self._asked:
-            self._asked.add(place)
-            self._app.run_worker(partial(self._learn, row), group="permissions")
+        if place not in self._asked and place != self._asking:
+            self._asking = place
+            self._work(partial(self._learn, row), "permissions")
         self._dim()
 
     def forget(self) -> None:
@@ -95,19 +97,20 @@ class Acting:
         self._permissions = None
 
     async def _learn(self, row: Subject) -> None:
-        await asyncio.to_thread(importlib.import_module, "tui.change.flow")
-        from memtop.cluster.errors import Unreachable
-        from tui.change.permissions import Permissions
+        place = (row.namespace, row.workload.kind)
+        try:
+            await asyncio.to_thread(importlib.import_module, "tui.change.flow")
+            from memtop.cluster.errors import Unreachable
+            from tui.change.permissions import Permissions
 
-        if self._permissions is None:
-            self._permissions = Permissions(read_only=self._app.settings.safety.read_only)
-        permissions = self._permissions
-        questions = permissions.unasked(row)
-        if questions:
-            try:
-                await asyncio.wrap_future(self._ask(lambda client: permissions.learn(client, questions)))
-            except (Unreachable, RuntimeError):
-                self._asked.discard((row.namespace, row.workload.kind))
+            permissions = self._permissions or Permissions(read_only=self._app.settings.safety.read_only)
+            if questions := permissions.unasked(row):
+                with suppress(Unreachable, RuntimeError):  # the engine has ended, or there is none
+                    await asyncio.wrap_future(self._ask(lambda client: permissions.learn(client, questions)))
+            self._permissions = permissions
+            self._asked.add(place)
+        finally:
+            self._asking = None
         self._dim()
 
     def _dim(self) -> None:
@@ -150,7 +153,11 @@ class Acting:
         elif self._flow is not None and self._flow.applying:
             self._app.notify("A change is on its way to the cluster: one at a time")
         elif row is not None:
-            self._app.run_worker(partial(self._change, action, row), group=_GROUP, exclusive=True)
+            self._work(partial(self._change, action, row), "change")
+
+    def _work(self, work: Callable[[], Coroutine[None, None, None]], group: str) -> Worker[None]:
+        """Begins something in place of what of its group is under way."""
+        return self._app.run_worker(work, group=group, exclusive=True)
 
     async def _change(self, action: str, row: Subject) -> None:
         from memtop.change.audit import AuditLog, default_path
