@@ -160,11 +160,12 @@ def _graph(
     built = plot.build()
     if symbols == "ascii":
         built = built.translate(_PLAIN_AXES)
-    drawn = [_line(text) for text in built.split("\n")][:height]
+    drawn = [styled(text) for text in built.split("\n")][:height]
     return drawn + [Text()] * (height - len(drawn))
 
 
-def _line(ansi: str) -> Strip:
+def styled(ansi: str) -> Strip:
+    """A line that plotext has built, with its colours."""
     text = Text.from_ansi(ansi)
     return Strip([segment for segment in text.render(_CONSOLE) if segment.text])
 

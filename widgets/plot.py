@@ -75,11 +75,11 @@ class TrendPlot(Lines):
             return [Text(), Text(f" {literal(self._empty)}", "dim")]
         from widgets import graph  # noqa: PLC0415  (plotext and numpy take a tenth of a second: not at the start)
 
-        colours = _colours(self)
+        colours = colours_of(self)
         return graph.lines(self._trend, width, height, self._symbols, self._zone, self._empty, colours)
 
 
-def _colours(widget: Lines) -> dict[str, tuple[int, int, int]]:
+def colours_of(widget: Lines) -> dict[str, tuple[int, int, int]]:
     """Resolves the roles to the RGB triplets that plotext takes."""
     colours = {}
     for role, style in inks(widget).items():

@@ -335,11 +335,12 @@ def _waits(old: _Seen, new: _Seen, aim: float, lived: Sequence[float], best: Slo
     step = lives.step if lives is not None else 0.0
     fewest = slopes.FEWEST_BLOCKS * max(tooth, 2 * step) + 2 * step
     if best is None:
-        noise = old.slope.noise if old.slope is not None else None
-        needed = fewest
-        if noise is not None and lived:
-            needed = max(fewest, slopes.missing([0.0] * len(lived), noise, LEFT * aim, SURE_OF_ANY))
-        found.append(Wait("slope", needed, max(needed - seen, step, 1.0)))
+        needed = 0.0
+        if old.slope is not None and lived:
+            needed = slopes.missing([0.0] * len(lived), old.slope.noise, LEFT * aim, SURE_OF_ANY)
+        why = "slope" if needed > fewest else "samples"
+        needed = max(needed, fewest)
+        found.append(Wait(why, needed, max(needed - seen, step, 1.0)))
     else:
         left = max(_left(best, aim, lived), best.start + fewest - seen, 0.0)
         if left <= 0 and not _passes(best, aim):

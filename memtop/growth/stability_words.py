@@ -70,8 +70,8 @@ def watching(
             text = f"the old pods were {what} every {every}; {togo} to outlive that"
         case "day":
             text = f"growth as slow as {rate(aim)} can hide in the rhythm of a day; {togo}"
-        case _ if not new.pods or not togo:
-            text = "too few samples of the new pods to tell"
+        case _ if wait.why == "samples" or not new.pods or not togo:
+            text = "too few samples of the new pods to tell" + (f"; {togo}" if togo else "")
         case _:
             at = f"at the old rate of {rate(aim).lstrip('+')}" if old.leaks else f"growth of {rate(aim)}"
             verb = "it would have shown" if old.leaks else "would show"

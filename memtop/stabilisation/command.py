@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
 
 from memtop.cluster.client import Client
@@ -102,11 +103,8 @@ class _Watching:
         self._bell = bool(options["bell"]) or invocation.settings.watch.bell
         self._forever = options["until"] == "forever"
         self._timeout = options["timeout"] or None
-        self._options = Options(
-            interval=plan.interval,
-            speed=plan.speed,
-            prometheus=plan.remember.prometheus,
-            folder=plan.remember.folder,
+        self._options = replace(
+            Options.of(plan),
             revision=int(options["revision"]) or None,
             container=options["container"] or None,
             record=True,

@@ -19,7 +19,7 @@ from memtop.cluster.revisions import hash_label
 from memtop.cluster.sanitize import sanitize
 from memtop.growth.stability import Stability, StabilityVerdict, judge
 from memtop.observe.clock import ServerClock
-from memtop.observe.plan import SHORTEST_PAUSE
+from memtop.observe.plan import SHORTEST_PAUSE, Plan
 from memtop.stabilisation.change import Change, earliest, find
 from memtop.stabilisation.gather import Sides, gather
 from memtop.stabilisation.lately import Lately
@@ -64,6 +64,21 @@ class Options:
     container: str | None = None
     record: bool = False
 
+    @classmethod
+    def of(cls, plan: Plan, interval: float | None = None) -> Options:
+        """How to watch what an engine observes.
+
+        Args:
+            plan: The engine's.
+            interval: Seconds between two looks, if they are not the plan's.
+        """
+        return cls(
+            interval=plan.interval if interval is None else interval,
+            speed=plan.speed,
+            prometheus=plan.remember.prometheus,
+            folder=plan.remember.folder,
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Seen:
@@ -95,6 +110,10 @@ class Seen:
     def stability(self) -> Stability:
         """The verdict on the change."""
         return self.stabilities[self.container]
+
+    def about(self, container: str) -> Seen:
+        """The same about another container, if it is known."""
+        return replace(self, container=container) if container in self.stabilities else self
 
 
 class _PodList(msgspec.Struct):

@@ -1,0 +1,288 @@
+"""The stabilisation screen: before and after a change side by side, and whether it has helped, live."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import ClassVar
+
+from rich.text import Text
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.message import Message
+
+from memtop.cluster.client import Client
+from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable
+from memtop.cluster.refs import ObjectRef
+from memtop.observe.frame import Frame
+from memtop.stabilisation import alarm
+from memtop.stabilisation.document import as_markdown
+from memtop.stabilisation.report import ReportError, write
+from memtop.stabilisation.watch import Options, Seen, follow
+from tui.live import LiveScreen
+from tui.overview.status import header_data
+from tui.pod.tab import Ask
+from tui.stabilisation.curves import RANGES, by_age, by_clock
+from tui.stabilisation.keys import WORDS
+from tui.stabilisation.words import fact_lines, note_line, verdict_lines
+from widgets.before_after import BeforeAfter
+from widgets.header import StatusHeader
+from widgets.key_bar import KeyBar
+from widgets.lines import Lines
+from widgets.one_line import OneLine
+from widgets.palette import Symbols
+from widgets.pane import PaneTitle
+
+ROOMY, ROOMIER = 30, 44
+"""Lines of the screen from which all facts fit, and from which there is air."""
+
+
+class StabilisationScreen(LiveScreen):
+    """One workload after its newest change. Leaving it ends the watch.
+
+    Args:
+        ref: The Deployment, StatefulSet or DaemonSet.
+        ask: Does something with the cluster.
+        now: The cluster's time, Unix seconds.
+        symbols: Which characters graphs are drawn with.
+        warnings: What the header must always say.
+        options: How to watch, see `Options.of`.
+        bell: Whether to ring when the verdict becomes another.
+        command: Words of a command to run then; none for none.
+        folder: Where reports go.
+
+    Attributes:
+        ref: The workload.
+        seen: What is known; None before anything is.
+    """
+
+    DEFAULT_CSS = """
+    StabilisationScreen BeforeAfter { height: 1fr; min-height: 3; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,backspace", "dismiss", "Back"),
+        Binding("g", "next_range", "Range"),
+        Binding("a", "align", "Clock or age"),
+        Binding("ctrl+s", "report", "Report"),
+        Binding("left_square_bracket", "container(-1)", "Container", show=False),
+        Binding("right_square_bracket", "container(1)", "Next container", show=False),
+        Binding("question_mark", "app.help", "Help", key_display="?"),
+        Binding("r", "again", "Ask again now", show=False),
+        Binding("q", "app.quit", "Quit"),
+    ]
+    WORDS = ("Keys of the stabilisation", WORDS)
+
+    class Told(Message):
+        """Something is known, or it is known why nothing is."""
+
+        def __init__(self, told: Seen | str) -> None:
+            super().__init__()
+            self.told = told
+
+        def can_replace(self, message: Message) -> bool:
+            """All that is known is told each time, so only the last telling counts."""
+            return isinstance(message, StabilisationScreen.Told)
+
+    class Complaint(Message):
+        """The user's command has failed."""
+
+        def __init__(self, words: str) -> None:
+            super().__init__()
+            self.words = words
+
+    def __init__(
+        self,
+        ref: ObjectRef,
+        ask: Ask,
+        now: Callable[[], float],
+        symbols: Symbols,
+        warnings: tuple[str, ...] = (),
+        *,
+        options: Options | None = None,
+        bell: bool = False,
+        command: tuple[str, ...] = (),
+        folder: Path | None = None,
+    ) -> None:
+        super().__init__()
+        self.ref = ref
+        self.seen: Seen | None = None
+        self._ask = ask
+        self._now = now
+        self._symbols: Symbols = symbols
+        self._warnings = warnings
+        self._options = options or Options()
+        self._bell = bell
+        self._command = command
+        self._folder = folder
+        self._frame: Frame | None = None
+        self._problem = ""
+        self._range = next(iter(RANGES))
+        self._by_age = False
+        self._container = ""
+        ascii_only = symbols == "ascii"
+        self.header = StatusHeader(ascii_only=ascii_only)
+        self.title_line = PaneTitle(f"Did it help? {ref.name}", ascii_only=ascii_only)
+        self.title_line.subtitle = f"{ref.kind} in {ref.namespace}"
+        self.title_line.lit = True
+        self.verdict = _Said(self._verdict_lines, 5)
+        self.facts = _Said(self._fact_lines, 9)
+        self.graph = BeforeAfter(symbols=symbols)
+        self.notes = OneLine()
+
+    def compose(self) -> ComposeResult:
+        """Header, verdict, both sides in figures, the graph, where it comes from, keys."""
+        yield self.header
+        yield self.title_line
+        yield self.verdict
+        yield self.facts
+        yield self.graph
+        yield self.notes
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Begins to watch."""
+        self.set_interval(1.0, self._tick)
+        self._follow()
+
+    def on_unmount(self) -> None:
+        """Ends every request."""
+        self.workers.cancel_node(self)
+
+    def on_resize(self) -> None:
+        """Gives the figures as much room as there is."""
+        height = self.size.height
+        self.verdict.styles.height = 4 if height < ROOMY else 5
+        self.facts.styles.height = 7 if height < ROOMY else 9 if height < ROOMIER else 10
+
+    def show(self, frame: Frame) -> None:
+        """Brings the header up to date."""
+        self._frame = frame
+        self._tick()
+
+    @work(exclusive=True, group="stabilisation")
+    async def _follow(self) -> None:
+        async def tell(client: Client) -> None:
+            verdict = ""
+            async for told in follow(client, self.ref, self._options):
+                self.post_message(self.Told(told))
+                if isinstance(told, str) or told.problem or told.stability.verdict == verdict:
+                    continue
+                if verdict and self._command and (words := await alarm.run(self._command, told, verdict)):
+                    self.post_message(self.Complaint(words))
+                verdict = told.stability.verdict.value
+
+        try:
+            await asyncio.wrap_future(self._ask(tell))
+        except (ApiError, Unreachable, CredentialError, KubeconfigError, RuntimeError) as error:
+            self.post_message(self.Told(str(error)))
+
+    def on_stabilisation_screen_told(self, message: Told) -> None:
+        """Shows what is known now."""
+        message.stop()
+        if isinstance(message.told, str):
+            self._problem = message.told
+        else:
+            before, self.seen, self._problem = self.seen, self._of(message.told), ""
+            if before is not None and before.stability.verdict is not self.seen.stability.verdict:
+                self.notify(f"{self.ref.name}: {self.seen.stability.verdict}", markup=False)
+                if self._bell:
+                    self.app.bell()
+        self._draw()
+
+    def on_stabilisation_screen_complaint(self, message: Complaint) -> None:
+        """Says that the user's command has failed."""
+        self.notify(message.words, severity="warning", markup=False)
+
+    def _of(self, seen: Seen) -> Seen:
+        """What is known, of the container that was chosen."""
+        return seen.about(self._container) if self._container else seen
+
+    # -- keys
+
+    def action_next_range(self) -> None:
+        """Draws another stretch of time."""
+        names = list(RANGES)
+        self._range = names[(names.index(self._range) + 1) % len(names)]
+        self._draw()
+
+    def action_align(self) -> None:
+        """Draws by the clock, or by age."""
+        self._by_age = not self._by_age
+        self._draw()
+
+    def action_container(self, step: int) -> None:
+        """Shows another container."""
+        if self.seen is None:
+            return
+        names = list(self.seen.stabilities)
+        self._container = names[(names.index(self.seen.container) + step) % len(names)]
+        self.seen = self._of(self.seen)
+        self._draw()
+
+    def action_again(self) -> None:
+        """Asks again now."""
+        self._follow()
+        self.notify("Asking again now")
+
+    @work(exclusive=True, group="report")
+    async def action_report(self) -> None:
+        """Writes a report to a new file."""
+        if self.seen is None:
+            self.notify("There is nothing to report yet")
+            return
+        moment = datetime.fromtimestamp(self.seen.at, UTC).strftime("%Y%m%dT%H%M%SZ")
+        path = (self._folder or Path.cwd()) / f"{self.ref.name}_stabilisation_{moment}.md"
+        try:
+            await asyncio.to_thread(write, path, as_markdown(self.seen))
+        except ReportError as error:
+            self.notify(str(error), severity="error", markup=False)
+        else:
+            self.notify(f"Written to {path}", markup=False)
+
+    # -- drawing
+
+    def _tick(self) -> None:
+        self.header.show(header_data(self._frame, self._now(), frozen=False, warnings=self._warnings))
+        self.verdict.redraw()
+
+    def _draw(self) -> None:
+        self._tick()
+        self.facts.redraw()
+        seen = self.seen
+        if seen is None:
+            self.notes.say(Text())
+            return
+        stretch = RANGES[self._range]
+        span = f"the last {self._range}" if stretch else "around the change"
+        if self._by_age:
+            span = f"first {self._range}" if stretch else "as old as the new pods"
+            self.graph.show(f"{seen.container} since container start, {span}", by_age(seen, stretch))
+        else:
+            self.graph.show(f"{seen.container}, {span}", by_clock(seen, stretch))
+        self.notes.say(note_line(seen))
+
+    def _verdict_lines(self, width: int, height: int) -> Sequence[Text]:
+        if self.seen is None:
+            if self._problem:
+                return [Text(f" {self._problem}", "warn")]
+            return [Text(f"   Asking what has become of {self.ref.name} since its last change …", "dim")]
+        return verdict_lines(self.seen, self._now(), width, self._symbols)[:height]
+
+    def _fact_lines(self, width: int, height: int) -> Sequence[Text]:
+        return [] if self.seen is None else fact_lines(self.seen, width, height)
+
+
+class _Said(Lines):
+    """Lines that somebody else says, in a fixed height, so that nothing below them moves."""
+
+    def __init__(self, say: Callable[[int, int], Sequence[Text]], height: int) -> None:
+        super().__init__()
+        self._say = say
+        self.styles.height = height
+
+    def draw(self, width: int, height: int) -> Sequence[Text]:
+        """Returns the lines."""
+        return self._say(width, height)

@@ -1,0 +1,200 @@
+"""Memory before and after a change on one graph: by the clock, or by the age of the containers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.text import Text
+from textual.strip import Strip
+
+from memtop.wording import duration
+from widgets.lines import Lines
+from widgets.palette import Symbols
+from widgets.plot import colours_of
+from widgets.text import literal, shorten
+
+if TYPE_CHECKING:
+    from widgets.trend import Points
+
+Curve = tuple[Sequence[float], Sequence[float]]
+"""Times (epoch seconds, or seconds of age; rising) and bytes."""
+_LEAST = (24, 5)
+_MARKS: Final[dict[Symbols, tuple[str, str, str]]] = {
+    "braille": ("braille", "∙", "⣀⡠"),
+    "block": ("hd", "∙", "▄▞"),
+    "ascii": ("*", ".", "*"),
+}
+_SIGNS: Final[dict[bool, tuple[str, str, str]]] = {False: ("━", "┃", "✖"), True: ("=", "|", "X")}
+_PLAIN: Final = str.maketrans("─│└┤┬", "-|+++")
+_AGES = (60, 300, 600, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison:
+    """What is drawn.
+
+    Attributes:
+        before: A curve for each container, or each of its lives, before the change.
+        after: The same after it.
+        span: Where the axis begins and ends: epoch seconds, or seconds of age.
+        changed_at: When the change was made, epoch seconds; None on an axis of ages.
+        limits: The memory limit before and after, bytes; None without one.
+        oom_kills: When containers were OOM-killed, on the axis.
+        by_age: Whether the axis shows ages.
+    """
+
+    before: Sequence[Curve]
+    after: Sequence[Curve]
+    span: tuple[float, float]
+    changed_at: float | None = None
+    limits: tuple[float | None, float | None] = (None, None)
+    oom_kills: Sequence[float] = ()
+    by_age: bool = False
+
+
+class BeforeAfter(Lines):
+    """The graph, with a title line that is also its key."""
+
+    DEFAULT_CSS = """
+    BeforeAfter { height: 1fr; width: 1fr; }
+    """
+
+    def __init__(
+        self, *, symbols: Symbols = "braille", zone: tzinfo | None = None, id: str | None = None
+    ) -> None:
+        """Makes an empty graph.
+
+        Args:
+            symbols: What to draw the lines with.
+            zone: The time zone of the axis; None for the local one.
+            id: As for any widget.
+        """
+        super().__init__(id=id)
+        self._symbols = symbols
+        self._zone = zone
+        self._title = ""
+        self._comparison: Comparison | None = None
+
+    def show(self, title: str, comparison: Comparison | None) -> None:
+        """Shows something else; None where there is nothing to draw."""
+        self._title, self._comparison = title, comparison
+        self.redraw()
+
+    def draw(self, width: int, height: int) -> Sequence[Text | Strip]:
+        """Returns the title and the graph."""
+        top = self._heading(width)
+        compared = self._comparison
+        if compared is None or not (compared.before or compared.after):
+            return [top, Text(" Nothing to draw yet", "dim")]
+        if width < _LEAST[0] or height - 1 < _LEAST[1]:
+            return [top]
+        return [top, *_graph(compared, width, height - 1, self._symbols, self._zone, colours_of(self))]
+
+    def _heading(self, width: int) -> Text:
+        ascii_only = self._symbols == "ascii"
+        _, dots, line = _MARKS[self._symbols]
+        limit, _, oom = _SIGNS[ascii_only]
+        key = Text()
+        compared = self._comparison
+        for sign, role, words, there in (
+            (dots * 3, "warn", "before", compared is not None and bool(compared.before)),
+            (line, "primary", "after", compared is not None and bool(compared.after)),
+            (limit, "critical", "limit", compared is not None and any(compared.limits)),
+            (oom, "critical", "OOM kill", compared is not None and bool(compared.oom_kills)),
+        ):
+            if there:
+                key.append("  ").append(sign, role).append(f" {words}", "dim")
+        room = width - len(key.plain) - 3
+        if room < 12:
+            return Text(f" {shorten(literal(self._title), width - 2)}", "strong")
+        title = shorten(literal(self._title), room)
+        return Text.assemble(" ", (title, "strong"), " " * (room - len(title) + 1), key)
+
+
+def age_ticks(end: float, most: int) -> list[tuple[float, str]]:
+    """Round ages from 0 to ``end`` seconds with their labels, at most ``most`` of them."""
+    if end <= 0 or most < 1:
+        return []
+    step = next((step for step in _AGES if end / step <= most), _AGES[-1])
+    while end / step > most:
+        step *= 2
+    return [(at, duration(at) if at else "start") for at in range(0, int(end) + 1, step)]
+
+
+def _graph(
+    compared: Comparison,
+    width: int,
+    height: int,
+    symbols: Symbols,
+    zone: tzinfo | None,
+    colours: Mapping[str, tuple[int, int, int]],
+) -> list[Text | Strip]:
+    from textual_plotext.plot import Plot  # noqa: PLC0415  (takes a tenth of a second: not at the start)
+
+    from widgets.graph import styled  # noqa: PLC0415
+    from widgets.trend import time_ticks, value_ticks  # noqa: PLC0415
+
+    start, end = compared.span
+    end = max(end, start + 1.0)
+    fine, dots, _ = _MARKS[symbols]
+    flat, upright, oom = _SIGNS[symbols == "ascii"]
+    drawn = [
+        (_within(curve, start, end, max(12, 3 * width // max(1, len(side)))), marker, role)
+        for side, marker, role in ((compared.before, dots, "warn"), (compared.after, fine, "primary"))
+        for curve in side
+    ]
+    parts = [part for found, _, _ in drawn for part in found]
+    limits = [limit for limit in compared.limits if limit]
+    scale = max([float(values.max()) for _, values in parts] + limits, default=1.0) or 1.0
+    rows = max(1, height - 2)
+    top = scale * (rows + 1) / max(1, rows)
+
+    plot: Any = Plot()  # plotext has no types
+    plot._set_size(width, height)
+    plot.canvas_color("default")
+    plot.axes_color("default")
+    plot.ticks_color(colours["dim"])
+    plot.xaxes(True, False)
+    plot.yaxes(True, False)
+    plot.xlim(start, end)
+    plot.ylim(0, top)
+    values = value_ticks(scale, max(3, min(7, rows // 3 + 1)), "bytes")
+    label = max(8, *(len(words) for _, words in values))
+    plot.yticks([value for value, _ in values], [words.rjust(label) for _, words in values])
+    most = max(1, (width - label) // 12)
+    ticks = age_ticks(end, most) if compared.by_age else time_ticks(start, end, most, zone)
+    plot.xticks([at for at, _ in ticks], [words for _, words in ticks])
+
+    change = end if compared.changed_at is None else min(max(compared.changed_at, start), end)
+    was, now = compared.limits
+    for limit, begin, until in ((was, start, change), (now, start if compared.by_age else change, end)):
+        if limit and until > begin:
+            plot.plot([begin, until], [limit, limit], marker=flat, color=colours["critical"])
+    if compared.changed_at is not None and start <= compared.changed_at <= end:
+        plot.plot([change, change], [0, top], marker=upright, color=colours["accent"])
+    for found, marker, role in drawn:
+        for times, bytes_ in found:
+            draw = plot.plot if len(times) > 1 else plot.scatter
+            draw(times.tolist(), bytes_.tolist(), marker=marker, color=colours[role])
+    kills = [at for at in compared.oom_kills if start <= at <= end]
+    if kills:
+        plot.scatter(kills, [top] * len(kills), marker=oom, color=colours["critical"])
+    built = plot.build()
+    if symbols == "ascii":
+        built = built.translate(_PLAIN)
+    lines: list[Text | Strip] = [*(styled(text) for text in built.split("\n"))][:height]
+    return lines + [Text()] * (height - len(lines))
+
+
+def _within(curve: Curve, start: float, end: float, bins: int) -> list[Points]:
+    """The part of a curve that is on the axis, in stretches to be joined, thinned."""
+    import numpy as np  # noqa: PLC0415
+
+    from widgets.trend import stretches  # noqa: PLC0415
+
+    times, values = np.asarray(curve[0], dtype=float), np.asarray(curve[1], dtype=float)
+    inside = (times >= start) & (times <= end)
+    return stretches(times[inside].tolist(), values[inside].tolist(), bins)
