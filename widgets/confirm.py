@@ -20,6 +20,7 @@ from widgets.palette import inks
 from widgets.text import literal
 
 Weight = Literal["plain", "warn", "critical", "command"]
+_LABEL_ROOM = 16
 _SIGNS: dict[Weight, str] = {"plain": "", "warn": "! ", "critical": "!! ", "command": ""}
 _ROLES: dict[Weight, str] = {"plain": "", "warn": "warn", "critical": "critical", "command": "accent"}
 
@@ -48,7 +49,7 @@ def plan_grid(widget: Widget, lines: Sequence[PlanLine]) -> Table:
     """
     styles = inks(widget)
     table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True, justify="right")
+    table.add_column(max_width=_LABEL_ROOM, justify="right")
     table.add_column(ratio=1, overflow="fold")
     for line in lines:
         style = styles.get(_ROLES[line.weight], "")
@@ -70,13 +71,16 @@ class Confirm(ModalScreen[bool]):
     DEFAULT_CSS = """
     Confirm { align: center middle; background: $background 60%; }
     Confirm > Vertical {
-        width: 90%; max-width: 100; height: auto; max-height: 90%;
+        width: 96%; max-width: 100; height: auto; max-height: 96%;
         background: $surface; border: round $primary; border-title-color: $text-primary; padding: 0 1;
     }
     Confirm VerticalScroll { height: auto; max-height: 70vh; padding: 0 1; scrollbar-size-vertical: 1; }
     Confirm VerticalScroll Static { width: 100%; height: auto; }
     Confirm Horizontal { height: 1; margin: 1 0 0 0; align-horizontal: right; }
     Confirm Button { margin: 0 0 0 2; min-width: 12; }
+    Confirm.-command VerticalScroll { max-height: 60vh; }
+    Confirm.-demanding VerticalScroll { max-height: 46vh; }
+    Confirm #command { width: 100%; height: auto; max-height: 4; margin: 1 1 0 1; color: $text-accent; }
     Confirm #demand { height: auto; margin: 1 1 0 1; color: $text-warning; text-style: bold; }
     Confirm Input { border: none; height: 1; padding: 0 1; margin: 0 1; background: $boost; }
     """
@@ -107,7 +111,8 @@ class Confirm(ModalScreen[bool]):
             title: What is to be agreed to, in a few words.
             lines: The plan.
             apply: What the button says that agrees; None where there is nothing to agree to.
-            copy: The command that ``c`` puts on the clipboard; empty for none.
+            copy: The command that does the same: it stays in sight, and ``c`` puts it on the clipboard; empty
+                for none.
             typed: The name that must be typed before there is a yes; empty for none.
             why_typed: Why it must be, as a clause such as ``prod-eu is a protected context``.
         """
@@ -118,6 +123,8 @@ class Confirm(ModalScreen[bool]):
         self._copy = copy
         self._typed = typed if apply else ""
         self._why_typed = why_typed
+        self.set_class(bool(copy), "-command")
+        self.set_class(bool(self._typed), "-demanding")
 
     def compose(self) -> ComposeResult:
         """The plan above the two buttons, the harmless one first."""
@@ -126,6 +133,8 @@ class Confirm(ModalScreen[bool]):
             box.border_subtitle = "c copies the command" if self._copy else ""
             scroll = VerticalScroll(Static(id="plan"), can_focus=False)
             yield scroll
+            if self._copy:
+                yield Static(literal(self._copy), id="command", markup=False)
             if self._typed:
                 demand = f"{self._why_typed}: type {self._typed} to apply" if self._why_typed else self._typed
                 yield Static(literal(demand), id="demand", markup=False)

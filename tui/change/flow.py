@@ -223,7 +223,11 @@ class Flow:
 
     async def _agrees(self, plan: Plan, row: Row, note: str = "") -> bool:
         """Shows a plan in full; a no is written down as well."""
-        lines = [PlanLine(line.label, line.text, line.weight) for line in plan.lines]
+        lines = [
+            PlanLine(line.label, line.text, line.weight)
+            for line in plan.lines
+            if line.text != plan.kubectl  # which the dialog keeps in sight
+        ]
         if note:
             lines.insert(0, PlanLine("", note, "critical"))
         if plan.refused and not any(plan.refused in line.text for line in lines):
