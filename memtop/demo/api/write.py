@@ -104,6 +104,8 @@ class Writer:
             if before["metadata"].get(field) is not None:
                 after["metadata"][field] = before["metadata"][field]
         after["status"] = before.get("status", {})
+        if isinstance(template := (after.get("spec") or {}).get("template"), dict):
+            template.setdefault("metadata", {}).setdefault("creationTimestamp", None)  # as Go writes it
         check(resource, after, sent)
         unchangeable(resource, before, after)
         if resource is PODS and after["spec"] != before["spec"]:
