@@ -100,7 +100,12 @@ class BeforeAfter(Lines):
         key = Text()
         compared = self._comparison
         for sign, role, words, there in (
-            (dots * 3, "warn", "before", compared is not None and bool(compared.before)),
+            (
+                dots * 3 if compared is not None and compared.by_age else line,
+                "warn",
+                "before",
+                compared is not None and bool(compared.before),
+            ),
             (line, "primary", "after", compared is not None and bool(compared.after)),
             (limit, "critical", "limit", compared is not None and any(compared.limits)),
             (oom, "critical", "OOM kill", compared is not None and bool(compared.oom_kills)),
@@ -140,10 +145,11 @@ def _graph(
     start, end = compared.span
     end = max(end, start + 1.0)
     fine, dots, _ = _MARKS[symbols]
+    old = dots if compared.by_age else fine  # by the clock they are apart anyway
     flat, upright, oom = _SIGNS[symbols == "ascii"]
     drawn = [
         (_within(curve, start, end, max(12, 3 * width // max(1, len(side)))), marker, role)
-        for side, marker, role in ((compared.before, dots, "warn"), (compared.after, fine, "primary"))
+        for side, marker, role in ((compared.before, old, "warn"), (compared.after, fine, "primary"))
         for curve in side
     ]
     parts = [part for found, _, _ in drawn for part in found]
@@ -185,7 +191,8 @@ def _graph(
     built = plot.build()
     if symbols == "ascii":
         built = built.translate(_PLAIN)
-    lines: list[Text | Strip] = [*(styled(text) for text in built.split("\n"))][:height]
+    lines: list[Text | Strip] = []
+    lines += [styled(text) for text in built.split("\n")[:height]]
     return lines + [Text()] * (height - len(lines))
 
 

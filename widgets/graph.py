@@ -102,8 +102,9 @@ def _title(trend: Trend, width: int, marks: _Marks) -> Text:
     if room < _LEAST[0]:
         return Text(f" {shorten(literal(trend.title), width - 2)}", "strong")
     title = shorten(literal(trend.title), room)
-    space = width - 1 - cell_len(title) - cell_len(key.plain)
-    return Text.assemble(" ", (title, "strong"), " " * space, key)
+    note = cut(f"  {literal(trend.note)}", max(0, room - cell_len(title))) if trend.note else ""
+    space = width - 1 - cell_len(title) - cell_len(note) - cell_len(key.plain)
+    return Text.assemble(" ", (title, "strong"), (note, "dim"), " " * space, key)
 
 
 def _graph(

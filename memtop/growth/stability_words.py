@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from memtop.wording import duration, rate
+from memtop.wording import bytes_, duration, rate
 
 if TYPE_CHECKING:
     from memtop.growth.stability_evidence import Side, Wait
 
 
 def slope(side: Side) -> str:
-    """The floor's growth with its interval: ``+1.2 MiB/h (−3 to +5 MiB/h)``."""
+    """The floor's growth with its 95 % interval: ``+1.2 MiB/h ±4 MiB/h``."""
     if side.rate is None:
         return "unknown"
     if side.rate_low is None or side.rate_high is None:
         return rate(side.rate)
-    return f"{rate(side.rate)} ({rate(side.rate_low)} to {rate(side.rate_high)})"
+    return f"{rate(side.rate)} ±{bytes_((side.rate_high - side.rate_low) / 2)}/h"
 
 
 def nothing_yet(old: Side) -> str:

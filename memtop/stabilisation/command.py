@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 HOLDING, LEAKING, MISTAKE, TIMED_OUT = 0, 1, 2, 3
 """Exit codes."""
+MOST_NOTES = 50
+"""Different notes that are printed: what goes wrong for two days may go wrong in many words."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _BELL = "\a"
 
@@ -111,6 +113,7 @@ class _Watching:
         )
         self._verdict: StabilityVerdict | None = None
         self._problem = ""
+        self._noted: set[str] = set()
 
     async def run(self, ref: ObjectRef) -> int:
         """Watches until there is a verdict, the time is over, or a signal comes."""
@@ -144,8 +147,9 @@ class _Watching:
                     self._complain(seen)
                     continue
                 self._complain(seen.problem)
+                self._note(seen.notes)
                 verdict = seen.stability.verdict
-                if not seen.problem and verdict is not self._verdict:
+                if not seen.problem and not seen.hasty and verdict is not self._verdict:
                     await self._say(seen)
                     if verdict.decided and not self._forever:
                         break
@@ -157,6 +161,13 @@ class _Watching:
             words = f"{problem}; still trying" if problem else "the cluster answers again"
             print(f"memtop: {words}", file=self._err, flush=True)
         self._problem = problem
+
+    def _note(self, notes: tuple[str, ...]) -> None:
+        """Says once where the past comes from, or why it does not."""
+        for note in notes:
+            if note not in self._noted and len(self._noted) < MOST_NOTES:
+                self._noted.add(note)
+                print(f"memtop: {note}", file=self._err, flush=True)
 
     async def _say(self, seen: Seen) -> None:
         previous, self._verdict = self._verdict, seen.stability.verdict

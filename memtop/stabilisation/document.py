@@ -90,7 +90,7 @@ def facts(side: Side) -> tuple[str, ...]:
     share = f" ({side.peak / side.limit:.0%} of the limit)" if side.peak and side.limit else ""
     return (
         UNKNOWN if side.rate is None else slope(side),
-        duration(side.seconds_to_limit) if side.leaks else "none" if side.rate is not None else UNKNOWN,
+        duration(side.seconds_to_limit) if side.leaks else "no growth in sight",
         f"{side.oom_kills} ({_per_hour(side.oom_per_hour)})",
         f"{side.restarts} ({_per_hour(side.restarts_per_hour)})",
         f"{bytes_(side.peak)}{share}",

@@ -94,6 +94,7 @@ class Seen:
         running: New pods that are there.
         notes: What is in the way of knowing more, and where the past comes from; one sentence each.
         problem: Why the last look failed; empty if it did not. What is shown is older then.
+        hasty: Whether Prometheus was not asked yet, so that something may be shown while it is.
     """
 
     ref: ObjectRef
@@ -105,6 +106,7 @@ class Seen:
     running: int
     notes: tuple[str, ...] = ()
     problem: str = ""
+    hasty: bool = False
 
     @property
     def stability(self) -> Stability:
@@ -152,6 +154,8 @@ async def follow(client: Client, ref: ObjectRef, options: Options) -> AsyncGener
                 failures += 1
                 seen = watch.failed(error)
             yield seen
+            if isinstance(seen, Seen) and seen.hasty:
+                continue
             pause = max(SHORTEST_PAUSE, options.interval / options.speed)
             await asyncio.sleep(min(pause * 2 ** min(failures, 6), max(pause, LONGEST_PAUSE)))
     finally:
@@ -208,7 +212,8 @@ class _Watch:
             folder = self._options.folder
             self._disk = await aside(from_disk, folder, change, now) if folder is not None else {}
         memory = Memory()
-        if self._prometheus is not None:
+        hasty = self._prometheus is not None and self.seen is None
+        if self._prometheus is not None and not hasty:
             await self._prometheus.refresh(change, [one.pod for one in living], now)
             memory = self._prometheus.memory
             notes.append(memory.words)
@@ -216,9 +221,8 @@ class _Watch:
         wanted = (self._options.container,) if self._options.container else tuple(change.revision.limits)
         sides, stabilities = await aside(self._judged, change, wanted, memory, now)
         worst = _worst(change, stabilities)
-        self.seen = Seen(
-            self._ref, change, now, worst, sides, stabilities, running, tuple(filter(None, notes))
-        )
+        said = tuple(filter(None, [*notes, "asking Prometheus …" if hasty else ""]))
+        self.seen = Seen(self._ref, change, now, worst, sides, stabilities, running, said, hasty=hasty)
         return self.seen
 
     def _judged(

@@ -155,7 +155,7 @@ class StabilisationScreen(LiveScreen):
         """Gives the figures as much room as there is."""
         height = self.size.height
         self.verdict.styles.height = 4 if height < ROOMY else 5
-        self.facts.styles.height = 7 if height < ROOMY else 9 if height < ROOMIER else 10
+        self.facts.styles.height = 5 if height < ROOMY else 8 if height < ROOMIER else 9
 
     def show(self, frame: Frame) -> None:
         """Brings the header up to date."""
@@ -168,7 +168,7 @@ class StabilisationScreen(LiveScreen):
             verdict = ""
             async for told in follow(client, self.ref, self._options):
                 self.post_message(self.Told(told))
-                if isinstance(told, str) or told.problem or told.stability.verdict == verdict:
+                if isinstance(told, str) or told.problem or told.hasty or told.stability.verdict == verdict:
                     continue
                 if verdict and self._command and (words := await alarm.run(self._command, told, verdict)):
                     self.post_message(self.Complaint(words))
@@ -186,7 +186,11 @@ class StabilisationScreen(LiveScreen):
             self._problem = message.told
         else:
             before, self.seen, self._problem = self.seen, self._of(message.told), ""
-            if before is not None and before.stability.verdict is not self.seen.stability.verdict:
+            if (
+                before is not None
+                and not before.hasty
+                and before.stability.verdict is not self.seen.stability.verdict
+            ):
                 self.notify(f"{self.ref.name}: {self.seen.stability.verdict}", markup=False)
                 if self._bell:
                     self.app.bell()
@@ -258,8 +262,8 @@ class StabilisationScreen(LiveScreen):
         stretch = RANGES[self._range]
         span = f"the last {self._range}" if stretch else "around the change"
         if self._by_age:
-            span = f"first {self._range}" if stretch else "as old as the new pods"
-            self.graph.show(f"{seen.container} since container start, {span}", by_age(seen, stretch))
+            span = f", first {self._range}" if stretch else ""
+            self.graph.show(f"{seen.container} by age{span}", by_age(seen, stretch))
         else:
             self.graph.show(f"{seen.container}, {span}", by_clock(seen, stretch))
         self.notes.say(note_line(seen))

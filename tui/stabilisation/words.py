@@ -23,7 +23,8 @@ _SIGNS = {
 }
 _BAR = {True: ("=", "."), False: ("█", "░")}
 _NAMES = 21
-_SHORT = ("growth of the floor", "time to limit", "OOM kills", "restarts", "highest memory", "pods counted")
+_PODS = "pods counted"
+_SHORT = ("growth of the floor", "OOM kills", "restarts", "highest memory")
 """What is left of the facts where there are few lines."""
 
 
@@ -31,9 +32,9 @@ def verdict_lines(seen: Seen, now: float, width: int, symbols: Symbols) -> list[
     """The verdict, plain and first; what was changed; why, in up to three lines; how much longer."""
     stability = seen.stability
     sign, plain, role = _SIGNS[stability.verdict]
-    head = Text(f" {plain if symbols == 'ascii' else sign} ", role)
+    head = Text().append(f" {plain if symbols == 'ascii' else sign} ", role)
     head.append(stability.verdict.value.upper(), role)
-    if stability.since is not None and stability.verdict is not StabilityVerdict.WATCHING:
+    if stability.since is not None and stability.verdict is StabilityVerdict.HOLDING:
         head.append(f" for {duration(now - stability.since)}", "strong")
     changed = f"{seen.change.words(seen.container)}, {ago(now - seen.change.at)} "
     room = width - cell_len(head.plain) - 2
@@ -60,13 +61,18 @@ def fact_lines(seen: Seen, width: int, height: int) -> list[Text]:
     """Both sides in figures, beside one another."""
     stability, change = seen.stability, seen.change
     column = (width - _NAMES - 1) // 2
-    old = "before" if change.previous is None else f"before (revision {change.previous.number})"
-    lines = [_row("", old, f"after (revision {change.revision.number})", column, "dim")]
+    old = "before" if change.previous is None else f"before: revision {change.previous.number}"
+    new = f"after: revision {change.revision.number}, {_pods(stability.after.pods)}"
+    lines = [_row("", f"{old}, {_pods(stability.before.pods)}", new, column, "strong")]
     both = zip(FACTS, facts(stability.before), facts(stability.after), strict=True)
-    chosen = [row for row in both if height > len(FACTS) or row[0] in _SHORT]
+    chosen = [row for row in both if row[0] in _SHORT or (height > len(_SHORT) + 2 and row[0] != _PODS)]
     for name, was, now in chosen[: height - 1]:
         lines.append(_row(name, was, now, column, "warn" if _bad(name, seen) else ""))
     return lines
+
+
+def _pods(count: int) -> str:
+    return "no pods known" if not count else "1 pod" if count == 1 else f"{count} pods"
 
 
 def _bad(name: str, seen: Seen) -> bool:
@@ -76,8 +82,8 @@ def _bad(name: str, seen: Seen) -> bool:
 
 
 def _row(name: str, before: str, after: str, column: int, role: str) -> Text:
-    line = Text(f" {name:<{_NAMES - 1}}", "dim")
-    line.append(shorten(before, column - 1).ljust(column), "dim" if role == "dim" else "")
+    line = Text().append(f" {name:<{_NAMES - 1}}", "dim")
+    line.append(shorten(before, column - 1).ljust(column), role if role == "strong" else "")
     return line.append(shorten(after, column - 1), role)
 
 
@@ -88,8 +94,8 @@ def note_line(seen: Seen) -> Text:
     wanted = seen.change.desired
     missing = wanted is not None and seen.running < wanted
     pods = f" {seen.running} of {wanted} new pods are there ·" if missing else ""
-    origin = f" {seen.sides[seen.container].basis} · changed at {seen.change.how.removeprefix('the ')}"
-    line = Text(pods, "warn").append(origin, "dim")
+    line = Text().append(pods, "warn").append(f" {seen.sides[seen.container].basis}", "dim")
+    line.append(f" · the change is dated by {seen.change.how}", "dim")
     for note in seen.notes:
         line.append(f" · {literal(note)}", "dim")
     return line
