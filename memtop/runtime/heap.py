@@ -5,20 +5,22 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import msgspec
 
 from memtop.cluster.client import Client
+from memtop.cluster.errors import ApiError
 from memtop.cluster.exec import Place
 from memtop.quantity import QuantityError, parse_bytes
 from memtop.runtime.breakdown import NoFigures, breakdown
 from memtop.runtime.captures import Capture, How, Means, captures
 from memtop.runtime.detect import Runtime, detect
 from memtop.runtime.plan import Plan, Room, Surroundings
-from memtop.runtime.probe import FOLDERS, Probe, ask_for_go, probe
+from memtop.runtime.probe import FOLDERS, NoShell, Probe, ask_for_go, probe
+from memtop.runtime.served import USUAL, Served, serving
 
 _MOST_UNKNOWN = 5
 _LISTENING = "0A"
@@ -42,19 +44,44 @@ async def plans(client: Client, place: Place, folder: Path) -> tuple[Plan, ...]:
 
     Raises:
         NothingToCapture: There is no process.
-        NoShell: There is nothing in the image to ask with.
+        NoShell: There is nothing in the image to ask with, and no port serves Go's profiles.
         NotRunning: The container does not run.
         ApiError: It is forbidden.
         Unreachable: No whole answer came.
         CredentialError: No credential could be had.
     """
-    asked = await probe(client, place)
+    around = surroundings(await client.get(place.path), place.container)
+    free_here = shutil.disk_usage(folder).free
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    try:
+        asked = await probe(client, place)
+    except (NoShell, ApiError) as error:
+        if isinstance(error, ApiError) and error.status != 403:
+            raise
+        usual = () if around.host_network else USUAL  # there they would be the node's
+        served = await serving(client, place, (*around.ports, *usual))
+        if not served:
+            raise
+        return from_ports(place, served, around, folder, free_here, stamp)
     unknown = [program for program in detect(asked) if program.runtime is Runtime.UNKNOWN]
     pids = [program.process.pid for program in unknown[:_MOST_UNKNOWN]]
     asked = await ask_for_go(client, place, asked, pids)
-    around = surroundings(await client.get(place.path), place.container)
-    free_here = shutil.disk_usage(folder).free
-    return propose(place, asked, around, folder, free_here, time.strftime("%Y%m%d-%H%M%S"))
+    return propose(place, asked, around, folder, free_here, stamp)
+
+
+def from_ports(
+    place: Place, served: Sequence[Served], around: Surroundings, folder: Path, free_here: int, stamp: str
+) -> tuple[Plan, ...]:
+    """The plans where nothing but some ports, which serve Go's profiles, can be asked."""
+    room = Room(None, None, in_memory=False, free_here=free_here)
+    found = []
+    for one in served:
+        means = Means({}, "", stamp, [("127.0.0.1", one.port)])
+        for capture in captures(one.program, means):
+            if capture.how is How.PORT:
+                target = folder / _name(place, capture, stamp)
+                found.append(Plan(place, one.program, capture, room, around, target, Probe({}, shell=False)))
+    return tuple(found)
 
 
 def propose(

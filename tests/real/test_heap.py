@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gzip
 import hashlib
 import json
+import os
+import shutil
 import subprocess
 import uuid
+from pathlib import Path
 
 import pytest
 
@@ -43,17 +48,22 @@ def place(kubectl):
 
 @pytest.fixture
 def pod(kubectl, cluster_home):
-    """``pod(image, command…)``: a running pod of the test's own, gone with the test."""
+    """``pod(image, command…, mounts={"/there": "/here"})``: a running pod of the test's own, gone with it."""
     made = []
 
-    def make(image, *command, limit="256Mi"):
+    def make(image, *command, limit="256Mi", mounts=None, **more):
         name = f"memtop-test-{uuid.uuid4().hex[:8]}"
         container = {
             "name": "main",
             "image": image,
             "imagePullPolicy": "Never",
             "resources": {"limits": {"memory": limit}, "requests": {"memory": "16Mi"}},
+            "volumeMounts": [
+                {"name": f"v{at}", "mountPath": path, "readOnly": True}
+                for at, path in enumerate(mounts or {})
+            ],
             **({"command": list(command)} if command else {}),
+            **more,
         }
         body = {
             "apiVersion": "v1",
@@ -64,6 +74,10 @@ def pod(kubectl, cluster_home):
                 "terminationGracePeriodSeconds": 0,
                 "restartPolicy": "Never",
                 "automountServiceAccountToken": False,
+                "volumes": [
+                    {"name": f"v{at}", "hostPath": {"path": str(path)}}
+                    for at, path in enumerate((mounts or {}).values())
+                ],
             },
         }
         config = str(cluster_home / "kubeconfig")
@@ -180,6 +194,158 @@ async def test_a_go_programs_profile(client, place, tmp_path):
     taken = await take(client, plan, lambda _: None)
     assert taken.path.read_bytes()[:2] == b"\x1f\x8b"
     assert "checksum holds" in taken.checked
+
+
+@pytest.fixture(scope="session")
+def leaking_go(tmp_path_factory):
+    """A folder with ``leak``, a static Go program that serves its profiles on the pod's loopback only."""
+    compilers = [shutil.which("go"), *map(str, Path("/usr/lib").glob("go*/bin/go"))]
+    compiler = next((path for path in compilers if path and Path(path).exists()), None)
+    if compiler is None:
+        pytest.skip("no Go compiler")
+    folder = tmp_path_factory.mktemp("go")
+    folder.chmod(0o755)
+    (folder / "leak.go").write_text(LEAK)
+    subprocess.run(
+        [compiler, "build", "-o", str(folder / "leak"), str(folder / "leak.go")],
+        env={
+            "PATH": "/usr/bin:/bin", "HOME": str(folder), "CGO_ENABLED": "0", "GO111MODULE": "off",
+            "GOCACHE": str(tmp_path_factory.mktemp("cache")),
+        },
+        check=True, capture_output=True, timeout=300,
+    )  # fmt: skip
+    return folder
+
+
+LEAK = """package main
+
+import (
+	"net/http"
+	_ "net/http/pprof"
+	"time"
+)
+
+var kept [][]byte
+
+func keepSessions() {
+	for {
+		kept = append(kept, make([]byte, 256<<10))
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func main() {
+	go keepSessions()
+	panic(http.ListenAndServe("127.0.0.1:6060", nil))
+}
+"""
+
+
+async def test_a_go_program_in_an_image_without_a_shell(client, pod, leaking_go, tmp_path):
+    there = pod("localhost/lab/pause:1", "/go/leak", mounts={"/go": leaking_go})
+    with pytest.raises(NoShell):
+        await probe(client, there)
+    async with asyncio.timeout(60):
+        while True:  # until it listens, and has leaked enough to be sampled
+            with contextlib.suppress(NoShell):
+                [plan] = await plans(client, there, tmp_path)
+                taken = await take(client, plan, lambda _: None)
+                if b"main.keepSessions" in gzip.decompress(taken.path.read_bytes()):
+                    break
+            await asyncio.sleep(0.5)
+    assert plan.program.words() == "Go, PID 1: /go/leak"
+    assert plan.capture.how is How.PORT
+    assert "checksum holds" in taken.checked
+    assert taken.left == ""
+
+
+@pytest.fixture
+def python_with(pod):
+    """``python_with(script, tools)``: a pod that runs a script with the Python and the gdb of its node.
+
+    The node has to be this machine. ``tools`` is a folder that the pod sees as ``/tools``.
+    """
+    if not Path("/usr/bin/python3").exists():
+        pytest.skip("this machine has no /usr/bin/python3")
+    userland = {"/usr": "/usr", "/bin": "/usr/bin", "/lib": "/usr/lib", "/lib64": "/usr/lib64"}
+
+    def start(script, tools, *environ):
+        return pod(
+            "localhost/lab/busybox:1", "/usr/bin/python3", "-c", script,
+            mounts={**userland, "/tools": tools}, limit="512Mi",
+            env=[{"name": "PATH", "value": "/tools:/usr/bin"}, *environ],
+            securityContext={"capabilities": {"add": ["SYS_PTRACE"]}},
+        )  # fmt: skip
+
+    return start
+
+
+KEEP = """import time
+kept = []
+def keep_sessions():
+    while True:
+        kept.append("memtop-was-here")
+        time.sleep(0.1)
+keep_sessions()
+"""
+
+
+@pytest.mark.skipif(not Path("/usr/bin/gcore").exists(), reason="this machine has no gdb")
+async def test_a_core_dump_with_gcore(client, python_with, tmp_path):
+    there = python_with(KEEP, tmp_path)
+    plan = chosen(await plans(client, there, tmp_path), "gcore")
+    assert plan.program.runtime is Runtime.PYTHON
+    taken = await take(client, plan, lambda _: None)
+    assert taken.path.read_bytes()[:4] == b"\x7fELF"
+    assert b"memtop-was-here" in taken.path.read_bytes()
+    assert "SHA-256 equal" in taken.checked
+    assert await remove(client, there, taken.left) == ""
+
+
+async def test_the_stacks_of_python_with_py_spy(client, python_with, tmp_path):
+    """Needs ``py-spy`` on the PATH; the one of PyPI is linked statically and runs in any image."""
+    found = shutil.which("py-spy")
+    if found is None:
+        pytest.skip("py-spy is not installed")
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    shutil.copy(found, tools / "py-spy")
+    for folder in (tools, *tools.parents[:3]):
+        folder.chmod(0o755)
+    plan = chosen(await plans(client, python_with(KEEP, tools), tmp_path), "py-spy")
+    taken = await take(client, plan, lambda _: None)
+    assert "keep_sessions (<string>:" in taken.path.read_text()
+    assert taken.left == ""
+
+
+async def test_the_heap_of_dotnet_with_createdump(client, python_with, tmp_path):
+    """Needs a folder with PyPI's pythonnet and dotnetcore2, made by ``pip install --target``."""
+    packages = os.environ.get("MEMTOP_TEST_DOTNET")
+    if not packages:
+        pytest.skip("MEMTOP_TEST_DOTNET names no folder with a .NET runtime")
+    host = (
+        "import sys, time; sys.path.insert(0, '/tools')\n"
+        "import pythonnet; pythonnet.load('coreclr')\n"
+        "import System; print(System.Environment.Version, flush=True)\n"
+        "while True: time.sleep(1)"
+    )
+    there = python_with(
+        host,
+        packages,
+        {"name": "DOTNET_ROOT", "value": "/tools/dotnetcore2/bin"},
+        {"name": "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT", "value": "1"},
+    )
+    async with asyncio.timeout(60):
+        while True:  # until the runtime is loaded
+            plan = chosen(await plans(client, there, tmp_path), "dump")
+            if plan.program.runtime is Runtime.DOTNET:
+                break
+            await asyncio.sleep(0.5)
+    assert plan.capture.command[0].endswith("/createdump")
+    taken = await take(client, plan, lambda _: None)
+    assert taken.path.read_bytes()[:4] == b"\x7fELF"
+    assert "SHA-256 equal" in taken.checked
+    assert await remove(client, there, taken.left) == ""
 
 
 async def test_an_image_without_a_shell_says_so_and_what_could_be_done(client, pod, tmp_path):
