@@ -40,16 +40,17 @@ if TYPE_CHECKING:
     from memtop.observe.engine import Engine
     from memtop.observe.frame import Frame
     from memtop.observe.plan import Plan
+    from tui.change.left import RolloutTold
     from tui.pod.screen import PodScreen
     from tui.pod.tab import Subject
+    from tui.pod.trend import TrendTab
+    from tui.rollout.screen import RolloutScreen
 
 INTERVALS = (1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 """Steps of ``+`` and ``-``, in seconds."""
 SWITCH_SECONDS = 0.0005
 """How long one thread may keep the interpreter while another wants it. Between a key and its picture the
 screen lets go of it some ten times, and each time would wait 5 ms (Python's choice) for a busy engine."""
-CHANGES = frozenset({"change", "rollout", "stabilisation", "workload"})
-"""Actions that are about the workload of a row."""
 _SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
@@ -81,6 +82,7 @@ class Memtop(TerseDisplay[int]):
     Attributes:
         settings: Every option.
         frame: The newest frame; None before the first.
+        warnings: What every header must say.
         overview: The screen that everything else lies upon.
     """
 
@@ -109,10 +111,10 @@ class Memtop(TerseDisplay[int]):
         self._preferences = preferences.path()
         self._interval = settings.observe.interval
         self.theme = settings.ui.theme
-        self._warnings = ("read-only",) if settings.safety.read_only else ()
+        self.warnings = ("read-only",) if settings.safety.read_only else ()
         self._sorts: Mapping[Pane, Sort] = preferences.load_sorts(self._preferences)
         view = View(sorts=self._sorts)
-        self.overview = Overview(settings, view, self.cluster_time, self._warnings)
+        self.overview = Overview(settings, view, self.cluster_time, self.warnings)
 
     def get_default_screen(self) -> Screen[None]:
         """The overview is what everything else lies upon."""
@@ -143,7 +145,7 @@ class Memtop(TerseDisplay[int]):
         gc.enable()
         sys.setswitchinterval(SWITCH_SECONDS)
         self._engine = engine(self._plan, self._arrived, self._crashed, self.overview.view)
-        self._acting = Acting(self, self._engine.ask, self._plan.target.context)
+        self._acting = Acting(self, self._engine.ask, self._plan)
         self._engine.start()
 
     def _arrived(self, frame: Frame) -> None:
@@ -157,11 +159,19 @@ class Memtop(TerseDisplay[int]):
 
     def on_frame_ready(self) -> None:
         """Shows the newest frame on every screen that is open; while the app ends, on none."""
+        if self.frame is None:
+            return
+        frame = self._noted(self.frame)
         for screen in self.screen_stack:
-            if isinstance(screen, LiveScreen) and self.frame is not None:
-                screen.show(self.frame)
-        if self._acting is not None and self.frame is not None:
-            self._acting.look(self.frame)
+            if isinstance(screen, LiveScreen):
+                screen.show(frame)
+        if self._acting is not None:
+            self._acting.look(frame)
+
+    def _noted(self, frame: Frame) -> Frame:
+        """The frame with a note on each rollout that was left running."""
+        lines = () if self._acting is None else self._acting.left.lines
+        return replace(frame, notes=(*lines, *frame.notes)) if lines else frame
 
     def on_crashed(self, message: Crashed) -> None:
         """Ends with what went wrong; a screen that stands still would be worse."""
@@ -176,17 +186,28 @@ class Memtop(TerseDisplay[int]):
 
     def on_overview_view_changed(self, message: Overview.ViewChanged) -> None:
         """Asks the engine for frames under the new view, and remembers the order."""
-        in_front = next(screen for screen in reversed(self.screen_stack) if isinstance(screen, LiveScreen))
-        if self._engine is not None and in_front is self.overview:
+        if self._engine is not None and self._in_front is self.overview:
             self._engine.show(message.view)
         if message.view.sorts != self._sorts:
             self._sorts = message.view.sorts
             preferences.save_sorts(self._preferences, self._sorts)
 
+    @property
+    def _in_front(self) -> LiveScreen:
+        """The uppermost screen that shows frames, whatever dialog lies on it."""
+        return next(screen for screen in reversed(self.screen_stack) if isinstance(screen, LiveScreen))
+
     def on_pod_screen_looked(self, message: PodScreen.Looked) -> None:
         """Has the engine draw the row that the open screen is about."""
         if self._engine is not None:
-            self._engine.show(looking_at(self.overview.view, message.subject.key))
+            view = looking_at(self.overview.view, message.subject.key)
+            self._engine.show(replace(view, reach=message.reach))
+
+    def on_trend_tab_reached(self, message: TrendTab.Reached) -> None:
+        """Has the engine draw the row for as far back as its graph reaches."""
+        if self._engine is not None and self._in_front.row == message.subject:
+            view = looking_at(self.overview.view, message.subject.key)
+            self._engine.show(replace(view, reach=message.seconds))
 
     def action_interval(self, step: int) -> None:
         """Asks for the metrics less often (1) or more often (-1)."""
@@ -205,8 +226,8 @@ class Memtop(TerseDisplay[int]):
 
     def refusal(self, action: str, parameters: Sequence[object] = ()) -> str:
         """Why an action cannot be taken at present; empty if it can."""
-        if action in CHANGES and self._acting is not None:
-            return self._acting.refusal(str(parameters[0]) if parameters else action, self._acting.row)
+        if action == "change" and self._acting is not None:
+            return self._acting.refusal(str(parameters[0]), self._acting.row)
         if action == "context" and self._demo:
             return "the demo is a cluster of its own: there is no other context"
         if action == "context" and self._plan.target.source == IN_CLUSTER:
@@ -267,20 +288,31 @@ class Memtop(TerseDisplay[int]):
             self._engine.ask,
             self.cluster_time,
             settings.ui.symbols,
-            self._warnings,
+            self.warnings,
             settings.logs.presets,
             read_only=settings.safety.read_only,
         )
         self.push_screen(screen)
         if self.frame is not None:
-            self.call_after_refresh(screen.show, self.frame)
+            self.call_after_refresh(screen.show, self._noted(self.frame))
 
     # -- what changes a workload, or follows a change
 
     def action_change(self, action: str) -> None:
-        """Plans a change of the row's workload and, after a yes, makes it."""
+        """Changes the row's workload, after a plan and a yes, or follows what became of it."""
         if self._acting is not None:
             self._acting.change(action)
+
+    def on_rollout_screen_left_running(self, message: RolloutScreen.LeftRunning) -> None:
+        """Goes on following a rollout whose screen was left."""
+        if self._acting is not None and self.is_running:
+            self._acting.left.follow(message.ref)
+
+    def on_rollout_told(self, message: RolloutTold) -> None:
+        """Says in every header how the rollouts stand that were left running."""
+        if self._acting is not None:
+            self._acting.left.told(message.left)
+            self.on_frame_ready()
 
     def action_namespace(self) -> None:
         """Chooses the namespace to show."""

@@ -15,13 +15,15 @@ from textual.app import SystemCommand
 from textual.screen import Screen
 from textual.worker import Worker
 
-from tui.change.keys import GROUP, TITLES
+from tui.change.keys import FOLLOWING, GROUP, TITLES
+from tui.change.left import LeftRunning
 from tui.help import Group
 from tui.live import LiveScreen
 
 if TYPE_CHECKING:
-    from memtop.change.plan import Plan
+    from memtop.cluster.refs import ObjectRef
     from memtop.observe.frame import Frame
+    from memtop.observe.plan import Plan
     from tui.app import Memtop
     from tui.change.flow import Flow
     from tui.change.permissions import Permissions
@@ -40,13 +42,17 @@ class Acting:
     Args:
         app: On whose screens.
         ask: Does something with the cluster.
-        context: The kubeconfig's context.
+        plan: What is observed.
+
+    Attributes:
+        left: The rollouts that were left running.
     """
 
-    def __init__(self, app: Memtop, ask: Ask, context: str) -> None:
+    def __init__(self, app: Memtop, ask: Ask, plan: Plan) -> None:
         self._app = app
         self._ask = ask
-        self._context = context
+        self._plan = plan
+        self.left = LeftRunning(app, ask, app.cluster_time)
         self._permissions: Permissions | None = None
         self._asked: set[tuple[str, str]] = set()
         self._asking: tuple[str, str] | None = None
@@ -115,9 +121,7 @@ class Acting:
 
     def _dim(self) -> None:
         row = self.row
-        shown = tuple(
-            self.refusal(action, row) for action in (*TITLES, "rollout", "stabilisation", "workload")
-        )
+        shown = tuple(self.refusal(action, row) for action in (*TITLES, *FOLLOWING))
         if shown != self._shown:
             self._shown = shown
             self._app.screen.refresh_bindings()
@@ -127,7 +131,7 @@ class Acting:
         row = screen.row if isinstance(screen, LiveScreen) else None
         if row is None:
             return
-        for action, words in TITLES.items():
+        for action, words in {**TITLES, **FOLLOWING}.items():
             if not self.refusal(action, row):
                 about = row.pod_ref if action == "delete" else row.workload
                 yield SystemCommand(
@@ -148,11 +152,13 @@ class Acting:
     def change(self, action: str) -> None:
         """Takes an action on the row in front."""
         row = self.row
-        if why := self.refusal(action, row):
-            self._app.notify(why, markup=False)
+        if row is None or (why := self.refusal(action, row)):
+            self._app.notify(NO_ROW if row is None else why, markup=False)
+        elif action in FOLLOWING:
+            self._follow(action, row)
         elif self._flow is not None and self._flow.applying:
             self._app.notify("A change is on its way to the cluster: one at a time")
-        elif row is not None:
+        else:
             self._work(partial(self._change, action, row), "change")
 
     def _work(self, work: Callable[[], Coroutine[None, None, None]], group: str) -> Worker[None]:
@@ -172,7 +178,7 @@ class Acting:
         self._flow = Flow(
             app,
             self._ask,
-            context=self._context,
+            context=self._plan.target.context,
             protected=tuple(settings.safety.protected_contexts),
             log=AuditLog(default_path(os.environ)),
             now=app.cluster_time,
@@ -180,7 +186,62 @@ class Acting:
         )
         plan = await self._flow.run(action, row, uses)
         if plan is not None and plan.opens_rollout:
-            self._opened(plan)
+            self._show_rollout(plan.ref)
 
-    def _opened(self, plan: Plan) -> None:
-        """A change that replaces pods is watched until they are replaced."""
+    # -- following it
+
+    def _follow(self, action: str, row: Subject) -> None:
+        if action == "rollout":
+            self._show_rollout(row.workload)
+        elif action == "stabilisation":
+            self._show_stabilisation(row.workload)
+        else:
+            self._show_workload(type(row).of_workload(row.workload))
+
+    def _show_rollout(self, ref: ObjectRef) -> None:
+        from tui.rollout.screen import RolloutScreen
+
+        in_front, app, settings = self._app.screen, self._app, self._app.settings
+        if isinstance(in_front, RolloutScreen) and in_front.ref == ref:
+            return  # which shows this one already
+        self.left.forget(ref)
+        thresholds = settings.observe.warn_ratio, settings.observe.critical_ratio
+        app.push_screen(
+            RolloutScreen(ref, self._ask, app.cluster_time, settings.ui.symbols, app.warnings, thresholds)
+        )
+
+    def _show_stabilisation(self, ref: ObjectRef) -> None:
+        from memtop.stabilisation import alarm
+        from memtop.stabilisation.watch import Options
+        from tui.stabilisation.screen import StabilisationScreen
+
+        app, settings = self._app, self._app.settings
+        command: tuple[str, ...] = ()
+        if settings.watch.command:
+            try:
+                command = alarm.split(settings.watch.command)
+            except ValueError as error:
+                app.notify(f"watch.command: {settings.watch.command!r} {error}", markup=False)
+        app.push_screen(
+            StabilisationScreen(
+                ref,
+                self._ask,
+                app.cluster_time,
+                settings.ui.symbols,
+                app.warnings,
+                options=Options.of(self._plan),
+                bell=settings.watch.bell,
+                command=command,
+            )
+        )
+
+    def _show_workload(self, about: Subject) -> None:
+        """Opens a workload, or goes back to it where it lies right below."""
+        app = self._app
+        front, *below = [screen for screen in reversed(app.screen_stack) if isinstance(screen, LiveScreen)]
+        if front is not app.overview and front.row == about:
+            return
+        if below and below[0] is not app.overview and below[0].row == about:
+            app.pop_screen()
+        else:
+            app.open(about)

@@ -13,12 +13,12 @@ CHANGE_KEYS: Final[list[BindingType]] = [
     Binding("M", "app.change('memory')", "Memory"),
     Binding("R", "app.change('restart')", "Restart"),
     Binding("u", "app.change('undo')", "Undo"),
-    Binding("o", "app.rollout", "Rollout"),
-    Binding("b", "app.stabilisation", "Did it help?"),
+    Binding("o", "app.change('rollout')", "Rollout"),
+    Binding("b", "app.change('stabilisation')", "Did it help?"),
     Binding("number_sign", "app.change('scale')", "Scale", key_display="#", show=False),
     Binding("ctrl+d", "app.change('delete')", "Delete the pod", show=False),
     Binding("P", "app.change('pause')", "Pause or resume", show=False),
-    Binding("W", "app.workload", "Workload", show=False),
+    Binding("W", "app.change('workload')", "Workload", show=False),
 ]
 """For every screen that is about a workload, beside its other bindings."""
 
@@ -32,6 +32,12 @@ TITLES: Final = {
     "pause": "Pause its rollouts, or resume them",
 }
 """Each change in words, for the command palette."""
+FOLLOWING: Final = {
+    "rollout": "Status of its rollout",
+    "stabilisation": "Stabilisation: did the last change help?",
+    "workload": "The workload: its pods and revisions",
+}
+"""What follows a change or shows what it is about, likewise."""
 
 GROUP: Final = Group(
     "Change the workload: a plan first, then a yes or a no",

@@ -11,7 +11,8 @@ from textual.containers import Vertical
 
 from memtop.cluster.client import Client
 from memtop.cluster.refs import ObjectRef
-from memtop.observe.frame import Frame, RowKey, WorkloadIdentity
+from memtop.cluster.workloads import Workload
+from memtop.observe.frame import Frame, RowKey, WorkloadIdentity, WorkloadKey
 from memtop.observe.identity import Identity
 
 T = TypeVar("T")
@@ -58,6 +59,12 @@ class Subject:
             return cls(identity.key, identity.namespace, "", "", title, workload)
         return cls(identity.key, identity.namespace, identity.pod, identity.container, title, workload)
 
+    @classmethod
+    def of_workload(cls, ref: ObjectRef) -> Subject:
+        """What a workload's row is about, also where there is no such row at present."""
+        workload = Workload(ref.kind, ref.name)
+        return cls(WorkloadKey(ref.namespace, workload), ref.namespace, "", "", str(workload), ref)
+
     @property
     def pod_ref(self) -> ObjectRef | None:
         """The pod; None where the row is a workload with pods of its own."""
@@ -88,6 +95,11 @@ class PodTab(Vertical):
 
     def show(self, frame: Frame) -> None:
         """A new frame is there; only an open tab is told."""
+
+    @property
+    def reach(self) -> float:
+        """Seconds back that it wants the row drawn for; 0 where it draws none."""
+        return 0.0
 
     def opened(self) -> None:
         """The tab is in front: begin to load or to follow."""

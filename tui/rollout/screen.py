@@ -61,7 +61,7 @@ class RolloutScreen(LiveScreen):
         Binding("escape,backspace", "dismiss", "Leave it running"),
         Binding("u", "app.change('undo')", "Undo"),
         Binding("P", "app.change('pause')", "Pause or resume"),
-        Binding("b", "app.stabilisation", "Did it help?"),
+        Binding("b", "app.change('stabilisation')", "Did it help?"),
         Binding("question_mark", "app.help", "Help", key_display="?"),
         Binding("r", "app.retry", "Ask again now", show=False),
         Binding("q", "app.quit", "Quit"),
