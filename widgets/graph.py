@@ -86,24 +86,26 @@ def lines(
 
 
 def _title(trend: Trend, width: int, marks: _Marks) -> Text:
-    """Returns the title with the key at its right, as much of the key as there is room for."""
+    """Returns the title and the note, with the key at their right, as much of it as there is room for."""
     parts = [(marks.memory_key, "primary", "memory", True)]
     parts.append((marks.limit, "critical", "limit", trend.limit is not None))
     parts.append((marks.request, "dim", "request", trend.request is not None))
     parts.append((marks.floor * 2, "warn", "floor", trend.floor is not None))
     parts.append((marks.restart_top, "dim", "restart", bool(trend.restarts)))
     parts.append((marks.oom_top, "critical", "OOM kill", bool(trend.oom_kills)))
-    key = Text()
-    for sign, role, words, there in parts:
-        if there:
-            key.append("  ").append(sign, role).append(f" {words}", "dim")
-    key.append(" ")
-    room = width - 3 - cell_len(key.plain)
-    if room < _LEAST[0]:
-        return Text(f" {shorten(literal(trend.title), width - 2)}", "strong")
-    title = shorten(literal(trend.title), room)
-    note = cut(f"  {literal(trend.note)}", max(0, room - cell_len(title))) if trend.note else ""
-    space = width - 1 - cell_len(title) - cell_len(note) - cell_len(key.plain)
+    keys = [
+        Text.assemble("  ", (sign, role), (f" {words}", "dim")) for sign, role, words, there in parts if there
+    ]
+    note = f"  {literal(trend.note)}" if trend.note else ""
+    # What a mark means can be guessed; what is missing from the picture cannot.
+    wanted = max(_LEAST[0], min(cell_len(literal(trend.title)), width // 3)) + cell_len(note)
+    while keys and width - 4 - sum(key.cell_len for key in keys) < wanted:
+        del keys[0]
+    key = Text().join([*keys, Text(" ")])
+    room = width - 3 - key.cell_len
+    title = shorten(literal(trend.title), max(0, room - cell_len(note)))
+    note = cut(note, max(0, room - cell_len(title)))
+    space = max(0, width - 1 - cell_len(title) - cell_len(note) - key.cell_len)
     return Text.assemble(" ", (title, "strong"), (note, "dim"), " " * space, key)
 
 

@@ -33,6 +33,7 @@ class Trend:
         oom_kills: When it was OOM-killed, epoch seconds.
         unit: What the values are: ``"bytes"``, or the words to put behind a plain number.
         caption: The evidence in one sentence.
+        note: What stretch of time it is, and what is missing of it, in a few words.
     """
 
     title: str
@@ -45,6 +46,7 @@ class Trend:
     oom_kills: Sequence[float] = ()
     unit: str = "bytes"
     caption: str = ""
+    note: str = ""
 
     @property
     def span(self) -> tuple[float, float] | None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from memtop.growth import Series, floor_line, judge
-from memtop.observe.frame import Detail, Rows, WorkloadKey
+from memtop.growth import Judgement, Series, floor_line, judge
+from memtop.observe.frame import Awaited, Detail, Rows, WorkloadKey
 from memtop.observe.identity import Key
+from memtop.observe.lookback import MOST as MOST_BACK
 from memtop.observe.observer import Observer
 from memtop.observe.rows import Groups
+from memtop.observe.view import View
 from memtop.past import WORDS
+from memtop.wording import duration
 
 
 class Details:
@@ -26,14 +30,18 @@ class Details:
         self._observer = observer
         self._built: tuple[object, Detail | None] | None = None
 
-    def of(self, key: object, rows: Rows, workloads: Groups | None) -> Detail | None:
-        """The detail of a row, or None if there is no such row any more.
+    def of(
+        self, view: View, rows: Rows, workloads: Groups | None, awaited: Mapping[int, Awaited]
+    ) -> Detail | None:
+        """The detail of the selected row, or None if there is no such row any more.
 
         Args:
-            key: The row's.
+            view: Which row is selected.
             rows: The rows of the frame.
             workloads: Whose rows they are, where they are workloads'.
+            awaited: What is still to come of rows.
         """
+        key, back = view.selected, self._back(view)
         if isinstance(key, WorkloadKey):
             row = None if workloads is None else workloads.row_of(key)
             slots = [] if row is None or workloads is None else workloads.of(row).tolist()
@@ -50,6 +58,7 @@ class Details:
             np.nan_to_num(columns.limit[slots]).tobytes()
             + np.nan_to_num(columns.started_at[slots]).tobytes(),
             self._observer.pools.of(key) if isinstance(key, WorkloadKey) else None,
+            self._observer.recollection.back.version,
         )
         if self._built is None or self._built[0] != state:
             built = (
@@ -58,14 +67,26 @@ class Details:
                 else self._of_container(key, row, slots[0])
             )
             self._built = state, built
+        detail = self._built[1]
+        waits = None if row is None else awaited.get(row)
+        if detail is None or (detail.awaited, detail.back) == (waits, back):
+            return detail
+        self._built = state, replace(detail, awaited=waits, back=back)
         return self._built[1]
+
+    def _back(self, view: View) -> str:
+        """How it stands with what lies further back than samples are kept."""
+        back = self._observer.recollection.back
+        if back.waiting:
+            return f"asking Prometheus for {duration(view.reach)} …"
+        return f"Prometheus does not say what was before: {back.problem}" if back.problem else ""
 
     def _of_container(self, key: Key, row: int | None, slot: int) -> Detail | None:
         identity = self._observer.store.identities[slot]
         if identity is None:
             return None
         overlay = self._observer.recollection.overlay
-        series = overlay.series(slot)
+        series = self._observer.recollection.drawn(slot)
         judged, basis = overlay.basis(slot)
         judgement = judge(judged) if len(judged.values) else None
         if judgement is not None and not np.isfinite(self._observer.store.columns.started_at[slot]):
@@ -82,14 +103,20 @@ class Details:
             oom_kills=tuple(series.oom_kills),
             judgement=judgement,
             basis=basis,
-            floor=None if judgement is None else floor_line(series, judgement),
+            floor=None if judgement is None else floor_line(overlay.series(slot), judgement),
         )
 
     def _of_workload(self, key: WorkloadKey, row: int | None, slots: list[int]) -> Detail:
         """All its containers together: what they hold in sum, and each one's restarts."""
-        series = [self._observer.recollection.overlay.series(slot) for slot in slots]
+        recollection = self._observer.recollection
+        series = [recollection.drawn(slot) for slot in slots]
         times, values = total(series, self._observer.interval)
-        columns = self._observer.store.columns
+        columns, judgement = self._observer.store.columns, self._observer.pools.of(key)
+        running = np.isfinite(columns.started_at[slots]).any()
+        floor = None
+        if judgement is not None and len(slots) <= MOST_BACK:
+            kept = [recollection.overlay.series(slot) for slot in slots]
+            floor = total_floor(kept, judgement, self._observer.interval)
         return Detail(
             key=key,
             row=row,
@@ -100,8 +127,9 @@ class Details:
             request=_known(columns.request[slots].sum()),
             restarts=tuple(sorted(time for one in series for time in one.restarts)),
             oom_kills=tuple(sorted(time for one in series for time in one.oom_kills)),
-            judgement=self._observer.pools.of(key),
+            judgement=judgement.at_rest() if judgement is not None and not running else judgement,
             basis=WORDS["working_set"],
+            floor=floor,
         )
 
 
@@ -127,6 +155,38 @@ def total(series: Sequence[Series], step: float) -> tuple[npt.NDArray[np.float64
             there = (grid >= first) & (grid <= last)
             sums[there] += np.interp(grid[there], one.timestamps, one.values)
     return grid, sums
+
+
+def total_floor(
+    series: Sequence[Series], judgement: Judgement, step: float
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:
+    """The floor of several containers together: the sum of each one's, at the pooled rate.
+
+    Where one of them has no floor (it was down, its life was too short), the sum has none either.
+
+    Args:
+        series: One for each container.
+        judgement: What is judged of them pooled.
+        step: Seconds between two samples of one container.
+
+    Returns:
+        Unix seconds and bytes, NaN where it is interrupted; None where nothing was fitted.
+    """
+    lines = [line for one in series if (line := floor_line(one, judgement)) is not None]
+    if not lines:
+        return None
+    grid, _ = total(series, step)
+    sums, covered = np.zeros(len(grid)), np.zeros(len(grid), np.int64)
+    for times, values in lines:
+        here = np.interp(grid, times, values, left=np.nan, right=np.nan)
+        covered += np.isfinite(here)
+        sums += np.nan_to_num(here)
+    alive = np.zeros(len(grid), np.int64)
+    for one in series:
+        if len(one.timestamps):
+            alive += (grid >= one.timestamps[0]) & (grid <= one.timestamps[-1])
+    drawn = np.where((covered > 0) & (covered >= alive), sums, np.nan)
+    return (grid, drawn) if np.isfinite(drawn).any() else None
 
 
 def _known(value: float) -> float | None:

@@ -7,7 +7,8 @@ shows. Nothing in a frame changes after it is built.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,13 @@ from memtop.observe.view import Pane, View
 Floats = npt.NDArray[np.float64]
 Slots = npt.NDArray[np.intp]
 SPARK_BINS = 32
+
+
+class Awaited(StrEnum):
+    """What is still to come before a row can be judged by all that is known of it."""
+
+    PAST = "asking Prometheus for its past …"
+    POOL = "pooling its pods …"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +151,9 @@ class Detail:
         basis: Which memory the judgement is made on, and who remembered it, in words.
         floor: The floor that the judgement speaks of, see `memtop.growth.floor_line`: Unix seconds and bytes
             of its points; None where nothing was fitted.
+        awaited: What is still to come before it can be judged by all that is known of it.
+        back: How it stands with what lies further back than samples are kept, in words; empty where nobody
+            asked, or it is drawn.
     """
 
     key: RowKey
@@ -157,6 +168,8 @@ class Detail:
     judgement: Judgement | None
     basis: str = ""
     floor: tuple[Floats, Floats] | None = None
+    awaited: Awaited | None = None
+    back: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,6 +214,7 @@ class Frame:
         remembered: Whether the past has come too, or is known not to come for now.
         namespaces: Namespaces known to exist, for the picker.
         pressured_nodes: Nodes that report MemoryPressure.
+        awaited: Of rows in sight, what is still to come before they can be judged by all that is known.
     """
 
     number: int
@@ -220,4 +234,5 @@ class Frame:
     namespaces: tuple[str, ...]
     pressured_nodes: frozenset[str]
     remembered: bool = True
+    awaited: Mapping[int, Awaited] = field(default_factory=dict)
     members: Members | None = None

@@ -111,7 +111,12 @@ class Observer:
             namespaces=scope.namespaces,
             on_change=on_change,
         )
-        self.pools = Pools(self.store, lambda slot: self.recollection.overlay.basis(slot)[0], self.clock.now)
+        self.pools = Pools(
+            self.store,
+            lambda slot: self.recollection.overlay.basis(slot)[0],
+            self.clock.now,
+            lambda slot: not self.recollection.asking(slot),
+        )
 
     # -- running
 

@@ -79,6 +79,11 @@ class Overlay:
             return whole, WORDS["working_set"]
         return legible(whole), f"{WORDS['working_set']}, {duration(past.span)} of it from {past.origin}"
 
+    def awaits(self, slot: int) -> bool:
+        """Whether something was remembered of a container that it has not been judged by yet."""
+        name = self._name(slot)
+        return name is not None and (name in self._due or self._pasts.has_news_of(name))
+
     def judgement(self, slot: int) -> Judgement:
         """The whole judgement on one container, over all that is known of it."""
         return judge(self.basis(slot)[0])

@@ -48,15 +48,20 @@ class Pasts:
         self._kept: dict[ContainerName, dict[tuple[Metric, str], Past]] = {}
         self._seen: set[ContainerName] = set()
         self._changed: set[ContainerName] = set()
+        self._wished: frozenset[ContainerName] = frozenset()
 
     def wish(self, wishes: Iterable[Wish]) -> None:
         """Says what is looked at now, what matters most first."""
         self.wishes = tuple(dict.fromkeys(wishes))[: self._most]
-        names = {wish.name for wish in self.wishes}
+        self._wished = names = frozenset(wish.name for wish in self.wishes)
         if not names <= self._seen:
-            self._seen = names | (self._seen if len(self._seen) < 10 * self._most else set())
+            self._seen = set(names) | (self._seen if len(self._seen) < 10 * self._most else set())
             for listener in self._listeners:
                 listener.set()
+
+    def is_wished(self, name: ContainerName) -> bool:
+        """Whether a container is looked at now."""
+        return name in self._wished
 
     def listen(self) -> asyncio.Event:
         """An event that is set whenever something is wished for that was not before."""
@@ -82,10 +87,13 @@ class Pasts:
             entry[metric, past.origin] = past
             self._kept[name] = entry
             self._changed.add(name)
-        wished = {wish.name for wish in self.wishes}
-        forgettable = [name for name in self._kept if name not in wished]
+        forgettable = [name for name in self._kept if name not in self._wished]
         for name in forgettable[: max(0, len(self._kept) - self._most)]:
             del self._kept[name]
+
+    def has_news_of(self, name: ContainerName) -> bool:
+        """Whether something was remembered of a container that `changes` has not told of."""
+        return name in self._changed
 
     def changes(self) -> set[ContainerName]:
         """The containers of which something was remembered since this was asked last."""

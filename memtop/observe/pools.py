@@ -21,6 +21,8 @@ EVERY = 60.0
 """Seconds of the cluster's clock between two verdicts on one workload."""
 MOST_PODS = 12
 """Containers pooled at most: those that hold the most memory; more add little to what is known."""
+MOST_ASKED = 50
+"""Containers of a workload of which Prometheus may be asked at most."""
 REVISION_LABELS = ("pod-template-hash", "controller-revision-hash")
 Part = tuple[str, str]
 """A container's name, and the value of the revision label of its pod; empty for pods without one."""
@@ -39,6 +41,14 @@ class Wanted:
     slots: npt.NDArray[np.intp]
 
 
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    at: float
+    told: int
+    worst: Judgement
+    parts: Mapping[Part, Judgement]
+
+
 class Pools:
     """What is judged of the workloads that are looked at.
 
@@ -46,43 +56,51 @@ class Pools:
         store: Their containers; only read.
         series: What there is to judge a slot by.
         now: The cluster's time.
+        told: Whether all that is known of a slot has come; what comes later is a reason to judge again.
     """
 
-    def __init__(self, store: Store, series: Callable[[int], Series], now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        series: Callable[[int], Series],
+        now: Callable[[], float],
+        told: Callable[[int], bool] = lambda slot: True,
+    ) -> None:
         self._store = store
         self._series = series
         self._now = now
+        self._told = told
         self._wanted: list[Wanted] = []
-        self._judged: dict[WorkloadKey, tuple[float, Judgement]] = {}
-        self._parts: dict[WorkloadKey, Mapping[Part, Judgement]] = {}
+        self._judged: dict[WorkloadKey, _Judged] = {}
 
     def look_at(self, wanted: Iterable[Wanted]) -> None:
         """Says which workloads are looked at, what matters most first; others are forgotten."""
         self._wanted = list(wanted)
         keys = {one.key for one in self._wanted}
         self._judged = {key: judged for key, judged in self._judged.items() if key in keys}
-        self._parts = {key: parts for key, parts in self._parts.items() if key in keys}
 
     def judge_next(self) -> bool:
         """Judges one that is due; false if none is."""
         now = self._now()
         for wanted in self._wanted:
             judged = self._judged.get(wanted.key)
-            if judged is None or now - judged[0] >= EVERY:
+            told = sum(self._told(slot) for slot in wanted.slots[:MOST_ASKED].tolist())
+            if judged is None or now - judged.at >= EVERY or told > judged.told:
                 parts = self._judge(wanted.slots)
                 worst = max(parts.values(), key=_leakiness, default=pool(()))
-                self._judged[wanted.key], self._parts[wanted.key] = (now, worst), parts
+                self._judged[wanted.key] = _Judged(now, told, worst, parts)
                 return True
         return False
 
     def of(self, key: WorkloadKey) -> Judgement | None:
         """What is judged of a workload, or None before it is."""
         judged = self._judged.get(key)
-        return None if judged is None else judged[1]
+        return None if judged is None else judged.worst
 
     def parts(self, key: WorkloadKey) -> Mapping[Part, Judgement]:
         """What is judged of each of a workload's containers in each of its revisions."""
-        return self._parts.get(key, {})
+        judged = self._judged.get(key)
+        return {} if judged is None else judged.parts
 
     def laid_over(self, live: Judgements, identities: Iterable[object]) -> Judgements:
         """The judgements of rows with the pooled ones in place of what one container says.
@@ -97,7 +115,7 @@ class Pools:
         for row, identity in enumerate(identities):
             found = self._judged.get(getattr(identity, "key", None))  # type: ignore[arg-type]
             if found is not None:
-                _place(columns, row, found[1])
+                _place(columns, row, found.worst)
         return replace(live, **columns)
 
     def _judge(self, slots: npt.NDArray[np.intp]) -> dict[Part, Judgement]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from memtop.aside import aside
 from memtop.cluster.client import Client
 from memtop.cluster.errors import ApiError, Unreachable
+from memtop.observe.lookback import Asked, LookBack
 from memtop.observe.past import SETTLE, Pasts, Wish
-from memtop.past import PROMETHEUS, ContainerName, Metric
+from memtop.past import PROMETHEUS, ContainerName, Metric, Past
 from memtop.prometheus import history, queries
 from memtop.prometheus.connection import Prometheus
 from memtop.prometheus.labels import Schema, probe
@@ -49,6 +51,7 @@ class PrometheusPast:
         live: The containers that live now.
         namespaces: Those observed; empty for all.
         on_change: Called whenever something new is remembered.
+        back: What is looked at further back.
 
     Attributes:
         asked_once: Whether the first answers have come, or are known not to come for now.
@@ -66,6 +69,7 @@ class PrometheusPast:
         live: Callable[[], Collection[Wish]],
         namespaces: Sequence[str],
         on_change: Callable[[], None],
+        back: LookBack,
     ) -> None:
         self.asked_once = False
         self._client = client
@@ -80,8 +84,14 @@ class PrometheusPast:
         self._on_change = on_change
         self._known_until: dict[ContainerName, float] = {}
         self._asked_at: dict[ContainerName, float] = {}
+        self._back = back
+        self._serving = False
         self._growers: tuple[Wish, ...] = ()
         self._growers_at = float("-inf")
+
+    def has_yet_to_ask(self, name: ContainerName) -> bool:
+        """Whether a container's past has not been asked for, and will be."""
+        return name not in self._asked_at and (self._serving or not self.asked_once)
 
     async def run(self, source: Source) -> None:
         """Works until something fails; raises what a `Source` understands."""
@@ -93,15 +103,22 @@ class PrometheusPast:
                 raise Unreachable(str(error)) from None
             raise ApiError(403 if error.why is Why.FORBIDDEN else 404, "", str(error)) from None
         finally:
-            self.asked_once = True
+            self.asked_once, self._serving = True, False
 
     async def _serve(self, source: Source, found: Found) -> None:
-        prometheus = found.prometheus
+        prometheus, self._serving = found.prometheus, True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0 if self._pasts.wishes else FIRST_WISHES):
                 await self._wished.wait()
         schema = await self._schema(prometheus)
-        probed = self._now()
+        far = asyncio.ensure_future(self._back.serve(partial(self._ask_back, prometheus, schema)))
+        try:
+            await self._keep_asking(source, found, schema)
+        finally:
+            far.cancel()
+
+    async def _keep_asking(self, source: Source, found: Found, schema: Schema) -> None:
+        prometheus, probed = found.prometheus, self._now()
         while True:
             self._wished.clear()
             grid = queries.grid(self._now(), self._window)
@@ -197,6 +214,16 @@ class PrometheusPast:
                 self._known_until[name] = float(past.times[-1])
         self._on_change()
         return told.warnings
+
+    async def _ask_back(
+        self, prometheus: Prometheus, schema: Schema, asked: Asked
+    ) -> dict[ContainerName, Past]:
+        """Asks once for the working set of what is looked at further back, as coarse as that is drawn."""
+        grid = queries.grid(self._now(), asked.seconds)
+        names = [wish.name for wish in asked.wishes]
+        restarted = [wish.name for wish in asked.wishes if wish.restarted]
+        told = await aside(history.ask, prometheus, schema, names, ("working_set",), grid, restarted)
+        return {name: past for (name, _), past in told.pasts.items()}
 
     async def _find_growers(self, prometheus: Prometheus, schema: Schema) -> list[str]:
         """A slow leak need not be on any screen: Prometheus knows who grew most. Warnings, if it does not."""

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 from memtop.aside import aside
 from memtop.cluster.client import Client
 from memtop.cluster.containers import Kind
+from memtop.growth import Series
 from memtop.observe.disk import DiskPast
+from memtop.observe.lookback import LookBack
 from memtop.observe.overlay import Live, Overlay
 from memtop.observe.past import Pasts, Wish
 from memtop.observe.plan import Remember
 from memtop.observe.source import Source
 from memtop.observe.store import Store
-from memtop.past import ContainerName
+from memtop.past import ContainerName, joined
 
 if TYPE_CHECKING:
     from memtop.observe.prometheus import PrometheusPast
@@ -47,6 +49,7 @@ class Recollection:
     Attributes:
         pasts: What is remembered.
         overlay: What is judged by it.
+        back: What is looked at further back than that.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Recollection:
     ) -> None:
         self.pasts = Pasts(remember.prometheus.metric if remember.prometheus is not None else "working_set")
         self.overlay = Overlay(store, self.pasts, live, now)
+        self.back = LookBack(on_change)
         self._client = client
         self._store = store
         self._remember = remember
@@ -105,6 +109,23 @@ class Recollection:
         """Says which containers are looked at, what matters most first."""
         self.pasts.wish(wish for slot in slots if (wish := self._wish(slot)) is not None)
 
+    def look_back(self, slots: Iterable[int], seconds: float) -> None:
+        """Says whose past is looked at from how many seconds ago on; nobody's, where that much is kept."""
+        far = self._remember.prometheus is not None and seconds > self._hours * 3600.0
+        self.back.look((wish for slot in slots if far and (wish := self._wish(slot)) is not None), seconds)
+
+    def drawn(self, slot: int) -> Series:
+        """One container's working set over the whole time known, and further back if that was asked for."""
+        wish, whole = self._wish(slot), self.overlay.series(slot)
+        return whole if wish is None else joined(self.back.of(wish.name), whole)
+
+    def asking(self, slot: int) -> bool:
+        """Whether what is looked at will be judged by more as soon as Prometheus has answered."""
+        wish = self._wish(slot) if self._remember.prometheus is not None else None
+        if wish is None or not self.pasts.is_wished(wish.name):
+            return False
+        return self._asking is None or self._asking.has_yet_to_ask(wish.name) or self.overlay.awaits(slot)
+
     async def keep(self) -> None:
         """Keeps samples on disk and verdicts up to date, until cancelled."""
         async with asyncio.TaskGroup() as group:
@@ -141,6 +162,7 @@ class Recollection:
                 live=self._live,
                 namespaces=self._namespaces,
                 on_change=self._on_change,
+                back=self.back,
             )
         await self._asking.run(source)
 

@@ -9,8 +9,18 @@ import numpy as np
 import numpy.typing as npt
 
 from memtop.observe.detail import Details
-from memtop.observe.frame import SPARK_BINS, Counts, Frame, Rows, Slots, WorkloadIdentity
+from memtop.observe.frame import (
+    SPARK_BINS,
+    Awaited,
+    Counts,
+    Frame,
+    Rows,
+    Slots,
+    WorkloadIdentity,
+    WorkloadKey,
+)
 from memtop.observe.identity import Key
+from memtop.observe.lookback import MOST as MOST_BACK
 from memtop.observe.members import members, workload_of
 from memtop.observe.observer import Observer
 from memtop.observe.order import Names, matching, order
@@ -18,7 +28,7 @@ from memtop.observe.plan import Thresholds
 from memtop.observe.pools import Wanted
 from memtop.observe.rows import Groups, container_rows, groups, workload_rows
 from memtop.observe.status import State
-from memtop.observe.verdicts import growing
+from memtop.observe.verdicts import UNKNOWN, growing
 from memtop.observe.view import Pane, View
 from memtop.wording import duration
 
@@ -70,7 +80,9 @@ class Snapshots:
         orders = {pane: order(pane, rows, candidates, view.sorts[pane], names) for pane in Pane}
         observer.recollection.look_at(self._looked_at(view, orders))
         shown = workload_of(observer, view.selected, self._workloads() if view.workloads else None)
+        observer.recollection.look_back(self._selected(view), view.reach)
         observer.pools.look_at(self._pooled(shown, orders, view))
+        awaited = self._awaited(rows, orders)
         return Frame(
             number=self._number,
             time=now,
@@ -83,22 +95,19 @@ class Snapshots:
             view=view,
             rows=rows,
             orders=orders,
-            detail=self._details.of(view.selected, rows, self._workloads() if view.workloads else None),
+            detail=self._details.of(view, rows, self._workloads() if view.workloads else None, awaited),
             remaining=observer.remaining,
             settled=observer.settled,
             namespaces=tuple(sorted(store.live_namespaces())),
             pressured_nodes=store.pressured_nodes,
             remembered=observer.recollection.settled,
+            awaited=awaited,
             members=None if shown is None else members(observer, shown, containers),
         )
 
     def _looked_at(self, view: View, orders: dict[Pane, Slots]) -> Iterator[int]:
         """The containers a person may be looking at: the selected one, then the first of every pane."""
-        if (
-            isinstance(view.selected, Key)
-            and (slot := self._observer.store.slot_of(view.selected)) is not None
-        ):
-            yield slot
+        yield from self._selected(view)
         for shown in zip_longest(*(orders[pane][:ON_SCREEN].tolist() for pane in Pane)):
             for row in shown:
                 if row is None:
@@ -107,6 +116,33 @@ class Snapshots:
                     yield from self._workloads().of(row)[:OF_A_WORKLOAD].tolist()
                 else:
                     yield row
+
+    def _selected(self, view: View) -> list[int]:
+        """The containers of the selected row, no more than are asked for together."""
+        if isinstance(view.selected, Key):
+            slot = self._observer.store.slot_of(view.selected)
+            return [] if slot is None else [slot]
+        if isinstance(view.selected, WorkloadKey) and view.workloads:
+            row = self._workloads().row_of(view.selected)
+            return [] if row is None else self._workloads().of(row)[:MOST_BACK].tolist()
+        return []
+
+    def _awaited(self, rows: Rows, orders: dict[Pane, Slots]) -> dict[int, Awaited]:
+        """Of the rows in sight that cannot be judged yet, what may change that."""
+        recollection, pools = self._observer.recollection, self._observer.pools
+        shown = {row for pane in Pane for row in orders[pane][:ON_SCREEN].tolist()}
+        awaited = {}
+        for row in shown:
+            identity = rows.identities[row]
+            if rows.verdict[row] != UNKNOWN or identity is None:
+                continue
+            group = isinstance(identity, WorkloadIdentity)
+            slots = self._workloads().of(row)[:OF_A_WORKLOAD].tolist() if group else [row]
+            if any(map(recollection.asking, slots)):
+                awaited[row] = Awaited.PAST
+            elif isinstance(identity, WorkloadIdentity) and pools.of(identity.key) is None:
+                awaited[row] = Awaited.POOL
+        return awaited
 
     def _pooled(self, selected: Wanted | None, orders: dict[Pane, Slots], view: View) -> Iterator[Wanted]:
         """The workloads that a person may be looking at: that of the selected row, then those on screen."""

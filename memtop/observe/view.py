@@ -108,6 +108,8 @@ class View:
         workloads: One row per workload instead of one per container.
         sorts: The order of each pane.
         selected: The row to be drawn large, as its key; None for none.
+        reach: Seconds back that it is drawn for; what lies further back than samples are kept is asked of
+            Prometheus.
     """
 
     namespaces: frozenset[str] = frozenset()
@@ -115,3 +117,4 @@ class View:
     workloads: bool = False
     sorts: Mapping[Pane, Sort] = field(default_factory=lambda: dict(DEFAULT_SORTS))
     selected: object = None
+    reach: float = 0.0

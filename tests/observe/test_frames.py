@@ -1,5 +1,7 @@
 """Frames: which rows, in what order, with what figures, under every view."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -274,7 +276,7 @@ class TestWorkloads:
         assert (rows.verdict[row], rows.rate[row]) == (CODES[Verdict.LEAK], 5 * MI)
         pooled = Judgement(Verdict.STEADY, 0.9, 0.0)
         key = WorkloadKey("shop", Workload("Deployment", "web"))
-        web.observer.pools._judged[key] = (web.world.NOW, pooled)
+        web.observer.pools._judged[key] = SimpleNamespace(at=web.world.NOW, told=0, worst=pooled, parts={})
         rows, row = web.row("deployment/web", workloads=True)
         assert (rows.verdict[row], rows.rate[row]) == (CODES[Verdict.STEADY], 0.0)
 

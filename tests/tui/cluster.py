@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from memtop.cluster.target import Auth, Target
 from memtop.growth.judgement import SURE, VERDICTS, Judgement, Judgements, Verdict
 from memtop.growth.series import Series
 from memtop.observe.frame import Frame
+from memtop.observe.lookback import LookBack
 from memtop.observe.plan import Plan, Thresholds
 from memtop.observe.pools import Pools
 from memtop.observe.samples import History
@@ -122,8 +123,21 @@ class Recollection:
     notes: tuple[str, ...] = ()
     settled: bool = True
 
+    back: LookBack = field(default_factory=lambda: LookBack(lambda: None))
+
     def look_at(self, containers: object) -> None:
         """Has nowhere to look."""
+
+    def look_back(self, containers: object, seconds: float) -> None:
+        """Has nowhere to look."""
+
+    def drawn(self, slot: int) -> Series:
+        """What was seen."""
+        return self.overlay.series(slot)
+
+    def asking(self, slot: int) -> bool:
+        """Nobody is asked."""
+        return False
 
 
 class FakeCluster:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from textual.app import App, ComposeResult
 
+from widgets import graph
 from widgets.palette import Symbols
 from widgets.plot import TrendPlot
 from widgets.trend import Trend
@@ -153,3 +154,23 @@ async def test_a_change_of_theme_changes_the_colours(theme):
         await pilot.pause()
         assert [s.text for s in app.screen._compositor.render_strips()] == [s.text for s in before]
         assert app.screen._compositor.render_strips() != before
+
+
+def test_what_is_missing_from_the_picture_is_said_before_what_its_marks_mean():
+    trend = Trend(
+        "deployment/user-service",
+        [0.0, 60.0],
+        [1.0, 2.0],
+        limit=3.0,
+        request=1.0,
+        restarts=[20.0],
+        oom_kills=[40.0],
+        note="7 d: oldest sample 3 d 4 h ago",
+    )
+    wide, narrow = (graph._title(trend, width, graph._MARKS["braille"]).plain for width in (140, 80))
+    assert "7 d: oldest sample 3 d 4 h ago" in wide
+    assert "memory" in wide
+    assert "7 d: oldest sample 3 d 4 h ago" in narrow
+    assert "memory" not in narrow
+    assert len(wide) <= 140
+    assert len(narrow) <= 80

@@ -122,8 +122,11 @@ def name_of(identity: Identity | WorkloadIdentity) -> str:
     return f"{identity.pod}/{identity.container}"
 
 
-def verdict_words(rows: Rows, row: int) -> tuple[str, str]:
+def verdict_words(frame: Frame, row: int) -> tuple[str, str]:
     """A row's verdict in words, and the role it is shown in."""
+    rows = frame.rows
+    if row in frame.awaited:
+        return f"{frame.awaited[row].partition(' ')[0]} …", "dim"
     verdict = VERDICTS[rows.verdict[row]]
     if verdict is Verdict.LEAK:
         return ("leak", "critical") if rows.confidence[row] >= SURE else ("suspected leak", "warn")
@@ -207,7 +210,7 @@ def _time_to_limit(pane: PaneRows, row: int, width: int) -> Cell:
 
 
 def _verdict(pane: PaneRows, row: int, width: int) -> Cell:
-    return Text(*verdict_words(pane.rows, row))
+    return Text(*verdict_words(pane.frame, row))
 
 
 def _restarts(pane: PaneRows, row: int, width: int) -> Cell:

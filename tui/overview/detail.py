@@ -10,12 +10,13 @@ from memtop.observe.frame import Detail, Frame
 from widgets.trend import Trend
 
 
-def trend_of(frame: Frame, since: float = 0.0) -> Trend | None:
+def trend_of(frame: Frame, since: float = 0.0, note: str = "") -> Trend | None:
     """What the plot shows of a frame's selected row; None where nothing is selected.
 
     Args:
         frame: The frame.
         since: Where the graph begins, Unix seconds.
+        note: What is to be said of that stretch of time.
     """
     detail = frame.detail
     if detail is None:
@@ -31,6 +32,7 @@ def trend_of(frame: Frame, since: float = 0.0) -> Trend | None:
         oom_kills=[moment for moment in detail.oom_kills if moment >= since],
         floor=_floor(detail, since),
         caption=_caption(detail),
+        note=note,
     )
 
 
@@ -48,6 +50,8 @@ def _floor(detail: Detail, since: float) -> tuple[list[float], list[float]] | No
 
 def _caption(detail: Detail) -> str:
     judgement = detail.judgement
+    if detail.awaited is not None:
+        return detail.awaited
     if judgement is None:
         return "" if len(detail.values) else f"memory {wording.UNKNOWN}: no sample yet"
     if judgement.verdict is Verdict.NOT_ENOUGH_DATA:

@@ -15,9 +15,11 @@ from tui.overview.cells import verdict_words
 
 def verdict_line(frame: Frame, row: int) -> Text:
     """The verdict and its evidence: the line a tired person reads first."""
-    words, role = verdict_words(frame.rows, row)
+    words, role = verdict_words(frame, row)
     line = Text(no_wrap=True, end="").append(f" {words} ", f"{role or 'strong'}")
     judgement = frame.detail.judgement if frame.detail is not None else None
+    if row in frame.awaited:
+        return line.append(f" {frame.awaited[row]}", "dim")
     if judgement is not None:
         line.append(f" {judgement.evidence()}")
     return line

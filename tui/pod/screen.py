@@ -89,9 +89,10 @@ class PodScreen(RuntimeScreen):
     class Looked(Message):
         """The screen has come to the front and wants frames about its row."""
 
-        def __init__(self, subject: Subject) -> None:
+        def __init__(self, subject: Subject, reach: float) -> None:
             super().__init__()
             self.subject = subject
+            self.reach = reach
 
     def __init__(
         self,
@@ -145,7 +146,7 @@ class PodScreen(RuntimeScreen):
 
     def on_screen_resume(self) -> None:
         """Has frames made that draw this row."""
-        self.post_message(self.Looked(self.subject))
+        self.post_message(self.Looked(self.subject, self._open.reach))
 
     @property
     def row(self) -> Subject | None:

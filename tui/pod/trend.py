@@ -8,6 +8,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
+from textual.message import Message
 from textual.widgets import Static
 
 from memtop import wording
@@ -22,8 +23,25 @@ HOUR = 3600.0
 RANGES = {"1 h": HOUR, "6 h": 6 * HOUR, "24 h": 24 * HOUR, "7 d": 7 * 24 * HOUR}
 
 
+_NEARLY = 0.95
+"""A range that is covered by this share is covered."""
+
+
 class TrendTab(PodTab):
     """Graph beside facts."""
+
+    class Reached(Message):
+        """Another stretch of time is wanted.
+
+        Attributes:
+            subject: Of which row.
+            seconds: How far back.
+        """
+
+        def __init__(self, subject: Subject, seconds: float) -> None:
+            super().__init__()
+            self.subject = subject
+            self.seconds = seconds
 
     NAME = "Trend"
     KEY = "t"
@@ -64,18 +82,46 @@ class TrendTab(PodTab):
 
     def _draw(self) -> None:
         if self._frame is not None:
-            self.plot.show(trend_of(self._frame, since=self._frame.time - RANGES[self._range]))
+            since = self._frame.time - RANGES[self._range]
+            self.plot.show(trend_of(self._frame, since, _note(self._frame, self._range)))
 
     def action_range(self, name: str) -> None:
         """Draws another stretch of time."""
         self._range = name
         self._draw()
-        self.notify(f"The last {name}")
+        self.post_message(self.Reached(self.subject, self.reach))
+
+    def opened(self) -> None:
+        """Has the row drawn for as far back as was chosen."""
+        self.post_message(self.Reached(self.subject, self.reach))
+
+    def closed(self) -> None:
+        """Has nothing more asked for the graph's sake."""
+        super().closed()
+        self.post_message(self.Reached(self.subject, 0.0))
+
+    @property
+    def reach(self) -> float:
+        """Seconds back that are drawn."""
+        return RANGES[self._range]
 
     def action_next_range(self) -> None:
         """Draws the next longer stretch, or the shortest again."""
         names = list(RANGES)
         self.action_range(names[(names.index(self._range) + 1) % len(names)])
+
+
+def _note(frame: Frame, name: str) -> str:
+    """Which stretch of time is drawn, and what is missing of it."""
+    detail, seconds = frame.detail, RANGES[name]
+    if detail is None:
+        return name
+    if detail.back:
+        return f"{name}: {detail.back}"
+    known = frame.time - float(detail.times[0]) if len(detail.times) else 0.0
+    if not known or known >= _NEARLY * seconds:
+        return name
+    return f"{name}: oldest sample {wording.ago(known)}"
 
 
 def _table(facts: list[tuple[str, str]]) -> Text:
