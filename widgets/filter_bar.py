@@ -98,6 +98,10 @@ class FilterBar(Horizontal):
         self.problem = ""
         self.post_message(self.Changed(event.value))
 
+    def keep(self) -> None:
+        """Does what enter does once all that was typed before has arrived, for whoever handles enter."""
+        self._input.call_later(self._input.action_submit)
+
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
         event.stop()

@@ -88,6 +88,7 @@ class Overview(LiveScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "pane(1)", "Pane", priority=True),
         Binding("shift+tab", "pane(-1)", "Previous pane", show=False, priority=True),
+        Binding("enter", "enter", "Open", priority=True),
         Binding("slash", "filter", "Filter", key_display="/", priority=True),
         Binding("n", "app.namespace", "Namespace"),
         Binding("w", "workloads", "Workloads"),
@@ -247,7 +248,7 @@ class Overview(LiveScreen):
     def _activate(self, pane: Pane) -> None:
         self._active = pane
         self._arrange()
-        self.tables[pane].focus()
+        self.set_focus(self.tables[pane])  # at once: `focus` would come after keys that are on their way
         self._selection_moved()
 
     @on(LiveTable.Selected)
@@ -315,8 +316,16 @@ class Overview(LiveScreen):
         sort = self.view.sorts[self._active]
         self._set_sort(self._active, Sort(sort.column, not sort.descending))
 
+    async def action_enter(self) -> None:
+        """Opens the selected row, or keeps the filter; done before the next key is looked at."""
+        if self.has_class("-filtering"):
+            self.filter_bar.keep()
+            self._close_filter()
+        else:
+            await self.run_action("app.open")
+
     @on(LiveTable.Activated)
-    async def _opened(self) -> None:
+    async def _clicked(self) -> None:
         await self.run_action("app.open")
 
     @on(LiveTable.SortRequested)
@@ -357,11 +366,10 @@ class Overview(LiveScreen):
     def _typing(self, event: FilterBar.Changed) -> None:
         self._filter(event.text)
 
-    @on(FilterBar.Submitted)
     @on(FilterBar.Closed)
-    def _typed(self) -> None:
+    def _close_filter(self) -> None:
         self.remove_class("-filtering")
-        self.tables[self._active].focus()
+        self.set_focus(self.tables[self._active])
 
     def _filter(self, text: str) -> None:
         self._unfreeze()

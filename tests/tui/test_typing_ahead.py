@@ -1,0 +1,70 @@
+"""Keys that come faster than the screen follows, as under load or over a slow line: each goes where it belongs."""
+
+from __future__ import annotations
+
+from textual.events import Key
+from textual.keys import _character_to_key
+
+from memtop.observe.view import Pane
+from tests.tui.cluster import FakeCluster
+from tests.tui.conftest import Play
+from tests.tui.stage import Stage
+from tui.overview.screen import Overview
+from tui.pod.screen import PodScreen
+
+CHARACTERS = {"enter": "\r", "tab": "\t", "escape": "\x1b"}
+
+
+async def burst(stage: Stage, *keys: str) -> None:
+    """Presses keys without waiting for what any of them does."""
+    for key in keys:
+        character = CHARACTERS.get(key, key if len(key) == 1 else None)
+        name = _character_to_key(key) if len(key) == 1 else key
+        stage.app.post_message(Key(name, character))
+    await stage.pilot.pause()
+
+
+async def test_what_follows_the_enter_of_a_filter_is_no_part_of_it(play: Play, night: FakeCluster) -> None:
+    async with play(night) as stage:
+        await burst(stage, "/", *"user", "enter", "w")
+        await stage.until(lambda: stage.app.overview.view.workloads, "workloads")
+        assert stage.app.overview.view.filter.text == "user"
+        assert not stage.app.overview.has_class("-filtering")
+
+
+async def test_a_filter_that_was_typed_at_once_is_remembered_whole(play: Play, night: FakeCluster) -> None:
+    async with play(night) as stage:
+        await burst(stage, "/", *"search", "enter")
+        await stage.until(lambda: stage.app.overview.view.filter.text == "search", "the filter")
+        await stage.press("escape", "slash", "up")
+        await stage.until(lambda: stage.app.overview.filter_bar.text == "search", "the filter of before")
+
+
+async def test_a_key_after_tab_goes_to_the_next_pane(play: Play, night: FakeCluster) -> None:
+    async with play(night) as stage:
+        await burst(stage, "tab", "j")
+        tables = stage.app.overview.tables
+        await stage.until(lambda: tables[Pane.RESTARTS].cursor_row == 1, "the second pane's cursor")
+        assert tables[Pane.TOP].cursor_row == 0
+
+
+async def test_tab_tab_enter_opens_the_third_panes_row(play: Play, night: FakeCluster) -> None:
+    async with play(night) as stage:
+        await burst(stage, "tab", "tab", "enter")
+        await stage.until(lambda: isinstance(stage.app.screen, PodScreen), "the open pod")
+        assert stage.app.overview.tables[Pane.GROWTH].has_focus
+        assert stage.rows(Pane.GROWTH)[0] in stage.text
+
+
+async def test_the_opened_row_understands_the_next_key(play: Play, night: FakeCluster) -> None:
+    async with play(night) as stage:
+        await burst(stage, "enter", "e")
+        await stage.until(lambda: isinstance(stage.app.screen, PodScreen), "the open pod")
+        await stage.until(lambda: stage.app.screen.query("EventsTab").first().has_focus_within, "its events")
+
+
+async def test_a_key_after_enter_goes_to_the_opened_row(play: Play, night: FakeCluster) -> None:
+    async with play(night) as stage:
+        await burst(stage, "enter", "escape", "j")
+        await stage.until(lambda: stage.app.overview.tables[Pane.TOP].cursor_row == 1, "the second row")
+        assert isinstance(stage.app.screen, Overview)
