@@ -35,6 +35,9 @@ WITHIN = DAY
 """Where nothing is known to compare with, growth that reaches the limit within a day must be excluded."""
 WARM_UPS = (0.0, 300.0, 900.0, 2700.0, 7200.0, 21600.0)
 """Ages, in seconds, from which on the floor may be judged: what comes before may be a warm-up."""
+RAMPS = 4
+"""How regular the ends of a leak are at least: what grows until it dies does not die at random (a spread of
+half a life)."""
 RAISED = 1.05
 """From this ratio on a limit counts as raised."""
 AS_BEFORE, FASTER, MUCH_LESS = 0.67, 1.5, 0.25
@@ -143,7 +146,7 @@ def judge(before: Evidence, after: Evidence, changed_at: float, now: float) -> S
         )
     left = longest.left if longest.left > 0 else None
     sentence = words.watching(
-        old.side, new.side, longest, aim, suspected=suspected, lately=since > changed_at, bought=bought
+        old.side, new.side, longest, aim, suspected=suspected, lately=new.ends.count > 0, bought=bought
     )
     needed = longest.needed if math.isfinite(longest.needed) else None
     left = left if left is not None and math.isfinite(left) else None
@@ -156,8 +159,11 @@ def _digest(evidence: Evidence, *, oom: bool) -> _Seen:
     lives = slopes.lives_of(series)
     slope = slopes.slope(lives, 0.0) if lives is not None else None
     leaks = _surely(judged, series)
-    rate = judged.rate if leaks or slope is None else slope.rate
-    low, high = (judged.rate_low, judged.rate_high) if leaks or slope is None else slope.interval(NORMAL_95)
+    rate, low, high = judged.rate, judged.rate_low, judged.rate_high
+    if slope is not None and not (leaks and rate is not None and rate > 0):
+        rate, (low, high) = slope.rate, slope.interval(NORMAL_95)
+    if leaks and rate is not None and rate <= 0:
+        rate = low = high = None  # known by its deaths alone
     values = [float(one.values.max()) for one in series if len(one.values)]
     times = [one.timestamps for one in series if len(one.timestamps)]
     side = Side(
@@ -176,7 +182,10 @@ def _digest(evidence: Evidence, *, oom: bool) -> _Seen:
         peak=max(values, default=None),
         seconds_to_limit=judged.seconds_to_limit,
     )
-    return _Seen(side, judged, lives, slope, ends(series, evidence.spans, oom=oom))
+    ended = ends(series, evidence.spans, oom=oom)
+    if leaks:
+        ended = replace(ended, regular=max(ended.regular, RAMPS))
+    return _Seen(side, judged, lives, slope, ended)
 
 
 def _surely(judged: Judgement, series: Sequence[Series]) -> bool:
@@ -229,10 +238,12 @@ def _growing(old: _Seen, new: _Seen, raised: bool) -> StabilityVerdict | None:
     if not new.ends.count and _of_the_day(old, new):
         return None
     if side.rate is None or past.rate is None or not past.leaks:
-        if old.slope is None or side.rate is None or old.ends.count:
+        if old.slope is None or side.rate is None:
             return StabilityVerdict.STILL_LEAKING
-        was_flat = old.slope.interval(NORMAL_99)[1] * FASTER < side.rate
-        return StabilityVerdict.WORSE if was_flat else StabilityVerdict.STILL_LEAKING
+        if old.slope.interval(NORMAL_99)[1] * FASTER < side.rate and not old.ends.count:
+            return StabilityVerdict.WORSE  # it was flat
+        same = raised and side.rate > AS_BEFORE * old.slope.rate > 0
+        return StabilityVerdict.ONLY_POSTPONED if same else StabilityVerdict.STILL_LEAKING
     if side.rate < MUCH_LESS * past.rate and side.seconds < DAY:
         return None  # so little may be what is left of a warm-up, or the morning
     more = side.rate - past.rate
