@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from memtop.change import make
+from memtop.change import check, make
 from memtop.change.audit import AuditError, AuditLog, Outcome, entry
 from memtop.change.essence import essence
 from memtop.change.identity import user
 from memtop.change.plan import Plan
+from memtop.change.subject import of
 from memtop.cluster.client import Client
 from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable
 from memtop.cluster.refs import fetch
@@ -81,8 +82,7 @@ async def apply(client: Client, plan: Plan, log: AuditLog) -> Applied | Changed 
     except (ApiError, CredentialError, KubeconfigError) as error:
         return await record.failed(str(error))
     except Unreachable as error:
-        why = f"no answer came, so that it may or may not have been applied: {error}"
-        return await record.failed(why)
+        return await _unanswered(client, plan, record, error)
 
 
 async def decline(client: Client, plan: Plan, log: AuditLog, *, outcome: Outcome = "declined") -> str:
@@ -124,6 +124,19 @@ async def _apply(client: Client, plan: Plan, record: _Record) -> Applied | Chang
     return await record.failed(
         f"its status was written {TRIES} times in a row while this was sent: try again"
     )
+
+
+async def _unanswered(client: Client, plan: Plan, record: _Record, error: Unreachable) -> Applied | Refused:
+    """What became of a request to which no answer came, as far as the object shows it."""
+    try:
+        _, found = await fetch(client, plan.ref)
+    except (ApiError, Unreachable, CredentialError, KubeconfigError):
+        return await record.failed(f"no answer came, so that it may or may not have been applied: {error}")
+    if check.problem(plan.wish, of(plan.ref, found)) in check.NOTHING_TO_DO:
+        return await record.applied(text(found, "metadata", "resourceVersion"))
+    if essence(plan.ref.kind, found) == plan.essence:
+        return await record.failed(f"no answer came, and the object is as it was: {error}")
+    return await record.failed(f"no answer came; look at what the object is like now: {error}")
 
 
 class _Record:

@@ -17,6 +17,8 @@ from memtop.cluster.tree import Json, decode, objects
 
 MOST = 500
 """Objects of a kind in one namespace that are looked at."""
+TIMEOUT = 10.0
+"""Seconds; a plan must not wait long for what is only good to know."""
 
 Listed = Sequence[Json] | str
 """Objects, or in words why they cannot be had."""
@@ -81,7 +83,8 @@ async def _listed(client: Client, namespace: str, name: str) -> Listed:
     for group in groups:
         path = f"{group}/namespaces/{namespace}/{plural}"
         try:
-            return objects(decode(await client.get(path, {"limit": str(MOST)}), f"the {plural}"), "items")
+            raw = await client.get(path, {"limit": str(MOST)}, timeout=TIMEOUT)
+            return objects(decode(raw, f"the {plural}"), "items")
         except ApiError as error:
             if error.status != 404:
                 return str(error)

@@ -35,6 +35,8 @@ from memtop.cluster.tree import Json, labels, number
 
 TRIES = 5
 """Times that an object is read again because it was written between reading and trying."""
+LONGEST_VALUE = 120
+"""Characters of a field's value that are shown."""
 MOST_FIELDS = 20
 """Fields that are shown; a plan to undo may have more."""
 
@@ -168,7 +170,7 @@ def _lines(draft: _Draft, changes: Sequence[Change]) -> Iterator[Line]:
     wish, subject = draft.wish, draft.subject
     yield _object_line(subject.ref, draft.context)
     for change in changes[:MOST_FIELDS]:
-        yield Line(field_label(change.path), f"{change.old or 'none'} → {change.new or 'none'}")
+        yield Line(field_label(change.path), f"{_short(change.old)} → {_short(change.new)}")
     if len(changes) > MOST_FIELDS:
         yield Line("", f"and {len(changes) - MOST_FIELDS} other fields")
     if draft.target is not None:
@@ -192,6 +194,12 @@ def _lines(draft: _Draft, changes: Sequence[Change]) -> Iterator[Line]:
 
 def _object_line(ref: ObjectRef, context: str) -> Line:
     return Line("object", f"{ref.kind} {ref.name} in the namespace {ref.namespace}, context {context}")
+
+
+def _short(value: str) -> str:
+    """A value on one line; a script in a variable may have many."""
+    words = " ".join(value.split())
+    return (words if len(words) <= LONGEST_VALUE else f"{words[:LONGEST_VALUE]}…") or "none"
 
 
 def _revision(target: Revision) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from memtop.change.around import TIMEOUT
 from memtop.change.plan import Line
 from memtop.cluster.client import Client
 from memtop.cluster.errors import ApiError, Unreachable
@@ -72,7 +73,9 @@ class Space:
 async def spaces(client: Client) -> Sequence[Space] | str:
     """The nodes that take pods, or in words why they are not known."""
     try:
-        nodes = msgspec.json.decode(await client.get("/api/v1/nodes"), type=_Nodes).items or []
+        nodes = (
+            msgspec.json.decode(await client.get("/api/v1/nodes", timeout=TIMEOUT), type=_Nodes).items or []
+        )
     except (ApiError, Unreachable, msgspec.MsgspecError) as error:
         return str(error)
     requested = await _requested(client)
@@ -91,7 +94,7 @@ async def _requested(client: Client) -> Mapping[str, int] | None:
     """Bytes that pods request, by node; None where that is not to be had cheaply."""
     query = {"limit": str(MOST_PODS), "fieldSelector": _RUNNING}
     try:
-        raw = await client.get("/api/v1/pods", query)
+        raw = await client.get("/api/v1/pods", query, timeout=TIMEOUT)
         listed = await asyncio.to_thread(msgspec.json.decode, raw, type=_Pods)
     except (ApiError, Unreachable, msgspec.MsgspecError):
         return None

@@ -18,7 +18,7 @@ from memtop.change.wish import (
     SetMemory,
     Undo,
 )
-from memtop.cluster.client import Client
+from memtop.cluster.client import Client, Unreachable
 from memtop.cluster.refs import ObjectRef
 from memtop.cluster.revisions import revisions
 
@@ -303,3 +303,39 @@ async def test_a_server_that_goes_away_leaves_it_open_whether_it_was_done(demo, 
     assert isinstance(result, Refused)
     assert "may or may not have been applied" in result.why
     assert outcomes(log) == ["failed"]
+
+
+@pytest.fixture
+def deaf(monkeypatch):
+    """``deaf(before=True)``: patches get lost on their way there, or their answers on the way back."""
+
+    def lose(*, before):
+        request = Client.request
+
+        async def losing(self, method, path, *args, **options):
+            if method == "PATCH" and before:
+                raise Unreachable("timed out")
+            answer = await request(self, method, path, *args, **options)
+            if method == "PATCH":
+                raise Unreachable("timed out")
+            return answer
+
+        monkeypatch.setattr(Client, "request", losing)
+
+    return lose
+
+
+async def test_an_answer_that_got_lost_after_the_change(client, users, log, deaf):
+    plan = await make(client, IMAGE, "demo")
+    deaf(before=False)
+    result = await apply(client, plan, log)
+    assert isinstance(result, Applied)
+    assert result.version == (await users())["metadata"]["resourceVersion"]
+    assert outcomes(log) == ["applied"]
+
+
+async def test_a_request_that_got_lost(client, log, deaf):
+    plan = await make(client, IMAGE, "demo")
+    deaf(before=True)
+    result = await apply(client, plan, log)
+    assert result == Refused("no answer came, and the object is as it was: timed out")

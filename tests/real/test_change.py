@@ -1,0 +1,221 @@
+"""Changes of workloads on a real cluster, in a namespace of their own; kubectl has to agree with them."""
+
+import asyncio
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from memtop.change.apply import Applied, Changed, Refused, apply
+from memtop.change.audit import AuditLog
+from memtop.change.make import plan as make
+from memtop.change.rights import refusal
+from memtop.change.wish import (
+    DeletePod,
+    Pause,
+    Restart,
+    Resume,
+    Scale,
+    SetImage,
+    SetMemory,
+    Undo,
+)
+from memtop.cluster.client import Client
+from memtop.cluster.kubeconfig import load
+from memtop.cluster.refs import ObjectRef
+
+NAMESPACE = "memtop-change"
+APP, STORE, AGENT = (
+    ObjectRef("Deployment", NAMESPACE, "app"),
+    ObjectRef("StatefulSet", NAMESPACE, "store"),
+    ObjectRef("DaemonSet", NAMESPACE, "agent"),
+)
+OLD, NEW = "localhost/lab/python:1", "localhost/lab/user-service:v2.1.0"
+
+
+@pytest.fixture
+def namespace(kubectl, tmp_path):
+    """The namespace with its workloads, as new."""
+    if NAMESPACE in kubectl("get", "namespaces", "-o", "name"):
+        kubectl("delete", "namespace", NAMESPACE, "--timeout=60s")
+    manifest = tmp_path / "change.yaml"
+    text = (Path(__file__).parent / "change.yaml").read_text()
+    manifest.write_text(text.replace("NAMESPACE", NAMESPACE))
+    kubectl("apply", "-f", str(manifest))
+    for each in ("deployment/app", "statefulset/store", "daemonset/agent"):
+        kubectl("-n", NAMESPACE, "rollout", "status", each, "--timeout=50s")
+    yield
+    kubectl("delete", "namespace", NAMESPACE, "--timeout=60s")
+
+
+@pytest.fixture
+def log(tmp_path):
+    return AuditLog(tmp_path / "audit.jsonl")
+
+
+@pytest.fixture
+async def client(admin, namespace):
+    async with Client(load(kubeconfig=str(admin))) as made:
+        yield made
+
+
+@pytest.fixture
+def seen(kubectl):
+    """``seen("deployment", "app")``: what kubectl gets."""
+    return lambda kind, name: json.loads(kubectl("-n", NAMESPACE, "get", kind, name, "-o", "json"))
+
+
+@pytest.fixture
+def rolled(kubectl):
+    """Waits for a rollout as kubectl does."""
+    return lambda name: kubectl("-n", NAMESPACE, "rollout", "status", name, "--timeout=50s")
+
+
+def text_of(plan, label):
+    return " | ".join(line.text for line in plan.lines if line.label == label)
+
+
+async def done(client, wish, log):
+    plan = await make(client, wish, "lab")
+    result = await apply(client, plan, log)
+    assert isinstance(result, Applied), result
+    return plan, result
+
+
+def container(found, name="main"):
+    return next(one for one in found["spec"]["template"]["spec"]["containers"] if one["name"] == name)
+
+
+async def test_a_story(client, kubectl, seen, rolled, log):
+    """Set an image, undo it, restart, set the memory, pause and resume: kubectl agrees all along."""
+    before = seen("deployment", "app")
+    plan, result = await done(client, SetImage(APP, "main", NEW), log)
+    assert "none unavailable" in text_of(plan, "pods")
+    assert "PodDisruptionBudget/app" in text_of(plan, "disruption")
+    assert "next kubectl apply of its manifest" in text_of(plan, "owner")
+    assert "pull policy is Never" in text_of(plan, "image")
+    after = seen("deployment", "app")
+    assert container(after)["image"] == NEW
+    assert container(after, "side")["image"] == OLD
+    assert int(result.version) <= int(after["metadata"]["resourceVersion"])
+    rolled("deployment/app")
+    history = kubectl("-n", NAMESPACE, "rollout", "history", "deployment/app")
+    assert f"2         kubectl set image deployment/app main={NEW} --namespace={NAMESPACE}" in history
+    managers = kubectl("-n", NAMESPACE, "get", "deployment", "app", "-o", "json", "--show-managed-fields")
+    assert "memtop" in [one["manager"] for one in json.loads(managers)["metadata"]["managedFields"]]
+
+    plan, _ = await done(client, Undo(APP), log)
+    assert plan.wish == Undo(APP, 1)
+    assert seen("deployment", "app")["spec"] == before["spec"]
+    rolled("deployment/app")
+    history = kubectl("-n", NAMESPACE, "rollout", "history", "deployment/app")
+    assert history.split()[-2:] == ["3", "<none>"]  # as it was, under a new number
+    assert "kubernetes.io/change-cause" not in seen("deployment", "app")["metadata"]["annotations"]
+
+    await done(client, Restart(APP), log)
+    rolled("deployment/app")
+
+    await done(client, Pause(APP), log)
+    plan, _ = await done(client, SetMemory(APP, "side", "96Mi", "48Mi"), log)
+    assert not plan.opens_rollout
+    assert "until it is resumed" in text_of(plan, "pods")
+    assert seen("deployment", "app")["status"].get("updatedReplicas", 0) < 2
+    plan, _ = await done(client, Resume(APP), log)
+    assert plan.opens_rollout
+    rolled("deployment/app")
+    assert container(seen("deployment", "app"), "side")["resources"] == {
+        "limits": {"memory": "96Mi"}, "requests": {"memory": "48Mi"},
+    }  # fmt: skip
+    assert [one.outcome for one in log.entries()] == ["applied"] * 6
+    assert {one.user for one in log.entries()} == {"lab-admin"}  # from the certificate: 1.20 does not say
+
+
+async def test_stateful_and_daemon_sets(client, kubectl, seen, rolled, log):
+    for ref in (STORE, AGENT):
+        kind = ref.kind.lower()
+        before = seen(kind, ref.name)
+        await done(client, SetMemory(ref, "main", "80Mi"), log)
+        rolled(f"{kind}/{ref.name}")
+        assert "kubectl set resources" in kubectl("-n", NAMESPACE, "rollout", "history", f"{kind}/{ref.name}")
+        await done(client, Undo(ref), log)
+        rolled(f"{kind}/{ref.name}")
+        assert seen(kind, ref.name)["spec"] == before["spec"]
+
+
+async def test_pods_by_number_and_by_name(client, kubectl, seen, log):
+    plan, _ = await done(client, Scale(APP, 3), log)
+    assert "ResourceQuota/memory" in text_of(plan, "quota")
+    assert seen("deployment", "app")["spec"]["replicas"] == 3
+    before = seen("pod", "store-0")
+    plan, _ = await done(client, DeletePod(ObjectRef("Pod", NAMESPACE, "store-0")), log)
+    assert "StatefulSet/store makes one of the same name" in text_of(plan, "pods")
+    deadline = time.monotonic() + 50
+    while True:
+        now = json.loads(kubectl("-n", NAMESPACE, "get", "pods", "-l", "app=store", "-o", "json"))["items"]
+        if now and now[0]["metadata"]["uid"] != before["metadata"]["uid"]:
+            break
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.5)
+
+
+async def test_a_limit_for_which_there_is_no_room(client, kubectl, seen, rolled, log):
+    """What the plan foretells happens, and is undone."""
+    plan, _ = await done(client, SetMemory(APP, "main", "300Mi"), log)
+    foretold = [(line.label, line.weight) for line in plan.lines]
+    assert ("quota", "critical") in foretold
+    assert ("limit range", "critical") in foretold
+    deadline = time.monotonic() + 50
+    while "forbidden" not in (said := json.dumps(seen("deployment", "app")["status"].get("conditions"))):
+        assert time.monotonic() < deadline, said
+        await asyncio.sleep(0.5)
+    await done(client, Undo(APP), log)
+    rolled("deployment/app")
+
+
+async def test_a_request_that_no_node_can_hold(client, log):
+    plan = await make(client, SetMemory(STORE, "main", "900Gi", "900Gi"), "lab")
+    assert "no node is that large" in text_of(plan, "nodes")
+
+
+async def test_somebody_else_writes_between_plan_and_yes(client, kubectl, seen, rolled, log):
+    plan = await make(client, SetImage(APP, "main", NEW), "lab")
+    kubectl("-n", NAMESPACE, "set", "env", "deployment/app", "HELLO=world")
+    result = await apply(client, plan, log)
+    assert isinstance(result, Changed)
+    assert container(seen("deployment", "app"))["image"] == OLD
+    # The rollout of that write keeps the status changing, which is no reason not to go on.
+    assert isinstance(await apply(client, result.plan, log), Applied)
+    after = seen("deployment", "app")
+    assert container(after)["image"] == NEW
+    assert container(after)["env"] == [{"name": "HELLO", "value": "world"}]
+    assert [one.outcome for one in log.entries()] == ["conflict", "applied"]
+    plan = await make(client, SetImage(APP, "main", OLD), "lab")
+    rolled("deployment/app")
+    assert seen("deployment", "app")["metadata"]["resourceVersion"] != plan.version
+    assert isinstance(await apply(client, plan, log), Applied)
+
+
+async def test_who_may_not(namespace, reader, nobody, log, seen):
+    wish = SetImage(APP, "main", NEW)
+    async with Client(load(kubeconfig=str(reader))) as client:
+        words = f"you may not patch deployments.apps in the namespace {NAMESPACE}"
+        assert await refusal(client, APP, SetImage, read_only=False) == words
+        plan = await make(client, wish, "lab")
+        assert 'User "lab-readonly" cannot patch resource "deployments"' in plan.refused
+        assert isinstance(await apply(client, plan, log), Refused)
+    (line,) = log.entries()
+    assert (line.outcome, line.user) == ("refused", "lab-readonly")
+    assert container(seen("deployment", "app"))["image"] == OLD
+
+
+def test_the_command(namespace, admin, reader, memtop, seen):
+    words = ("set", "image", "deployment/app", f"main={NEW}", "-n", NAMESPACE)
+    assert memtop(admin, *words).returncode == 2  # nobody to ask
+    assert memtop(reader, *words, "--yes").returncode == 1
+    assert container(seen("deployment", "app"))["image"] == OLD
+    done = memtop(admin, *words, "--yes")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "deployment/app image updated")
+    assert container(seen("deployment", "app"))["image"] == NEW
+    outcomes = [one["outcome"] for one in json.loads(memtop(admin, "audit", "-o", "json").stdout)]
+    assert outcomes == ["declined", "applied"]
