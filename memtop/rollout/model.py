@@ -102,11 +102,12 @@ class Rollout:
         status: How far it is, as kubectl judges it.
         revision: The revision that is rolled out; None for the moment that its controller takes to make it,
             or where revisions may not be read.
-        previous: The one before it, if there is one.
+        previous: The one that it replaces, if there is one.
         pods: Its pods, those of the new revision first.
         stuck: Why it does not go on, the gravest reason first.
         started: When it began, Unix seconds; None where that cannot be told.
-        finished: When it was done, Unix seconds; None where that cannot be told.
+        finished: When it was done, Unix seconds; None where that cannot be told. One that was done may not
+            be so any more, when pods have become unavailable since.
         gone: Whether the workload has been deleted.
         notes: What could not be learned, a sentence each.
     """

@@ -23,6 +23,7 @@ _PULL = {
     "ImageInspectError",
     "RegistryUnavailable",
 }
+_UNSTARTABLE = {"StartError", "ContainerCannotRun"}
 _HARMLESS = {"", "ContainerCreating", "PodInitializing", "CrashLoopBackOff"}
 _SETUP = {"FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "FailedMapVolume"}
 
@@ -57,7 +58,7 @@ def troubles(scene: Scene, pod: Pod) -> Iterator[Reason]:
             yield replace(reason, container=facts.name)
     if not found and (event := scene.told(pod.metadata.uid, _SETUP)) is not None and not _running(pod):
         volume = event.reason != "FailedCreatePodSandBox"
-        what = "its volumes cannot be mounted" if volume else "its network cannot be set up"
+        what = "the pod's volumes cannot be mounted" if volume else "the pod's network cannot be set up"
         yield Reason(Cause.VOLUME, what, sanitize(event.message or ""))
 
 
@@ -92,6 +93,8 @@ def _crash(facts: ContainerFacts, status: ContainerStatus) -> Reason:
         return Reason(Cause.OOM, f"container {facts.name} is OOMKilled ({times}); {limit}")
     if end.exit_code == 0:
         return Reason(Cause.CRASH, f"container {facts.name} ends by itself again and again ({times})")
+    if end.reason in _UNSTARTABLE:
+        return Reason(Cause.CRASH, f"container {facts.name} cannot be started ({times})", _last_words(status))
     code = f"exit code {end.exit_code}, {end.reason or 'no reason given'}"
     words = f"container {facts.name} crashes ({times}), the last time with {code}"
     return Reason(Cause.CRASH, words, _last_words(status))

@@ -68,7 +68,7 @@ class Seen:
         mine = self.own_pods()
         known = self._revisions(self.workload, Counter(map(self._hash, mine)))
         current = next((one for one in known if one.current), None)
-        previous = next((one for one in known if one is not current), None) if current is not None else None
+        previous = _previous(current, known)
         scene = self._scene(self.workload, judged, current, mine, now)
         numbers = {one.hash: one.number for one in known}
         lines = [
@@ -83,7 +83,7 @@ class Seen:
             pods=tuple(sorted(lines, key=lambda line: (not line.new, line.created or 0.0, line.name))),
             stuck=reasons(scene),
             started=_started(current, known, scene),
-            finished=_finished(self.workload, judged, self.ref.kind, scene),
+            finished=_finished(judged, scene),
             gone=self.gone,
             notes=tuple(dict.fromkeys(self.notes.values())),
         )
@@ -137,6 +137,14 @@ class Seen:
         return pod_line(pod, new=new, revision=numbers.get(self._hash(pod)), memory=self.memory)
 
 
+def _previous(current: Revision | None, known: tuple[Revision, ...]) -> Revision | None:
+    """What is replaced: the newest revision that still has pods, else the one before."""
+    if current is None:
+        return None
+    others = [one for one in known if one is not current]
+    return next((one for one in others if one.replicas), others[0] if others else None)
+
+
 def _started(current: Revision | None, known: tuple[Revision, ...], scene: Scene) -> float | None:
     """When the present rollout began.
 
@@ -152,20 +160,20 @@ def _started(current: Revision | None, known: tuple[Revision, ...], scene: Scene
     return min((birth for birth in births if birth > youngest), default=None)
 
 
-def _finished(workload: Json, judged: Status, kind: str, scene: Scene) -> float | None:
+def _finished(judged: Status, scene: Scene) -> float | None:
     """When it was done: a Deployment says so itself, of the others the last pod to get ready does.
 
-    A pod that has restarted since tells only when it got ready again.
+    A Deployment says it also when pods have become unavailable since. A pod that has restarted since tells
+    only when it got ready again.
     """
-    if not judged.done:
-        return None
-    if kind == "Deployment":
-        progress = condition(workload, "Progressing")
-        if text(progress, "reason") != "NewReplicaSetAvailable":
+    if scene.kind == "Deployment":
+        progress = condition(scene.workload, "Progressing")
+        if not judged.seen or text(progress, "reason") != "NewReplicaSetAvailable":
             return None
         moment = parse(text(progress, "lastUpdateTime"))
         return moment.timestamp() if moment is not None else None
-    if any(one.restart_count for pod in scene.new for one in pod.status.container_statuses):
+    restarts = (one.restart_count for pod in scene.new for one in pod.status.container_statuses)
+    if not judged.done or any(restarts):
         return None
     times = [
         epoch(one.last_transition_time)

@@ -94,7 +94,8 @@ def _held(scene: Scene) -> Iterator[Reason]:
     if status.paused:
         yield Reason(Cause.PAUSED, "The rollout is paused: nothing more happens until it is resumed")
     if scene.kind != "Deployment" and text(spec, "updateStrategy", "type") == "OnDelete" and status.old:
-        words = f"The strategy is OnDelete: {_pods(status.old)} keep the old revision until deleted"
+        keep = "1 pod keeps" if status.old == 1 else f"{status.old} pods keep"
+        words = f"The strategy is OnDelete: {keep} the old revision until deleted"
         yield Reason(Cause.ON_DELETE, words)
     seconds = number(spec, "minReadySeconds") or 0
     works = sum(ready(pod) for pod in scene.new)
@@ -155,7 +156,3 @@ def _overdue(scene: Scene) -> Iterator[Reason]:
 
 def _capital(words: str) -> str:
     return words[:1].upper() + words[1:]
-
-
-def _pods(count: int) -> str:
-    return "1 pod" if count == 1 else f"{count} pods"

@@ -50,7 +50,7 @@ def progress_line(rollout: Rollout, width: int, now: float, ended: float | None,
         rollout: The rollout.
         width: Width in cells.
         now: The cluster's time, Unix seconds.
-        ended: When it was done, Unix seconds; None while it is not, or where that is not known.
+        ended: When it was done, Unix seconds; None where it was not yet, or where that is not known.
         symbols: Which characters are drawn with.
     """
     status, arrived = rollout.status, rollout.arrived
@@ -63,12 +63,12 @@ def progress_line(rollout: Rollout, width: int, now: float, ended: float | None,
     line = Text(" ").append(full * ready, role).append(half * made, role)
     line.append(empty * (cells - ready - made), "faint")
     line.append(f"  {arrived} of {status.target}", "strong").append(" new pods ready")
-    if rollout.started is not None:
-        if status.done:
-            took = None if ended is None else ended - rollout.started
-            line.append("" if took is None else f", took {duration(took)}", "dim")
-        else:
-            line.append(f", for {duration(now - rollout.started)} now", "dim")
+    if status.done and rollout.started is not None and ended is not None:
+        return line.append(f", took {duration(ended - rollout.started)}", "dim")
+    if not status.done and ended is not None:
+        return line.append(f", all were {ago(now - ended)}", "dim")
+    if not status.done and rollout.started is not None:
+        return line.append(f", for {duration(now - rollout.started)} now", "dim")
     return line
 
 
