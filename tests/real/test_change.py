@@ -196,6 +196,34 @@ async def test_somebody_else_writes_between_plan_and_yes(client, kubectl, seen, 
     assert isinstance(await apply(client, plan, log), Applied)
 
 
+@pytest.fixture
+def guarded(kubectl, namespace, tmp_path):
+    """An admission webhook that nobody answers, for that namespace only."""
+    hook = {
+        "name": "guard.test.memtop", "admissionReviewVersions": ["v1"], "sideEffects": "None",
+        "failurePolicy": "Fail", "timeoutSeconds": 2,
+        "clientConfig": {"url": "https://127.0.0.1:1/"},
+        "namespaceSelector": {"matchLabels": {"for": NAMESPACE}},
+        "rules": [{"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["UPDATE"],
+                   "resources": ["deployments"]}],
+    }  # fmt: skip
+    path = tmp_path / "webhook.json"
+    kind = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration"}
+    path.write_text(json.dumps(kind | {"metadata": {"name": NAMESPACE}, "webhooks": [hook]}))
+    kubectl("apply", "-f", str(path))
+    yield
+    kubectl("delete", "validatingwebhookconfiguration", NAMESPACE)
+
+
+async def test_admission_that_refuses_is_heard_before_anybody_agrees(client, guarded, log):
+    deadline = time.monotonic() + 30
+    while not (plan := await make(client, SetImage(APP, "main", NEW), "lab")).refused:
+        assert time.monotonic() < deadline  # the API server takes a moment to learn of a webhook
+        await asyncio.sleep(0.5)
+    assert 'failed calling webhook "guard.test.memtop"' in plan.refused
+    assert isinstance(await apply(client, plan, log), Refused)
+
+
 async def test_who_may_not(namespace, reader, nobody, log, seen):
     wish = SetImage(APP, "main", NEW)
     async with Client(load(kubeconfig=str(reader))) as client:
