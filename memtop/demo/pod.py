@@ -53,7 +53,7 @@ class Container:
     request: int
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Pod:
     """A pod and everything that does not change while it lives.
 

@@ -1,7 +1,9 @@
+import re
+
 import numpy as np
 import pytest
 
-from memtop.demo.promql.ast import Aggregate, Binary, Call, Number, Selector
+from memtop.demo.promql.ast import Aggregate, Binary, Call, Matcher, Number, Selector
 from memtop.demo.promql.parser import ParseError, duration_seconds, parse
 from memtop.demo.promql.windows import WINDOW_FUNCTIONS, Windows, predicted
 
@@ -16,8 +18,8 @@ def vector(api, query, **parameters):
 
 def windows(values, width=300.0):
     times = np.arange(len(values)) * 15.0
-    low, high = np.array([0]), np.array([len(values)])
-    return Windows(times, np.array(values, dtype=float), low, high, times[-1:], width)
+    low, high = np.array([[0]]), np.array([[len(values)]])
+    return Windows(times, np.array([values], dtype=float), low, high, times[-1:], width)
 
 
 def test_precedence_and_shapes():
@@ -60,19 +62,61 @@ def test_mistakes_are_worded_as_prometheus_words_them(query, message):
     assert message in str(caught.value)
 
 
+def one(result):
+    """The only value of a function over the only window of the only series."""
+    values, present = result
+    assert present.tolist() == [[True]]
+    return values.item()
+
+
 def test_window_functions_on_known_numbers():
     line = windows([10.0 * index for index in range(21)])
-    assert WINDOW_FUNCTIONS["deriv"](line)[0][0] == pytest.approx(10.0 / 15.0)
-    assert predicted(line, np.array([150.0]))[0][0] == pytest.approx(300.0)
-    assert WINDOW_FUNCTIONS["increase"](line)[0][0] == pytest.approx(200.0)
-    assert WINDOW_FUNCTIONS["rate"](line)[0][0] == pytest.approx(200.0 / 300.0)
+    assert one(WINDOW_FUNCTIONS["deriv"](line)) == pytest.approx(10.0 / 15.0)
+    assert one(predicted(line, np.array([150.0]))) == pytest.approx(300.0)
+    assert one(WINDOW_FUNCTIONS["increase"](line)) == pytest.approx(200.0)
+    assert one(WINDOW_FUNCTIONS["rate"](line)) == pytest.approx(200.0 / 300.0)
+    assert one(WINDOW_FUNCTIONS["irate"](line)) == pytest.approx(10.0 / 15.0)
     saw = windows([0, 5, 1, 6, 2, 2])
-    assert WINDOW_FUNCTIONS["resets"](saw)[0][0] == 2
-    assert WINDOW_FUNCTIONS["changes"](saw)[0][0] == 4
-    assert WINDOW_FUNCTIONS["max_over_time"](saw)[0][0] == 6
-    assert WINDOW_FUNCTIONS["min_over_time"](saw)[0][0] == 0
-    assert WINDOW_FUNCTIONS["avg_over_time"](saw)[0][0] == pytest.approx(16 / 6)
-    assert WINDOW_FUNCTIONS["count_over_time"](saw)[0][0] == 6
+    assert one(WINDOW_FUNCTIONS["resets"](saw)) == 2
+    assert one(WINDOW_FUNCTIONS["changes"](saw)) == 4
+    assert one(WINDOW_FUNCTIONS["max_over_time"](saw)) == 6
+    assert one(WINDOW_FUNCTIONS["min_over_time"](saw)) == 0
+    assert one(WINDOW_FUNCTIONS["avg_over_time"](saw)) == pytest.approx(16 / 6)
+    assert one(WINDOW_FUNCTIONS["sum_over_time"](saw)) == pytest.approx(16)
+    assert one(WINDOW_FUNCTIONS["count_over_time"](saw)) == 6
+
+
+@pytest.mark.parametrize("function", sorted(WINDOW_FUNCTIONS))
+def test_many_series_and_windows_at_once_equal_each_by_itself(function):
+    random = np.random.default_rng(5)
+    times = np.arange(40) * 15.0
+    values = random.integers(0, 90, (3, 40)).astype(float)
+    ends = times[[9, 20, 39]]
+    low = np.array([[0, 5, 24], [3, 5, 24], [12, 12, 30]])
+    high = np.array([[10, 21, 40], [10, 21, 25], [12, 12, 40]])  # of one, nothing is there at first
+    together, present = WINDOW_FUNCTIONS[function](Windows(times, values, low, high, ends, 240.0))
+    for series in range(3):
+        for window in range(3):
+            span = slice(low[series, window], max(high[series, window], low[series, window] + 1))
+            count = high[series, window] - low[series, window]
+            alone = Windows(
+                times[span],
+                values[series : series + 1, span],
+                np.array([[0]]),
+                np.array([[count]]),
+                ends[window : window + 1],
+                240.0,
+            )
+            value, there = WINDOW_FUNCTIONS[function](alone)
+            assert there.item() == present[series, window]
+            assert value.item() == pytest.approx(together[series, window], rel=1e-6, abs=1e-6)
+
+
+def test_a_list_of_names_is_matched_as_the_expression_it_is():
+    for pattern in ("api-1|api\\.2|", "api-[12]|api.2", "api-.*"):
+        matcher = Matcher("pod", "=~", pattern)
+        for value in ("api-1", "api.2", "apix2", "api-12", "", "xapi-1"):
+            assert matcher.accepts(value) is (re.fullmatch(pattern, value) is not None), (pattern, value)
 
 
 def test_growth_of_the_leak_and_of_nothing_else(api):

@@ -7,16 +7,33 @@ from collections.abc import Callable
 import numpy as np
 
 from memtop.demo.curves import FloatArray
-from memtop.demo.promql.values import Sampled, Scalar, Vector, signature
+from memtop.demo.promql.values import IntArray, Scalar, Vector, folded, keys_of, labels_of, numbered
 
-_FOLDS: dict[str, Callable[[FloatArray], FloatArray]] = {
-    "sum": lambda table: np.nansum(table, axis=0),
-    "min": lambda table: np.nanmin(table, axis=0),
-    "max": lambda table: np.nanmax(table, axis=0),
-    "avg": lambda table: np.nanmean(table, axis=0),
-    "count": lambda table: np.sum(~np.isnan(table), axis=0).astype(np.float64),
-    "group": lambda table: np.ones(table.shape[1]),
-    "stddev": lambda table: np.nanstd(table, axis=0),
+Fold = Callable[[FloatArray, FloatArray, IntArray], FloatArray]
+"""From values (absent ones NaN), counts per group, and groups, to one row per group."""
+
+
+def _sum(table: FloatArray, _counts: FloatArray, groups: IntArray) -> FloatArray:
+    return folded(np.add.reduceat, np.nan_to_num(table, nan=0.0), groups)
+
+
+def _average(table: FloatArray, counts: FloatArray, groups: IntArray) -> FloatArray:
+    return _sum(table, counts, groups) / counts
+
+
+def _deviation(table: FloatArray, counts: FloatArray, groups: IntArray) -> FloatArray:
+    middle = _average(table, counts, groups)
+    return np.sqrt(_average((table - middle[groups]) ** 2, counts, groups))
+
+
+_FOLDS: dict[str, Fold] = {
+    "sum": _sum,
+    "avg": _average,
+    "stddev": _deviation,
+    "min": lambda table, _, groups: folded(np.fmin.reduceat, table, groups),
+    "max": lambda table, _, groups: folded(np.fmax.reduceat, table, groups),
+    "count": lambda _, counts, __: counts,
+    "group": lambda _, counts, __: np.ones_like(counts),
 }
 
 
@@ -32,38 +49,45 @@ def aggregated(
         without: whether the labels are left out.
         parameter: the first argument of `topk`, `bottomk` and `quantile`.
     """
-    groups: dict[tuple[tuple[str, str], ...], Vector] = {}
-    for sampled in vector:
-        groups.setdefault(signature(sampled.labels, labels, not without), []).append(sampled)
+    if not len(vector):
+        return vector
+    keys, groups = numbered(keys_of(vector.labels, labels, not without))
     if operator in ("topk", "bottomk"):
         assert parameter is not None
-        return [
-            kept for members in groups.values() for kept in _extreme(members, operator == "topk", parameter)
-        ]
-    result: Vector = []
-    for key, members in groups.items():
-        present = np.any([sampled.present for sampled in members], axis=0)
-        table = np.array([np.where(sampled.present, sampled.values, np.nan) for sampled in members])
-        table[:, ~present] = 0.0
+        return _extreme(vector, groups, len(keys), operator == "topk", parameter)
+    made = [labels_of(key, labels, not without) for key in keys]
+    table = np.where(vector.present, vector.values, np.nan)
+    counts = folded(np.add.reduceat, vector.present.astype(np.float64), groups)
+    present = counts > 0
+    with np.errstate(all="ignore"):
         if operator == "quantile":
             assert parameter is not None
-            values = np.nanquantile(table, float(np.clip(parameter[0], 0.0, 1.0)), axis=0)
+            values = _quantile(table, groups, len(keys), float(np.clip(parameter[0], 0.0, 1.0)))
         else:
-            values = _FOLDS[operator](table)
-        result.append(Sampled({name: value for name, value in key if value}, values, present))
-    return result
+            values = _FOLDS[operator](table, counts, groups)
+    return Vector([""] * len(keys), made, np.where(present, values, 0.0), present)
 
 
-def _extreme(members: Vector, largest: bool, count: Scalar) -> Vector:
-    """Return the `count` largest or smallest series at each time, ordered by their last value."""
-    table = np.array([sampled.values for sampled in members])
-    present = np.array([sampled.present for sampled in members])
-    ranked = np.where(present, -table if largest else table, np.inf)
-    places = np.argsort(np.argsort(ranked, axis=0, kind="stable"), axis=0, kind="stable")
-    kept = present & (places < count)
-    order = np.argsort(ranked[:, -1], kind="stable")
-    return [
-        Sampled(members[index].labels, members[index].values, kept[index])
-        for index in order
-        if kept[index].any()
-    ]
+def _quantile(table: FloatArray, groups: IntArray, count: int, share: float) -> FloatArray:
+    rows = []
+    for group in range(count):
+        members = table[groups == group]
+        # A column without values is not asked for; a value spares numpy the warning.
+        members[:, np.isnan(members).all(axis=0)] = 0.0
+        rows.append(np.nanquantile(members, share, axis=0))
+    return np.array(rows)
+
+
+def _extreme(vector: Vector, groups: IntArray, count: int, largest: bool, most: Scalar) -> Vector:
+    """Return the `most` largest or smallest series at each time, ordered by their last value."""
+    ranked = np.where(vector.present, -vector.values if largest else vector.values, np.inf)
+    present = np.zeros_like(vector.present)
+    ordered: list[IntArray] = []
+    for group in range(count):
+        members = np.flatnonzero(groups == group)
+        own = ranked[members]
+        places = np.argsort(np.argsort(own, axis=0, kind="stable"), axis=0, kind="stable")
+        present[members] = vector.present[members] & (places < most)
+        ordered.append(members[np.argsort(own[:, -1], kind="stable")])
+    kept = Vector(vector.names, vector.labels, vector.values, present)
+    return kept.take(np.concatenate(ordered)).there()

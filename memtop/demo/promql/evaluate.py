@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,9 @@ from memtop.demo.curves import FloatArray
 from memtop.demo.promql.aggregate import aggregated
 from memtop.demo.promql.ast import Aggregate, Binary, Call, Expression, Negative, Number, Selector, Text
 from memtop.demo.promql.match import combined
-from memtop.demo.promql.series import Labels, Scraped
-from memtop.demo.promql.values import Sampled, Scalar, Value, Vector, nameless
+from memtop.demo.promql.sampling import Sampler
+from memtop.demo.promql.series import Scraped
+from memtop.demo.promql.values import Scalar, Value, Vector, joined, single
 from memtop.demo.promql.windows import WINDOW_FUNCTIONS, predicted
 
 
@@ -62,22 +63,27 @@ class Evaluator:
                 raise EvaluationError("a string is not a vector")
 
     def _instant(self, selector: Selector) -> Vector:
-        found = []
-        for series in self.scraped.select(selector.matchers):
-            values, present = series.at(self.times - selector.offset, self.now)
-            if present.any():
-                found.append(Sampled(series.labels, values, present))
-        return found
+        parts = [self._none()]
+        for metric, rows in self.scraped.select(selector.matchers):
+            sampler = Sampler(metric, rows, self.scraped.oldest, self.now)
+            values, present = sampler.at(self.times - selector.offset)
+            labels = [row.labels for row in rows]
+            parts.append(Vector([metric.name] * len(rows), labels, values, present).there())
+        return joined(parts)
+
+    def _none(self) -> Vector:
+        shape = (0, len(self.times))
+        return Vector([], [], np.zeros(shape), np.zeros(shape, dtype=np.bool_))
 
     def _vector(self, expression: Expression) -> Vector:
         value = self.value(expression)
-        if not isinstance(value, list):
+        if not isinstance(value, Vector):
             raise EvaluationError("expected type instant vector, got scalar")
         return value
 
     def _scalar(self, expression: Expression) -> Scalar:
         value = self.value(expression)
-        if isinstance(value, list):
+        if isinstance(value, Vector):
             raise EvaluationError("expected type scalar, got instant vector")
         return value
 
@@ -86,7 +92,8 @@ class Evaluator:
             if function in WINDOW_FUNCTIONS or function == "predict_linear":
                 return self._windowed(function, arguments)
             if function in _MAPS:
-                return _mapped(self._vector(arguments[0]), function)
+                vector = self._vector(arguments[0])
+                return vector.nameless(_MAPS[function](vector.values))
             return self._other(function, arguments)
         except IndexError:
             message = f'expected more arguments in call to "{function}", got {len(arguments)}'
@@ -97,40 +104,39 @@ class Evaluator:
         assert isinstance(selector, Selector)
         assert selector.window is not None
         ahead = self._scalar(arguments[1]) if function == "predict_linear" else None
-        found = []
-        for series in self.scraped.select(selector.matchers):
-            windows = series.windows(self.times - selector.offset, selector.window, self.now)
-            if ahead is not None:
-                values, present = predicted(windows, ahead + selector.offset)
-            else:
-                values, present = WINDOW_FUNCTIONS[function](windows)
-            if present.any():
-                labels = series.labels if function == "last_over_time" else nameless(series.labels)
-                found.append(Sampled(labels, values, present))
-        return found
+        parts = [self._none()]
+        for metric, rows in self.scraped.select(selector.matchers):
+            sampler = Sampler(metric, rows, self.scraped.oldest, self.now)
+            name = metric.name if function == "last_over_time" else ""
+            for part, windows in sampler.windows(self.times - selector.offset, selector.window):
+                if ahead is not None:
+                    values, present = predicted(windows, ahead + selector.offset)
+                else:
+                    values, present = WINDOW_FUNCTIONS[function](windows)
+                labels = [row.labels for row in rows[part]]
+                parts.append(Vector([name] * len(labels), labels, values, present).there())
+        return joined(parts)
 
     def _other(self, function: str, arguments: tuple[Expression, ...]) -> Value:
         if function == "time":
             return self.times.copy()
         if function == "vector":
-            return [Sampled({}, self._scalar(arguments[0]), np.ones(len(self.times), dtype=np.bool_))]
+            return single(self._scalar(arguments[0]))
         vector = self._vector(arguments[0])
         if function == "scalar":
             if len(vector) != 1:
                 return np.full(len(self.times), math.nan)
-            return np.where(vector[0].present, vector[0].values, math.nan)
+            return np.where(vector.present[0], vector.values[0], math.nan)
         if function == "absent":
-            there = np.zeros(len(self.times), dtype=np.bool_)
-            for sampled in vector:
-                there |= sampled.present
-            return [Sampled({}, np.ones(len(self.times)), ~there)] if not there.all() else []
+            absent = np.logical_not(vector.present.any(axis=0))
+            return single(np.ones(len(self.times)), absent).there()
         if function in ("sort", "sort_desc"):
-            return sorted(vector, key=lambda sampled: sampled.values[-1], reverse=function == "sort_desc")
+            order = np.argsort(vector.values[:, -1], kind="stable")
+            return vector.take(order[::-1] if function == "sort_desc" else order)
         if function in ("clamp_min", "clamp_max"):
-            bound = self._scalar(arguments[1])
             clamp = np.maximum if function == "clamp_min" else np.minimum
-            return [Sampled(nameless(s.labels), clamp(s.values, bound), s.present) for s in vector]
-        return [Sampled(_relabelled(s.labels, arguments[1:]), s.values, s.present) for s in vector]
+            return vector.nameless(clamp(vector.values, self._scalar(arguments[1])))
+        return _relabelled(vector, arguments[1:])
 
 
 _MAPS: dict[str, Callable[[FloatArray], NDArray[np.float64]]] = {
@@ -141,16 +147,14 @@ _MAPS: dict[str, Callable[[FloatArray], NDArray[np.float64]]] = {
 }
 
 
-def _mapped(vector: Vector, function: str) -> Vector:
-    return [Sampled(nameless(s.labels), _MAPS[function](s.values), s.present) for s in vector]
-
-
-def _relabelled(labels: Labels, arguments: tuple[Expression, ...]) -> Labels:
+def _relabelled(vector: Vector, arguments: tuple[Expression, ...]) -> Vector:
     """`label_replace(v, dst, replacement, src, regex)`."""
     texts = [argument.value if isinstance(argument, Text) else "" for argument in arguments]
     target, replacement, source, pattern = texts[0], texts[1], texts[2], texts[3]
-    match = re.fullmatch(pattern, labels.get(source, ""))
-    if match is None:
-        return labels
-    changed = {**labels, target: match.expand(re.sub(r"\$(\d+)", r"\\\1", replacement))}
-    return {name: value for name, value in changed.items() if value}
+    template = re.sub(r"\$(\d+)", r"\\\1", replacement)
+    labels = []
+    for own in vector.labels:
+        match = re.fullmatch(pattern, own.get(source, ""))
+        changed = own if match is None else {**own, target: match.expand(template)}
+        labels.append({name: value for name, value in changed.items() if value})
+    return replace(vector, labels=labels)

@@ -19,8 +19,9 @@ from memtop.demo.promql.ast import Expression, Selector, Text
 from memtop.demo.promql.evaluate import EvaluationError, Evaluator
 from memtop.demo.promql.match import MatchError
 from memtop.demo.promql.parser import ParseError, duration_seconds, parse
-from memtop.demo.promql.series import METRICS, Labels, Scraped, Series
-from memtop.demo.promql.values import Vector
+from memtop.demo.promql.sampling import Sampler
+from memtop.demo.promql.series import METRICS, Scraped
+from memtop.demo.promql.values import Labels, Vector
 
 MOST_POINTS = 11_000
 _LABEL_VALUES = re.compile(r"/api/v1/label/([a-zA-Z_][a-zA-Z0-9_]*)/values")
@@ -102,26 +103,28 @@ class Prometheus:
             result = self._matrix(expression, at, now)
             return {"resultType": "matrix", "result": result}
         value = self._evaluated(expression, times, now)
-        if not isinstance(value, list):
+        if not isinstance(value, Vector):
             return {"resultType": "scalar", "result": [_stamp(at), number_text(float(value[0]))]}
+        stamp, texts = _stamp(at), _texts(value.values[:, 0])
         result = [
-            {"metric": sampled.labels, "value": [_stamp(at), number_text(float(sampled.values[0]))]}
-            for sampled in value
-            if sampled.present[0]
+            {"metric": value.metric(index), "value": [stamp, texts[index]]}
+            for index in np.flatnonzero(value.present[:, 0]).tolist()
         ]
         return {"resultType": "vector", "result": result}
 
     def _matrix(self, selector: Selector, at: float, now: float) -> list[dict[str, Any]]:
         assert selector.window is not None
-        found = []
-        for series in self._scraped.select(selector.matchers):
-            windows = series.windows(np.array([at - selector.offset]), selector.window, now)
-            low, high = int(windows.low[0]), int(windows.high[0])
-            if high > low:
-                pairs = zip(windows.times[low:high].tolist(), windows.values[low:high].tolist(), strict=True)
-                found.append(
-                    {"metric": series.labels, "values": [[time, number_text(v)] for time, v in pairs]}
-                )
+        found: list[dict[str, Any]] = []
+        for metric, rows in self._scraped.select(selector.matchers):
+            sampler = Sampler(metric, rows, self._scraped.oldest, now)
+            for part, windows in sampler.windows(np.array([at - selector.offset]), selector.window):
+                for place, row in enumerate(rows[part]):
+                    low, high = int(windows.low[place, 0]), int(windows.high[place, 0])
+                    times = windows.times[low:high].tolist()
+                    values = _texts(windows.values[place, low:high])
+                    pairs = [[time, value] for time, value in zip(times, values, strict=True)]
+                    if pairs:
+                        found.append({"metric": {"__name__": metric.name, **row.labels}, "values": pairs})
         return found
 
     def _query_range(self, parameters: Mapping[str, str]) -> dict[str, Any]:
@@ -140,7 +143,7 @@ class Prometheus:
         times = start + step * np.arange(math.floor((end - start) / step + 1e-9) + 1, dtype=np.float64)
         value = self._evaluated(_parsed(parameters.get("query", "")), times, self._cluster.clock.now())
         stamps = [_stamp(time) for time in times.tolist()]
-        if not isinstance(value, list):
+        if not isinstance(value, Vector):
             pairs = [[stamp, number_text(v)] for stamp, v in zip(stamps, value.tolist(), strict=True)]
             return {"resultType": "matrix", "result": [{"metric": {}, "values": pairs}]}
         return {"resultType": "matrix", "result": _rows(value, stamps)}
@@ -162,15 +165,18 @@ class Prometheus:
         now = self._cluster.clock.now()
         first = {name: values[0] for name, values in parameters.items()}
         start, end = _time(first, "start", now - PAST), _time(first, "end", now)
-        found: dict[int, Series] = {}
+        found: list[Labels] = []
         for text in parameters.get("match[]") or ['{__name__=~".+"}']:
             selector = _parsed(text)
             if not isinstance(selector, Selector):
                 raise PrometheusError(f'invalid parameter "match[]": 1:1: parse error: {text}')
-            for series in self._scraped.select(selector.matchers):
-                if series.begins <= end and series.ends >= start:
-                    found[len(found)] = series
-        return [series.labels for series in found.values()]
+            for metric, rows in self._scraped.select(selector.matchers):
+                found += [
+                    {"__name__": metric.name, **row.labels}
+                    for row in rows
+                    if row.begins <= end and row.ends >= start
+                ]
+        return found
 
 
 def number_text(value: float) -> str:
@@ -184,13 +190,21 @@ def number_text(value: float) -> str:
     return np.format_float_positional(value, trim="-")
 
 
+def _texts(values: FloatArray) -> list[str]:
+    """Write many values; most are whole."""
+    if (np.abs(values) < 2**53).all() and (values == np.floor(values)).all():
+        return [str(value) for value in values.astype(np.int64).tolist()]
+    return [number_text(value) for value in values.tolist()]
+
+
 def _rows(vector: Vector, stamps: list[float | int]) -> list[dict[str, Any]]:
     rows = []
-    for sampled in vector:
-        pairs = zip(stamps, sampled.values.tolist(), sampled.present.tolist(), strict=True)
-        values = [[stamp, number_text(value)] for stamp, value, present in pairs if present]
+    for index in range(len(vector)):
+        there = np.flatnonzero(vector.present[index])
+        texts = _texts(vector.values[index, there])
+        values = [[stamps[place], text] for place, text in zip(there.tolist(), texts, strict=True)]
         if values:
-            rows.append({"metric": sampled.labels, "values": values})
+            rows.append({"metric": vector.metric(index), "values": values})
     return rows
 
 

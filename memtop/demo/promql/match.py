@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from memtop.demo.curves import FloatArray
 from memtop.demo.promql.ast import Matching
-from memtop.demo.promql.values import BoolArray, Labels, Sampled, Scalar, Value, Vector, nameless, signature
+from memtop.demo.promql.values import (
+    BoolArray,
+    IntArray,
+    Key,
+    Labels,
+    Scalar,
+    Value,
+    Vector,
+    folded,
+    joined,
+    keys_of,
+    labels_of,
+    numbered,
+)
 
 _ARITHMETIC: dict[str, Callable[[FloatArray, FloatArray], FloatArray]] = {
     "+": np.add,
@@ -27,7 +41,6 @@ _COMPARISONS: dict[str, Callable[[FloatArray, FloatArray], BoolArray]] = {
     ">=": np.greater_equal,
 }
 _SETS = frozenset({"and", "or", "unless"})
-Key = tuple[tuple[str, str], ...]
 
 
 class MatchError(ValueError):
@@ -45,16 +58,16 @@ def combined(
     matching = matching or Matching()
     with np.errstate(all="ignore"):
         if operator in _SETS:
-            if not isinstance(left, list) or not isinstance(right, list):
+            if not isinstance(left, Vector) or not isinstance(right, Vector):
                 raise MatchError(f'set operator "{operator}" not allowed in binary scalar expression')
             return _set_operation(operator, left, right, matching)
-        if isinstance(left, list) and isinstance(right, list):
+        if isinstance(left, Vector) and isinstance(right, Vector):
             return _between_vectors(operator, left, right, matching, as_bool)
-        if isinstance(left, list):
-            assert not isinstance(right, list)
-            return [_one(operator, s, s.values, right, s.values, as_bool) for s in left]
-        if isinstance(right, list):
-            return [_one(operator, s, left, s.values, s.values, as_bool) for s in right]
+        if isinstance(left, Vector):
+            assert not isinstance(right, Vector)
+            return _applied(operator, left, left.values, right, as_bool)
+        if isinstance(right, Vector):
+            return _applied(operator, right, left, right.values, as_bool)
         return _between_scalars(operator, left, right, as_bool)
 
 
@@ -66,103 +79,112 @@ def _between_scalars(operator: str, left: Scalar, right: Scalar, as_bool: bool) 
     return _COMPARISONS[operator](left, right).astype(np.float64)
 
 
-def _one(
-    operator: str, sampled: Sampled, left: FloatArray, right: FloatArray, kept: FloatArray, as_bool: bool
-) -> Sampled:
-    """Apply an operation to one series; `kept` are the values a comparison lets through."""
+def _applied(operator: str, vector: Vector, left: FloatArray, right: FloatArray, as_bool: bool) -> Vector:
+    """Apply an operation to all series; a comparison lets the values of `vector` through."""
     if operator in _ARITHMETIC:
-        return Sampled(nameless(sampled.labels), _ARITHMETIC[operator](left, right), sampled.present)
+        return vector.nameless(_ARITHMETIC[operator](left, right))
     holds = _COMPARISONS[operator](left, right)
     if as_bool:
-        return Sampled(nameless(sampled.labels), holds.astype(np.float64), sampled.present)
-    return Sampled(sampled.labels, kept, sampled.present & holds)
+        return vector.nameless(holds.astype(np.float64))
+    return Vector(vector.names, vector.labels, vector.values, vector.present & holds).there()
 
 
-def _key(labels: Labels, matching: Matching) -> Key:
-    return signature(labels, matching.labels, matching.on)
+def _keys(vector: Vector, matching: Matching) -> list[Key]:
+    return keys_of(vector.labels, matching.labels, matching.on)
 
 
 def _set_operation(operator: str, left: Vector, right: Vector, matching: Matching) -> Vector:
-    there: dict[Key, BoolArray] = {}
-    first = left if operator == "or" else right
-    for sampled in first:
-        key = _key(sampled.labels, matching)
-        there[key] = there[key] | sampled.present if key in there else sampled.present
-    result: Vector = list(left) if operator == "or" else []
-    for sampled in right if operator == "or" else left:
-        other = there.get(_key(sampled.labels, matching))
-        if other is None:
-            present = sampled.present & (operator != "and")
-        else:
-            present = sampled.present & (other if operator == "and" else ~other)
-        if present.any():
-            result.append(Sampled(sampled.labels, sampled.values, present))
-    return result
+    """`or` adds what the left side lacks; `and` and `unless` keep or drop what the right side has."""
+    decisive, other = (left, right) if operator == "or" else (right, left)
+    present = other.present.copy()
+    place = _places(_keys(other, matching), _keys(decisive, matching))
+    if len(decisive):
+        _, groups = numbered(_keys(decisive, matching))
+        there = folded(np.logical_or.reduceat, decisive.present, groups)
+        matched = (place >= 0)[:, None] & there[np.maximum(place, 0)]
+    else:
+        matched = np.zeros_like(present)
+    present &= matched if operator == "and" else ~matched
+    kept = Vector(other.names, other.labels, other.values, present).there()
+    return joined([left, kept]) if operator == "or" else kept
+
+
+def _places(keys: Sequence[Key], among: Sequence[Key]) -> IntArray:
+    """Return the number of each key among others (as `numbered` counts), -1 where it is not there."""
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(among))}
+    return np.array([numbers.get(key, -1) for key in keys], dtype=np.int64)
 
 
 def _between_vectors(operator: str, left: Vector, right: Vector, matching: Matching, as_bool: bool) -> Vector:
-    many, ones = (right, left) if matching.many == "right" else (left, right)
-    found: dict[Key, Vector] = {}
-    for sampled in ones:
-        found.setdefault(_key(sampled.labels, matching), []).append(sampled)
-    side = "left" if matching.many == "right" else "right"
+    swapped = matching.many == "right"
+    many, ones = (right, left) if swapped else (left, right)
+    found: defaultdict[Key, list[int]] = defaultdict(list)
+    for index, key in enumerate(_keys(ones, matching)):
+        found[key].append(index)
     for key, members in found.items():
-        if len(members) > 1 and (np.sum([member.present for member in members], axis=0) > 1).any():
-            raise MatchError(_duplicate(key, members, side))
-    result: dict[Key, Sampled] = {}
-    for sampled in many:
-        key = _key(sampled.labels, matching)
-        for one in found.get(key, ()):
-            both = sampled.present & one.present
-            if not both.any():
-                continue
-            a, b = (one, sampled) if matching.many == "right" else (sampled, one)
-            made = _one(
-                operator,
-                Sampled(_labels(sampled, one, operator, matching, as_bool), sampled.values, both),
-                a.values,
-                b.values,
-                a.values,
-                as_bool,
-            )
-            place = signature(made.labels, (), False) if matching.many else key
-            if place in result and (result[place].present & made.present).any():
-                raise MatchError(
-                    "multiple matches for labels: "
-                    "many-to-one matching must be explicit (group_left/group_right)"
-                )
-            result[place] = _joined(result[place], made) if place in result else made
-    return [sampled for sampled in result.values() if sampled.present.any()]
+        if len(members) > 1 and (ones.present[members].sum(axis=0) > 1).any():
+            raise MatchError(_duplicate(key, members, ones, matching))
+    keys = _keys(many, matching)
+    pairs = [(index, one) for index, key in enumerate(keys) for one in found.get(key, ())]
+    if not pairs:
+        return many.take([])
+    of_many, of_one = np.array(pairs, dtype=np.int64).T
+    both = many.present[of_many] & ones.present[of_one]
+    some = both.any(axis=1)
+    of_many, of_one, both = of_many[some], of_one[some], both[some]
+    chosen, partners = many.take(of_many), ones.take(of_one)
+    labels = [_labels(*sides, matching) for sides in zip(chosen.labels, partners.labels, strict=True)]
+    # A comparison keeps the metric's name, unless only the labels compared are kept.
+    names = [""] * len(labels) if matching.on and not matching.many else chosen.names
+    a, b = (partners, chosen) if swapped else (chosen, partners)
+    kept = Vector(names, labels, a.values, both)
+    result = _applied(operator, kept, a.values, b.values, as_bool).there()
+    if not matching.many and len(set(keys)) == len(keys) >= len(pairs):
+        return result
+    places = (
+        keys_of(result.labels, (), False)
+        if matching.many
+        else keys_of(result.labels, matching.labels, matching.on)
+    )
+    return _one_each(result, places)
 
 
-def _joined(first: Sampled, second: Sampled) -> Sampled:
-    values = np.where(second.present, second.values, first.values)
-    return Sampled(first.labels, values, first.present | second.present)
+def _one_each(vector: Vector, keys: Sequence[Key]) -> Vector:
+    """Join series that are the same one after the other; raises MatchError if two are at once."""
+    different, groups = numbered(keys)
+    if len(different) == len(keys):
+        return vector
+    if (folded(np.add.reduceat, vector.present.astype(np.float64), groups) > 1).any():
+        raise MatchError(
+            "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
+        )
+    firsts = [keys.index(key) for key in different]
+    values = folded(np.add.reduceat, np.where(vector.present, vector.values, 0.0), groups)
+    present = folded(np.logical_or.reduceat, vector.present, groups)
+    kept = vector.take(firsts)
+    return Vector(kept.names, kept.labels, values, present)
 
 
-def _labels(many: Sampled, one: Sampled, operator: str, matching: Matching, as_bool: bool) -> Labels:
-    labels = dict(many.labels)
-    if operator in _ARITHMETIC or as_bool:
-        labels = nameless(labels)
+def _labels(many: Labels, one: Labels, matching: Matching) -> Labels:
+    labels = dict(many)
     if not matching.many:
-        if matching.on:
-            labels = {name: value for name, value in labels.items() if name in matching.labels}
-        else:
-            labels = {name: value for name, value in labels.items() if name not in matching.labels}
+        kept = matching.labels
+        labels = {name: value for name, value in many.items() if (name in kept) is matching.on}
     for name in matching.include:
         labels.pop(name, None)
-        if one.labels.get(name):
-            labels[name] = one.labels[name]
+        if one.get(name):
+            labels[name] = one[name]
     return labels
 
 
-def _duplicate(key: Key, members: Vector, side: str) -> str:
+def _duplicate(key: Key, members: Sequence[int], ones: Vector, matching: Matching) -> str:
     def said(labels: Labels) -> str:
         return "{" + ", ".join(f'{name}="{value}"' for name, value in sorted(labels.items())) + "}"
 
-    group = said(dict(key))
+    side = "left" if matching.many == "right" else "right"
+    group = said(labels_of(key, matching.labels, matching.on))
     return (
         f"found duplicate series for the match group {group} on the {side} hand-side of the operation: "
-        f"[{said(members[1].labels)}, {said(members[0].labels)}];many-to-many matching not allowed: "
-        "matching labels must be unique on one side"
+        f"[{said(ones.metric(members[1]))}, {said(ones.metric(members[0]))}];"
+        "many-to-many matching not allowed: matching labels must be unique on one side"
     )
