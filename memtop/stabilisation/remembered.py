@@ -34,8 +34,8 @@ POINTS = 1440
 """Samples of a container asked for, of each side."""
 MOST_NAMES = 200
 """Containers asked for; those of a workload of more are alike enough."""
-MOST_OFTEN = 2.0
-"""Seconds between two questions, at least."""
+MOST_OFTEN = 60.0
+"""Speed of the cluster's clock from which on questions are a second apart here."""
 PATIENCE = 60.0
 """Seconds between two attempts to reach a Prometheus that does not answer."""
 REFRESH = 60.0
@@ -98,11 +98,13 @@ class FromPrometheus:
         self.memory = Memory(metric=settings.metric)
         self._client = client
         self._settings = settings
-        self._pause = REFRESH / speed
+        self._pause = REFRESH * max(1.0, speed / MOST_OFTEN)
+        self._patience = max(1.0, PATIENCE / speed)
         self._stack = contextlib.AsyncExitStack()
         self._prometheus: Prometheus | None = None
         self._where = ""
         self._next = float("-inf")
+        self._next_try = float("-inf")
         self._of: tuple[int, str] | None = None
         self._before_until = float("-inf")
 
@@ -118,7 +120,7 @@ class FromPrometheus:
         if change.key != self._of:
             self._of, self._before_until, self._next = change.key, float("-inf"), float("-inf")
             self.memory.before, self.memory.after = {}, {}
-        if clock() < self._next:
+        if now < self._next or clock() < self._next_try:
             return
         # What speaks HTTP the blocking way takes a sixth of a second to import.
         reach = await aside(importlib.import_module, "memtop.prometheus.reach")
@@ -127,10 +129,10 @@ class FromPrometheus:
                 found = await self._stack.enter_async_context(reach.reach(self._client, self._settings))
                 self._prometheus, self._where = found.prometheus, found.where
             await self._ask(self._prometheus, change, living, now)
-            self._next = clock() + max(MOST_OFTEN, min(self._pause, PATIENCE))
+            self._next = now + self._pause
         except (ApiError, Unreachable, CredentialError, KubeconfigError, reach.NotFoundError) as error:
             self.memory.words = f"Prometheus: {sanitize(str(error))}"
-            self._next = clock() + min(self._pause, PATIENCE) + MOST_OFTEN
+            self._next_try = clock() + self._patience
             await self.close()
 
     async def close(self) -> None:

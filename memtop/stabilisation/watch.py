@@ -136,7 +136,7 @@ async def follow(client: Client, ref: ObjectRef, options: Options) -> AsyncGener
         ApiError: At the first look: there is no such workload or revision, or it may not be read.
         KubeconfigError: At the first look: a certificate or key is not usable.
     """
-    watch = _Watch(client, ref, options)
+    watch = Watch(client, ref, options)
     failures = 0
     try:
         while True:
@@ -167,7 +167,18 @@ def _passing(error: Exception) -> bool:
     return isinstance(error, ApiError) and (error.status == 429 or error.status >= 500)
 
 
-class _Watch:
+class Watch:
+    """One change that is watched; `follow` drives it.
+
+    Args:
+        client: The connection.
+        ref: The workload.
+        options: How to watch.
+
+    Attributes:
+        seen: What was seen last; None before the first look.
+    """
+
     def __init__(self, client: Client, ref: ObjectRef, options: Options) -> None:
         self.seen: Seen | None = None
         self._client = client
@@ -185,6 +196,7 @@ class _Watch:
         )
 
     async def close(self) -> None:
+        """Ends what is open."""
         if self._record is not None:
             self._record.close()
         if self._prometheus is not None:

@@ -1,0 +1,160 @@
+"""A change on the embedded cluster, watched from the leak to the verdict, through what may go wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from memtop.cluster.errors import ApiError
+from memtop.cluster.refs import ObjectRef
+from memtop.demo.faults import Harm
+from memtop.growth.stability import StabilityVerdict
+from memtop.stabilisation.document import as_json, as_markdown
+from memtop.stabilisation.watch import Seen
+
+MIB = 2**20
+WATCHING, HOLDING = StabilityVerdict.WATCHING, StabilityVerdict.HOLDING
+ONE_ROUND = 90.0
+
+
+def decided(seen: Seen) -> bool:
+    return seen.stability.verdict.decided
+
+
+async def test_the_change_that_brought_the_leak_is_called_leaking(world):
+    seen = (await world.until(world.watch(), decided, ONE_ROUND, 4))[-1]
+    assert seen.stability.verdict in (StabilityVerdict.STILL_LEAKING, StabilityVerdict.WORSE)
+    assert seen.change.words("user-service") == "v1.9.3 → v2.0.0"
+    assert seen.stability.after.oom_kills > 10
+
+
+async def test_a_fix_is_watched_and_then_holds(world):
+    await world.fix()
+    world.pass_(120)
+    seen = await world.until(world.watch(), decided, 1200, 20)
+    verdicts = list(dict.fromkeys(one.stability.verdict for one in seen))
+    assert verdicts == [WATCHING, HOLDING]
+    left = [one.stability.remaining_seconds for one in seen[1:-1]]
+    assert left == sorted(left, reverse=True), "less and less is left to wait for"
+    before, after = seen[-1].stability.before, seen[-1].stability.after
+    assert before.pods == 3
+    assert before.oom_kills > 10
+    assert before.rate == pytest.approx(1660 * MIB / 2.5, rel=0.15)
+    assert after.pods == 3
+    assert after.oom_kills == after.restarts == 0
+    assert abs(after.rate) < before.rate / 4
+    assert seen[-1].sides["user-service"].basis == "RSS from Prometheus"
+    assert seen[-1].stability.since == pytest.approx(seen[-1].change.at, abs=120)
+
+
+async def test_it_can_be_opened_hours_later(world):
+    await world.fix()
+    world.pass_(4 * 3600)
+    seen = (await world.until(world.watch(), decided, ONE_ROUND, 3))[-1]
+    assert seen.stability.verdict is HOLDING
+    assert seen.at - seen.change.at == pytest.approx(4 * 3600, abs=60)
+
+
+async def test_a_higher_limit_only_postpones(world):
+    await world.patch({"resources": {"limits": {"memory": "6Gi"}}})
+    world.pass_(120)
+    seen = (await world.until(world.watch(), decided, 1800, 16))[-1]
+    assert seen.stability.verdict is StabilityVerdict.ONLY_POSTPONED
+    assert seen.change.words("user-service") == "limit 2 GiB → 6 GiB"
+    assert seen.stability.bought_seconds == pytest.approx(4096 / 664 * 3600, rel=0.2)
+
+
+async def test_without_prometheus_and_disk_what_was_before_is_said_to_be_unknown(world):
+    await world.fix()
+    world.pass_(3600)
+    seen = (await world.until(world.watch(prometheus=False), lambda _: True, 0, 1))[-1]
+    assert "what was before the change is not known" in seen.stability.sentence
+    assert seen.stability.before.rate is None
+    assert '"oom_kills": null' in as_json(seen)
+    assert "| growth of the floor | – |" in as_markdown(seen)
+
+
+async def test_what_memtop_saw_before_the_change_is_remembered_on_disk(world):
+    earlier = world.watch(prometheus=False, folder=world.folder, record=True)
+    for _ in range(50):
+        await earlier.look()
+        world.pass_(150)
+    await earlier.close()
+    await world.fix()
+    world.pass_(300)
+    seen = (await world.until(world.watch(prometheus=False, folder=world.folder), lambda _: True, 0, 1))[-1]
+    before = seen.stability.before
+    assert before.pods == 3
+    assert before.rate == pytest.approx(1660 * MIB / 2.5, rel=0.3)
+    assert "disk" in seen.sides["user-service"].basis
+
+
+async def test_going_back_is_dated_by_the_new_pods_and_not_by_the_old_replica_set(world):
+    await world.fix()
+    world.pass_(3600)
+    await world.patch({"image": "user-service:v2.0.0"})
+    world.pass_(600)
+    seen = (await world.until(world.watch(), lambda _: True, 0, 2))[-1]
+    assert seen.change.revision.created < seen.change.previous.created
+    assert seen.at - seen.change.at == pytest.approx(600, abs=90)
+    assert seen.change.words("user-service") == "v2.1.0 → v2.0.0"
+    assert seen.stability.before.oom_kills == 0
+
+
+async def test_another_rollout_is_another_change(world):
+    watch = world.watch()
+    await world.fix()
+    world.pass_(4 * 3600)
+    first = (await world.until(watch, decided, ONE_ROUND, 3))[-1]
+    await world.patch({"image": "user-service:v2.0.0"})
+    world.pass_(300)
+    second = await watch.look()
+    assert second.change.key != first.change.key
+    assert second.stability.verdict is WATCHING
+
+
+async def test_a_stateful_set_is_cut_where_its_pods_were_made_again(world):
+    ref = ObjectRef("StatefulSet", "production", "session-cache")
+    path = "/apis/apps/v1/namespaces/production/statefulsets/session-cache"
+    await world.patch({"name": "cache", "resources": {"limits": {"memory": "2Gi"}}}, path)
+    world.pass_(1800)
+    seen = (await world.until(world.watch(ref=ref), lambda _: True, 0, 2))[-1]
+    sides = seen.sides["cache"]
+    assert (len(sides.before.series), len(sides.after.series)) == (2, 2)
+    assert all(one.timestamps[-1] <= seen.change.at + 120 for one in sides.before.series)
+    assert all(one.timestamps[0] >= seen.change.at for one in sides.after.series)
+
+
+async def test_a_prometheus_that_dies_leaves_what_it_said_and_live_samples_go_on(world):
+    await world.fix()
+    world.pass_(1800)
+    watch = world.watch()
+    known = (await world.until(watch, lambda seen: seen.stability.before.pods > 0, ONE_ROUND, 3))[-1]
+    world.harm(harm=Harm.ANSWER, path="/proxy/", status=503)
+    for _ in range(16):
+        world.pass_(60)
+        seen = await watch.look()
+    assert any(note.startswith("Prometheus: ") for note in seen.notes), seen.notes
+    assert seen.stability.before.oom_kills == known.stability.before.oom_kills
+    newest = max(one.timestamps[-1] for one in seen.sides["user-service"].after.series)
+    assert seen.at - newest < 120, "the metrics API goes on"
+
+
+async def test_an_api_server_that_is_away_changes_nothing_but_says_so(world):
+    await world.fix()
+    world.pass_(4 * 3600)
+    watch = world.watch()
+    held = (await world.until(watch, decided, ONE_ROUND, 3))[-1]
+    world.harm(harm=Harm.ANSWER, path="/apis/apps/", status=503, times=1)
+    with pytest.raises(ApiError) as refusal:
+        await watch.look()
+    failed = watch.failed(refusal.value)
+    assert failed.problem
+    assert failed.stability is held.stability
+    assert not (await watch.look()).problem
+
+
+async def test_what_is_not_there_is_refused(world):
+    with pytest.raises(ApiError, match="not found"):
+        await world.watch(ref=ObjectRef("Deployment", "production", "nothing")).look()
+    with pytest.raises(ApiError, match="no revision 99"):
+        await world.watch(revision=99).look()
