@@ -108,7 +108,7 @@ class Memtop(TerseDisplay[int]):
         self._acting: Acting | None = None
         self.frame: Frame | None = None
         self._frame_at = 0.0
-        self._preferences = preferences.path()
+        self._preferences = preferences.path(demo=demo)
         self._interval = settings.observe.interval
         self.theme = settings.ui.theme
         self.warnings = ("read-only",) if settings.safety.read_only else ()
@@ -272,7 +272,7 @@ class Memtop(TerseDisplay[int]):
         """Opens the selected row."""
         subject = self.overview.selected
         if subject is None:
-            self.notify("No row is selected")
+            self.notify(self.overview.nothing, markup=False)
         else:
             self.open(subject)
 
@@ -290,6 +290,7 @@ class Memtop(TerseDisplay[int]):
             settings.ui.symbols,
             self.warnings,
             settings.logs.presets,
+            (settings.observe.warn_ratio, settings.observe.critical_ratio),
             read_only=settings.safety.read_only,
         )
         self.push_screen(screen)

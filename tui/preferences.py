@@ -14,9 +14,9 @@ from platformdirs import user_state_path
 from memtop.observe.view import DEFAULT_SORTS, Column, Pane, Sort
 
 
-def path() -> Path:
-    """Where it is kept: the platform's state folder."""
-    return user_state_path("memtop") / "preferences.json"
+def path(*, demo: bool = False) -> Path:
+    """Where it is kept: the platform's state folder; what someone tries in the demo stays there."""
+    return user_state_path("memtop") / ("preferences-demo.json" if demo else "preferences.json")
 
 
 def load_sorts(file: Path) -> dict[Pane, Sort]:

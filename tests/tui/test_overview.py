@@ -153,6 +153,9 @@ class TestSorting:
             assert stage.engine.view.sorts == chosen
             assert len(engines) == 2
 
+    def test_what_is_tried_in_the_demo_stays_there(self) -> None:
+        assert preferences.path(demo=True) != preferences.path()
+
     @pytest.mark.parametrize("content", ["", "{", "[]", '{"sorts": {"top": ["nonsense", true]}}', "\0"])
     async def test_a_broken_memory_is_forgotten(self, play: Play, night: FakeCluster, content: str) -> None:
         file = preferences.path()
@@ -174,6 +177,22 @@ class TestSorting:
 
 
 class TestFilter:
+    async def test_where_nothing_matches_nothing_is_drawn_or_opened(
+        self, play: Play, night: FakeCluster
+    ) -> None:
+        async with play(night, size=(120, 40)) as stage:
+            plot = stage.app.overview.plot
+            await stage.until(lambda: plot.trend is not None, "the first row's graph")
+            await stage.press("slash")
+            await stage.paste("nobody")
+            await stage.press("enter")
+            await stage.until(lambda: plot.trend is None, "an empty plot")
+            await stage.press("enter")
+            await stage.until(lambda: len(stage.app._notifications), "a word")
+            assert [note.message for note in stage.app._notifications] == ["Nothing matches /nobody"]
+            await stage.press("escape")
+            await stage.until(lambda: plot.trend is not None, "the first row's graph again")
+
     @pytest.mark.parametrize(
         ("text", "left"),
         [

@@ -1,4 +1,4 @@
-"""Keys that come faster than the screen follows, as under load or over a slow line: each goes where it belongs."""
+"""Keys that come faster than the screen follows, as over a slow line: each goes where it belongs."""
 
 from __future__ import annotations
 

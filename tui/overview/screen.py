@@ -259,7 +259,7 @@ class Overview(LiveScreen):
 
     def _ask_for_selected(self) -> None:
         key = self.tables[self._active].cursor_key
-        if key is not None and key != self.view.selected:
+        if key != self.view.selected:
             self._look_at(replace(self.view, selected=key))
 
     def on_descendant_focus(self) -> None:
@@ -396,6 +396,11 @@ class Overview(LiveScreen):
             return None
         identity = table.rows.identity_at(table.cursor_row)
         return Subject.of(identity, name_of(identity))
+
+    @property
+    def nothing(self) -> str:
+        """Why the active pane has no row."""
+        return "Connecting …" if self.frame is None else self._empty(self.frame, self._active)
 
     def restart(self) -> None:
         """Forgets what was shown: another cluster comes."""
