@@ -13,8 +13,8 @@ from memtop.cluster.tree import has
 from memtop.quantity import QuantityError, parse_bytes
 from memtop.wording import bytes_
 
-LEAST_MEMORY = 4 * 1024 * 1024
-"""Bytes; with less no container starts, so that less is a unit forgotten."""
+LEAST = {"limit": 4 * 1024 * 1024, "request": 4 * 1024}
+"""Bytes; no container starts with a smaller limit, nobody means a smaller request: a unit is missing."""
 MOST_REPLICAS = 2**31 - 1
 SAME_IMAGE = "that is the image it has"
 SAME_MEMORY = "that is the memory it has"
@@ -143,7 +143,7 @@ def amount(written: str, what: str) -> int:
 
     Args:
         written: Such as ``2Gi``.
-        what: What it is for: ``limit`` or ``request``.
+        what: What it is: ``limit`` or ``request``.
 
     Raises:
         ValueError: It is no quantity, or none that a container could live with; the sentence says so.
@@ -159,9 +159,9 @@ def amount(written: str, what: str) -> int:
         raise ValueError(f"{written!r} is thousandths of a byte: {meant}Mi or {meant}M may be meant")
     if found <= 0:
         raise ValueError(f"the {what} {written!r} must be more than 0")
-    if found < LEAST_MEMORY:
+    if found < LEAST[what]:
         hint = f": {written}Mi may be meant" if written.isdecimal() else ""
-        raise ValueError(f"the {what} {written!r} is {bytes_(found)}, too little for any container{hint}")
+        raise ValueError(f"the {what} {written!r} is {bytes_(found)}, which is too little{hint}")
     return found
 
 

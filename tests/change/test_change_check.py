@@ -55,6 +55,8 @@ def test_good_limits(good):
         ("1 Gi", None, "not a quantity"),
         ("512m", None, "512Mi or 512M"),
         ("512", None, "512Mi may be meant"),
+        ("1Mi", None, "too little"),
+        (None, "64", "64Mi may be meant"),
         ("0", None, "more than 0"),
         ("-1Gi", None, "more than 0"),
         ("64Mi", None, "lower that too"),
@@ -66,6 +68,10 @@ def test_good_limits(good):
 )
 def test_bad_memory(limit, request_, about):
     assert about in memory(limit, request_)
+
+
+def test_a_request_may_be_small():
+    assert memory(request="1Mi") == ""
 
 
 def test_the_same_memory_however_it_is_written():

@@ -108,6 +108,12 @@ async def test_an_autoscaler_reverts_a_scale(planner):
     assert line(plan, "pods") == "5 pods more: 7 pods then"
 
 
+async def test_a_vertical_autoscaler_changes_memory_again(planner):
+    indexer = ObjectRef("Deployment", "production", "search-indexer")
+    plan = await make(planner, SetMemory(indexer, "indexer", "3Gi"), "demo")
+    assert any("VerticalPodAutoscaler/search-indexer" in words for _, words in lines(plan, "owner"))
+
+
 async def test_quota_and_limit_range(planner):
     ref = ObjectRef("Deployment", "staging", "user-service")
     plan = await make(planner, SetMemory(ref, "user-service", "40Gi"), "demo")

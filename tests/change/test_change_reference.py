@@ -1,6 +1,8 @@
 """Image references: what the registries' grammar allows, and what is said of the rest."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from memtop.change.reference import Reference, ReferenceProblemError, parse, tag_span
 
@@ -101,3 +103,22 @@ def test_tags_that_move(text, mutable):
 def test_the_tag_to_edit(text, selected):
     start, end = tag_span(text)
     assert text[start:end] == selected
+
+
+@given(st.text(alphabet="aZ0.:/@-_[] \nü", max_size=30) | st.text(max_size=30))
+def test_every_text_is_a_reference_or_has_something_wrong_with_it(text):
+    start, end = tag_span(text)
+    assert 0 <= start <= end <= len(text)
+    try:
+        found = parse(text)
+    except ReferenceProblemError as error:
+        said = str(error)
+    else:
+        host = f"{found.host}/" if found.host else ""
+        tag = f":{found.tag}" if found.tag else ""
+        digest = f"@{found.digest}" if found.digest else ""
+        assert host + found.path + tag + digest == text
+        assert text[start:end] == found.tag
+        return
+    assert said
+    assert "\n" not in said
