@@ -71,13 +71,13 @@ def gather(
     after: list[_Known] = []
     if metric != working:
         judged = list(_old(change, container, watched, memory.before, disk, metric))
-        after = list(_new(change, container, watched, memory.after, disk, metric, now))
+        after = list(_new(change, container, watched, memory.after, disk, metric, memory.before, now))
         if after and len(judged) >= len(before):
             before = judged
         else:
             metric = working
     if metric == working:
-        after = list(_new(change, container, watched, memory.after, disk, working, now))
+        after = list(_new(change, container, watched, memory.after, disk, working, memory.before, now))
     origins = ["Prometheus"] if memory.after or memory.before else []
     if metric == working:
         origins += ["disk"] if disk else []
@@ -149,6 +149,7 @@ def _new(
     memory: Pasts,
     disk: Pasts,
     metric: Metric,
+    earlier: Pasts,
     now: float,
 ) -> Iterator[_Known]:
     """The new revision's pods, dead ones too."""
@@ -180,8 +181,8 @@ def _new(
         past = _since(past, change.at) if past is not None else None
         if past is None or not len(past):
             continue
-        whole = _past(memory, disk, name, metric)
-        begun = whole is not None and len(whole) and whole.times[0] >= change.at
+        whole = _past(earlier, disk, name, metric)
+        begun = whole is None or not len(whole) or whole.times[0] >= change.at
         if _of_new_set(change, name.pod) if change.ref.kind == "Deployment" else begun:
             living.add(name.pod)
             yield _Known(_series(past, None, limit), float(past.times[0]), float(past.times[-1]))
