@@ -23,7 +23,7 @@ def unchanged():
 @pytest.fixture
 def demo():
     """A cluster of one's own; its clock moves only by `advance`."""
-    with DemoThread(speed=0, epoch=EPOCH) as fresh:
+    with DemoThread(speed=0, epoch=EPOCH, pods=24) as fresh:
         yield fresh
 
 
