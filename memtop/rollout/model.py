@@ -71,6 +71,8 @@ class PodLine:
         created: Unix seconds; None where the API does not say.
         node: Where it runs; empty before it is scheduled.
         leaving: Whether it is being deleted.
+        uid: Its uid.
+        speaker: The container that asks most for attention; empty where it has none.
     """
 
     name: str
@@ -86,6 +88,8 @@ class PodLine:
     created: float | None
     node: str
     leaving: bool
+    uid: str = ""
+    speaker: str = ""
 
     @property
     def works(self) -> bool:

@@ -41,6 +41,8 @@ def pod_line(pod: Pod, *, new: bool, revision: int | None, memory: Mapping[str, 
         created=epoch(pod.metadata.creation_timestamp),
         node=sanitize(pod.spec.node_name),
         leaving=leaving(pod),
+        uid=pod.metadata.uid,
+        speaker=min(facts, key=_urgency).name if facts else "",
     )
 
 

@@ -11,7 +11,7 @@ WORDS = (
             Key("u", "undo: back to the revision before, after a plan and a yes"),
             Key("P", "pause it, or resume it"),
             Key("b", "stabilisation: has the change helped, and does it last?"),
-            Key("↑ ↓", "the pods; those of the new revision come first"),
+            Key("enter", "open a pod: its log, the log before it crashed, its events"),
             Key("esc", "back; the rollout goes on, and the header says how far it is"),
         ),
     ),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.text import Text
-from textual import work
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
@@ -15,8 +15,8 @@ from textual.message import Message
 from memtop.cluster.client import Client
 from memtop.cluster.errors import Unreachable
 from memtop.cluster.refs import ObjectRef
-from memtop.cluster.workloads import Workload
-from memtop.observe.frame import Frame, WorkloadKey
+from memtop.observe.frame import Frame
+from memtop.observe.identity import Key
 from memtop.rollout.model import Rollout
 from memtop.rollout.watch import follow
 from tui.live import LiveScreen
@@ -33,6 +33,9 @@ from widgets.one_line import OneLine
 from widgets.palette import Symbols
 from widgets.pane import PaneTitle
 from widgets.table import LiveTable
+
+if TYPE_CHECKING:
+    from tui.app import Memtop
 
 STANDING_LINES = 5
 """Two for kubectl's sentence, one each for the bar, the figures, and what has changed."""
@@ -132,9 +135,7 @@ class RolloutScreen(LiveScreen):
     @property
     def row(self) -> Subject:
         """The workload, for the keys that change it."""
-        workload = Workload(self.ref.kind, self.ref.name)
-        key = WorkloadKey(self.ref.namespace, workload)
-        return Subject(key, self.ref.namespace, "", "", str(workload), self.ref)
+        return Subject.of_workload(self.ref)
 
     def on_mount(self) -> None:
         """Begins to follow."""
@@ -184,6 +185,20 @@ class RolloutScreen(LiveScreen):
             line.append(f" {note} ", "warn")
         self.notes.say(line)
         self._draw()
+
+    @on(LiveTable.Activated)
+    def _activated(self, event: LiveTable.Activated) -> None:
+        """Opens a pod, at the container that asks most for attention: its log, its events."""
+        event.stop()
+        pods = self.rollout.pods if self.rollout is not None else ()
+        pod = next((pod for pod in pods if pod.name == event.key), None)
+        if pod is None:
+            return
+        title = pod.name if pod.containers == 1 else f"{pod.name}/{pod.speaker}"
+        key = Key(pod.uid, pod.speaker)
+        cast("Memtop", self.app).open(
+            Subject(key, self.ref.namespace, pod.name, pod.speaker, title, self.ref)
+        )
 
     # -- drawing
 

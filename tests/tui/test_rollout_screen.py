@@ -1,0 +1,149 @@
+"""The rollout screen on the embedded cluster: how it stands, why it does not go on, its pods, its keys."""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+from rich.text import Text
+
+from config import settings_from
+from memtop.cluster.refs import ObjectRef
+from memtop.demo.thread import DemoThread
+from memtop.observe.setup import at_speed, plan
+from memtop.rollout.model import Cause, Reason, Rollout
+from memtop.rollout.status import Status
+from tests.tui.stage import Stage
+from tui.app import Memtop
+from tui.pod.screen import PodScreen
+from tui.rollout.screen import RolloutScreen
+from tui.rollout.words import reason_lines, standing, status_lines
+
+APP = "user-service"
+API = ObjectRef("Deployment", "production", APP)
+SPEED = 30
+Open = Callable[..., AbstractAsyncContextManager[Stage]]
+
+
+@pytest.fixture
+def demo() -> Iterator[DemoThread]:
+    """A cluster whose time runs fast."""
+    with DemoThread(pods=20, speed=SPEED) as running:
+        yield running
+
+
+@pytest.fixture
+def opened(demo: DemoThread, tmp_path: Path) -> Open:
+    """``async with opened((80, 24))``: the rollout screen of user-service."""
+
+    @asynccontextmanager
+    async def start(size: tuple[int, int] = (120, 36)) -> AsyncIterator[Stage]:
+        path = tmp_path / "kubeconfig"
+        path.write_text(demo.kubeconfig())
+        settings = settings_from(
+            {
+                "cluster": {"kubeconfig": str(path), "namespaces": ("production",)},
+                "prometheus": {"enabled": False},
+            }
+        )
+        watched = at_speed(plan(settings, os.environ), SPEED)
+        app = Memtop(settings, watched, lambda other: plan(other, os.environ))
+        async with app.run_test(size=size, notifications=True) as pilot:
+            stage = Stage(app, pilot)
+            await stage.shows(APP)
+            await stage.press("w")
+            await stage.shows(f"deployment/{APP}")
+            await stage.type(f"/{APP}")
+            await stage.press("enter")
+            await stage.until(lambda: APP in stage.selected, "the row to be selected")
+            await stage.press("o")
+            await stage.until(lambda: isinstance(app.screen, RolloutScreen), "the rollout screen")
+            yield stage
+
+    return start
+
+
+def set_image(demo: DemoThread, image: str) -> None:
+    container = {"name": APP, "image": image}
+    request = urllib.request.Request(
+        f"{demo.url}/apis/apps/v1/namespaces/production/deployments/{APP}",
+        data=json.dumps({"spec": {"template": {"spec": {"containers": [container]}}}}).encode(),
+        method="PATCH",
+        headers={
+            "Content-Type": "application/strategic-merge-patch+json",
+            "Authorization": "Bearer demo-admin",
+        },
+    )
+    urllib.request.urlopen(request, timeout=20).close()
+
+
+async def test_a_rollout_from_its_beginning_to_its_end(demo: DemoThread, opened: Open) -> None:
+    async with opened() as stage:
+        await stage.shows(f'deployment "{APP}" successfully rolled out', "3 of 3 new pods ready", "2 new")
+        set_image(demo, f"{APP}:v2.1.0")
+        await stage.shows(
+            "Waiting for deployment", "image user-service:v2.0.0 → user-service:v2.1.0", "2 old"
+        )
+        await stage.shows("successfully rolled out", "v2.1.0", "Done, it took", "b shows whether")
+        assert " took " in stage.line("3 of 3 new pods ready")
+        await stage.press("question_mark")
+        await stage.shows("Keys of the rollout", "undo: back to the revision before")
+
+
+async def test_one_that_gets_stuck(demo: DemoThread, opened: Open) -> None:
+    """Why, with nothing moving; its pods a key away; and the header's word of it once it is left."""
+    async with opened((80, 24)) as stage:
+        await stage.shows("successfully rolled out", "RESTARTS")
+        table_at = next(at for at, line in enumerate(stage.lines) if line.startswith("POD"))
+        set_image(demo, f"{APP}:no-such-tag")
+        await stage.shows("✖", "cannot be pulled", "no-such-tag", "0 of 3 new pods ready", "ErrImage")
+        assert stage.lines[table_at].startswith("POD"), "the table stays where it was"
+        assert " u Undo" in stage.lines[-1]
+        await stage.resize(180, 50)
+        await stage.shows("cannot be pulled", "NODE")
+        await stage.until(lambda: stage.app.screen.table.cursor_key, "a row under the cursor")
+        await stage.press("enter")
+        await stage.until(lambda: isinstance(stage.app.screen, PodScreen), "the pod's screen")
+        assert stage.app.screen.subject.pod.startswith(APP)
+        await stage.press("escape")
+        await stage.until(lambda: isinstance(stage.app.screen, RolloutScreen), "the rollout screen")
+        await stage.press("escape")
+        await stage.until(lambda: f"rollout {APP}" in stage.header, "the rollout in the overview's header")
+
+
+def rollout(*reasons: Reason, words: str = "Waiting", done: bool = False) -> Rollout:
+    status = Status(words, done, False, True, desired=3, updated=1, ready=2, available=2, old=2, target=3)
+    return Rollout(API, status, stuck=reasons)
+
+
+def plain(lines: list[Text]) -> list[str]:
+    return [line.plain for line in lines]
+
+
+def test_reasons_take_no_more_lines_than_there_are() -> None:
+    long = Reason(Cause.IMAGE, "The image cannot be pulled", "because " * 60)
+    short = Reason(Cause.PAUSED, "The rollout is paused")
+    for height in range(1, 9):
+        lines = plain(reason_lines(rollout(long, short, short), 60, height, 0.0, None, "braille"))
+        assert len(lines) <= height
+        assert all(len(line) <= 60 for line in lines)
+    cut = plain(reason_lines(rollout(long, short, short), 60, 4, 0.0, None, "ascii"))
+    assert cut[-1] == "   and 2 more"
+
+
+def test_what_may_pass_by_itself_looks_other_than_what_needs_somebody() -> None:
+    passing = Reason(Cause.NODE, "Node n has trouble", blocking=False)
+    assert standing(rollout(passing)) == "going"
+    assert standing(rollout(Reason(Cause.PAUSED, "paused"))) == "stuck"
+    assert plain(reason_lines(rollout(passing), 60, 4, 0.0, None, "braille")) == [" ! Node n has trouble"]
+    assert plain(reason_lines(rollout(Reason(Cause.PAUSED, "p")), 60, 4, 0.0, None, "ascii")) == [" X p"]
+
+
+def test_the_sentence_always_takes_two_lines() -> None:
+    for words in ("done", "a very long sentence " * 9):
+        assert len(status_lines(rollout(words=words), 80, "braille")) == 2
