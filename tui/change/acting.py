@@ -236,12 +236,14 @@ class Acting:
         )
 
     def _show_workload(self, about: Subject) -> None:
-        """Opens a workload, or goes back to it where it lies right below."""
+        """Opens a workload, or goes back to it where it is in front already, or lies right below."""
+        from tui.pod.screen import PodScreen
+
         app = self._app
         front, *below = [screen for screen in reversed(app.screen_stack) if isinstance(screen, LiveScreen)]
-        if front is not app.overview and front.row == about:
-            return
-        if below and below[0] is not app.overview and below[0].row == about:
+        if isinstance(front, PodScreen) and front.subject == about:
+            front.action_tab("Workload")
+        elif below and isinstance(below[0], PodScreen) and below[0].subject == about:
             app.pop_screen()
         else:
             app.open(about)

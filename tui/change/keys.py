@@ -10,7 +10,7 @@ from tui.help import Group, Key
 
 CHANGE_KEYS: Final[list[BindingType]] = [
     Binding("i", "app.change('image')", "Image"),
-    Binding("M", "app.change('memory')", "Memory"),
+    Binding("M", "app.change('memory')", "Limit"),
     Binding("R", "app.change('restart')", "Restart"),
     Binding("u", "app.change('undo')", "Undo"),
     Binding("o", "app.change('rollout')", "Rollout"),

@@ -37,7 +37,7 @@ class Inside:
     def refusal(self) -> str:
         """Why nothing can be run in the container now; empty if it can, as far as is known."""
         if not self._subject.pod:
-            return "a workload has no processes: press esc, then w, and choose a pod"
+            return "a workload has no processes: press W and open one of its pods"
         if self._read_only:
             return "read-only: memtop starts no process in a container"
         if self.forbidden:

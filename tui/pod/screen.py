@@ -6,16 +6,17 @@ from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from rich.text import Text
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import ContentSwitcher
 
 from config.presets import DEFAULT_PRESETS
-from memtop.observe.frame import Frame
+from memtop.observe.frame import Frame, WorkloadKey
 from tui.change.keys import CHANGE_KEYS, FOLLOW, GROUP
 from tui.help import Group, Key
+from tui.overview.look import Look
 from tui.overview.status import header_data
 from tui.pod import describe_keys, log_keys, runtime_keys
 from tui.pod.describe import DescribeTab
@@ -24,9 +25,11 @@ from tui.pod.facts import verdict_line
 from tui.pod.inside import Inside
 from tui.pod.logs import LogTab, PreviousTab
 from tui.pod.memory import MemoryTab
-from tui.pod.runtime import RuntimeScreen
+from tui.pod.runtime import NEEDS_INSIDE, RuntimeScreen
 from tui.pod.tab import Ask, PodTab, Subject
 from tui.pod.trend import TrendTab
+from tui.workload import keys as workload_keys
+from tui.workload.tab import WorkloadTab
 from widgets.header import StatusHeader
 from widgets.key_bar import KeyBar
 from widgets.one_line import OneLine
@@ -46,6 +49,7 @@ WORDS = (
             Key("esc", "back"),
         ),
     ),
+    workload_keys.GROUP,
     describe_keys.DESCRIBE,
     log_keys.GROUP,
     describe_keys.EVENTS,
@@ -65,6 +69,7 @@ class PodScreen(RuntimeScreen):
         symbols: Which characters graphs are drawn with.
         warnings: What the header must always say.
         presets: Regular expressions to search logs for, by name.
+        thresholds: Shares of the limit from which memory is high, and critical.
         read_only: Whether memtop was told to change nothing.
     """
 
@@ -102,6 +107,7 @@ class PodScreen(RuntimeScreen):
         symbols: Symbols,
         warnings: tuple[str, ...] = (),
         presets: Mapping[str, str] = DEFAULT_PRESETS,
+        thresholds: tuple[float, float] = (0.7, 0.9),
         *,
         read_only: bool = False,
     ) -> None:
@@ -114,7 +120,9 @@ class PodScreen(RuntimeScreen):
         ascii_only = symbols == "ascii"
         self.header = StatusHeader(ascii_only=ascii_only)
         self.verdict = OneLine(id="verdict")
+        workload = isinstance(subject.key, WorkloadKey)
         self.tabs: tuple[PodTab, ...] = (
+            *([WorkloadTab(subject, ask, Look(*thresholds, symbols))] if workload else []),
             TrendTab(subject, ask, symbols),
             DescribeTab(subject, ask, symbols),
             LogTab(subject, ask, now, presets, symbols),
@@ -148,10 +156,21 @@ class PodScreen(RuntimeScreen):
         """Has frames made that draw this row."""
         self.post_message(self.Looked(self.subject, self._open.reach))
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leaves out what only a single container has."""
+        if action in NEEDS_INSIDE and not self.subject.pod:
+            return False
+        return super().check_action(action, parameters)
+
+    def on_key(self, event: events.Key) -> None:
+        """Says why what was left out does nothing."""
+        if not self.subject.pod and event.key in {"x", "X", "h"}:
+            self.notify(self._inside.refusal(), markup=False)
+
     @property
     def row(self) -> Subject | None:
-        """The row that the keys act on."""
-        return self.subject
+        """What the keys act on: what the screen is about, or the one of its pods that the cursor is on."""
+        return self._open.row or self.subject
 
     def on_unmount(self) -> None:
         """Ends what the open tab has under way."""

@@ -101,6 +101,11 @@ class PodTab(Vertical):
         """Seconds back that it wants the row drawn for; 0 where it draws none."""
         return 0.0
 
+    @property
+    def row(self) -> Subject | None:
+        """What in it the keys act on; None where that is what the screen is about."""
+        return None
+
     def opened(self) -> None:
         """The tab is in front: begin to load or to follow."""
 

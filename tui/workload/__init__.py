@@ -1,0 +1,1 @@
+"""The workload: its pods, its revisions, and how they grow."""
