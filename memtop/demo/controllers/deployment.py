@@ -16,6 +16,8 @@ from memtop.demo.store import Entry, Key, Object
 from memtop.demo.workloads import CHANGE_CAUSE, HASH_LABEL, REVISION, replica_set
 
 COMPLETE = "NewReplicaSetAvailable"
+_ROLLED_OUT_IN = 40.0
+"""Seconds that the rollouts of the past have taken."""
 TIMED_OUT = "ProgressDeadlineExceeded"
 
 
@@ -241,6 +243,9 @@ def _progress(
     name = f'ReplicaSet "{rollout.new.key[1]}"'
     done = counts["updatedReplicas"] == counts["replicas"] == counts["availableReplicas"] == rollout.replicas
     if done or (last is not None and last["reason"] == COMPLETE and not created):
+        if last is None:  # what was there when the world was built has been rolled out long ago
+            born = parse_rfc3339(rollout.new.object["metadata"]["creationTimestamp"])
+            at = min(at, born + _ROLLED_OUT_IN)
         return put_condition(
             conditions, condition("Progressing", "True", COMPLETE, f"{name} has successfully progressed.", at)
         )
