@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from http import HTTPStatus
 
+from memtop.aside import aside
 from memtop.change import check, make
 from memtop.change.audit import AuditError, AuditLog, Outcome, entry
 from memtop.change.essence import essence
@@ -79,10 +81,12 @@ async def apply(client: Client, plan: Plan, log: AuditLog) -> Applied | Changed 
         return Refused(f"nothing is changed without a record: {error}")
     try:
         return await _apply(client, plan, record)
-    except (ApiError, CredentialError, KubeconfigError) as error:
+    except (CredentialError, KubeconfigError) as error:
         return await record.failed(str(error))
-    except Unreachable as error:
-        return await _unanswered(client, plan, record, error)
+    except (ApiError, Unreachable) as error:
+        if isinstance(error, ApiError) and error.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            return await record.failed(str(error))
+        return await _unanswered(client, plan, record, str(error))  # a time-out may follow upon the change
 
 
 async def decline(client: Client, plan: Plan, log: AuditLog, *, outcome: Outcome = "declined") -> str:
@@ -105,14 +109,16 @@ async def decline(client: Client, plan: Plan, log: AuditLog, *, outcome: Outcome
 
 
 async def _apply(client: Client, plan: Plan, record: _Record) -> Applied | Changed | Refused:
+    said = ""
     for _ in range(TRIES):
         try:
             answer = await client.request(
                 plan.method, plan.path, plan.params, body=plan.body, content_type=plan.content_type
             )
         except ApiError as error:
-            if error.status != 409:
+            if error.status != HTTPStatus.CONFLICT:
                 raise
+            said = str(error)
         else:
             version = text(decode(answer.body, "the answer"), "metadata", "resourceVersion")
             return await record.applied(version)
@@ -121,22 +127,20 @@ async def _apply(client: Client, plan: Plan, record: _Record) -> Applied | Chang
             newer = await make.plan(client, plan.wish, plan.context)
             return await record.changed(newer)
         plan = plan.at_version(text(found, "metadata", "resourceVersion"))
-    return await record.failed(
-        f"its status was written {TRIES} times in a row while this was sent: try again"
-    )
+    return await record.failed(f"it was written by others {TRIES} times in a row, so try again: {said}")
 
 
-async def _unanswered(client: Client, plan: Plan, record: _Record, error: Unreachable) -> Applied | Refused:
-    """What became of a request to which no answer came, as far as the object shows it."""
+async def _unanswered(client: Client, plan: Plan, record: _Record, error: str) -> Applied | Refused:
+    """What became of a request to which no clear answer came, as far as the object shows it."""
     try:
         _, found = await fetch(client, plan.ref)
     except (ApiError, Unreachable, CredentialError, KubeconfigError):
-        return await record.failed(f"no answer came, so that it may or may not have been applied: {error}")
+        return await record.failed(f"no clear answer came: it may or may not have been applied: {error}")
     if check.problem(plan.wish, of(plan.ref, found)) in check.NOTHING_TO_DO:
         return await record.applied(text(found, "metadata", "resourceVersion"))
     if essence(plan.ref.kind, found) == plan.essence:
-        return await record.failed(f"no answer came, and the object is as it was: {error}")
-    return await record.failed(f"no answer came; look at what the object is like now: {error}")
+        return await record.failed(f"no clear answer came, and the object is as it was: {error}")
+    return await record.failed(f"no clear answer came; look at what the object is like now: {error}")
 
 
 class _Record:
@@ -152,7 +156,7 @@ class _Record:
         self._user = self._user or await user(self._client)
         server = sanitize(self._client.target.server)
         line = entry(self._plan, outcome, server=server, user=self._user, why=why, version=version)
-        self._log.write(line)
+        await aside(self._log.write, line)  # it waits for the disk
 
     async def applied(self, version: str) -> Applied:
         return Applied(version, time.time(), await self._told("applied", version=version))

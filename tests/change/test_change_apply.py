@@ -18,7 +18,7 @@ from memtop.change.wish import (
     SetMemory,
     Undo,
 )
-from memtop.cluster.client import Client, Unreachable
+from memtop.cluster.client import ApiError, Client, Unreachable
 from memtop.cluster.refs import ObjectRef
 from memtop.cluster.revisions import revisions
 
@@ -309,15 +309,16 @@ async def test_a_server_that_goes_away_leaves_it_open_whether_it_was_done(demo, 
 def deaf(monkeypatch):
     """``deaf(before=True)``: patches get lost on their way there, or their answers on the way back."""
 
-    def lose(*, before):
+    def lose(*, before, error=None):
         request = Client.request
+        lost = error or Unreachable("timed out")
 
         async def losing(self, method, path, *args, **options):
             if method == "PATCH" and before:
-                raise Unreachable("timed out")
+                raise lost
             answer = await request(self, method, path, *args, **options)
             if method == "PATCH":
-                raise Unreachable("timed out")
+                raise lost
             return answer
 
         monkeypatch.setattr(Client, "request", losing)
@@ -334,8 +335,14 @@ async def test_an_answer_that_got_lost_after_the_change(client, users, log, deaf
     assert outcomes(log) == ["applied"]
 
 
+async def test_a_server_that_gives_up_waiting_for_its_own_change(client, log, deaf):
+    plan = await make(client, IMAGE, "demo")
+    deaf(before=False, error=ApiError(504, "Timeout", "request did not complete"))
+    assert isinstance(await apply(client, plan, log), Applied)
+
+
 async def test_a_request_that_got_lost(client, log, deaf):
     plan = await make(client, IMAGE, "demo")
     deaf(before=True)
     result = await apply(client, plan, log)
-    assert result == Refused("no answer came, and the object is as it was: timed out")
+    assert result == Refused("no clear answer came, and the object is as it was: timed out")
