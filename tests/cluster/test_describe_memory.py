@@ -31,6 +31,23 @@ def test_an_oom_kill_is_told_with_how_long_it_ran(recording):
     assert "QoS Class: Burstable" in lines
 
 
+def test_a_pod_that_was_evicted_says_so_first():
+    status = {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory. "}
+    assert said({"spec": {}, "status": status})[:2] == [
+        "Memory:",
+        "Pod: Failed, Evicted: The node was low on resource: memory.",
+    ]
+
+
+def test_a_pod_that_fits_nowhere_says_why():
+    condition = {
+        "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+        "message": "0/1 nodes are available: 1 Insufficient memory.",
+    }  # fmt: skip
+    lines = said({"spec": {}, "status": {"phase": "Pending", "conditions": [condition]}})
+    assert lines[1] == "Pod: not scheduled: 0/1 nodes are available: 1 Insufficient memory."
+
+
 def test_a_kill_from_outside_is_not_taken_for_an_oom_kill(recording):
     lines = said(json.loads(recording("pod-exit137-not-oom.json")))
     assert any(line.startswith("Exit Code: 137 (SIGKILL, and not by the OOM killer") for line in lines)

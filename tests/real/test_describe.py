@@ -110,6 +110,37 @@ async def test_a_kind_that_is_not_built_in_reads_as_kubectl_prints_it(admin, cus
     await assert_same(admin, custom)
 
 
+@pytest.fixture
+def evicted(kubectl, tmp_path):
+    """A pod that the kubelet evicts within a minute: it writes more than its volume may hold."""
+    pod = {
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "memtop-evicted", "namespace": "default"},
+        "spec": {
+            "containers": [{
+                "name": "main", "image": "localhost/lab/busybox:1", "imagePullPolicy": "Never",
+                "command": ["sh", "-c", "head -c 20000000 /dev/zero > /scratch/big; sleep 3600"],
+                "volumeMounts": [{"name": "scratch", "mountPath": "/scratch"}],
+            }],
+            "volumes": [{"name": "scratch", "emptyDir": {"sizeLimit": "1Mi"}}],
+            "restartPolicy": "Never", "terminationGracePeriodSeconds": 0,
+            "automountServiceAccountToken": False,
+        },
+    }  # fmt: skip
+    (tmp_path / "pod").write_text(json.dumps(pod))
+    kubectl("create", "-f", str(tmp_path / "pod"))
+    yield ObjectRef("Pod", "default", "memtop-evicted")
+    kubectl("-n", "default", "delete", "pod", "memtop-evicted", "--wait=false")
+
+
+async def test_an_evicted_pod_reads_as_kubectl_prints_it(admin, evicted):
+    async with asyncio.timeout(2 * PATIENCE), Client(load(kubeconfig=str(admin))) as client:
+        while (known := await gather(client, evicted)).object["status"].get("reason") != "Evicted":
+            await asyncio.sleep(1)
+    first = document(known, Moment(0))
+    assert any("Evicted" in line for line in first[: first.index("")])
+    await assert_same(admin, evicted)
+
+
 async def test_what_matters_for_memory_comes_first(admin):
     ref = await pod_of(admin, "user-service")
     async with Client(load(kubeconfig=str(admin))) as client:

@@ -11,7 +11,7 @@ _YAML = re.compile(r"(?P<space>\s*(?:- )*)(?P<name>[^\s#:'\"][^:]{0,120}:)(?P<ga
 _WRONG = re.compile(
     r"\b(?:OOMKilled|OOMKilling|SystemOOM|CrashLoopBackOff|ImagePullBackOff|ErrImage\w+|Evicted|Error|Failed|"
     r"Unhealthy|BackOff|FailedScheduling|ProgressDeadlineExceeded|MinimumReplicasUnavailable|"
-    r"KubeletHasInsufficientMemory)\b"
+    r"KubeletHasInsufficientMemory|not scheduled)\b"
 )
 _OOM = re.compile(r"\b(?:OOMKilled|OOMKilling|SystemOOM)\b|\bMemoryPressure +True\b")
 _EXIT = re.compile(r"\bExit Code: +([1-9]\d*)")

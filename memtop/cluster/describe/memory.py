@@ -62,6 +62,7 @@ def _memory(pod: Json, around: Surroundings, moment: Moment) -> Iterator[str]:
         for one in objects(status, key)
     }
     yield "Memory:"
+    yield from _whole_pod(status)
     for container in objects(spec, "containers"):
         yield from _container(container, statuses.get(text(container, "name"), {}), moment)
     for container in objects(spec, "initContainers"):
@@ -75,6 +76,17 @@ def _memory(pod: Json, around: Surroundings, moment: Moment) -> Iterator[str]:
     if around.owners_note:
         yield f"  \tthat may not be all of them: {around.owners_note}"
     yield from _listed("  Autoscalers", around.autoscalers or ("none has to do with its memory",))
+
+
+def _whole_pod(status: Json) -> Iterator[str]:
+    """What became of the pod as a whole: evicted, or not placed for want of memory."""
+    reason, message = text(status, "reason"), " ".join(text(status, "message").split())
+    if reason:
+        yield f"  Pod:\t{text(status, 'phase')}, {reason}{f': {message}' if message else ''}"
+    for condition in objects(status, "conditions"):
+        if text(condition, "type") == "PodScheduled" and text(condition, "status") == "False":
+            why = text(condition, "message") or text(condition, "reason")
+            yield f"  Pod:\tnot scheduled: {why}"
 
 
 def _container(container: Json, status: Json, moment: Moment) -> Iterator[str]:
