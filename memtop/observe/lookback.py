@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -79,8 +78,9 @@ class LookBack:
                 await self._changed.wait()
             finally:
                 task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+                await asyncio.wait([task])
+            if not task.cancelled():
+                task.result()
 
     async def _take(self, answer: Answer) -> None:
         asked = self.asked

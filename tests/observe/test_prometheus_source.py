@@ -35,7 +35,7 @@ def demo(demo_thread):
 class Watch:
     """An observer that runs, and the frames a screen would be shown."""
 
-    def __init__(self, demo, tmp_path, remember, user="admin", speed=1.0):
+    def __init__(self, demo, tmp_path, remember, user="admin", speed=1.0, hours=24.0):
         path = tmp_path / f"kubeconfig-{user}"
         path.write_text(demo.kubeconfig(user))
         self.changed = asyncio.Event()
@@ -44,7 +44,7 @@ class Watch:
             Scope(()),
             interval=15.0 * speed,
             speed=speed,
-            hours=24.0,
+            hours=hours,
             remember=remember,
             on_change=self.changed.set,
         )

@@ -1,0 +1,204 @@
+"""Further back than is kept: asked for while it is looked at, cancelled with it, and said in words."""
+
+import asyncio
+import contextlib
+
+import numpy as np
+import pytest
+
+from memtop.cluster.errors import Unreachable
+from memtop.demo.faults import Fault, Harm
+from memtop.growth import Judgement, Series, Verdict
+from memtop.observe.detail import total, total_floor
+from memtop.observe.frame import Awaited
+from memtop.observe.lookback import LookBack
+from memtop.observe.past import Wish
+from memtop.observe.view import View
+from memtop.past import PROMETHEUS, ContainerName, Past
+from tests.observe.test_prometheus_source import complete, demo_thread, prometheus, rows, status, watching
+
+__all__ = ["demo_thread"]
+HOUR, MIB = 3600.0, 2.0**20
+WEB = Wish(ContainerName("shop", "web-1", "app"))
+API = Wish(ContainerName("shop", "api-1", "app"))
+
+
+@pytest.fixture
+def demo(demo_thread):
+    yield demo_thread
+    demo_thread.call(demo_thread.server.faults.clear)
+
+
+def past(hours=24):
+    times = np.arange(0.0, hours * HOUR, 600.0)
+    return Past("working_set", PROMETHEUS, times, np.full(len(times), 5.0))
+
+
+class Prometheus:
+    """Answers when it is let."""
+
+    def __init__(self, error=None):
+        self.asked, self.cancelled, self.let = [], [], asyncio.Event()
+        self.error, self.came = error, asyncio.Event()
+
+    async def answer(self, asked):
+        self.asked.append(asked)
+        self.came.set()
+        try:
+            await self.let.wait()
+        except asyncio.CancelledError:
+            self.cancelled.append(asked)
+            raise
+        if self.error is not None:
+            raise self.error
+        return {wish.name: past() for wish in asked.wishes}
+
+
+@contextlib.asynccontextmanager
+async def served(back, prometheus):
+    task = asyncio.create_task(back.serve(prometheus.answer))
+    try:
+        async with asyncio.timeout(20):
+            yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+class TestLookBack:
+    async def test_what_is_looked_at_is_asked_once_and_forgotten_with_the_look(self):
+        news, source = asyncio.Event(), Prometheus()
+        back = LookBack(news.set)
+        back.look([WEB], 7 * 24 * HOUR)
+        assert back.waiting
+        async with served(back, source):
+            await source.came.wait()
+            back.look([WEB], 7 * 24 * HOUR)  # every frame says so again
+            source.let.set()
+            await news.wait()
+            assert not back.waiting
+            assert len(back.of(WEB.name)) == 144
+            assert back.of(API.name) is None
+            assert [asked.seconds for asked in source.asked] == [7 * 24 * HOUR]
+            back.look([], 0.0)
+            assert back.of(WEB.name) is None
+
+    async def test_who_looks_elsewhere_cancels_what_was_asked(self):
+        source = Prometheus()
+        back = LookBack(lambda: None)
+        back.look([WEB], 7 * 24 * HOUR)
+        async with served(back, source):
+            await source.came.wait()
+            source.came.clear()
+            back.look([API], 7 * 24 * HOUR)
+            await source.came.wait()
+            assert [asked.wishes for asked in source.cancelled] == [(WEB,)]
+            back.look([], 0.0)
+            while len(source.cancelled) < 2:
+                await asyncio.sleep(0)
+        assert not back.waiting
+
+    async def test_a_refusal_is_said_and_not_asked_again(self):
+        news, source = asyncio.Event(), Prometheus(Unreachable("Prometheus did not answer within 10 s"))
+        back = LookBack(news.set)
+        back.look([WEB], 7 * 24 * HOUR)
+        source.let.set()
+        async with served(back, source):
+            await news.wait()
+            assert back.problem == "Prometheus did not answer within 10 s"
+            assert not back.waiting
+        assert len(source.asked) == 1
+
+
+async def test_a_longer_range_than_is_kept_is_drawn_for_the_row_looked_at(demo, tmp_path):
+    async with watching(demo, tmp_path, prometheus(), hours=2.0) as watch:
+        frame = await watch.frame(complete)
+        row = rows(frame, "user-service")[0]
+        watch.view = View(selected=frame.rows.identities[row].key, reach=2 * HOUR)
+        kept = (await watch.frame(lambda frame: frame.detail is not None)).detail
+        assert kept.back == ""
+        assert frame.time - kept.times[0] < 2.5 * HOUR
+        watch.view = View(selected=kept.key, reach=24 * HOUR)
+        on_its_way = watch.snapshots.build(watch.view)
+        assert on_its_way.detail.back == "asking Prometheus for 1 d …"
+        far = await watch.frame(lambda frame: frame.detail.back == "")
+        assert far.time - far.detail.times[0] > 20 * HOUR
+        assert np.all(np.diff(far.detail.times) > 0)
+        assert len(far.detail.restarts) > len(kept.restarts)
+        assert far.detail.judgement.window_seconds == kept.judgement.window_seconds
+        watch.view = View(selected=kept.key)
+        assert len(watch.snapshots.build(watch.view).detail.times) == len(kept.times)
+
+
+async def test_a_past_that_cannot_be_had_is_said(demo, tmp_path):
+    async with watching(demo, tmp_path, prometheus(timeout=0.5), hours=2.0) as watch:
+        frame = await watch.frame(complete)
+        assert status(frame).words
+        demo.call(lambda: demo.server.faults.add(Fault(Harm.HANG, path="/proxy/")))
+        row = rows(frame, "user-service")[0]
+        watch.view = View(selected=frame.rows.identities[row].key, reach=24 * HOUR)
+        failed = await watch.frame(lambda frame: "does not say" in frame.detail.back)
+        assert "did not answer within 0.5 s" in failed.detail.back
+
+
+async def test_a_workload_waits_for_its_past_and_not_for_more_samples(demo, tmp_path):
+    """Right after the start it is said that Prometheus is asked, and what is said then is over a day."""
+    async with watching(demo, tmp_path, prometheus()) as watch:
+        watch.view = View(workloads=True)
+        first = await watch.frame(lambda frame: bool(rows(frame, "user-service")) and frame.settled)
+        row = rows(first, "user-service")[0]
+        assert first.awaited[row] is Awaited.PAST
+        watch.view = View(workloads=True, selected=first.rows.identities[row].key)
+        waiting = watch.snapshots.build(watch.view)
+        assert waiting.detail.awaited is Awaited.PAST
+
+        def pooled(frame):
+            judgement = frame.detail.judgement
+            return judgement is not None and judgement.window_seconds > 20 * HOUR
+
+        judged = await watch.frame(pooled)
+        assert judged.detail.awaited is None
+        assert judged.detail.judgement.verdict is Verdict.LEAK
+        assert row not in judged.awaited
+        times, values = judged.detail.floor
+        drawn = np.isfinite(values)
+        level = np.interp(times[drawn], judged.detail.times, judged.detail.values)
+        assert np.median(values[drawn] / level) == pytest.approx(1.0, abs=0.25)
+
+
+async def test_without_prometheus_only_the_pooling_is_awaited(stage, world):
+    stage.put(world.pod("web-1", owner=("ReplicaSet", "web-abc12")))
+    stage.tick(world.sample("web-1", 0, app="80Mi"))
+    frame = stage.frame(workloads=True)
+    assert list(frame.awaited.values()) == [Awaited.POOL]
+    assert stage.observer.pools.judge_next()
+    assert not stage.frame(workloads=True).awaited
+    assert not stage.frame().awaited
+
+
+class TestFloorOfAWorkload:
+    LEAK = Judgement(Verdict.LEAK, 0.99, rate=60 * MIB)
+
+    def series(self, base, start=0.0, end=2 * HOUR):
+        times = np.arange(start, end, 30.0)
+        return Series(times, (base + 60 * (times - start) / HOUR) * MIB)
+
+    def test_it_is_the_sum_of_the_floors_of_its_containers(self):
+        both = [self.series(100), self.series(300)]
+        times, values = total_floor(both, self.LEAK, 30.0)
+        _, level = total(both, 30.0)
+        inside = np.isfinite(values)
+        assert inside.sum() > 200
+        assert values[inside] == pytest.approx(level[inside], rel=0.02)
+        assert len(times) == len(values)
+
+    def test_it_is_interrupted_where_one_of_them_has_none(self):
+        young = Series(np.array([1.9 * HOUR, 2 * HOUR]), np.array([1.0, 2.0]) * MIB)
+        times, values = total_floor([self.series(100), young], self.LEAK, 30.0)
+        assert np.isnan(values[times > 1.9 * HOUR]).all()
+        assert np.isfinite(values[times < 1.8 * HOUR]).any()
+
+    def test_there_is_none_where_nothing_was_fitted(self):
+        step = Judgement(Verdict.STEP, 0.9, rate=0.0)
+        assert total_floor([self.series(100)], step, 30.0) is None
