@@ -63,6 +63,12 @@ PICTURES = (
     Picture("workloads", LARGE, keys=("w",), shows=("deployment/user-service", "OOMKilled")),
     Picture("trend", MIDDLE, keys=("down", "enter"), shows=("floor rises", "in the last hour")),
     Picture("logs", MIDDLE, keys=("down", "enter", "l"), shows=("Heap usage", "following", "GC pauses")),
+    Picture(
+        "previous",
+        MIDDLE,
+        keys=("down", "enter", "p", "slash", *"cannot", "enter", "C"),
+        shows=("Cannot allocate memory for large dataset", "±2 lines", "ends here"),
+    ),
     Picture("describe", MIDDLE, keys=("down", "enter", "d"), shows=("user-service", "Reason:", "Ran For:")),
     Picture("events", MIDDLE, keys=("down", "enter", "e"), shows=("OOMKilling", "✖ OOM kill")),
     Picture("memory", MIDDLE, keys=("down", "enter", "B"), shows=("It is heap", "java -Xmx")),
