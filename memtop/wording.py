@@ -76,3 +76,10 @@ def ago(seconds: float | None) -> str:
     if seconds < 3600:
         return f"{int(seconds) // 60} min ago"
     return f"{duration(seconds)} ago"
+
+
+def at_least(number: int, exact: bool) -> str:
+    """A count that may be only a lower bound: ``3``, ``3+``; nothing is known of a bound of 0."""
+    if exact:
+        return str(number)
+    return f"{number}+" if number else UNKNOWN

@@ -11,7 +11,7 @@ from memtop.growth.judgement import VERDICTS, Judgement, Verdict
 from memtop.observe.document import Listing, listings, moment
 from memtop.observe.frame import Frame
 from memtop.observe.rows import until_limit
-from memtop.wording import UNKNOWN, ago, bytes_, rate, share
+from memtop.wording import UNKNOWN, ago, at_least, bytes_, rate, share
 
 GAP = "   "
 MOST_PASTED = 40
@@ -51,7 +51,7 @@ def _last_end(frame: Frame, listing: Listing) -> str:
 
 def _last_hour(frame: Frame, listing: Listing) -> str:
     rows, row = frame.rows, listing.row
-    return f"{'' if rows.restarts_exact[row] else '≥'}{rows.restarts_hour[row]}"
+    return at_least(int(rows.restarts_hour[row]), bool(rows.restarts_exact[row]))
 
 
 NAMESPACE = Field("NAMESPACE", lambda _, listing: listing.identity.namespace)

@@ -318,6 +318,7 @@ class TestWorkloads:
             assert stage.rows()[:2] == ["deployment/user-service", "deployment/billing"]
             assert "3.4 GiB" in stage.line("deployment/user-service", "GiB")
             assert "92 %" in stage.line("deployment/user-service", "GiB"), "its worst pod's"
+            assert "WORST%" in stage.line("WORKLOAD", "MEMORY"), "which its title says"
             await stage.press("w")
             assert stage.rows() == BY_MEMORY
 

@@ -219,7 +219,7 @@ def _restarts(pane: PaneRows, row: int, width: int) -> Cell:
 
 def _last_hour(pane: PaneRows, row: int, width: int) -> Cell:
     number = int(pane.rows.restarts_hour[row])
-    words = str(number) if pane.rows.restarts_exact[row] else f"≥{number}"
+    words = wording.at_least(number, bool(pane.rows.restarts_exact[row]))
     return Text(words, "warn" if number else "dim")
 
 

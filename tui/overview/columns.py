@@ -57,6 +57,10 @@ _BY_POD: dict[Pane, tuple[Column, ...]] = {
 }
 
 
+_OF_THE_WORST = {Order.SHARE: "WORST%", "bar": "WORST POD", Order.TIME_TO_LIMIT: "WORST IN"}
+"""Titles where a row is a workload: its figure is that of the container that is worst off, not of all."""
+
+
 def columns(pane: Pane, workloads: bool) -> tuple[Column, ...]:
     """What a pane can show, in order.
 
@@ -67,10 +71,10 @@ def columns(pane: Pane, workloads: bool) -> tuple[Column, ...]:
     if not workloads:
         return _BY_POD[pane]
     return tuple(
-        replacement
+        replace(found, title=_OF_THE_WORST.get(found.key, found.title))
         for column in _BY_POD[pane]
-        for replacement in ((_WORKLOAD, _PODS) if column.key == Order.NAME else (column,))
-        if replacement.key != Order.NODE
+        for found in ((_WORKLOAD, _PODS) if column.key == Order.NAME else (column,))
+        if found.key != Order.NODE
     )
 
 

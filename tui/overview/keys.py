@@ -28,6 +28,13 @@ GROUPS = (
         ),
     ),
     Group(
+        "Columns",
+        (
+            Key("1H  2+", "restarts in the last hour; 2+ where not all of it was watched"),
+            Key("WORST", "of a workload: the container nearest to its limit"),
+        ),
+    ),
+    Group(
         "memtop",
         (
             Key("+  -", "ask for the metrics less often, more often"),

@@ -181,7 +181,9 @@ class Overview(LiveScreen):
         if frame.view.workloads is not self.view.workloads:
             return  # it was made for another screen, or for the view that was left just now
         problem = trouble(frame)
-        self.set_class(problem is not None, "-trouble")
+        if self.has_class("-trouble") is not (problem is not None):
+            self.toggle_class("-trouble")
+            self.refresh_bindings()
         if problem is not None:
             self.trouble.show(problem)
         if self._frozen:
@@ -347,7 +349,9 @@ class Overview(LiveScreen):
     # -- filter
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Leaves ``/`` to the filter line while that is open: labels have slashes."""
+        """Leaves ``/`` to the filter line while that is open, and opens only what is in sight."""
+        if action == "enter":
+            return self.has_class("-filtering") or not self.has_class("-trouble")
         return not (action == "filter" and self.has_class("-filtering"))
 
     def action_filter(self) -> None:
