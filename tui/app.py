@@ -159,7 +159,7 @@ class Memtop(TerseDisplay[int]):
 
     def on_frame_ready(self) -> None:
         """Shows the newest frame on every screen that is open; while the app ends, on none."""
-        if self.frame is None:
+        if self.frame is None or not self.screen_stack:
             return
         frame = self._noted(self.frame)
         for screen in self.screen_stack:
