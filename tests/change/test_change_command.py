@@ -7,7 +7,8 @@ import pytest
 
 from memtop.change.audit import AuditLog
 from memtop.change.command import Terms, carry_out
-from memtop.change.console import Console
+from memtop.change.console import Console, table
+from memtop.change.plan import Line
 from memtop.change.wish import SetImage, SetMemory
 from memtop.cluster.refs import ObjectRef
 from tui.cli import main
@@ -190,6 +191,17 @@ def test_the_only_container_need_not_be_named(run):
     assert run(SetMemory(USERS, "", "4Gi"))[0] == 0
     code, _, err = run(SetMemory(ORDERS, "", "4Gi"))
     assert (code, "say which of order-service, log-agent" in err) == (1, True)
+
+
+def test_a_plan_is_wrapped_but_for_what_is_copied():
+    command = "kubectl " + "x" * 60
+    lines = [Line("pods", "word " * 20, "critical"), Line("kubectl", command, "command")]
+    shown = list(table(lines, 40))
+    assert all(len(line) <= 40 for line in shown[:-1])
+    assert shown[0].startswith("  pods     !! word")
+    assert shown[1].startswith("           word")
+    assert shown[-1] == f"  kubectl  {command}"
+    assert len(list(table(lines, None))) == 2
 
 
 # -- the command line
