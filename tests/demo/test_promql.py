@@ -3,9 +3,11 @@ import re
 import numpy as np
 import pytest
 
+from memtop.demo.clock import parse_rfc3339
 from memtop.demo.promql.ast import Aggregate, Binary, Call, Matcher, Number, Selector
 from memtop.demo.promql.parser import ParseError, duration_seconds, parse
 from memtop.demo.promql.windows import WINDOW_FUNCTIONS, Windows, predicted
+from memtop.demo.thread import DemoThread
 
 HOUR = 3600.0
 
@@ -268,3 +270,39 @@ def test_the_pods_of_the_revision_before_the_fix_are_remembered(api):
     assert [value for _, value in limits] == [2 * 2**30]
     reasons = vector(api, f"kube_pod_container_status_last_terminated_reason{staging}", **before)
     assert {metric["reason"] for metric, _ in reasons} == {"OOMKilled"}
+
+
+def test_a_replica_set_is_known_from_its_beginning(api):
+    query = 'kube_replicaset_owner{namespace="staging",owner_name="user-service"}'
+    assert len(vector(api, query)) == 2
+    assert len(vector(api, query, time=1_795_363_200 - 8 * 3600)) == 1
+
+
+def test_what_is_deleted_is_remembered(fresh, fresh_api):
+    path = "/apis/apps/v1/namespaces/production/deployments/search-indexer"
+    pods = 'count(container_memory_rss{container="indexer"})'
+    owner = 'kube_replicaset_owner{owner_name="search-indexer"}'
+    before = {"time": 1_795_363_200 - 60}
+    fresh_api.request("DELETE", path)
+    fresh.advance(900)
+    for query in (pods, owner):
+        assert vector(fresh_api, query) == []
+        assert [value for _, value in vector(fresh_api, query, **before)] == [1]
+
+
+def test_samples_are_as_far_apart_as_the_clock_of_the_demo_says(as_user):
+    """However fast it runs: metrics-server and Prometheus look every 15 of its own seconds."""
+    with DemoThread(speed=600) as demo:
+        client = as_user(demo)
+        stamps = set()
+        while len(stamps) < 4:
+            for item in client.items("/apis/metrics.k8s.io/v1beta1/namespaces/production/pods"):
+                stamps.add(parse_rfc3339(item["timestamp"]))
+        assert {stamp % 15.0 for stamp in stamps} == {0.0}
+        assert client.get("/demo/clock").json["now"] >= max(stamps)
+        answer = client.promql('container_memory_rss{namespace="production",container="billing"}[10m]')
+        now = client.get("/demo/clock").json["now"]
+        for series in answer["data"]["result"]:
+            times = [time for time, _ in series["values"]]
+            assert np.diff(times).tolist() == [15.0] * 39
+            assert times[-1] <= now

@@ -250,3 +250,18 @@ def test_images_of_ordinary_workloads_have_every_version(fresh, fresh_api):
     fresh.advance(120)
     status = fresh_api.get(path).json["status"]
     assert status["updatedReplicas"] == status["availableReplicas"] == ordinary["spec"]["replicas"]
+
+
+def test_a_stateful_set_waits_to_be_asked_when_it_is_on_delete(fresh, fresh_api):
+    path = f"{APPS}/statefulsets/session-cache"
+    fresh_api.patch(path, {"spec": {"updateStrategy": {"$retainKeys": ["type"], "type": "OnDelete"}}})
+    fresh_api.patch(path, image_patch("cache:7.4", "cache"))
+    fresh.advance(60)
+    assert fresh_api.get(path).json["status"]["updatedReplicas"] == 0
+    fresh_api.request("DELETE", "/api/v1/namespaces/production/pods/session-cache-0")
+    fresh.advance(60)
+    images = {
+        pod["metadata"]["name"]: pod["spec"]["containers"][0]["image"]
+        for pod in pods(fresh_api, "session-cache")
+    }
+    assert images == {"session-cache-0": "cache:7.4", "session-cache-1": "cache:7.2"}
