@@ -284,13 +284,19 @@ def _error(side: Side) -> float:
 
 def _dying(old: _Seen, new: _Seen) -> StabilityVerdict | None:
     """Containers that die again and again need no slope."""
-    if more_often(old.ends, new.ends):
+    if more_often(old.ends, new.ends) or more_often(_restarts(old.side), _restarts(new.side)):
         return StabilityVerdict.WORSE
+    if not (old.ends.count or new.side.oom_kills):
+        return None  # restarts for another reason, and nothing to compare them with
     again = new.ends.count >= 2 or (new.ends.count == 1 and new.judged.verdict is Shape.LEAK)
     outlived = new.ends.count * 3 <= new.ends.watched / (old.ends.every or math.inf)
     if again and not outlived:
         return StabilityVerdict.STILL_LEAKING
     return None
+
+
+def _restarts(side: Side) -> Ends:
+    return Ends(side.restarts, side.watched)
 
 
 def _since(after: Evidence, changed_at: float, *, oom: bool) -> float:
@@ -355,8 +361,10 @@ def _waits(old: _Seen, new: _Seen, aim: float, lived: Sequence[float], best: Slo
     else:
         left = max(_left(best, aim, lived), best.start + fewest - seen, 0.0)
         if left <= 0 and not _passes(best, aim):
-            left = max(0.2 * seen, step)  # it is not flat yet: look again when there is a fifth more
-        found.append(Wait("slope", seen + left, left))
+            left = max(0.2 * seen, step)  # look again when there is a fifth more
+            found.append(Wait("not flat", seen + left, left))
+        else:
+            found.append(Wait("slope", seen + left, left))
     level = lives.level if lives is not None else math.nan
     if aim > 0 and math.isfinite(level):
         size = MATERIAL * level / aim * HOUR

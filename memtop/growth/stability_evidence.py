@@ -87,7 +87,7 @@ class Wait:
     """Something that has to be waited for.
 
     Attributes:
-        why: ``slope``, ``samples``, ``ends``, ``day`` or ``size``.
+        why: ``slope``, ``not flat``, ``samples``, ``ends``, ``day`` or ``size``.
         needed: Seconds in all.
         left: Seconds still to go.
     """

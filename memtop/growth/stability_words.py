@@ -68,6 +68,8 @@ def watching(
             what = "OOM-killed" if old.oom_kills else "restarted"
             every = duration(old.watched / max(old.oom_kills or old.restarts, 1))
             text = f"the old pods were {what} every {every}; {togo} to outlive that"
+        case "not flat":
+            text = f"the floor still moves {slope(new)}{_was(old)}; it may be warming up; at least {togo}"
         case "day":
             text = f"growth as slow as {rate(aim)} can hide in the rhythm of a day; {togo}"
         case _ if wait.why == "samples" or not new.pods or not togo:

@@ -232,6 +232,14 @@ def test_the_clock_begins_again_at_an_oom_kill():
     assert verdict(old(30), after, 4).since == kill
 
 
+def test_a_version_that_crashes_is_no_fix_however_flat_it_is():
+    crashes = [AT + 600.0 * n for n in range(1, 12)]
+    after = Evidence((ramp(AT, 2, 0, restarts=crashes),), ((AT, AT + 2 * HOUR),))
+    seen = verdict(old(48), after, 2)
+    assert seen.verdict is StabilityVerdict.WORSE
+    assert "11 restarts since the change" in seen.sentence
+
+
 # -- what is not known
 
 
