@@ -48,6 +48,8 @@ class Past:
         restarts: When the container started again, Unix seconds, ascending.
         oom_kills: When it was OOM-killed.
         limit: Its memory limit in bytes at the end of that time; None without one, or where not known.
+        counted: How often it had restarted, and when somebody counted that: Unix seconds and restarts, where
+            the count begins and wherever it rose; None where nobody counts.
     """
 
     metric: Metric
@@ -57,6 +59,7 @@ class Past:
     restarts: Floats = field(default_factory=nothing)
     oom_kills: Floats = field(default_factory=nothing)
     limit: float | None = None
+    counted: tuple[Floats, Floats] | None = None
 
     def __len__(self) -> int:
         return len(self.times)
@@ -77,6 +80,7 @@ class Past:
             self.restarts[self.restarts < moment],
             self.oom_kills[self.oom_kills < moment],
             self.limit,
+            self.counted,
         )
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
 
+import numpy as np
+
 from memtop.cluster.containers import ContainerFacts, Termination
+from memtop.past import NOTICED_WITHIN, matched
 
 REMEMBERED = 200
 HOUR = 3600.0
@@ -28,6 +32,7 @@ class Lives:
     ends: list[Termination] = field(default_factory=list)
     starts: list[float] = field(default_factory=list)
     _counts: list[tuple[float, int]] = field(default_factory=list)
+    _told_kills: list[float] = field(default_factory=list)
 
     def observe(self, facts: ContainerFacts, now: float) -> None:
         """Takes in one status; what is already known is not counted twice."""
@@ -39,6 +44,33 @@ class Lives:
         if not self._counts or self._counts[-1][1] != facts.restarts:
             self._counts.append((now, facts.restarts))
         del self.ends[:-REMEMBERED], self.starts[:-REMEMBERED], self._counts[:-REMEMBERED]
+
+    def recall(self, times: Sequence[float], counts: Sequence[int], oom_kills: Sequence[float] = ()) -> None:
+        """Takes in what somebody else counted before the container was first seen here.
+
+        A count that falls, or that is higher than what was seen first, was of an earlier pod of that name.
+
+        Args:
+            times: Unix seconds, ascending.
+            counts: Restarts by then.
+            oom_kills: When it was OOM-killed, as near as its samples tell, Unix seconds, ascending.
+        """
+        if oom_kills and not self._told_kills:
+            here = np.array([end.finished_at or self.first_seen for end in self.ends if end.oom])
+            told = np.array([at for at in oom_kills if self.created_at <= at < self.first_seen])
+            self._told_kills = told[matched(told, here, NOTICED_WITHIN) < 0].tolist()
+        known: list[tuple[float, int]] = []
+        ceiling = self._counts[0][1] if self._counts else 0
+        for at, count in zip(reversed(times), reversed(counts), strict=True):
+            if at >= self.first_seen:
+                continue
+            if at < self.created_at or count > ceiling:
+                break
+            known.append((at, count))
+            ceiling = count
+        if known:
+            self._counts = [*reversed(known), *self._counts][-REMEMBERED:]
+            self.first_seen = self._counts[0][0] if len(self._counts) == REMEMBERED else known[-1][0]
 
     @property
     def last(self) -> Termination | None:
@@ -67,15 +99,17 @@ class Lives:
 
     def oom_kills_within(self, now: float, window: float = HOUR) -> int:
         """OOM kills known to have happened between `now` − `window` and `now`."""
-        return sum(
+        seen = sum(
             1 for end in self.ends if end.oom and (end.finished_at is None or end.finished_at > now - window)
         )
+        return seen + sum(1 for at in self._told_kills if at > now - window)
 
     def next_change(self, now: float, window: float = HOUR) -> float:
         """When a figure of the last `window` may change by the passing of time alone; infinity for never."""
         moments = [self.created_at, self.first_seen]
         moments += [moment for moment, _ in self._counts]
         moments += [end.finished_at for end in self.ends if end.finished_at is not None]
+        moments += self._told_kills
         return min((moment + window for moment in moments if moment + window >= now), default=inf)
 
     def oom_times(self) -> list[float]:

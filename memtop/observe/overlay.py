@@ -12,7 +12,7 @@ from memtop.growth import Batch, Judgement, Judgements, Series, Verdict, judge, 
 from memtop.growth.judgement import CODES
 from memtop.observe.past import Pasts
 from memtop.observe.store import Store
-from memtop.past import WORDS, ContainerName, Past, instead, joined, legible
+from memtop.past import PROMETHEUS, WORDS, ContainerName, Past, instead, joined, legible
 from memtop.wording import duration
 
 BATCH = 32
@@ -44,7 +44,7 @@ class Overlay:
     """What is judged of containers that have a remembered past.
 
     Args:
-        store: Whose containers they are; only read.
+        store: Whose containers they are; only read, but for what it shows of the time before it saw them.
         pasts: What is remembered.
         live: What is judged by live samples alone.
         now: The cluster's time.
@@ -114,6 +114,8 @@ class Overlay:
                 self._judged[name] = _Judged(generation, self._now(), judgement)
                 whole = self.series(slot)
                 self._store.history.peaks.recall(slot, whole.timestamps, whole.values)
+                if (told := self._pasts.of(name, origin=PROMETHEUS)) is not None:
+                    self._store.recall_ends(slot, told, self._now())
             self._laid = None
         return self.pending
 

@@ -69,7 +69,7 @@ class Snapshots:
         self._renew()
         rows = container_rows(store, observer.recollection.overlay, self._recent_past(), now)
         containers, everyone = rows, self._in_view(rows, view)
-        counts = self._counts(rows, everyone)
+        counts = self._counts(rows, everyone, view)
         names = self._names
         if view.workloads:
             rows, names = workload_rows(self._workloads(), rows, observer.pools), self._workload_names
@@ -182,7 +182,7 @@ class Snapshots:
             self._spark, self._spark_of = peaks.read(), peaks.version
         return self._spark
 
-    def _counts(self, rows: Rows, everyone: Slots) -> Counts:
+    def _counts(self, rows: Rows, everyone: Slots, view: View) -> Counts:
         share = rows.share[everyone]
         measured = np.isfinite(rows.working_set[everyone]).any()
         leaks, suspected = growing(rows.judgements, everyone)
@@ -198,7 +198,8 @@ class Snapshots:
             suspected=suspected if measured else None,
             near_limit=int((share >= self._thresholds.warn).sum()) if measured else None,
             over_critical=int((share >= self._thresholds.critical).sum()) if measured else None,
-            oom_killed_last_hour=int(np.count_nonzero(rows.ooms_hour[everyone])),
+            oom_killed_last_hour=int(np.count_nonzero(rows.ooms_hour[everyone]))
+            + store.departed.oom_killed(self._observer.clock.now(), view.namespaces),
             evicted=int((store.columns.state[pods] == store.states.known("Evicted")).sum()),
             nodes_under_pressure=len(store.pressured_nodes) if nodes_known else None,
         )

@@ -19,9 +19,11 @@ from memtop.cluster.objects import Metadata, Node, PartialObject, Pod, PodMetric
 from memtop.cluster.sanitize import sanitize
 from memtop.cluster.workloads import Owners, Workload, controller
 from memtop.observe.columns import KIND_CODES, MOOD_CODES, Columns, Vocabulary
+from memtop.observe.departed import Departed
 from memtop.observe.identity import Identity, Key
 from memtop.observe.lives import Lives
 from memtop.observe.samples import History
+from memtop.past import Past
 from memtop.quantity import QuantityError, parse_bytes
 
 __all__ = ["Identity", "Key", "Store", "Tick"]
@@ -71,6 +73,7 @@ class Store:
         identities: Who has each slot; None where nobody does.
         lasts: How each last ended, or None.
         lives: The ends and starts of those that have ended at least once, by slot.
+        departed: Containers that are gone and were OOM-killed not long before.
         states: The words of `Columns.state`.
         namespaces: The names of `Columns.namespace`, those of pods long gone included.
         workloads: Namespace and workload of each number in `Columns.workload`.
@@ -84,6 +87,7 @@ class Store:
         self.identities: list[Identity | None] = [None] * slots
         self.lasts: list[Termination | None] = [None] * slots
         self.lives: dict[int, Lives] = {}
+        self.departed = Departed()
         self.states = Vocabulary()
         self.namespaces = Vocabulary()
         self.workloads: list[tuple[str, Workload]] = []
@@ -167,7 +171,9 @@ class Store:
             return
         if self._uid_of.get((entry.namespace, entry.name)) == uid:
             del self._uid_of[entry.namespace, entry.name]
-        for slot in entry.slots.values():
+        for container, slot in entry.slots.items():
+            if slot in self.lives:
+                self.departed.note(uid, container, entry.namespace, self.lives[slot])
             self._release(slot)
 
     def _fit_slots(self, pod: Pod, entry: _PodEntry, facts: tuple[ContainerFacts, ...]) -> None:
@@ -234,6 +240,14 @@ class Store:
         if last is not None:
             columns.failed[slot] = last.exit_code != 0
             columns.last_end[slot] = np.nan if last.finished_at is None else last.finished_at
+
+    def recall_ends(self, slot: int, past: Past, now: float) -> None:
+        """Takes in how a container fared before it was seen here; see `Lives.recall`."""
+        lives = self.lives.get(slot)
+        if lives is not None and past.counted is not None:
+            times, counts = past.counted
+            lives.recall(times.tolist(), counts.astype(int).tolist(), past.oom_kills.tolist())
+            self._put_last_hour(slot, lives, now)
 
     def pass_time(self, now: float) -> None:
         """Brings up to date what changes by the passing of time alone."""

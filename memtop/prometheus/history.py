@@ -13,7 +13,7 @@ from memtop.prometheus.answers import Answer, Stream
 from memtop.prometheus.connection import Prometheus
 from memtop.prometheus.labels import LIMITS, OOM_EVENTS, SPEC_LIMITS, Schema
 from memtop.prometheus.queries import Grid
-from memtop.prometheus.series import LOOKBACK, by_container, ends, one_series
+from memtop.prometheus.series import LOOKBACK, by_container, ends, one_series, steps
 
 _Pods = Sequence[tuple[str, str]]
 _Found = dict[ContainerName, list[Stream]]
@@ -78,7 +78,14 @@ def ask(
                     times, seen, _one(counters, name), _one(flags, name), kills.get(name, ()), grid
                 )
                 told.pasts[name, metric] = Past(
-                    metric, PROMETHEUS, times, values, restarts, oom_kills, limits.get(name)
+                    metric,
+                    PROMETHEUS,
+                    times,
+                    values,
+                    restarts,
+                    oom_kills,
+                    limits.get(name),
+                    steps(_one(counters, name)),
                 )
     return told
 
@@ -129,6 +136,7 @@ def extended(old: Past, news: Past, since: float, whole: Grid) -> Past:
         restarts=spliced(old.restarts, news.restarts),
         oom_kills=spliced(old.oom_kills, news.oom_kills),
         limit=old.limit if news.limit is None else news.limit,
+        counted=old.counted or news.counted,
     )
 
 

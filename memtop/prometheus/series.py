@@ -81,6 +81,14 @@ def risen(counter: Stream) -> Floats:
     return np.repeat(counter.times[1:], np.clip(np.diff(counter.values), 0, 100).astype(np.int64))
 
 
+def steps(counter: Stream | None) -> tuple[Floats, Floats] | None:
+    """When a counter was first seen and whenever it moved, Unix seconds, and what it was; None for none."""
+    if counter is None or not len(counter.times):
+        return None
+    moved = np.append(True, np.diff(counter.values) != 0)
+    return counter.times[moved], counter.values[moved]
+
+
 def ends(
     times: Floats,
     seen: Floats,

@@ -380,3 +380,11 @@ class TestALeakThatIsDown:
     async def test_what_is_no_leak_is_unknown_and_not_down(self, shop):
         rows, row = shop.row("down")
         assert until_limit(rows, row) == "–"
+
+
+async def test_oom_kills_of_pods_that_are_gone_still_count_in_the_header(shop, world):
+    assert shop.frame().counts.oom_killed_last_hour == 1
+    shop.observer.store.remove_pod("uid-shop-down")
+    assert "down" not in shop.shown()
+    assert shop.frame().counts.oom_killed_last_hour == 1
+    assert shop.frame(namespaces=frozenset({"other"})).counts.oom_killed_last_hour == 0

@@ -5,6 +5,7 @@ import math
 import pytest
 
 from memtop.cluster.containers import ContainerFacts, Kind, Mood, Termination
+from memtop.observe.departed import MOST, Departed
 from memtop.observe.lives import HOUR, Lives
 
 NOW = 1_800_000_000.0
@@ -112,3 +113,74 @@ def test_what_is_remembered_is_bounded():
     for number in range(1000):
         one.observe(facts(number, end(number), started=number + 1), NOW + number)
     assert max(len(one.ends), len(one.starts), len(one._counts)) <= 200
+
+
+class TestRecalled:
+    """What Prometheus counted makes exact what one look at the pod leaves open."""
+
+    def test_a_count_from_before_makes_the_last_hour_exact(self):
+        one = lives()
+        one.observe(facts(40, end(-100)), NOW)
+        one.recall([NOW - 2 * HOUR, NOW - 0.9 * HOUR, NOW - 100], [34, 36, 40])
+        assert one.restarts_within(NOW) == (6, True)
+        assert one.restarts_within(NOW + 0.5 * HOUR) == (4, True)
+        one.observe(facts(41, end(500)), NOW + 510)
+        assert one.restarts_within(NOW + HOUR) == (1, True)
+
+    def test_a_count_that_does_not_reach_back_an_hour_leaves_it_a_lower_bound(self):
+        one = lives()
+        one.observe(facts(40, end(-100)), NOW)
+        one.recall([NOW - 600, NOW - 100], [38, 40])
+        assert one.restarts_within(NOW) == (2, False)
+        assert one.restarts_within(NOW + HOUR - 500) == (2, True)
+
+    def test_what_an_earlier_pod_of_that_name_counted_does_not_count(self):
+        one = lives(created=-3 * HOUR)
+        one.observe(facts(3, end(-100)), NOW)
+        one.recall([NOW - 9 * HOUR, NOW - 2 * HOUR, NOW - 1.5 * HOUR, NOW - 100], [2, 90, 1, 3])
+        assert one.restarts_within(NOW) == (2, True)
+
+    def test_telling_it_again_changes_nothing(self):
+        one = lives()
+        one.observe(facts(40, end(-100)), NOW)
+        for _ in range(3):
+            one.recall([NOW - 2 * HOUR, NOW - 100], [38, 40], [NOW - 1900, NOW - 110])
+        assert one.restarts_within(NOW) == (2, True)
+        assert one.oom_kills_within(NOW) == 2
+        assert one.oom_kills_within(NOW + HOUR - 200) == 1
+
+    def test_figures_are_looked_at_again_when_what_was_told_grows_old(self):
+        one = lives()
+        one.observe(facts(40, end(-2 * HOUR, "Error", 1)), NOW)
+        one.recall([NOW - 3 * HOUR], [39], [NOW - 1900])
+        assert one.next_change(NOW) <= NOW - 1900 + HOUR
+
+
+class TestDeparted:
+    """Pods go; that they were OOM-killed within the hour is still worth knowing."""
+
+    def test_they_count_for_an_hour(self):
+        gone = Departed()
+        one = lives()
+        one.observe(facts(4, end(-600)), NOW)
+        gone.note("uid", "app", "shop", one)
+        gone.note("uid", "app", "shop", one)
+        assert gone.oom_killed(NOW, ()) == 1
+        assert gone.oom_killed(NOW, ("shop",)) == 1
+        assert gone.oom_killed(NOW, ("other",)) == 0
+        assert gone.oom_killed(NOW + HOUR, ()) == 0
+
+    def test_who_was_never_oom_killed_does_not_count(self):
+        gone = Departed()
+        one = lives()
+        one.observe(facts(4, end(-600, "Error", 1)), NOW)
+        gone.note("uid", "app", "shop", one)
+        assert gone.oom_killed(NOW, ()) == 0
+
+    def test_they_are_bounded(self):
+        gone = Departed()
+        one = lives()
+        one.observe(facts(4, end(-600)), NOW)
+        for number in range(MOST + 50):
+            gone.note(f"uid-{number}", "app", "shop", one)
+        assert gone.oom_killed(NOW, ()) == MOST

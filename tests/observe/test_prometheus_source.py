@@ -133,6 +133,9 @@ async def test_restarts_agree_with_the_pods_own_count(demo, tmp_path):
             # The day does not reach back to the first of them.
             assert frame.rows.restarts[row] - 2 <= len(past.restarts) <= frame.rows.restarts[row]
             assert past.limit == frame.rows.limit[row]
+            assert frame.rows.restarts_exact[row]
+            recent = past.restarts[past.restarts > frame.time - 3600.0]
+            assert abs(frame.rows.restarts_hour[row] - len(recent)) <= 1  # one may be just an hour ago
 
 
 async def test_it_dies_and_comes_back(tmp_path):

@@ -8,7 +8,7 @@ from memtop.past import ContainerName, Past, instead, joined, legible, merged_ti
 from memtop.prometheus import answers
 from memtop.prometheus.answers import Stream
 from memtop.prometheus.queries import Grid
-from memtop.prometheus.series import by_container, ends, one_series, risen
+from memtop.prometheus.series import by_container, ends, one_series, risen, steps
 
 GRID = Grid(0.0, 3600.0, 60.0)
 
@@ -173,3 +173,11 @@ def test_lives_too_short_for_the_grid_are_no_evidence():
 def test_a_series_without_restarts_is_left_alone():
     series = Series(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
     assert legible(series) is series
+
+
+def test_a_counter_is_told_by_its_steps():
+    counter = Stream({}, np.arange(0.0, 360.0, 60.0), np.array([3.0, 3.0, 4.0, 4.0, 6.0, 6.0]))
+    times, counts = steps(counter)
+    assert times.tolist() == [0.0, 120.0, 240.0]
+    assert counts.tolist() == [3.0, 4.0, 6.0]
+    assert steps(None) is None
