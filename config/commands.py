@@ -133,7 +133,7 @@ COMMANDS = (
     ),
     Command(
         "logs",
-        "Print the log of a pod, or of a workload's pod that restarts most, searched for memory.",
+        "Print the log of a pod, or of a workload's worst pod, searched for memory.",
         flags=(
             DEMO,
             Flag("--container", "Only this container; by default all.", "-c", "NAME", default=""),

@@ -83,8 +83,8 @@ def sentence(*argv: str, **environ: str) -> str:
         ),
         (
             ["classify", "--demo", "x"],
-            "flag --demo belongs to memtop without a command and to the command 'doctor', "
-            "not to the command 'classify'",
+            "flag --demo belongs to memtop without a command and to the command 'doctor' "
+            "and to the command 'logs', not to the command 'classify'",
         ),
         (
             ["config", "--once"],
