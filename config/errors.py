@@ -20,5 +20,6 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         name: What was written.
         known: What could have been meant.
     """
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {near[0]}?" if near else ""
+    words = {one.lstrip("-"): one for one in known}  # the dashes of a flag are no likeness
+    near = difflib.get_close_matches(name.lstrip("-"), words, n=1, cutoff=0.6)
+    return f"; did you mean {words[near[0]]}?" if near else ""

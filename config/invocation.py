@@ -55,6 +55,15 @@ class Invocation:
         """
         return ConfigError(f"{place(self.provenance.get(key, DEFAULT), key)}: {problem}")
 
+    def blame(self, error: Exception, setting: str | None) -> str:
+        """An error in words; where a setting is to blame, it says where that was set.
+
+        Args:
+            error: The error.
+            setting: The setting, such as ``cluster.context``, or None.
+        """
+        return str(error) if setting is None else str(self.mistake(setting, str(error)))
+
 
 def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Invocation:
     """Reads the command line, the variables and the settings file.

@@ -397,5 +397,5 @@ def run(invocation: Invocation) -> int:
             app = Memtop(settings, first, lambda other: plan(other, os.environ), demo=demo)
             code = app.run()
     except KubeconfigError as error:
-        raise ConfigError(str(error)) from error
+        raise ConfigError(invocation.blame(error, error.setting)) from error
     return code or app.return_code or 0

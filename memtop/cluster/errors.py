@@ -4,7 +4,16 @@ from __future__ import annotations
 
 
 class KubeconfigError(Exception):
-    """The kubeconfig cannot be used; the sentence names the value and the file it came from."""
+    """The kubeconfig cannot be used; the sentence names the value and the file it came from.
+
+    Attributes:
+        setting: The setting that is wrong, such as ``cluster.context``: whoever knows where it was set (flag,
+            variable, file) can say so. None where the kubeconfig itself is wrong.
+    """
+
+    def __init__(self, message: str, setting: str | None = None) -> None:
+        super().__init__(message)
+        self.setting = setting
 
 
 class CredentialError(Exception):

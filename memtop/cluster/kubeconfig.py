@@ -114,10 +114,11 @@ def _chosen(config: Kubeconfig, context: str | None) -> str:
             f"{files} has no current-context; choose one with --context: {_names(config.contexts)}"
         )
     if name not in config.contexts:
-        origin = "--context" if context else "current-context"
+        what = "the context" if context else "current-context"
         raise KubeconfigError(
-            f"{origin} {sanitize(name)!r} is not in {files}{_nearest(name, config.contexts)}; "
-            f"there are: {_names(config.contexts)}"
+            f"{what} {sanitize(name)!r} is not in {files}{_nearest(name, config.contexts)}; "
+            f"there are: {_names(config.contexts)}",
+            "cluster.context" if context else None,
         )
     return name
 

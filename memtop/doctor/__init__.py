@@ -62,7 +62,9 @@ def run(invocation: Invocation, out: TextIO) -> int:
                     open_("kubeconfig", "the server's certificate is not checked (insecure-skip-tls-verify)")
                 )
             asyncio.run(examine(plan))
-    except (KubeconfigError, StartError) as error:
+    except KubeconfigError as error:
+        tell(bad("kubeconfig", invocation.blame(error, error.setting)))
+    except StartError as error:
         tell(bad("kubeconfig", str(error)))
     tell(machine.terminal(out, os.environ))
     tell(machine.state_folder(settings.observe.keep_history))

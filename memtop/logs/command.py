@@ -49,7 +49,10 @@ def run(invocation: Invocation, out: TextIO, err: TextIO) -> int:
         with connection(invocation.settings, os.environ, demo=bool(invocation.options.get("demo"))) as plan:
             ref = _named(invocation, plan.target.namespace)
             return asyncio.run(_run(invocation, Client(plan.target), ref, sought, out, err))
-    except (NoSuchLog, PatternError, KubeconfigError) as error:
+    except KubeconfigError as error:
+        print(f"memtop: {invocation.blame(error, error.setting)}", file=err)
+        return BAD_INPUT
+    except (NoSuchLog, PatternError) as error:
         print(f"memtop: {error}", file=err)
         return BAD_INPUT
     except (StartError, ApiError, Unreachable, CredentialError) as error:

@@ -7,7 +7,10 @@ import queue
 import time
 from typing import TYPE_CHECKING, TextIO
 
+import numpy as np
+
 from memtop.cluster.errors import KubeconfigError
+from memtop.growth.judgement import CODES, Verdict
 from memtop.observe.document import as_json
 from memtop.observe.engine import Engine
 from memtop.observe.frame import Frame
@@ -23,6 +26,9 @@ SETTLE_SECONDS = 20.0
 """How long answers are waited for before what is known is printed."""
 BAD_INPUT = 2
 NOTHING_OBSERVED = 1
+WAY_OUT = "name a namespace that you may see with -n; `memtop doctor` says what else is missing"
+UNJUDGED = "without it a verdict takes some minutes of watching (--watch-for 10m)"
+_WITHOUT = {State.FORBIDDEN, State.ABSENT, State.FAILING, State.STALE}
 _CARRIERS = ("pods", "metrics")
 """The sources whose absence leaves holes in what is printed."""
 
@@ -43,7 +49,7 @@ def run(invocation: Invocation, out: TextIO, err: TextIO) -> int:
         with connection(invocation.settings, os.environ, demo=demo) as plan:
             frame = observed(plan, invocation.options.get("watch_for") or 0.0)
     except KubeconfigError as error:
-        print(f"memtop: {error}", file=err)
+        print(f"memtop: {invocation.blame(error, error.setting)}", file=err)
         return BAD_INPUT
     except StartError as error:
         print(f"memtop: {error}", file=err)
@@ -57,7 +63,12 @@ def run(invocation: Invocation, out: TextIO, err: TextIO) -> int:
         if source.state is not State.LIVE or source.words:
             print(f"memtop: {_sentence(source)}", file=err)
     if pods.data_at is None:
+        if pods.state is State.FORBIDDEN:
+            print(f"memtop: {WAY_OUT}", file=err)
         return NOTHING_OBSERVED
+    for source in frame.sources:
+        if source.name == "prometheus" and source.state in _WITHOUT and _unjudged(frame):
+            print(f"memtop: {_sentence(source)}; {UNJUDGED}", file=err)
     for note in frame.notes:
         print(f"memtop: {note}", file=err)
     print(_printed(frame, invocation.options.get("output") or "table"), file=out)
@@ -103,6 +114,13 @@ def _complete(frame: Frame) -> bool:
 def _wrong_setting(pods: SourceStatus) -> str | None:
     """The setting that the API server's answer shows to be wrong, if it does."""
     return {404: "cluster.namespaces", 400: "cluster.selector"}.get(pods.code or 0)
+
+
+def _unjudged(frame: Frame) -> bool:
+    """Whether there is a container with a sample on which there is no verdict yet."""
+    rows = frame.rows
+    known = np.isfinite(rows.working_set) & (rows.namespace >= 0)
+    return bool((rows.verdict[known] == CODES[Verdict.NOT_ENOUGH_DATA]).any())
 
 
 def _sentence(source: SourceStatus) -> str:

@@ -300,7 +300,7 @@ class TestMistakes:
     def test_an_unknown_context_is_compared_with_those_there_are(self, kubeconfig_file):
         path = kubeconfig_file()
         text = self.fails(path, context="prd")
-        assert "--context 'prd'" in text
+        assert "the context 'prd'" in text
         assert "did you mean 'prod'?" in text
         assert str(path) in text
 

@@ -20,6 +20,7 @@ def sentence(*argv: str, **environ: str) -> str:
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
+        (["--bogus"], "flag --bogus is unknown"),
         (["--intervall", "5s"], "flag --intervall is unknown; did you mean --interval?"),
         (["-x"], "flag -x is unknown"),
         (["--interval"], "flag --interval needs a value"),

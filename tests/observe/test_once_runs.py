@@ -72,6 +72,11 @@ def test_one_namespace_is_enough(run):
     assert "listing all namespaces is forbidden: only production is shown" in err
 
 
+def test_a_user_without_rights_is_told_the_way_out(run):
+    err = run(user="nobody")[2]
+    assert "name a namespace that you may see with -n; `memtop doctor` says" in err
+
+
 def test_a_user_without_rights_gets_a_sentence_and_nothing_else(run):
     code, out, err = run(user="nobody")
     assert (code, out) == (1, "")
@@ -88,7 +93,18 @@ def test_a_namespace_that_does_not_exist(run):
 def test_a_context_that_does_not_exist(run):
     code, out, err = run("--context", "elsewhere")
     assert (code, out) == (2, "")
-    assert "'elsewhere'" in err
+    assert err.startswith("memtop: flag --context: the context 'elsewhere' is not in ")
+    assert "variable MEMTOP_CONTEXT: the context 'else'" in run(MEMTOP_CONTEXT="else")[2]
+
+
+def test_why_there_are_no_verdicts(run, demo):
+    demo.server.faults.add(Fault(Harm.ANSWER, path="/proxy/", status=403))
+    demo.server.faults.add(Fault(Harm.ANSWER, path="/portforward", status=403))
+    code, out, err = run("--prometheus", "-n", "production", "-l", "app=user-service")
+    assert code == 0
+    assert out
+    assert "memtop: prometheus: not allowed to ask" in err
+    assert "(--watch-for 10m)" in err
 
 
 def test_a_kubeconfig_that_does_not_exist(run, tmp_path):
