@@ -124,6 +124,7 @@ class Recollection:
     settled: bool = True
 
     back: LookBack = field(default_factory=lambda: LookBack(lambda: None))
+    waits: bool = False
 
     def look_at(self, containers: object) -> None:
         """Has nowhere to look."""
@@ -136,8 +137,8 @@ class Recollection:
         return self.overlay.series(slot)
 
     def asking(self, slot: int) -> bool:
-        """Nobody is asked."""
-        return False
+        """Whether somebody is asked."""
+        return self.waits
 
 
 class FakeCluster:
