@@ -64,8 +64,8 @@ class Acting:
     @property
     def row(self) -> Subject | None:
         """What the screen in front is about."""
-        screen = self._app.screen
-        return screen.row if isinstance(screen, LiveScreen) else None
+        stack = self._app.screen_stack  # which is empty while the app ends
+        return stack[-1].row if stack and isinstance(stack[-1], LiveScreen) else None
 
     def refusal(self, action: str, row: Subject | None) -> str:
         """Why an action cannot be taken on a row; empty if nothing is known against it.

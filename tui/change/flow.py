@@ -25,7 +25,7 @@ from memtop.cluster.refs import ObjectRef
 from memtop.wording import bytes_
 from tui.change import image, memory, scale
 from tui.change.asked import Asked
-from tui.change.image import note
+from tui.change.image import past
 from tui.change.usage import Usage
 from tui.pod.tab import Ask
 from tui.pod.tab import Subject as Row
@@ -164,7 +164,7 @@ class Flow:
             PickerItem(
                 one.number,
                 f"{one.number}  {', '.join(one.images.values())}",
-                note(one, self._now()),
+                past(one, self._now()),
                 problem(Undo(row.workload, one.number), found),
             )
             for one in found.revisions

@@ -58,10 +58,13 @@ def _images(subject: Subject, container: str) -> dict[str, Revision]:
 
 def note(revision: Revision, now: float) -> str:
     """A revision in a few words."""
-    parts = [f"revision {revision.number}", "runs now" if revision.current else f"made {_age(revision, now)}"]
-    if revision.change_cause:
-        parts.append(revision.change_cause)
-    return ", ".join(parts)
+    return f"revision {revision.number}, {past(revision, now)}"
+
+
+def past(revision: Revision, now: float) -> str:
+    """What became of a revision, and why it was made."""
+    age = "runs now" if revision.current else f"made {_age(revision, now)}"
+    return f"{age}, {revision.change_cause}" if revision.change_cause else age
 
 
 def _age(revision: Revision, now: float) -> str:

@@ -1,0 +1,353 @@
+"""Changing a workload from its row, on the embedded cluster: form, plan, yes or no, and what came of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config import settings_from
+from memtop.change.audit import AuditLog, default_path
+from memtop.demo.thread import DemoThread
+from memtop.observe.setup import plan
+from tests.tui.conftest import Play
+from tests.tui.stage import Stage
+from tui.app import Memtop
+from tui.overview.screen import Overview
+from tui.rollout.screen import RolloutScreen
+from tui.stabilisation.screen import StabilisationScreen
+from widgets.confirm import Confirm
+from widgets.form import Form
+from widgets.picker import Picker
+
+APP = "/apis/apps/v1/namespaces/production/deployments/user-service"
+Open = Callable[..., AbstractAsyncContextManager[Stage]]
+
+
+class Cluster:
+    """An embedded cluster, asked and changed behind memtop's back."""
+
+    def __init__(self, demo: DemoThread) -> None:
+        self.demo = demo
+
+    def get(self, path: str) -> dict[str, Any]:
+        return self._send("GET", path)
+
+    def patch(self, path: str, change: dict[str, Any]) -> None:
+        self._send("PATCH", path, change)
+
+    def image(self) -> str:
+        return str(self.get(APP)["spec"]["template"]["spec"]["containers"][0]["image"])
+
+    def _send(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        request = urllib.request.Request(
+            self.demo.url + path,
+            data=None if body is None else json.dumps(body).encode(),
+            method=method,
+            headers={
+                "Authorization": "Bearer demo-admin",
+                "Content-Type": "application/strategic-merge-patch+json",
+            },
+        )
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return dict(json.load(answer))
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    """A cluster of one's own, to be changed."""
+    with DemoThread(pods=20) as demo:
+        yield Cluster(demo)
+
+
+@pytest.fixture(scope="module")
+def untouched() -> Iterator[Cluster]:
+    """A cluster that nobody changes."""
+    with DemoThread(pods=20) as demo:
+        yield Cluster(demo)
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Open:
+    """``async with opened(cluster, "user-service", user="admin")``: the overview, with that row selected."""
+
+    @asynccontextmanager
+    async def start(
+        cluster: Cluster,
+        row: str = "user-service",
+        *,
+        user: str = "admin",
+        namespace: str = "production",
+        size: tuple[int, int] = (130, 44),
+        **safety: Any,
+    ) -> AsyncIterator[Stage]:
+        path = tmp_path / "kubeconfig"
+        path.write_text(cluster.demo.kubeconfig(user))
+        settings = settings_from(
+            {"cluster": {"kubeconfig": str(path), "namespaces": (namespace,)}, "safety": safety}
+        )
+        app = Memtop(settings, plan(settings, os.environ), lambda other: plan(other, os.environ))
+        async with app.run_test(size=size, notifications=True) as pilot:
+            stage = Stage(app, pilot)
+            await stage.shows(row)
+            await stage.type(f"/{row}")
+            await stage.press("enter")
+            await stage.until(lambda: row in stage.selected, "the row to be selected")
+            yield stage
+
+    return start
+
+
+def outcomes() -> list[tuple[str, str]]:
+    """What the audit log has: action and outcome of each plan."""
+    return [(entry.action, entry.outcome) for entry in AuditLog(default_path(os.environ)).entries()]
+
+
+async def form(stage: Stage, key: str) -> Form[Any]:
+    await stage.press(key)
+    await stage.until(lambda: isinstance(stage.app.screen, Form), "the form")
+    screen = stage.app.screen
+    assert isinstance(screen, Form)
+    return screen
+
+
+async def planned(stage: Stage) -> str:
+    """Waits for the plan and returns all of its text."""
+    await stage.until(lambda: isinstance(stage.app.screen, Confirm), "the plan")
+    await stage.pilot.pause()
+    return stage.text
+
+
+async def test_an_image_is_set_from_its_row_to_the_rollout_and_on(opened: Open, cluster: Cluster) -> None:
+    async with opened(cluster) as stage:
+        asked = await form(stage, "i")
+        assert "that is the image it has" in stage.text
+        assert "user-service:v1.9.3" in stage.text, "earlier images are offered"
+        await stage.type("v2.1.0")
+        assert asked.values == {"image": "user-service:v2.1.0"}, "the tag was selected"
+        await stage.press("enter")
+        shown = await planned(stage)
+        assert "user-service:v2.0.0 → user-service:v2.1.0" in shown
+        assert "kubectl set image deployment/user-service" in shown
+        await stage.press("enter")  # Cancel has the focus
+        await stage.until(lambda: stage.app.screen is asked, "the form again")
+        assert asked.values == {"image": "user-service:v2.1.0"}, "nothing that was typed is lost"
+        assert cluster.image() == "user-service:v2.0.0"
+        await stage.press("enter")
+        await planned(stage)
+        await stage.press("y")
+        await stage.until(lambda: isinstance(stage.app.screen, RolloutScreen), "the rollout")
+        assert cluster.image() == "user-service:v2.1.0"
+        assert outcomes() == [("set image", "declined"), ("set image", "applied")]
+        await stage.shows("Waiting for deployment", "v2.0.0 → user-service:v2.1.0")
+
+        await stage.press("escape")
+        assert isinstance(stage.app.screen, Overview)
+        await stage.until(lambda: "rollout user-service" in stage.header, "the header to follow it")
+        cluster.demo.advance(1200)
+        await stage.shows("rollout user-service done")
+        await stage.until(lambda: "rollout user-service" not in stage.header, "the header to forget it")
+        await stage.press("b")
+        await stage.until(lambda: isinstance(stage.app.screen, StabilisationScreen), "the stabilisation")
+
+
+async def test_a_mistake_is_said_at_the_field_and_makes_no_plan(opened: Open, untouched: Cluster) -> None:
+    async with opened(untouched) as stage:
+        asked = await form(stage, "i")
+        await stage.type("v 2")
+        await stage.press("enter")
+        await stage.shows("! 'user-service:v 2' has ' ' in it")
+        assert stage.app.screen is asked
+        await stage.press("escape")
+        assert isinstance(stage.app.screen, Overview)
+        assert outcomes() == []
+
+
+async def test_an_earlier_image_is_one_key_away(opened: Open, untouched: Cluster) -> None:
+    async with opened(untouched) as stage:
+        asked = await form(stage, "i")
+        await stage.press("down", "down")
+        assert asked.values == {"image": "user-service:v1.9.3"}
+        await stage.shows("it ran here before: revision 1")
+
+
+async def test_one_of_several_containers_is_chosen_first(opened: Open, untouched: Cluster) -> None:
+    async with opened(untouched, "order-service") as stage:
+        await stage.press("i")
+        await stage.until(lambda: isinstance(stage.app.screen, Picker), "the containers")
+        await stage.shows("log-agent:2.3")
+        await stage.type("log")
+        await stage.press("enter")
+        await stage.until(lambda: isinstance(stage.app.screen, Form), "the form")
+        assert stage.app.screen.values == {"image": "log-agent:2.3"}
+
+
+async def test_memory_says_what_it_buys_and_is_set(opened: Open, cluster: Cluster) -> None:
+    async with opened(cluster) as stage:
+        await stage.until(lambda: stage.app.frame.members.parts, "the pods to be judged")
+        await form(stage, "M")
+        await stage.shows("in use", "verdict", "leak")
+        await stage.type("1Mi")
+        await stage.shows("which is too little")
+        await stage.press(*["backspace"] * 3)
+        await stage.type("100Mi")
+        await stage.shows("! the limit 100Mi is below")
+        await stage.press(*["backspace"] * 5)
+        await stage.type("+50%")
+        await stage.shows("3Gi, 1.5 times as much as now", "the fullest pod reaches it in about")
+        await stage.press("tab")
+        await stage.type("1Gi")
+        await stage.press("enter")
+        shown = await planned(stage)
+        assert "2Gi → 3Gi" in shown
+        assert "512Mi → 1Gi" in shown
+        await stage.press("right", "enter")
+        await stage.until(lambda: isinstance(stage.app.screen, RolloutScreen), "the rollout")
+        resources = cluster.get(APP)["spec"]["template"]["spec"]["containers"][0]["resources"]
+        assert (resources["limits"]["memory"], resources["requests"]["memory"]) == ("3Gi", "1Gi")
+
+
+async def test_a_protected_context_wants_the_name(opened: Open, cluster: Cluster) -> None:
+    async with opened(cluster, protected_contexts=("memtop-*",)) as stage:
+        await stage.press("R")
+        shown = await planned(stage)
+        assert "memtop-demo is a protected context: type user-service to apply" in shown
+        await stage.press("y", "enter")
+        assert isinstance(stage.app.screen, Confirm)
+        await stage.press("backspace")
+        await stage.type("user-service")
+        await stage.press("enter", "enter")
+        await stage.until(lambda: isinstance(stage.app.screen, RolloutScreen), "the rollout")
+        assert outcomes() == [("restart", "applied")]
+
+
+async def test_somebody_elses_change_between_plan_and_yes(opened: Open, cluster: Cluster) -> None:
+    async with opened(cluster) as stage:
+        await form(stage, "i")
+        await stage.type("v2.1.0")
+        await stage.press("enter")
+        await planned(stage)
+        other = {"name": "user-service", "image": "user-service:v1.9.3"}
+        cluster.patch(APP, {"spec": {"template": {"spec": {"containers": [other]}}}})
+        await stage.press("y")
+        await stage.shows("Somebody changed it", "user-service:v1.9.3 → user-service:v2.1.0")
+        assert cluster.image() == "user-service:v1.9.3", "nothing was written"
+        await stage.press("y")
+        await stage.until(lambda: isinstance(stage.app.screen, RolloutScreen), "the rollout")
+        assert cluster.image() == "user-service:v2.1.0"
+        assert outcomes() == [("set image", "conflict"), ("set image", "applied")]
+
+
+async def test_undo_pause_and_scale(opened: Open, cluster: Cluster) -> None:
+    async with opened(cluster) as stage:
+        await stage.press("u")
+        await stage.until(lambda: isinstance(stage.app.screen, Picker), "the revisions")
+        await stage.shows("2  user-service:v2.0.0", "it has", "1  user-service:v1.9.3")
+        await stage.press("enter")  # the one before is selected
+        assert "user-service:v2.0.0 → user-service:v1.9.3" in await planned(stage)
+        await stage.press("y")
+        await stage.until(lambda: isinstance(stage.app.screen, RolloutScreen), "the rollout")
+        assert cluster.image() == "user-service:v1.9.3"
+        await stage.press("escape")
+
+        await stage.press("P")
+        await planned(stage)
+        await stage.press("y")
+        await stage.until(lambda: cluster.get(APP)["spec"].get("paused"), "the pause")
+        await stage.until(lambda: isinstance(stage.app.screen, Overview), "the overview")
+        await stage.press("u")
+        await stage.shows("its rollouts are paused")
+        await stage.press("P")
+        assert "Resume" in await planned(stage)
+        await stage.press("y")
+        await stage.until(lambda: not cluster.get(APP)["spec"].get("paused"), "its end")
+
+        await stage.until(lambda: not isinstance(stage.app.screen, Confirm), "the plan to be closed")
+        while not isinstance(stage.app.screen, Overview):
+            await stage.press("escape")
+        await form(stage, "number_sign")
+        await stage.type("0")
+        await stage.shows("all pods stop")
+        await stage.press("backspace", "4")
+        await stage.shows("1 pod more")
+        await stage.press("enter")
+        await planned(stage)
+        await stage.press("y")
+        await stage.until(lambda: cluster.get(APP)["spec"]["replicas"] == 4, "another pod")
+
+
+async def test_a_pod_is_deleted_and_a_workload_is_not_one(opened: Open, cluster: Cluster) -> None:
+    async with opened(cluster) as stage:
+        name = stage.selected
+        await stage.press("ctrl+d")
+        assert f"Delete the pod {name}" in await planned(stage)
+        await stage.press("c")
+        assert stage.app.clipboard.startswith(f"kubectl delete pod/{name} ")
+        await stage.press("y")
+        pods = "/api/v1/namespaces/production/pods"
+        await stage.until(
+            lambda: all(
+                pod["metadata"]["name"] != name or "deletionTimestamp" in pod["metadata"]
+                for pod in cluster.get(pods)["items"]
+            ),
+            "the pod to go",
+        )
+        await stage.press("w")
+        await stage.until(lambda: stage.selected == "deployment/user-service", "the workload")
+        await stage.press("ctrl+d")
+        await stage.shows("this is a workload and not a pod")
+
+
+async def test_read_only_dims_the_keys_and_says_so(opened: Open, untouched: Cluster) -> None:
+    async with opened(untouched, read_only=True) as stage:
+        await stage.until(lambda: not stage.app.screen.active_bindings["i"].enabled, "dim keys")
+        await stage.press("i")
+        await stage.shows("memtop is read-only")
+        assert isinstance(stage.app.screen, Overview)
+        await stage.press("question_mark")
+        await stage.shows("not now: memtop is read-only")
+
+
+async def test_who_may_not_patch_is_told_which_right_is_missing(opened: Open, untouched: Cluster) -> None:
+    async with opened(untouched, user="readonly") as stage:
+        await stage.until(lambda: not stage.app.screen.active_bindings["R"].enabled, "dim keys")
+        await stage.press("R")
+        await stage.shows("you may not patch deployments.apps")
+        assert stage.app.screen.active_bindings["o"].enabled, "looking is allowed"
+
+
+async def test_a_kind_that_has_no_such_action_says_so(opened: Open, untouched: Cluster) -> None:
+    async with opened(untouched, "node-agent", namespace="kube-system") as stage:
+        await stage.until(lambda: not stage.app.screen.active_bindings["number_sign"].enabled, "dim keys")
+        await stage.press("number_sign")
+        await stage.shows("a DaemonSet has one pod on each node")
+        assert stage.app.screen.active_bindings["i"].enabled
+
+
+async def test_the_palette_offers_what_is_possible(opened: Open, untouched: Cluster) -> None:
+    async with opened(untouched, "node-agent", namespace="kube-system") as stage:
+        await stage.until(lambda: not stage.app.screen.active_bindings["number_sign"].enabled, "dim keys")
+        await stage.press("ctrl+p")
+        await stage.type("image")
+        await stage.shows("Set the image", "DaemonSet/node-agent")
+        await stage.press(*["backspace"] * 5)
+        await stage.type("scale")
+        await stage.until(lambda: "Scale: set" not in stage.text, "no scaling")
+        await stage.press(*["backspace"] * 5)
+        await stage.type("restart")
+        await stage.shows("Restart, pod by pod")
+        await stage.press("enter")
+        assert "Restart node-agent" in await planned(stage)
+
+
+async def test_without_an_answer_the_cause_is_said(play: Play, night: Any) -> None:
+    async with play(night) as stage:
+        await stage.press("i")
+        await stage.shows("the cluster is made by hand")
+        assert isinstance(stage.app.screen, Overview)
