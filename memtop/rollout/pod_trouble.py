@@ -95,8 +95,8 @@ def _crash(facts: ContainerFacts, status: ContainerStatus) -> Reason:
         return Reason(Cause.CRASH, f"container {facts.name} ends by itself again and again ({times})")
     if end.reason in _UNSTARTABLE:
         return Reason(Cause.CRASH, f"container {facts.name} cannot be started ({times})", _last_words(status))
-    code = f"exit code {end.exit_code}, {end.reason or 'no reason given'}"
-    words = f"container {facts.name} crashes ({times}), the last time with {code}"
+    why = f", {end.reason}" if end.reason not in {"", "Error"} else ""
+    words = f"container {facts.name} crashes ({times}), the last time with exit code {end.exit_code}{why}"
     return Reason(Cause.CRASH, words, _last_words(status))
 
 

@@ -163,7 +163,7 @@ def test_a_crash_loop_with_its_exit_code_and_last_words(rollout):
     reason = only(rollout([crashed]))
     assert reason.cause is Cause.CRASH
     assert str(reason) == (
-        "Container app crashes (4 restarts), the last time with exit code 3, Error: no such table"
+        "Container app crashes (4 restarts), the last time with exit code 3: no such table"
     )
 
 

@@ -90,7 +90,7 @@ async def test_a_rollout_from_its_beginning_to_its_end(demo: DemoThread, opened:
             "Waiting for deployment", "image user-service:v2.0.0 → user-service:v2.1.0", "2 old"
         )
         await stage.shows("successfully rolled out", "v2.1.0", "Done, it took", "b shows whether")
-        assert " took " in stage.line("3 of 3 new pods ready")
+        assert "3 of 3 new pods ready" in stage.text
         await stage.press("question_mark")
         await stage.shows("Keys of the rollout", "undo: back to the revision before")
 

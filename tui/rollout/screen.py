@@ -17,7 +17,7 @@ from memtop.cluster.errors import Unreachable
 from memtop.cluster.refs import ObjectRef
 from memtop.observe.frame import Frame
 from memtop.observe.identity import Key
-from memtop.rollout.model import Rollout
+from memtop.rollout.model import Cause, Rollout
 from memtop.rollout.watch import follow
 from tui.live import LiveScreen
 from tui.overview.look import Look
@@ -61,7 +61,7 @@ class RolloutScreen(LiveScreen):
     RolloutScreen LiveTable { height: 1fr; min-height: 3; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,backspace", "dismiss", "Leave it running"),
+        Binding("escape,backspace", "dismiss", "Back"),
         Binding("u", "app.change('undo')", "Undo"),
         Binding("P", "app.change('pause')", "Pause or resume"),
         Binding("b", "app.change('stabilisation')", "Did it help?"),
@@ -183,6 +183,8 @@ class RolloutScreen(LiveScreen):
         line = Text()
         for note in self.rollout.notes:
             line.append(f" {note} ", "warn")
+        if not line and any(reason.cause in {Cause.CRASH, Cause.OOM} for reason in self.rollout.stuck):
+            line.append(" enter opens a pod; there p shows the log of the run before", "dim")
         self.notes.say(line)
         self._draw()
 

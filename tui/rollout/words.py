@@ -44,7 +44,7 @@ def status_lines(rollout: Rollout, width: int, symbols: Symbols) -> list[Text]:
 
 
 def progress_line(rollout: Rollout, width: int, now: float, ended: float | None, symbols: Symbols) -> Text:
-    """How many new pods do their work, as a bar and in words, and for how long it has been going.
+    """How many new pods do their work, as a bar and in words, and how long that has taken so far.
 
     Args:
         rollout: The rollout.
@@ -63,11 +63,11 @@ def progress_line(rollout: Rollout, width: int, now: float, ended: float | None,
     line = Text(" ").append(full * ready, role).append(half * made, role)
     line.append(empty * (cells - ready - made), "faint")
     line.append(f"  {arrived} of {status.target}", "strong").append(" new pods ready")
-    if status.done and rollout.started is not None and ended is not None:
-        return line.append(f", took {duration(ended - rollout.started)}", "dim")
-    if not status.done and ended is not None:
+    if status.done:
+        return line
+    if ended is not None:
         return line.append(f", all were {ago(now - ended)}", "dim")
-    if not status.done and rollout.started is not None:
+    if rollout.started is not None:
         return line.append(f", for {duration(now - rollout.started)} now", "dim")
     return line
 
