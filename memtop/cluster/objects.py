@@ -151,6 +151,11 @@ class Node(_Object, frozen=True):
     metadata: Metadata
     status: NodeStatus = NodeStatus()
 
+    @property
+    def under_memory_pressure(self) -> bool:
+        """Whether the kubelet reports MemoryPressure."""
+        return any(one.type == "MemoryPressure" and one.status == "True" for one in self.status.conditions)
+
 
 class ListMetadata(_Object, frozen=True):
     """Where a list stands: its version, and whether more pages follow."""

@@ -7,7 +7,6 @@ It knows nothing of threads or screens: `memtop.observe.engine` runs it beside a
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -23,6 +22,7 @@ from memtop.cluster.errors import ApiError, Unreachable
 from memtop.cluster.objects import PartialObject, Pod, PodMetrics, RawList
 from memtop.cluster.reflector import Alive, Changed, Collection, Listed, Part, Position, Preview
 from memtop.cluster.target import Target
+from memtop.observe.bites import in_small_bites
 from memtop.observe.clock import ServerClock
 from memtop.observe.frame import SPARK_BINS
 from memtop.observe.heap import give_back, spare_collector
@@ -43,8 +43,6 @@ RECENT = 3600.0
 NOBODY_REMEMBERS = Remember()
 METRICS = "/apis/metrics.k8s.io/v1beta1"
 METRICS_TIMEOUT = 30.0
-JUDGING_SHARE = 0.25
-"""Part of one core that judging may take while many containers are due."""
 POOL_PAUSE = 0.5
 """Seconds between two looks for workloads that are due."""
 BATCH = 500
@@ -209,6 +207,7 @@ class Observer:
                 match update:
                     case Preview(items, remaining):
                         expected = remaining + len(await self._take_pods(items))
+                        self.store.reserve(expected)
                         self.remaining = remaining
                     case Part(pods):
                         seen |= await self._take_pods(iter(pods))
@@ -370,13 +369,13 @@ class Observer:
         while True:
             await self._tick.wait()
             self._tick.clear()
-            await _in_small_bites(self.verdicts.judge_next)
+            await in_small_bites(self.verdicts.judge_next)
             self._on_change()
 
     async def _pool(self) -> None:
         """Judges the workloads that are looked at."""
         while True:
-            if await _in_small_bites(self.pools.judge_next):
+            if await in_small_bites(self.pools.judge_next):
                 self._on_change()
             await asyncio.sleep(POOL_PAUSE)
 
@@ -386,21 +385,3 @@ def _read(raw: bytes | msgspec.Raw, kind: type[D], what: str) -> D:
         return msgspec.json.decode(raw, type=kind)
     except msgspec.MsgspecError as error:
         raise Unreachable(f"{what} cannot be read: {error}") from error
-
-
-async def _in_small_bites(work: Callable[[], bool]) -> int:
-    """Does all there is to do, at most `JUDGING_SHARE` of the time: the UI needs the interpreter too.
-
-    Args:
-        work: Does the next bit; false if there was none.
-
-    Returns:
-        How many bits there were.
-    """
-    bits = 0
-    started = time.monotonic()
-    while work():
-        bits += 1
-        await asyncio.sleep((time.monotonic() - started) * (1 / JUDGING_SHARE - 1))
-        started = time.monotonic()
-    return bits

@@ -30,6 +30,7 @@ __all__ = ["Identity", "Key", "Store", "Tick"]
 
 FIRST_SLOTS = 256
 GROWTH = 1.25
+SPARE = 1.05
 FINISHED = frozenset({"Succeeded"})
 
 
@@ -142,6 +143,13 @@ class Store:
         ]
         for uid in gone:
             self.remove_pod(uid)
+
+    def reserve(self, pods: int) -> None:
+        """Makes room for so many pods at once, each with as many containers as those that are known have."""
+        used = len(self.identities) - len(self._free)
+        wanted = int(used / max(1, len(self._pods)) * pods * SPARE)
+        if wanted > len(self.identities):
+            self._grow(wanted)
 
     def put_pod(self, pod: Pod, now: float) -> None:
         """Takes in one pod as it is now. A pod that has finished its work holds no memory and has no rows."""
@@ -309,13 +317,13 @@ class Store:
     def put_nodes(self, nodes: Iterable[Node]) -> None:
         """Takes in a whole list of nodes."""
         self.pressured_nodes = frozenset(
-            sanitize(node.metadata.name) for node in nodes if under_memory_pressure(node)
+            sanitize(node.metadata.name) for node in nodes if node.under_memory_pressure
         )
 
     def put_node(self, node: Node, gone: bool = False) -> None:
         """Takes in one node."""
         name = frozenset({sanitize(node.metadata.name)})
-        pressed = not gone and under_memory_pressure(node)
+        pressed = not gone and node.under_memory_pressure
         self.pressured_nodes = self.pressured_nodes | name if pressed else self.pressured_nodes - name
 
     # -- samples
@@ -370,15 +378,18 @@ class Store:
     def _take(self) -> int:
         if not self._free:
             old = len(self.identities)
-            new = max(old + FIRST_SLOTS, int(old * GROWTH))
-            self.columns.grow(new)
-            self.history.grow(new)
-            self.identities.extend([None] * (new - old))
-            self.lasts.extend([None] * (new - old))
-            self._free.extend(range(new - 1, old - 1, -1))
+            self._grow(max(old + FIRST_SLOTS, int(old * GROWTH)))
         slot = self._free.pop()
         self.columns.generation[slot] += 1
         return slot
+
+    def _grow(self, new: int) -> None:
+        old = len(self.identities)
+        self.columns.grow(new)
+        self.history.grow(new)
+        self.identities.extend([None] * (new - old))
+        self.lasts.extend([None] * (new - old))
+        self._free.extend(range(new - 1, old - 1, -1))
 
     def _release(self, slot: int) -> None:
         self.version += 1
@@ -388,11 +399,3 @@ class Store:
         self.lasts[slot] = None
         self.lives.pop(slot, None)
         self._free.append(slot)
-
-
-def under_memory_pressure(node: Node) -> bool:
-    """Whether the node's kubelet reports MemoryPressure."""
-    return any(
-        condition.type == "MemoryPressure" and condition.status == "True"
-        for condition in node.status.conditions
-    )

@@ -89,6 +89,17 @@ class TestPods:
         assert len({shelf.slot(f"pod-{number}") for number in range(500)}) == 500
         assert shelf.series("first") == ([0], [64])
 
+    def test_room_is_made_once_for_pods_that_are_to_come(self, shelf, world):
+        shelf.put(*(world.pod(f"pod-{number}", world.container(), world.container("b")) for number in (1, 2)))
+        shelf.store.reserve(100)
+        room = len(shelf.store.identities)
+        assert 200 <= room < 250
+        shelf.put(
+            *(world.pod(f"p-{number}", world.container(), world.container("b")) for number in range(98))
+        )
+        assert len(shelf.store.live_slots()) == 200
+        assert len(shelf.store.identities) == room == len(shelf.store.columns.limit)
+
     def test_a_list_replaces_what_was_known_of_its_namespace_alone(self, shelf, world):
         shelf.put(world.pod("a"), world.pod("b"), world.pod("a", namespace="other"))
         shelf.store.keep_only({"uid-shop-b"}, "shop")
