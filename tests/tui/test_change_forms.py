@@ -1,0 +1,214 @@
+"""What the forms say of what is typed, without a screen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from memtop.change.subject import of
+from memtop.change.wish import Scale, SetImage, SetMemory
+from memtop.cluster.refs import ObjectRef
+from memtop.cluster.revisions import Revision
+from memtop.growth.judgement import Judgement, Verdict
+from tui.change import image, memory, scale
+from tui.change.amounts import resolved
+from tui.change.permissions import Permissions, rolls
+from tui.change.usage import Usage, bought
+from tui.pod.tab import Subject as Row
+
+MI, GI = 1024**2, 1024**3
+REF = ObjectRef("Deployment", "shop", "web")
+NOW = 1_800_000_000.0
+LEAK = Judgement(Verdict.LEAK, 0.98, 48.0 * MI)
+
+
+def web(limit="512Mi", request="256Mi", images=("web:2", "web:1")):
+    resources = {
+        "limits": {"memory": limit} if limit else {},
+        "requests": {"memory": request} if request else {},
+    }
+    container = {"name": "app", "image": images[0], "resources": resources}
+    revisions = tuple(
+        Revision(
+            number=len(images) - at,
+            name=f"web-{at}",
+            created=NOW - 3600 * at,
+            hash=f"h{at}",
+            images={"app": name},
+            limits={},
+            requests={},
+            change_cause="",
+            replicas=3,
+            current=at == 0,
+            template={},
+        )
+        for at, name in enumerate(images)
+    )
+    found = {"spec": {"replicas": 3, "template": {"spec": {"containers": [container]}}}}
+    return of(REF, found, revisions)
+
+
+class TestImage:
+    def test_the_tag_is_what_is_selected(self):
+        subject = web(images=("registry:5000/team/web:2.1", "registry:5000/team/web:2.0"))
+        field = image.asked(subject, subject.containers[0], NOW).fields[0]
+        start, end = field.selected
+        assert field.value[start:end] == "2.1"
+
+    def test_each_image_is_offered_once_the_newest_first(self):
+        subject = web(images=("web:2", "web:1", "web:2", "web:0"))
+        choices = image.asked(subject, subject.containers[0], NOW).choices
+        assert [choice.values["image"] for choice in choices] == ["web:2", "web:1", "web:0"]
+        assert "runs now" in choices[0].note
+
+    def test_it_says_whether_an_image_ran_here_before(self):
+        subject = web()
+        asked = image.asked(subject, subject.containers[0], NOW)
+        assert asked.check({"image": "web:2"}).problem
+        assert "revision 1" in asked.check({"image": "web:1"}).lines[0].text
+        assert "no revision" in asked.check({"image": "web:3"}).lines[0].text
+        assert asked.wish({"image": "web:3"}) == SetImage(REF, "app", "web:3")
+
+
+class TestMemory:
+    def asked(self, subject=None, **uses):
+        subject = subject or web()
+        return memory.asked(subject, subject.containers[0], {"app": Usage(**uses)} if uses else {})
+
+    @pytest.mark.parametrize(
+        ("limit", "request_", "wanted"),
+        [
+            ("1Gi", "256Mi", ("1Gi", None)),
+            ("512Mi", "300Mi", (None, "300Mi")),
+            ("x2", "+25%", ("1Gi", "320Mi")),
+            ("", "300Mi", (None, "300Mi")),
+        ],
+    )
+    def test_what_is_left_as_it_is_is_not_asked_for(self, limit, request_, wanted):
+        asked = self.asked()
+        values = {"limit": limit, "request": request_}
+        assert not asked.check(values).problem
+        assert asked.wish(values) == SetMemory(REF, "app", *wanted)
+
+    @pytest.mark.parametrize(
+        ("limit", "request_", "field", "words"),
+        [
+            ("512Mi", "256Mi", "limit", "that is what it has"),
+            ("", "256Mi", "limit", "stays as it is"),
+            ("lots", "256Mi", "limit", "'lots'"),
+            ("1Gi", "lots", "request", "'lots'"),
+            ("128Mi", "256Mi", "limit", "below the request"),
+            ("300Mi", "256Mi", "limit", "below what it uses now"),
+            ("512Mi", "1Gi", "request", "below the request"),
+        ],
+    )
+    def test_a_problem_is_said_at_its_field(self, limit, request_, field, words):
+        said = self.asked(held=400.0 * MI, pods=2).check({"limit": limit, "request": request_})
+        assert said.field == field
+        assert words in said.problem
+
+    def test_relative_to_nothing_is_a_problem_of_that_field(self):
+        said = self.asked(web(limit="")).check({"limit": "x2", "request": "256Mi"})
+        assert (said.field, "nothing yet" in said.problem) == ("limit", True)
+
+    def test_it_says_what_a_limit_buys(self):
+        asked = self.asked(held=424.0 * MI, pods=3, judgement=LEAK)
+        lines = asked.check({"limit": "1Gi", "request": "256Mi"}).lines
+        assert lines[-1].text.startswith(
+            "at +48 MiB/h the fullest pod reaches it in about 12 h 30 m instead of"
+        )
+        assert lines[-1].weight == "warn"
+
+    def test_present_use_stands_beside_the_fields(self):
+        facts = {line.label: line.text for line in self.asked(held=256.0 * MI, pods=3, judgement=LEAK).facts}
+        assert facts["in use"] == "256 MiB, 50 % of the limit (the fullest of 3 pods)"
+        assert facts["verdict"].startswith("leak")
+
+    def test_unknown_use_is_shown_as_unknown(self):
+        facts = {line.label: line.text for line in self.asked().facts}
+        assert facts["in use"] == facts["verdict"] == "–"
+
+
+class TestScale:
+    def test_words_and_wish(self):
+        asked = scale.asked(web())
+        assert asked.fields[0].value == "3"
+        assert asked.check({"replicas": "5"}).lines[0].text == "2 pods more"
+        assert asked.check({"replicas": "2"}).lines[0].text == "1 pod fewer"
+        assert "all pods stop" in asked.check({"replicas": "0"}).lines[0].text
+        assert asked.wish({"replicas": "5"}) == Scale(REF, 5)
+
+    @pytest.mark.parametrize("typed", ["", "3", "-1", "many", "1.5"])
+    def test_what_will_not_do(self, typed):
+        assert scale.asked(web()).check({"replicas": typed}).problem
+
+
+class TestAmounts:
+    @pytest.mark.parametrize(
+        ("typed", "meant"),
+        [
+            ("2Gi", "2Gi"),
+            (" 1500M ", "1500M"),
+            ("+25%", "1280Mi"),
+            ("-50 %", "512Mi"),
+            ("x2", "2Gi"),
+            ("1.5x", "1536Mi"),
+            ("+512Mi", "1536Mi"),
+            ("-24Mi", "1000Mi"),
+        ],
+    )
+    def test_relative_amounts(self, typed, meant):
+        assert resolved(typed, GI) == meant
+
+    @pytest.mark.parametrize("typed", ["-100%", "-2Gi", "+1Qi", "x0"])
+    def test_what_leaves_nothing_or_means_nothing(self, typed):
+        with pytest.raises(ValueError, match=r"nothing|unit"):
+            resolved(typed, GI)
+
+
+class TestBought:
+    def test_without_growth_it_is_room(self):
+        steady = Usage(200.0 * MI, 2, Judgement(Verdict.STEADY, 0.9, 1.0 * MI))
+        assert bought(512 * MI, 256 * MI, steady).startswith("312 MiB more than the fullest pod holds")
+
+    def test_where_there_was_no_limit(self):
+        assert "so far there is no limit" in bought(512 * MI, None, Usage(200.0 * MI, 1, LEAK))
+
+    def test_unknown_use_buys_something_unknown(self):
+        assert bought(512 * MI, None, Usage()) == "what it uses now is not known"
+
+
+class TestPermissions:
+    POD = Row(None, "shop", "web-1", "app", "web-1", REF)  # type: ignore[arg-type]
+    WORKLOAD = Row.of_workload(REF)
+
+    def test_read_only_forbids_everything(self):
+        permissions = Permissions(read_only=True)
+        assert "read-only" in permissions.refusal(self.POD, "image")
+        assert permissions.unasked(self.POD) == []
+
+    def test_a_workload_is_no_pod_to_delete(self):
+        permissions = Permissions(read_only=False)
+        assert "choose one of its pods" in permissions.refusal(self.WORKLOAD, "delete")
+        assert permissions.refusal(self.POD, "delete") == ""
+
+    def test_a_bare_pod_can_only_be_deleted(self):
+        bare = Row.of_workload(ObjectRef("Pod", "shop", "bare"))
+        permissions = Permissions(read_only=False)
+        assert permissions.refusal(bare, "image")
+        assert permissions.refusal(bare, "delete") == ""
+        assert rolls(bare.workload)
+
+    def test_each_right_is_asked_for_once_for_a_namespace_and_kind(self):
+        permissions = Permissions(read_only=False)
+        asked = permissions.unasked(self.POD)
+        assert [(ref.kind, wish.action) for ref, wish in asked] == [
+            ("Deployment", "set image"),
+            ("Deployment", "scale"),
+            ("Pod", "delete pod"),
+        ]
+
+
+def test_usage_is_that_of_the_fullest_pod():
+    assert np.isclose(Usage(3.0, 2, LEAK).rate, 48 * MI)
+    assert Usage(3.0, 2, Judgement(Verdict.SAWTOOTH, 0.9, 5.0)).rate is None
