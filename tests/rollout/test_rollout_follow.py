@@ -16,6 +16,7 @@ from memtop.cluster.client import Client
 from memtop.cluster.kubeconfig import load
 from memtop.cluster.refs import ObjectRef
 from memtop.cluster.revisions import revisions
+from memtop.demo.faults import Fault, Harm
 from memtop.demo.thread import DemoThread
 from memtop.rollout.command import run_history, run_pause, run_restart, run_resume, run_status, run_undo
 from memtop.rollout.model import Cause
@@ -162,6 +163,18 @@ async def test_what_is_missing_or_forbidden_is_said(cluster):
         await forbidden.aclose()
     async with cluster.client() as client:
         assert await anext(follow(client, ObjectRef("Job", "production", "x"))) == "a Job is not rolled out"
+
+
+async def test_where_only_getting_the_workload_is_allowed_it_is_asked_for_now_and_then(cluster, monkeypatch):
+    monkeypatch.setattr("memtop.rollout.keep.RETRY_SECONDS", 0.2)
+    cluster.demo.server.faults.add(Fault(Harm.ANSWER, path=r"/deployments\?", status=403))
+    cluster.demo.server.faults.add(Fault(Harm.ANSWER, path=r"/events\?", status=403))
+    async with following(cluster) as told:
+        first = await cluster.until(told, lambda one: one.notes)
+        assert len(first.notes) == 1, "only of the events"
+        cluster.set_image("user-service:v2.1.0")
+        done = await cluster.until(told, lambda one: one.status.done and one.revision.number > 2)
+        assert done.arrived == 3
 
 
 async def test_a_workload_that_is_deleted(cluster):
