@@ -136,6 +136,12 @@ def test_reasons_take_no_more_lines_than_there_are() -> None:
     assert cut[-1] == "   and 2 more"
 
 
+def test_what_a_partition_keeps_back_is_said() -> None:
+    status = Status("partitioned roll out complete", True, False, True, 3, 2, 3, 3, old=1, target=2)
+    lines = plain(reason_lines(Rollout(API, status), 60, 4, 0.0, None, "braille"))
+    assert lines[1] == "   The partition keeps 1 pod as it was."
+
+
 def test_what_may_pass_by_itself_looks_other_than_what_needs_somebody() -> None:
     passing = Reason(Cause.NODE, "Node n has trouble", blocking=False)
     assert standing(rollout(passing)) == "going"

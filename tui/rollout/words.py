@@ -120,6 +120,9 @@ def reason_lines(
     lines: list[Text] = []
     if rollout.status.done:
         lines.append(_end(rollout, now, ended))
+        if held := rollout.status.desired - rollout.status.target:
+            words = "1 pod as it was" if held == 1 else f"{held} pods as they were"
+            lines.append(Text(f"   The partition keeps {words}.", "dim"))
     elif not rollout.stuck and not rollout.gone:
         lines.append(Text("   Nothing is in its way so far; esc leaves it running.", "dim"))
     for at, reason in enumerate(rollout.stuck):
