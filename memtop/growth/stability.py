@@ -160,8 +160,12 @@ def _digest(evidence: Evidence, *, oom: bool) -> _Seen:
     slope = slopes.slope(lives, 0.0) if lives is not None else None
     leaks = _surely(judged, series)
     rate, low, high = judged.rate, judged.rate_low, judged.rate_high
-    if slope is not None and not (leaks and rate is not None and rate > 0):
-        rate, (low, high) = slope.rate, slope.interval(NORMAL_95)
+    if slope is not None:
+        ours = slope.interval(NORMAL_95)
+        known = leaks and rate is not None and rate > 0 and low is not None and high is not None
+        # Both are right as a rule; where a few long lives outweigh the others, the wider one is far off.
+        if not known or ours[1] - ours[0] < (high or 0.0) - (low or 0.0):
+            rate, (low, high) = slope.rate, ours
     if leaks and rate is not None and rate <= 0:
         rate = low = high = None  # known by its deaths alone
     values = [float(one.values.max()) for one in series if len(one.values)]

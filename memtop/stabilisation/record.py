@@ -7,8 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from memtop.observe.archive import SPACING, Tick, Whose, Writer
+from memtop.observe.archive import Tick, Whose, Writer
 from memtop.stabilisation.lately import Watched
+
+EVERY = 30.0
+"""Seconds between two samples of a container: one workload has room for more than a cluster."""
 
 
 class Record:
@@ -31,8 +34,11 @@ class Record:
             watched: The containers.
             now: The cluster's time, Unix seconds.
         """
-        if now < self._written_at + SPACING:
+        if now < self._written_at + EVERY:
             return ""
+        return self._write(list(watched), now)
+
+    def _write(self, watched: list[Watched], now: float) -> str:
         news = [one for one in watched if one.newest is not None and one.newest[0] > self._written_at]
         if not news:
             return ""
@@ -59,6 +65,7 @@ class Record:
             return f"samples cannot be kept on disk: {error.strerror or error}"
         return ""
 
-    def close(self) -> None:
-        """Lets another memtop write."""
+    def close(self, watched: Iterable[Watched], now: float) -> None:
+        """Writes what is new, whether or not it is time, and lets another memtop write."""
+        self._write(list(watched), now)
         self._writer.close()

@@ -198,7 +198,8 @@ class Watch:
     async def close(self) -> None:
         """Ends what is open."""
         if self._record is not None:
-            self._record.close()
+            living = [one for one in self._lately.containers.values() if one.present]
+            await aside(self._record.close, living, self._clock.now())
         if self._prometheus is not None:
             await self._prometheus.close()
 

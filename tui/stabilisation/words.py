@@ -35,7 +35,7 @@ def verdict_lines(seen: Seen, now: float, width: int, symbols: Symbols) -> list[
     head = Text().append(f" {plain if symbols == 'ascii' else sign} ", role)
     head.append(stability.verdict.value.upper(), role)
     if stability.since is not None and stability.verdict is StabilityVerdict.HOLDING:
-        head.append(f" for {duration(now - stability.since)}", "strong")
+        head.append(f" for {duration(seen.at - stability.since)}", "strong")
     changed = f"{seen.change.words(seen.container)}, {ago(now - seen.change.at)} "
     room = width - cell_len(head.plain) - 2
     changed = shorten(literal(changed), max(0, room))
