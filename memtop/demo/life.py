@@ -127,9 +127,8 @@ class Life:
     def runs(self, until: float) -> list[Run]:
         """Return the runs started by `until`, oldest first, the last one cut at the end of the life."""
         until = min(until, self.ends)
-        while self._runs and (following := self._following()) is not None and following <= until:
-            self._backoffs.append(self._next_backoff())
-            self._runs.append(self._run(len(self._runs), following))
+        while self._runs and (following := self._following(self._runs[-1])) <= until < math.inf:
+            self._append(following)
         count = bisect_right(self._runs, until, key=lambda run: run.start)
         runs = self._runs[:count]
         if runs and runs[-1].end > self.ends:
@@ -153,7 +152,7 @@ class Life:
             return State(Phase.RUNNING, run, previous)
         if not self._restarts(run) or at < run.end + SETTLE or at >= self.ends:
             return State(Phase.TERMINATED, run, previous)
-        return State(Phase.BACKING_OFF, run, previous, self._next_backoff())
+        return State(Phase.BACKING_OFF, run, previous, self._backoff_after(run))
 
     def ready(self, at: float) -> bool:
         """Return whether the container answers its readiness probe at `at`."""
@@ -176,18 +175,21 @@ class Life:
         run = runs[-1]
         moments = [run.start + self.behaviour.ready_after, run.end]
         if self._restarts(run):
-            moments += [run.end + SETTLE, self._following() or math.inf]
+            moments += [run.end + SETTLE, self._following(run)]
         return min((moment for moment in moments if at < moment <= self.ends), default=math.inf)
 
     def span(self, restarts: int) -> float:
         """Return the seconds from the first start to the start of the run after `restarts` restarts."""
         while len(self._runs) <= restarts:
-            following = self._following()
-            if following is None or math.isinf(following):
+            following = self._following(self._runs[-1])
+            if math.isinf(following):
                 return 0.0
-            self._backoffs.append(self._next_backoff())
-            self._runs.append(self._run(len(self._runs), following))
+            self._append(following)
         return self._runs[restarts].start - self.begins
+
+    def _append(self, start: float) -> None:
+        self._backoffs.append(self._backoff_after(self._runs[-1]))
+        self._runs.append(self._run(len(self._runs), start))
 
     def _run(self, index: int, start: float) -> Run:
         behaviour = self.behaviour
@@ -205,13 +207,13 @@ class Life:
             return True
         return self.policy is RestartPolicy.ON_FAILURE and run.exit_code != 0
 
-    def _next_backoff(self) -> float:
-        last = self._runs[-1]
-        served = self._backoffs[-1]
-        if served == 0.0 or last.end - last.start >= BACKOFF_RESET:
+    # Both go by the run given and not by the newest one: somebody may have looked further ahead already.
+
+    def _backoff_after(self, run: Run) -> float:
+        served = self._backoffs[run.index]
+        if served == 0.0 or run.end - run.start >= BACKOFF_RESET:
             return FIRST_BACKOFF
         return min(served * 2, LAST_BACKOFF)
 
-    def _following(self) -> float | None:
-        last = self._runs[-1]
-        return last.end + SETTLE + self._next_backoff() if self._restarts(last) else None
+    def _following(self, run: Run) -> float:
+        return run.end + SETTLE + self._backoff_after(run) if self._restarts(run) else math.inf

@@ -80,3 +80,16 @@ def test_a_stopped_life_has_no_more_runs():
     crashing = life(CRASH)
     crashing.stop(1100.0)
     assert crashing.runs(9000.0)[-1].end <= 1100.0
+
+
+def test_looking_ahead_does_not_change_what_was():
+    """A clock that runs fast is ahead of what is being done: what happens next must not depend on that."""
+    program = Behaviour(Curve(50 * MIB), exits_after=100.0, exit_code=1)
+    unseen = Life(program, math.inf, 0.0, RestartPolicy.ALWAYS, 3)
+    ahead = Life(program, math.inf, 0.0, RestartPolicy.ALWAYS, 3)
+    ahead.runs(5 * HOUR)
+    moment = 0.0
+    for _ in range(20):
+        assert ahead.state(moment) == unseen.state(moment)
+        assert ahead.next_change(moment) == unseen.next_change(moment)
+        moment = unseen.next_change(moment)
