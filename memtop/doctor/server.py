@@ -59,7 +59,11 @@ RIGHTS = (
     Right("reach services by proxy", "get", "services/proxy", without="Prometheus needs another way"),
     Right("forward ports", "create", "pods/portforward", without="Prometheus needs another way"),
     Right("exec into pods", "create", "pods/exec", without="no shell and no heap dump"),
-    Right("change Deployments", "patch", "deployments", "apps", without="nothing can be changed from here"),
+    Right("change Deployments", "patch", "deployments", "apps", without="images and limits stay as they are"),
+    Right("change StatefulSets", "patch", "statefulsets", "apps", without="theirs stay as they are"),
+    Right("change DaemonSets", "patch", "daemonsets", "apps", without="theirs stay as they are"),
+    Right("scale Deployments", "patch", "deployments/scale", "apps", without="their number of pods stays"),
+    Right("delete pods", "delete", "pods", without="no pod can be deleted from here"),
 )
 
 

@@ -70,7 +70,7 @@ def test_all_is_well(examine):
 def test_a_reader_is_told_what_will_not_work(examine):
     code, lines = examine("readonly")
     assert code == 0
-    assert line(lines, "to change Deployments: no; nothing can be changed").startswith("-- right")
+    assert line(lines, "to change Deployments: no; images and limits stay").startswith("-- right")
     assert line(lines, "you may not ask it; grant get on services/proxy").startswith("-- Prometheus")
     line(lines, "observability/prometheus-service:9090 (name prometheus-service), service proxy: ")
     assert line(lines, "newest sample").startswith("ok metrics API")
