@@ -213,9 +213,9 @@ def _aim(old: _Seen, new: _Seen) -> float:
     measured, what fills the room to the limit within one of its lives; where there was no leak, or nothing is
     known, what fills it within a day.
     """
-    rate = old.judged.rate if old.judged.verdict is Shape.LEAK else None
-    if rate is not None and rate > 0:
-        return max(old.judged.rate_low or 0.0, rate / 2)
+    rate, low = old.side.rate, old.side.rate_low
+    if old.judged.verdict is Shape.LEAK and rate is not None and rate > 0:
+        return max(low or 0.0, rate / 2)
     level = new.lives.level if new.lives is not None else 0.0
     limit = min((side.limit for side in (old.side, new.side) if side.limit is not None), default=None)
     room = max(limit - level, 0.05 * limit) if limit is not None else level
