@@ -104,6 +104,7 @@ async def test_one_that_gets_stuck(demo: DemoThread, opened: Open) -> None:
         await stage.shows("✖", "cannot be pulled", "no-such-tag", "0 of 3 new pods ready", "ErrImage")
         assert stage.lines[table_at].startswith("POD"), "the table stays where it was"
         assert " u Undo" in stage.lines[-1]
+        assert "u undoes it: revision 2 ran before." in stage.text
         await stage.resize(180, 50)
         await stage.shows("cannot be pulled", "NODE")
         await stage.until(lambda: stage.app.screen.table.cursor_key, "a row under the cursor")
@@ -147,7 +148,8 @@ def test_what_may_pass_by_itself_looks_other_than_what_needs_somebody() -> None:
     assert standing(rollout(passing)) == "going"
     assert standing(rollout(Reason(Cause.PAUSED, "paused"))) == "stuck"
     assert plain(reason_lines(rollout(passing), 60, 4, 0.0, None, "braille")) == [" ! Node n has trouble"]
-    assert plain(reason_lines(rollout(Reason(Cause.PAUSED, "p")), 60, 4, 0.0, None, "ascii")) == [" X p"]
+    paused = plain(reason_lines(rollout(Reason(Cause.PAUSED, "p")), 60, 4, 0.0, None, "ascii"))
+    assert paused == [" X p", "   P resumes it."]
 
 
 def test_the_sentence_always_takes_two_lines() -> None:

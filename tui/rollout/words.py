@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from memtop.cluster.revisions import Revision
-from memtop.rollout.model import Reason, Rollout
+from memtop.rollout.model import Cause, Reason, Rollout
 from memtop.wording import ago, bytes_, duration
 from widgets.palette import Symbols
 from widgets.text import literal, shorten
@@ -125,6 +125,8 @@ def reason_lines(
             lines.append(Text(f"   The partition keeps {words}.", "dim"))
     elif not rollout.stuck and not rollout.gone:
         lines.append(Text("   Nothing is in its way so far; esc leaves it running.", "dim"))
+    offer = _offer(rollout) if height > 2 else None
+    height -= 1 if offer is not None else 0
     for at, reason in enumerate(rollout.stuck):
         rest = len(rollout.stuck) - at - 1
         room = height - len(lines) - (1 if rest else 0)
@@ -132,7 +134,19 @@ def reason_lines(
             lines.append(Text(f"   and {rest + 1} more", "dim"))
             break
         lines += _reason(reason, width, room, symbols)
-    return lines[:height]
+    return lines[:height] if offer is None else [*lines[:height], offer]
+
+
+def _offer(rollout: Rollout) -> Text | None:
+    """The way out of a rollout that will not go on by itself."""
+    reason = rollout.blocked
+    if reason is None or rollout.gone:
+        return None
+    if reason.cause is Cause.PAUSED:
+        return Text("   ").append("P", "title").append(" resumes it.")
+    if rollout.previous is None or reason.cause is Cause.ON_DELETE:
+        return None
+    return Text("   ").append("u", "title").append(f" undoes it: revision {rollout.previous.number} ran before.")
 
 
 def _reason(reason: Reason, width: int, room: int, symbols: Symbols) -> Iterator[Text]:
