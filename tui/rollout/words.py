@@ -146,7 +146,9 @@ def _offer(rollout: Rollout) -> Text | None:
         return Text("   ").append("P", "title").append(" resumes it.")
     if rollout.previous is None or reason.cause is Cause.ON_DELETE:
         return None
-    return Text("   ").append("u", "title").append(f" undoes it: revision {rollout.previous.number} ran before.")
+    return (
+        Text("   ").append("u", "title").append(f" undoes it: revision {rollout.previous.number} ran before.")
+    )
 
 
 def _reason(reason: Reason, width: int, room: int, symbols: Symbols) -> Iterator[Text]:
