@@ -10,7 +10,7 @@ from typing import Protocol
 
 _MMAP_THRESHOLD = -3
 """Of mallopt(3)."""
-_LARGE = 256 * 1024
+_LARGE = 128 * 1024
 
 
 class _Trim(Protocol):

@@ -104,7 +104,7 @@ def as_markdown(frame: Frame) -> str:
     lines = [
         f"**memory in {_escaped(frame.context)}, {_escaped(frame.scope)}** at {moment(frame.time)}",
         "",
-        _summary(frame),
+        f"{_summary(frame)} – what asks for attention first, then by memory",
         "",
         _row([field.heading.capitalize() for field in PASTED]),
         _row(["---:" if field.number else "---" for field in PASTED]),

@@ -189,6 +189,7 @@ class TestMarkdown:
         assert text.startswith("**memory in test, all namespaces** at 2027-01-15T08:00:00Z")
         assert "1 leaking" in text
         assert "1 near the limit" in text
+        assert "what asks for attention first, then by memory" in text
 
     async def test_a_big_cluster_is_cut_and_says_so(self, stage, world):
         stage.put(*(world.pod(f"p{number}") for number in range(100)))
