@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+
 import pytest
 
 from memtop.cluster.errors import ApiError
@@ -9,7 +12,8 @@ from memtop.cluster.refs import ObjectRef
 from memtop.demo.faults import Harm
 from memtop.growth.stability import StabilityVerdict
 from memtop.stabilisation.document import as_json, as_markdown
-from memtop.stabilisation.watch import Seen
+from memtop.stabilisation.watch import Options, Seen, follow
+from tests.stabilisation.conftest import USER_SERVICE
 
 MIB = 2**20
 WATCHING, HOLDING = StabilityVerdict.WATCHING, StabilityVerdict.HOLDING
@@ -158,3 +162,24 @@ async def test_what_is_not_there_is_refused(world):
         await world.watch(ref=ObjectRef("Deployment", "production", "nothing")).look()
     with pytest.raises(ApiError, match="no revision 99"):
         await world.watch(revision=99).look()
+
+
+async def test_following_goes_on_through_an_api_server_that_restarts(world):
+    await world.fix()
+    world.pass_(600)
+    world.harm(harm=Harm.ANSWER, path="/deployments/", status=503, times=1)
+    stages = []
+    async with contextlib.aclosing(follow(world.client, USER_SERVICE, Options(interval=1.0))) as looks:
+        async for told in looks:
+            if isinstance(told, str):
+                stages.append("nothing yet")
+            elif not told.problem and "seen" not in stages:
+                stages.append("seen")
+                await asyncio.to_thread(world.demo.run, world.demo.server.stop())
+            elif told.problem and "away" not in stages:
+                stages.append("away")
+                assert told.stability.after.pods == 3, "what was seen stays"
+                await asyncio.to_thread(world.demo.run, world.demo.server.start())
+            elif not told.problem and "away" in stages:
+                break
+    assert stages == ["nothing yet", "seen", "away"]
