@@ -188,11 +188,10 @@ async def test_containers_of_one_pod_in_the_order_of_time(
 
 
 @pytest.mark.parametrize(
-    ("app", "container", "previous", "words"),
+    ("app", "container", "words"),
     [
-        ("batch-nolimit", "batch-nolimit", True, "batch-nolimit has no previous log"),
-        ("missing-image", "missing-image", False, "missing-image waits to be started: ErrImageNeverPull"),
-        ("batch-nolimit", "nothing", False, "has no container nothing"),
+        ("missing-image", "missing-image", "missing-image waits to be started: ErrImageNeverPull"),
+        ("batch-nolimit", "nothing", "has no container nothing"),
     ],
 )
 async def test_why_there_is_no_log(
@@ -200,14 +199,33 @@ async def test_why_there_is_no_log(
     pod: Callable[[str], str],
     app: str,
     container: str,
-    previous: bool,
     words: str,
 ) -> None:
     async def said(read: Read) -> None:
         await read.until(lambda _: any(words in status.words for status in read.statuses), words)
 
     async with Client(as_user("kubeconfig-readonly")) as client:
-        await reading(client, request(pod(app), container, previous=previous), said)
+        await reading(client, request(pod(app), container), said)
+
+
+@pytest.fixture
+def young(kubectl: Callable[..., str]) -> Iterator[str]:
+    """A pod whose container has the same name and has never ended."""
+    name = f"young-{uuid.uuid4().hex[:8]}"
+    image = ("--image=localhost/lab/busybox:1", "--image-pull-policy=Never", "--restart=Never")
+    kubectl("-n", "production", "run", name, *image, "--command", "--", "sleep", "600")
+    kubectl("-n", "production", "wait", "--for=condition=Ready", f"pod/{name}", "--timeout=15s")
+    yield name
+    kubectl("-n", "production", "delete", "pod", name, "--grace-period=0", "--force")
+
+
+async def test_what_has_not_ended_yet_has_no_previous_log(as_user: Callable[[str], Any], young: str) -> None:
+    async def said(read: Read) -> None:
+        words = f"{young} has no previous log"
+        await read.until(lambda _: any(words in status.words for status in read.statuses), words)
+
+    async with Client(as_user("kubeconfig-readonly")) as client:
+        await reading(client, request(young, young, previous=True), said)
 
 
 async def test_what_nobody_may_read(as_user: Callable[[str], Any], pod: Callable[[str], str]) -> None:
