@@ -31,7 +31,8 @@ from tui import preferences
 from tui.change.acting import Acting
 from tui.help import Help
 from tui.live import LiveScreen
-from tui.overview.screen import Overview, looking_at
+from tui.overview.grouping import looking_at
+from tui.overview.screen import Overview
 from widgets.picker import Picker, PickerItem
 from widgets.terminal import TerseDisplay
 
@@ -270,7 +271,7 @@ class Memtop(TerseDisplay[int]):
 
     def action_open(self) -> None:
         """Opens the selected row."""
-        subject = self.overview.selected
+        subject = self._in_front.row
         if subject is None:
             self.notify(self.overview.nothing, markup=False)
         else:

@@ -13,15 +13,16 @@ from textual.containers import Container
 from textual.message import Message
 from textual.timer import Timer
 
-from memtop.observe.status import State
 from memtop.observe.view import Column, Filter, Pane, Sort, View
 from tui.change.keys import CHANGE_KEYS
 from tui.live import LiveScreen
 from tui.overview.columns import ALPHABETICAL, columns, sortable
+from tui.overview.grouping import grouped
 from tui.overview.keys import GROUPS
 from tui.overview.look import Look
 from tui.overview.status import header_data
 from tui.overview.trouble import trouble
+from tui.overview.words import TITLES, empty, subtitle
 from widgets.filter_bar import FilterBar
 from widgets.header import StatusHeader
 from widgets.key_bar import KeyBar
@@ -34,19 +35,13 @@ from widgets.table import LiveTable
 
 if TYPE_CHECKING:
     from config import Settings
-    from memtop.observe.frame import Frame, RowKey
+    from memtop.observe.frame import Frame
     from tui.pod.tab import Subject
 
 # What draws a frame takes numpy and the growth rules. A start does not wait for it: tui.app imports it on
 # another thread once the empty screen is painted.
 # ruff: noqa: PLC0415
 
-TITLES = {Pane.TOP: "Top memory", Pane.RESTARTS: "Restarts", Pane.GROWTH: "Growth"}
-EMPTY = {
-    Pane.TOP: "No container in sight",
-    Pane.RESTARTS: "Nothing has restarted",
-    Pane.GROWTH: "Nothing is growing, as far as can be told yet",
-}
 ONE_PANE_WIDTH = 100
 ONE_PANE_HEIGHT = 30
 PLOT_HEIGHT = 34
@@ -209,22 +204,10 @@ class Overview(LiveScreen):
                 rows,
                 columns=columns(pane, frame.view.workloads),
                 sort=(sort.column, sort.descending),
-                empty=self._empty(frame, pane),
+                empty=empty(frame, pane),
             )
-            self.boxes[pane].describe(subtitle=self._subtitle(frame, pane, len(rows)))
+            self.boxes[pane].describe(subtitle=subtitle(frame, len(rows)))
         self._draw(frame)
-
-    def _empty(self, frame: Frame, pane: Pane) -> str:
-        if frame.view.filter:
-            return f"Nothing matches /{frame.view.filter.text}"
-        if any(source.name == "pods" and source.state is State.CONNECTING for source in frame.sources):
-            return "Connecting …"
-        return EMPTY[pane]
-
-    def _subtitle(self, frame: Frame, pane: Pane, count: int) -> str:
-        what = "workload" if frame.view.workloads else "container"
-        words = f"{count:,} {what}{'' if count == 1 else 's'}"
-        return f"{words}  /{frame.view.filter.text}" if frame.view.filter else words
 
     def _tick(self) -> None:
         frame = self._newest
@@ -302,7 +285,7 @@ class Overview(LiveScreen):
     def action_workloads(self) -> None:
         """Changes between one row per container and one per workload."""
         self._unfreeze()
-        self._look_at(replace(_grouped(self.view, not self.view.workloads), selected=None))
+        self._look_at(replace(grouped(self.view, not self.view.workloads), selected=None))
 
     # -- sorting
 
@@ -404,7 +387,7 @@ class Overview(LiveScreen):
     @property
     def nothing(self) -> str:
         """Why the active pane has no row."""
-        return "Connecting …" if self.frame is None else self._empty(self.frame, self._active)
+        return "Connecting …" if self.frame is None else empty(self.frame, self._active)
 
     def restart(self) -> None:
         """Forgets what was shown: another cluster comes."""
@@ -420,27 +403,3 @@ class Overview(LiveScreen):
         """Shows only these namespaces; all in sight if there are none."""
         self._unfreeze()
         self._look_at(replace(self.view, namespaces=namespaces))
-
-
-def looking_at(view: View, key: RowKey) -> View:
-    """The view of a screen about one row: rows are what that row is, and it is drawn large."""
-    from memtop.observe.frame import WorkloadKey
-
-    return replace(_grouped(view, isinstance(key, WorkloadKey)), selected=key)
-
-
-def _grouped(view: View, workloads: bool) -> View:
-    """The same view with one row per workload, or one per container."""
-    if view.workloads is workloads:
-        return view
-    sorts = {
-        pane: Sort(_counterpart(sort.column, workloads), sort.descending) for pane, sort in view.sorts.items()
-    }
-    return replace(view, workloads=workloads, sorts=sorts)
-
-
-def _counterpart(column: Column, workloads: bool) -> Column:
-    """The column to sort by instead, where one exists only per container or only per workload."""
-    if workloads:
-        return Column.WORKLOAD if column in {Column.NAME, Column.NODE} else column
-    return Column.NAME if column in {Column.WORKLOAD, Column.PODS} else column
