@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import shutil
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from memtop.cluster.client import Client
 from memtop.cluster.errors import ApiError, CredentialError, Unreachable
 from memtop.cluster.exec import Channel, NoSuchProgram, NotRunning, Place, ended, execute, run
 from memtop.cluster.sanitize import sanitize, sanitize_bytes
+from memtop.wording import bytes_
 
 TRIES = 5
 """Times without a new byte after which a transfer is given up."""
@@ -87,7 +89,7 @@ async def fetch(client: Client, remote: Remote, target: Path, progress: Progress
     """Brings a file here; what arrived earlier is not asked for again.
 
     Raises:
-        TransferFailed: It could not be had whole, for all trying.
+        TransferFailed: It could not be had whole, for all trying, or there is no room for it here.
         OSError: It could not be written here.
         NotRunning: The container does not run any more.
         ApiError: It is forbidden, or the pod is gone.
@@ -99,6 +101,7 @@ async def fetch(client: Client, remote: Remote, target: Path, progress: Progress
     with part.open("ab") as file:
         if file.tell() > remote.size:
             file.truncate(0)
+        _room(part, remote.size - file.tell())
         while (have := file.tell()) < remote.size:
             why = ""
             try:
@@ -114,6 +117,15 @@ async def fetch(client: Client, remote: Remote, target: Path, progress: Progress
                 raise TransferFailed(why or f"{remote.path} ends after {have} of {remote.size} bytes")
             await asyncio.sleep(PAUSE)
     progress(remote.size, remote.size)
+
+
+def _room(part: Path, missing: int) -> None:
+    """Now that the size is known: refuses to fill this machine's disk."""
+    free = shutil.disk_usage(part.parent).free
+    if missing > free:
+        raise TransferFailed(
+            f"{bytes_(missing)} more has to be written to {part.parent}, where {bytes_(free)} is free"
+        )
 
 
 async def verify(remote: Remote, target: Path) -> str:

@@ -7,6 +7,7 @@ import hashlib
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -103,6 +104,17 @@ async def test_what_breaks_off_is_taken_up_until_it_is_whole(container, tmp_path
     assert told[-1] == (len(DATA), len(DATA))
     assert [done for done, _ in told] == sorted(done for done, _ in told)
     assert target.stat().st_mode & 0o077 == 0
+
+
+async def test_a_file_that_would_fill_the_disk_here_is_not_begun(container, tmp_path, monkeypatch):
+    there = container(DATA)
+    monkeypatch.setattr(transfer.shutil, "disk_usage", lambda _: SimpleNamespace(free=len(DATA) // 2))
+    with pytest.raises(TransferFailed, match=r"977 KiB more has to be written to .* where 488 KiB is free"):
+        await fetch(None, remote(), tmp_path / "x", nothing)
+    assert there.commands == []
+    partial(tmp_path / "x").write_bytes(DATA[: len(DATA) * 3 // 4])
+    await fetch(None, remote(), tmp_path / "x", nothing)  # for the rest there is room
+    assert len(there.commands) == 1
 
 
 async def test_an_earlier_part_is_not_asked_for_again(container, tmp_path):
