@@ -257,15 +257,13 @@ class Memtop(TerseDisplay[int]):
     def action_help(self) -> None:
         """Shows the keys of the present screen."""
         if isinstance(self.screen, LiveScreen):
-            title, groups = self.screen.WORDS
-            words = groups if self._acting is None else self._acting.words(groups)
-            self.push_screen(Help(title, words))
+            title, words = self.screen.WORDS
+            self.push_screen(Help(title, words if self._acting is None else self._acting.words(words)))
 
     def action_retry(self) -> None:
         """Tries again at once whatever waits."""
-        if self._engine is not None:
+        if self._engine is not None and self._acting is not None:
             self._engine.retry()
-        if self._acting is not None:
             self._acting.forget()
         self.notify("Asking again now")
 

@@ -23,6 +23,7 @@ from tui.workload.words import standing_lines
 from widgets.lines import Lines
 from widgets.pane import Pane
 from widgets.plot import TrendPlot
+from widgets.rows import NoRows
 from widgets.table import LiveTable
 from widgets.text import literal
 
@@ -67,9 +68,7 @@ class WorkloadTab(PodTab):
         ascii_only = look.symbols == "ascii"
         self.said = _Said(self)
         self.pods = LiveTable(pods.COLUMNS, empty="No pod of it is seen", ascii_only=ascii_only, id="pods")
-        self.revisions = LiveTable(
-            revisions.COLUMNS, empty="Asking for its revisions …", ascii_only=ascii_only
-        )
+        self.revisions = LiveTable(revisions.COLUMNS, ascii_only=ascii_only)
         self.plot = TrendPlot(symbols=look.symbols, empty="No sample of it yet")
         self.box = Pane("Revisions", self.revisions, ascii_only=ascii_only, id="revisions")
 
@@ -129,7 +128,7 @@ class WorkloadTab(PodTab):
         else:
             self._standing, self._trouble = message.told, ""
             count = len(message.told.subject.revisions)
-            self.box.styles.height = 2 + min(max(count, 1), MOST_REVISIONS)
+            self.box.styles.height = 2 + min(max(count, 2), MOST_REVISIONS)
         self._draw()
 
     def show(self, frame: Frame) -> None:
@@ -163,7 +162,9 @@ class WorkloadTab(PodTab):
             numbers = {revision.hash: revision.number for revision in known if revision.number}
             born = standing.born if standing is not None else {}
             self.pods.show(pods.member_rows(frame, members, self._look, self._place, numbers, born))
-        if standing is not None:
+        if standing is None:
+            self.revisions.show(NoRows(), empty=self._trouble or "Asking for its revisions …")
+        else:
             judged = revisions.worst(members.parts) if members is not None else {}
             none = standing.subject.revisions_note or f"a {self.subject.workload.kind} keeps no revisions"
             self.revisions.show(revisions.RevisionRows(known, judged, frame.time), empty=none)

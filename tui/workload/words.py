@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
+from memtop.change.kinds import impossible
 from memtop.change.subject import Subject
+from memtop.change.wish import SetImage
 from memtop.cluster.tree import Json, objects, text
 from memtop.rollout.status import KINDS, status
 
@@ -15,7 +17,8 @@ _GOOD = {"Available": "True", "Progressing": "True", "Complete": "True"}
 
 def standing_lines(subject: Subject) -> list[Text]:
     """Pods and rollout, strategy, conditions: a line each."""
-    return [_pods(subject), _line(("dim", "  pods    "), ("", subject.strategy)), _conditions(subject)]
+    how = impossible(subject.ref, SetImage) or subject.strategy
+    return [_pods(subject), _line(("dim", "  pods    "), ("", how)), _conditions(subject)]
 
 
 def _pods(subject: Subject) -> Text:
