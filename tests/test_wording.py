@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from memtop.wording import UNKNOWN, ago, bytes_, duration, rate, share
+from memtop.wording import UNKNOWN, ago, at_least, bytes_, duration, rate, share
 
 MI, GI = 2**20, 2**30
 
@@ -53,3 +53,11 @@ def test_ages_under_a_minute_move_in_steps():
     assert ago(41) == ago(49)
     assert ago(3) == "just now"
     assert ago(-5) == "just now"
+
+
+@pytest.mark.parametrize(
+    ("number", "exact", "words"),
+    [(3, True, "3"), (0, True, "0"), (3, False, "3+"), (0, False, UNKNOWN)],
+)
+def test_a_lower_bound_looks_like_one(number, exact, words):
+    assert at_least(number, exact) == words
