@@ -51,15 +51,10 @@ def by_age(seen: Seen, stretch: float) -> Comparison:
         stretch: The longest age shown, seconds; 0 for the oldest of the new pods, half as much again.
     """
     sides = seen.sides[seen.container]
-    before = [curve for one in sides.before.series for curve, _ in _lives(one)][-MOST:]
-    after = [curve for one in sides.after.series for curve, _ in _lives(one)][-MOST:]
-    kills = [
-        float(curve[0][-1])
-        for side in (sides.before, sides.after)
-        for one in side.series
-        for curve, killed in _lives(one)
-        if killed
-    ]
+    old = [life for one in sides.before.series for life in _lives(one, begun=False)][-MOST:]
+    new = [life for one in sides.after.series for life in _lives(one, begun=True)][-MOST:]
+    before, after = [curve for curve, _ in old], [curve for curve, _ in new]
+    kills = [float(curve[0][-1]) for curve, killed in (*old, *new) if killed]
     newest = max((float(curve[0][-1]) for curve in after), default=0.0)
     oldest = max((float(curve[0][-1]) for curve in (*before, *after)), default=0.0)
     end = stretch or max(1.5 * newest, HOUR)
@@ -73,12 +68,18 @@ def by_age(seen: Seen, stretch: float) -> Comparison:
     )
 
 
-def _lives(series: Series) -> Iterator[tuple[Curve, bool]]:
-    """Each life of a container at its age, and whether an OOM kill ended it."""
+def _lives(series: Series, *, begun: bool) -> Iterator[tuple[Curve, bool]]:
+    """Each life of a container at its age, and whether an OOM kill ended it.
+
+    Args:
+        series: The container's samples.
+        begun: Whether it began with the first of them. If not, the age of its first life is not known, and
+            that life is left out if there are others.
+    """
     cuts: Sequence[float] = sorted(series.restarts.tolist())
     for begin, end in zip([-math.inf, *cuts], [*cuts, math.inf], strict=True):
         inside = (series.timestamps >= begin) & (series.timestamps < end)
-        if np.count_nonzero(inside) < 2:
+        if np.count_nonzero(inside) < 2 or (not begun and len(cuts) and not math.isfinite(begin)):
             continue
         times = series.timestamps[inside]
         start = begin if math.isfinite(begin) else float(times[0])
