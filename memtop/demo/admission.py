@@ -30,11 +30,12 @@ class Usage:
         """Return the sums of a namespace: bytes, and pods."""
         return self._of_namespace[namespace]
 
-    def add(self, uid: str, namespace: str, template: Mapping[str, Any]) -> None:
-        """Count a pod."""
+    def add(self, uid: str, namespace: str, template: Mapping[str, Any]) -> Counter[str]:
+        """Count a pod; return what it counts as."""
         wanted = demand(template)
         self._of_pod[uid] = (namespace, wanted)
         self._of_namespace[namespace].update(wanted)
+        return wanted
 
     def remove(self, uid: str) -> bool:
         """Count a pod no more, for it is gone or over; return whether it was counted."""

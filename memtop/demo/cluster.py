@@ -270,9 +270,9 @@ class Cluster:
 
     def _count(self, pod: Pod) -> None:
         """Let the pod take its share of its node and of its namespace's quota."""
-        self.usage.add(pod.uid, pod.namespace, pod.template)
+        wanted = self.usage.add(pod.uid, pod.namespace, pod.template)
         if pod.node is not None:
-            self.scheduler.claim(pod.uid, self.scheduler.host(pod.node), demand(pod.template)[REQUESTS])
+            self.scheduler.claim(pod.uid, pod.node, wanted[REQUESTS])
         else:
             self._pending[pod.key] = pod
         self._touch_quotas(pod.namespace)
@@ -287,7 +287,7 @@ class Cluster:
             host = self.scheduler.choose(wanted)
             if host is not None:
                 del self._pending[waiting.key]
-                self.scheduler.claim(waiting.uid, host, wanted)
+                self.scheduler.claim(waiting.uid, host.name, wanted)
                 waiting.schedule(host.name, host.address, at)
                 waiting.containers = list(containers_of(waiting, self.catalogue, self.seed))
                 self.events.scheduled(waiting)

@@ -127,7 +127,10 @@ class Life:
     def runs(self, until: float) -> list[Run]:
         """Return the runs started by `until`, oldest first, the last one cut at the end of the life."""
         until = min(until, self.ends)
-        while self._runs and (following := self._following(self._runs[-1])) <= until < math.inf:
+        while self._runs and self._runs[-1].end < until < math.inf:
+            following = self._following(self._runs[-1])
+            if following > until:
+                break
             self._append(following)
         count = bisect_right(self._runs, until, key=lambda run: run.start)
         runs = self._runs[:count]

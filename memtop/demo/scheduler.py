@@ -50,10 +50,10 @@ class Scheduler:
                 return host
         return None
 
-    def claim(self, uid: str, host: Host, wanted: int) -> None:
+    def claim(self, uid: str, host: str, wanted: int) -> None:
         """Keep bytes of a node for a pod."""
-        self._claims[uid] = (host.name, wanted)
-        self._claimed[host.name] += wanted
+        self._claims[uid] = (host, wanted)
+        self._claimed[host] += wanted
 
     def release(self, uid: str) -> None:
         """Give back what was kept for a pod, if anything was."""
