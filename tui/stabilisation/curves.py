@@ -79,7 +79,7 @@ def _lives(series: Series, *, begun: bool) -> Iterator[tuple[Curve, bool]]:
     cuts: Sequence[float] = sorted(series.restarts.tolist())
     for begin, end in zip([-math.inf, *cuts], [*cuts, math.inf], strict=True):
         inside = (series.timestamps >= begin) & (series.timestamps < end)
-        if np.count_nonzero(inside) < 2 or (not begun and len(cuts) and not math.isfinite(begin)):
+        if np.count_nonzero(inside) < 2 or (not begun and cuts and not math.isfinite(begin)):
             continue
         times = series.timestamps[inside]
         start = begin if math.isfinite(begin) else float(times[0])

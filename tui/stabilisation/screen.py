@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar
@@ -166,13 +167,16 @@ class StabilisationScreen(LiveScreen):
     async def _follow(self) -> None:
         async def tell(client: Client) -> None:
             verdict = ""
-            async for told in follow(client, self.ref, self._options):
-                self.post_message(self.Told(told))
-                if isinstance(told, str) or told.problem or told.hasty or told.stability.verdict == verdict:
-                    continue
-                if verdict and self._command and (words := await alarm.run(self._command, told, verdict)):
-                    self.post_message(self.Complaint(words))
-                verdict = told.stability.verdict.value
+            async with aclosing(follow(client, self.ref, self._options)) as looks:
+                async for told in looks:
+                    self.post_message(self.Told(told))
+                    if isinstance(told, str) or told.problem or told.hasty:
+                        continue
+                    before, verdict = verdict, told.stability.verdict.value
+                    if self._command and before not in {"", verdict}:
+                        words = await alarm.run(self._command, told, before)
+                        if words:
+                            self.post_message(self.Complaint(words))
 
         try:
             await asyncio.wrap_future(self._ask(tell))
