@@ -45,7 +45,7 @@ def holding(old: Side, new: Side, aim: float, seconds: float, expected: float) -
     if old.leaks:
         parts = [f"no growth for {duration(seconds)}: the floor moves {slope(new)}{_was(old)}"]
     else:
-        parts = [f"no growth for {duration(seconds)}: {rate(aim / 2)} would have shown"]
+        parts = [f"no growth for {duration(seconds)}: even {_plain(aim / 2)} would have shown"]
     if old.oom_kills or old.restarts:
         what = "OOM kill" if old.oom_kills else "restart"
         seen = new.oom_kills if old.oom_kills else new.restarts
@@ -71,11 +71,11 @@ def watching(
         case "not flat":
             text = f"the floor still moves {slope(new)}{_was(old)}; it may be warming up; at least {togo}"
         case "day":
-            text = f"growth as slow as {rate(aim)} can hide in the rhythm of a day; {togo}"
+            text = f"growth as slow as {_plain(aim)} can hide in the rhythm of a day; {togo}"
         case _ if wait.why == "samples" or not new.pods or not togo:
             text = "too few samples of the new pods to tell" + (f"; {togo}" if togo else "")
         case _:
-            at = f"at the old rate of {rate(aim).lstrip('+')}" if old.leaks else f"growth of {rate(aim)}"
+            at = f"at the old rate of {_plain(old.rate or aim)}" if old.leaks else f"growth of {_plain(aim)}"
             verb = "it would have shown" if old.leaks else "would show"
             text = f"{at} {verb} after {duration(wait.needed)}: {togo}"
     if lately:
@@ -84,6 +84,10 @@ def watching(
     if bought is not None:
         text += f"; at the old rate the higher limit buys {duration(bought)}"
     return text + _unknown(old)
+
+
+def _plain(bytes_per_hour: float) -> str:
+    return f"{bytes_(bytes_per_hour)}/h"
 
 
 def _was(old: Side) -> str:
