@@ -306,3 +306,15 @@ def test_samples_are_as_far_apart_as_the_clock_of_the_demo_says(as_user):
             times = [time for time, _ in series["values"]]
             assert np.diff(times).tolist() == [15.0] * 39
             assert times[-1] <= now
+
+
+def test_a_range_of_years_holds_what_there_is(api):
+    """Nothing is looked for where nothing is remembered."""
+    answer = api.get(
+        "/prometheus/api/v1/query_range",
+        query='max_over_time(container_memory_rss{container="billing"}[1h])',
+        start=0,
+        end=2 * 1_795_363_200,
+        step=1_795_363_200,
+    ).json
+    assert [time for one in answer["data"]["result"] for time, _ in one["values"]] == [1_795_363_200] * 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -52,7 +53,8 @@ class Sampler:
     def windows(self, ends: FloatArray, width: float) -> Iterator[tuple[slice, Windows]]:
         """Yield the samples in the windows `(end - width, end]`, block by block."""
         begin, end = np.floor((ends - width) / SCRAPE) + 1, np.floor(ends / SCRAPE)
-        base, top = float(begin.min()), float(min(end.max(), np.floor(self.now / SCRAPE)))
+        base = max(float(begin.min()), math.ceil(self.oldest / SCRAPE))
+        top = min(float(end.max()), math.floor(self.now / SCRAPE))
         scrapes = np.arange(base, max(top, base) + 1)
         times = scrapes * SCRAPE
         for part in self._blocks(max(len(scrapes), len(ends))):
