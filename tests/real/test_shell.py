@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -73,5 +74,32 @@ def test_a_reader_is_told_why_there_is_no_shell(
     open_pod(screen, reader)
     screen.keys("x")
     screen.wait(lambda text: "pods/exec is forbidden" in text, "the reason")
+    screen.keys("q")
+    screen.wait(lambda text: "exit code 0" in text, "the end")
+
+
+@pytest.fixture
+def bare(kubectl: Callable[..., str]) -> Iterator[str]:
+    """The namespace of a pod whose image has no shell."""
+    namespace = f"memtop-shell-{uuid.uuid4().hex[:6]}"
+    kubectl("create", "namespace", namespace)
+    kubectl("-n", namespace, "run", "bare", "--image=localhost/lab/pause:1", "--image-pull-policy=Never")
+    kubectl("-n", namespace, "wait", "--for=condition=Ready", "pod/bare", "--timeout=15s")
+    yield namespace
+    kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+def test_an_image_without_a_shell_gives_the_screen_back(
+    admin: Path, terminal: Callable[[int, int], Terminal], bare: str
+) -> None:
+    screen = terminal(120, 36)
+    screen.run([*COMMAND, "--kubeconfig", str(admin), "-n", bare])
+    screen.wait(lambda text: "bare" in text and "metrics" in text, "the pod")
+    screen.keys("Enter")
+    screen.wait(lambda text: "Trend │" in text, "the pod's screen")
+    screen.keys("x")
+    screen.wait(lambda text: "An image without a shell" in text and "kubectl debug" in text, "the way out")
+    screen.keys("Escape")
+    screen.wait(lambda text: "Trend │" in text and "kubectl debug" not in text, "the screen as it was")
     screen.keys("q")
     screen.wait(lambda text: "exit code 0" in text, "the end")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 
 from config import settings_from
+from memtop.cluster.errors import Unreachable
+from memtop.cluster.exec import NoSuchProgram, NotRunning
 from memtop.demo.thread import DemoThread
 from memtop.observe.setup import plan
 from memtop.runtime.take import CaptureFailed, Taken
@@ -183,3 +185,44 @@ async def test_what_can_not_be_done_is_dimmed_and_says_why(
         await stage.until(
             lambda: f"Not now: {why}" in stage.text or why in stage.line("Not now:"), "the reason"
         )
+
+
+@pytest.fixture
+def handed_over(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What becomes of the terminal; as in Textual, what is raised meanwhile would keep it handed over."""
+    told: list[str] = []
+
+    @contextmanager
+    def suspend(_: Memtop) -> Iterator[None]:
+        told.append("handed over")
+        yield
+        told.append("taken back")
+
+    monkeypatch.setattr(Memtop, "suspend", suspend)
+    return told
+
+
+@pytest.mark.parametrize(
+    ("failure", "words"),
+    [
+        (NoSuchProgram("the image has no program 'sh'"), "An image without a shell"),
+        (Unreachable("the connection was lost"), "the connection was lost"),
+        (NotRunning("it does not run"), "it does not run"),
+    ],
+    ids=["no shell", "lost", "not running"],
+)
+async def test_the_screen_comes_back_where_there_is_no_shell(
+    open_pod: OpenPod,
+    handed_over: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    failure: Exception,
+    words: str,
+) -> None:
+    def converse(*_: object) -> int:
+        raise failure
+
+    monkeypatch.setattr("tui.pod.runtime.converse", converse)
+    async with open_pod("user-service") as stage:
+        await stage.press("x")
+        await stage.shows(words)
+        assert handed_over == ["handed over", "taken back"]

@@ -80,17 +80,29 @@ class RuntimeScreen(LiveScreen):
     @work(exclusive=True, group="inside")
     async def action_shell(self) -> None:
         """Hands the terminal over to a shell in the container."""
+        outcome: int | Exception
         try:
             with self.app.suspend():
-                code = converse(self._ask, self._inside.place)
+                outcome = self._converse()
         except SuspendNotSupported:
             self.notify("This terminal can't be handed over; X runs one command", severity="warning")
-        except NoSuchProgram as error:
-            await self._propose_debugging(str(error))
-        except FAILURES as error:
-            self._fail("There was no shell", error)
-        else:
-            self.notify(f"The shell has ended with exit code {code}" if code else "Back from the shell")
+            return
+        match outcome:
+            case NoSuchProgram():
+                await self._propose_debugging(str(outcome))
+            case Exception() if isinstance(outcome, FAILURES):
+                self._fail("There was no shell", outcome)
+            case Exception():
+                raise outcome
+            case code:
+                self.notify(f"The shell has ended with exit code {code}" if code else "Back from the shell")
+
+    def _converse(self) -> int | Exception:
+        """The shell's exit code, or why there was none: what is raised would leave the app suspended."""
+        try:
+            return converse(self._ask, self._inside.place)
+        except Exception as error:  # noqa: BLE001  (raised again once the screen is back)
+            return error
 
     def action_command(self) -> None:
         """Asks for one command."""
