@@ -63,9 +63,9 @@ class Acting:
 
     @property
     def row(self) -> Subject | None:
-        """What the screen in front is about."""
-        stack = self._app.screen_stack  # which is empty while the app ends
-        return stack[-1].row if stack and isinstance(stack[-1], LiveScreen) else None
+        """What the screen in front is about, whatever dialog lies on it."""
+        stack = reversed(self._app.screen_stack)  # which is empty while the app ends
+        return next((screen.row for screen in stack if isinstance(screen, LiveScreen)), None)
 
     def refusal(self, action: str, row: Subject | None) -> str:
         """Why an action cannot be taken on a row; empty if nothing is known against it.
