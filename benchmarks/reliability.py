@@ -4,7 +4,8 @@
 
 Generates containers of every kind in tests/growth/kinds.py, half of them as memtop sees them live (20 to 60
 minutes at 15 s), weighs them as a real cluster would (`kinds.SHARE`; leaks together 1 in 100), and prints,
-for every band of confidence, how many verdicts were right; and the false alarms among healthy containers.
+for every band of confidence, how many verdicts were right; the false alarms among healthy containers; and how
+many of the leaks are called one, by how long they were watched.
 Among the healthy are some whose growth has not ended yet in the window (a filling cache, a morning): what
 leaks must be told from those too.
 """
@@ -25,6 +26,8 @@ from memtop.growth.classify import judge_named
 from memtop.growth.readers import Named
 from tests.growth.kinds import HEALTHY, LEAKS, SHARE, UNFINISHED, all_kinds, make
 
+WINDOWS = ((0.0, 0.75), (0.75, 2.0), (2.0, 6.0), (6.0, 12.0), (12.0, 1e9))
+"""Hours."""
 BANDS = (0.0, 0.5, 0.75, 0.9, 0.95, 0.98, 1.001)
 LEAKS_IN = 100
 
@@ -81,7 +84,14 @@ def main() -> None:
             f"\n{name}: {1000 * rate:.2f} false alarms per 1,000 healthy; {found:.1%} of the leaks found",
             end="",
         )
-    print()
+    print("\n\nleaks called, by how long they were watched\n  hours          leak   suspected")
+    hours = np.array([np.ptp(one.series.timestamps) / 3600 for one in made])
+    for shortest, longest in WINDOWS:
+        inside = truly & (hours >= shortest - 0.02) & (hours < longest - 0.02)
+        until = f"{longest:g}" if longest < 1e9 else ""
+        named = f"{shortest:g} .. {until}"
+        called, doubted = sure[inside].mean(), (leak & ~sure)[inside].mean()
+        print(f"  {named:12s} {called:6.1%} {doubted:9.1%}   n {inside.sum()}")
 
 
 if __name__ == "__main__":

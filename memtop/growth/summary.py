@@ -68,14 +68,27 @@ def summarise(batch: Batch) -> Summary:
     False readings are dropped first: nothing that runs has 0 bytes, and a single sample below half of both
     its neighbours is a scrape that went wrong, not memory that was freed and taken again within one step.
     """
-    rows, columns = np.nonzero(np.isfinite(batch.values) & np.isfinite(batch.times))
-    value = np.asarray(batch.values[rows, columns], np.float64)
-    time = batch.times[columns] if batch.times.ndim == 1 else batch.times[rows, columns]
+    rows, time, value = _samples(batch)
     keep = _trustworthy(value, rows)
-    rows, time, value = rows[keep], time[keep], value[keep]
+    if not keep.all():
+        rows, time, value = rows[keep], time[keep], value[keep]
     life = _lives(batch, rows, time, value)
     keep = ~_loading(value, life)
-    return fold(rows[keep], time[keep], value[keep], life[keep], len(batch))
+    if not keep.all():
+        rows, time, value, life = rows[keep], time[keep], value[keep], life[keep]
+    return fold(rows, time, value, life, len(batch))
+
+
+def _samples(batch: Batch) -> tuple[Ints, Floats, Floats]:
+    """Container, time and value of every sample, by container and time."""
+    count, width = batch.values.shape
+    there = np.isfinite(batch.values) & np.isfinite(batch.times)
+    if there.all():  # nothing to look for, which takes as long as all the rest
+        times = np.broadcast_to(batch.times, batch.values.shape).ravel()
+        return np.repeat(np.arange(count), width), times, batch.values.ravel().astype(np.float64)
+    rows, columns = np.nonzero(there)
+    time = batch.times[columns] if batch.times.ndim == 1 else batch.times[rows, columns]
+    return rows, time, batch.values[rows, columns].astype(np.float64)
 
 
 def _loading(value: Floats, life: Ints) -> Bools:
