@@ -72,7 +72,7 @@ class MemoryTab(PodTab):
             asked = await asyncio.wrap_future(self.ask(lambda client: probe(client, self._inside.place)))
             self.picture.show(breakdown(asked))
         except NoShell as error:
-            self.picture.explain(f"{error}: press x to see what could be done")
+            self.picture.explain(f"{error}: x shows what could be done, h looks for Go profiles on its ports")
         except FAILURES as error:
             self.picture.explain(str(error))
 
