@@ -14,9 +14,12 @@ from memtop.observe.identity import Key
 from memtop.observe.lookback import MOST as MOST_BACK
 from memtop.observe.observer import Observer
 from memtop.observe.rows import Groups
+from memtop.observe.status import State
 from memtop.observe.view import View
 from memtop.past import WORDS
 from memtop.wording import duration
+
+_ANSWERING = (State.LIVE, State.CONNECTING)
 
 
 class Details:
@@ -77,9 +80,15 @@ class Details:
     def _back(self, view: View) -> str:
         """How it stands with what lies further back than samples are kept."""
         back = self._observer.recollection.back
+        if back.asked is None:
+            return ""
+        problem = back.problem
         if back.waiting:
-            return f"asking Prometheus for {duration(view.reach)} …"
-        return f"Prometheus does not say what was before: {back.problem}" if back.problem else ""
+            sources = (one for one in self._observer.statuses() if one.name == "prometheus")
+            problem = next((one.words for one in sources if one.state not in _ANSWERING), "")
+            if not problem:
+                return f"asking Prometheus for {duration(view.reach)} …"
+        return f"Prometheus does not say what was before: {problem}" if problem else ""
 
     def _of_container(self, key: Key, row: int | None, slot: int) -> Detail | None:
         identity = self._observer.store.identities[slot]

@@ -142,6 +142,16 @@ async def test_a_past_that_cannot_be_had_is_said(demo, tmp_path):
         assert "did not answer within 0.5 s" in failed.detail.back
 
 
+async def test_where_prometheus_may_not_be_asked_nothing_is_waited_for(demo, tmp_path):
+    async with watching(demo, tmp_path, prometheus(), user="readonly", hours=2.0) as watch:
+        frame = await watch.frame(complete)
+        row = rows(frame, "user-service")[0]
+        watch.view = View(selected=frame.rows.identities[row].key, reach=24 * HOUR)
+        refused = await watch.frame(lambda frame: frame.detail is not None)
+        assert "not allowed to ask" in refused.detail.back
+        assert not refused.awaited
+
+
 async def test_a_workload_waits_for_its_past_and_not_for_more_samples(demo, tmp_path):
     """Right after the start it is said that Prometheus is asked, and what is said then is over a day."""
     async with watching(demo, tmp_path, prometheus()) as watch:
