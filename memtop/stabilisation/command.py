@@ -181,18 +181,19 @@ class _Watching:
 
 @contextlib.contextmanager
 def _signals(work: asyncio.Future[int]) -> Iterator[list[int]]:
-    """Cancels the work when the session ends; tells by which signal."""
+    """Cancels the work when the session ends; tells by which signal. What nohup ignores stays ignored."""
     caught: list[int] = []
     loop = asyncio.get_running_loop()
+    heeded = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
 
     def end(number: int) -> None:
         caught.append(number)
         work.cancel()
 
-    for number in _SIGNALS:
+    for number in heeded:
         loop.add_signal_handler(number, end, number)
     try:
         yield caught
     finally:
-        for number in _SIGNALS:
+        for number in heeded:
             loop.remove_signal_handler(number)

@@ -186,12 +186,15 @@ def test_no_shell_reads_what_the_cluster_says():
 # -- as a process
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_cleanly(tmp_path, number):
+@pytest.mark.parametrize(
+    ("number", "before"),
+    [(signal.SIGINT, ()), (signal.SIGTERM, ()), (signal.SIGTERM, ("nohup",))],
+)
+def test_a_signal_ends_it_cleanly_and_nohup_keeps_it_through_a_hangup(tmp_path, number, before):
     path = tmp_path / "kubeconfig"
     path.write_text(KUBECONFIG)
     process = subprocess.Popen(
-        [sys.executable, "-m", "tui.cli", "watch", "deployment/web", "--kubeconfig", str(path)],
+        [*before, sys.executable, "-m", "tui.cli", "watch", "deployment/web", "--kubeconfig", str(path)],
         env={**os.environ, "XDG_STATE_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -199,6 +202,8 @@ def test_a_signal_ends_it_cleanly(tmp_path, number):
     )
     assert process.stderr is not None
     assert "still trying" in process.stderr.readline()
+    if before:
+        process.send_signal(signal.SIGHUP)
     process.send_signal(number)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 128 + number
