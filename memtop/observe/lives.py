@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
 
 import numpy as np
 
 from memtop.cluster.containers import ContainerFacts, Termination
-from memtop.past import NOTICED_WITHIN, matched
+from memtop.past import NOTICED_WITHIN, Floats, matched
 
 REMEMBERED = 200
 HOUR = 3600.0
@@ -45,7 +44,7 @@ class Lives:
             self._counts.append((now, facts.restarts))
         del self.ends[:-REMEMBERED], self.starts[:-REMEMBERED], self._counts[:-REMEMBERED]
 
-    def recall(self, times: Sequence[float], counts: Sequence[int], oom_kills: Sequence[float] = ()) -> None:
+    def recall(self, times: Floats, counts: Floats, oom_kills: Floats) -> None:
         """Takes in what somebody else counted before the container was first seen here.
 
         A count that falls, or that is higher than what was seen first, was of an earlier pod of that name.
@@ -55,13 +54,13 @@ class Lives:
             counts: Restarts by then.
             oom_kills: When it was OOM-killed, as near as its samples tell, Unix seconds, ascending.
         """
-        if oom_kills and not self._told_kills:
+        if len(oom_kills) and not self._told_kills:
             here = np.array([end.finished_at or self.first_seen for end in self.ends if end.oom])
-            told = np.array([at for at in oom_kills if self.created_at <= at < self.first_seen])
+            told = oom_kills[(oom_kills >= self.created_at) & (oom_kills < self.first_seen)]
             self._told_kills = told[matched(told, here, NOTICED_WITHIN) < 0].tolist()
         known: list[tuple[float, int]] = []
         ceiling = self._counts[0][1] if self._counts else 0
-        for at, count in zip(reversed(times), reversed(counts), strict=True):
+        for at, count in zip(times[::-1].tolist(), counts[::-1].astype(int).tolist(), strict=True):
             if at >= self.first_seen:
                 continue
             if at < self.created_at or count > ceiling:

@@ -21,8 +21,6 @@ EVERY = 60.0
 """Seconds of the cluster's clock between two verdicts on one workload."""
 MOST_PODS = 12
 """Containers pooled at most: those that hold the most memory; more add little to what is known."""
-MOST_ASKED = 50
-"""Containers of a workload of which Prometheus may be asked at most."""
 REVISION_LABELS = ("pod-template-hash", "controller-revision-hash")
 Part = tuple[str, str]
 """A container's name, and the value of the revision label of its pod; empty for pods without one."""
@@ -84,7 +82,7 @@ class Pools:
         now = self._now()
         for wanted in self._wanted:
             judged = self._judged.get(wanted.key)
-            told = sum(self._told(slot) for slot in wanted.slots[:MOST_ASKED].tolist())
+            told = sum(self._told(slot) for slot in wanted.slots[:MOST_PODS].tolist())
             if judged is None or now - judged.at >= EVERY or told > judged.told:
                 parts = self._judge(wanted.slots)
                 worst = max(parts.values(), key=_leakiness, default=pool(()))

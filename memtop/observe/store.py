@@ -253,8 +253,7 @@ class Store:
         """Takes in how a container fared before it was seen here; see `Lives.recall`."""
         lives = self.lives.get(slot)
         if lives is not None and past.counted is not None:
-            times, counts = past.counted
-            lives.recall(times.tolist(), counts.astype(int).tolist(), past.oom_kills.tolist())
+            lives.recall(*past.counted, past.oom_kills)
             self._put_last_hour(slot, lives, now)
 
     def pass_time(self, now: float) -> None:

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from memtop.cluster.containers import ContainerFacts, Kind, Mood, Termination
@@ -23,6 +24,10 @@ def facts(restarts, *ends, started=None):
 
 def lives(created=-DAY, seen=0.0):
     return Lives(NOW + created, NOW + seen)
+
+
+def recall(one, times, counts, oom_kills=()):
+    one.recall(*(np.array(column, float) for column in (times, counts, oom_kills)))
 
 
 def test_a_young_pod_is_known_exactly():
@@ -121,7 +126,7 @@ class TestRecalled:
     def test_a_count_from_before_makes_the_last_hour_exact(self):
         one = lives()
         one.observe(facts(40, end(-100)), NOW)
-        one.recall([NOW - 2 * HOUR, NOW - 0.9 * HOUR, NOW - 100], [34, 36, 40])
+        recall(one, [NOW - 2 * HOUR, NOW - 0.9 * HOUR, NOW - 100], [34, 36, 40])
         assert one.restarts_within(NOW) == (6, True)
         assert one.restarts_within(NOW + 0.5 * HOUR) == (4, True)
         one.observe(facts(41, end(500)), NOW + 510)
@@ -130,21 +135,21 @@ class TestRecalled:
     def test_a_count_that_does_not_reach_back_an_hour_leaves_it_a_lower_bound(self):
         one = lives()
         one.observe(facts(40, end(-100)), NOW)
-        one.recall([NOW - 600, NOW - 100], [38, 40])
+        recall(one, [NOW - 600, NOW - 100], [38, 40])
         assert one.restarts_within(NOW) == (2, False)
         assert one.restarts_within(NOW + HOUR - 500) == (2, True)
 
     def test_what_an_earlier_pod_of_that_name_counted_does_not_count(self):
         one = lives(created=-3 * HOUR)
         one.observe(facts(3, end(-100)), NOW)
-        one.recall([NOW - 9 * HOUR, NOW - 2 * HOUR, NOW - 1.5 * HOUR, NOW - 100], [2, 90, 1, 3])
+        recall(one, [NOW - 9 * HOUR, NOW - 2 * HOUR, NOW - 1.5 * HOUR, NOW - 100], [2, 90, 1, 3])
         assert one.restarts_within(NOW) == (2, True)
 
     def test_telling_it_again_changes_nothing(self):
         one = lives()
         one.observe(facts(40, end(-100)), NOW)
         for _ in range(3):
-            one.recall([NOW - 2 * HOUR, NOW - 100], [38, 40], [NOW - 1900, NOW - 110])
+            recall(one, [NOW - 2 * HOUR, NOW - 100], [38, 40], [NOW - 1900, NOW - 110])
         assert one.restarts_within(NOW) == (2, True)
         assert one.oom_kills_within(NOW) == 2
         assert one.oom_kills_within(NOW + HOUR - 200) == 1
@@ -152,7 +157,7 @@ class TestRecalled:
     def test_figures_are_looked_at_again_when_what_was_told_grows_old(self):
         one = lives()
         one.observe(facts(40, end(-2 * HOUR, "Error", 1)), NOW)
-        one.recall([NOW - 3 * HOUR], [39], [NOW - 1900])
+        recall(one, [NOW - 3 * HOUR], [39], [NOW - 1900])
         assert one.next_change(NOW) <= NOW - 1900 + HOUR
 
 
