@@ -123,8 +123,10 @@ def judge(before: Evidence, after: Evidence, changed_at: float, now: float) -> S
         return Stability(
             StabilityVerdict.WATCHING, words.nothing_yet(old.side), None, before=old.side, after=new.side
         )
-    found = _growing(old, new, raised) or _dying(old, new)
-    bought = _bought(before, after, new.side.rate if found else old.side.rate)
+    found = _growing(old, new, raised) or _dying(old, new, raised)
+    bought = _bought(before, after, new.side.rate if new.side.leaks else old.side.rate)
+    if raised and found is not None and not new.side.leaks:
+        bought = _longer(old.ends, new.ends)
     if found is not None:
         verdict = found
         sentence = words.growing(verdict.value, old.side, new.side, bought)
@@ -286,7 +288,14 @@ def _error(side: Side) -> float:
     return (side.rate_high - side.rate_low) / (2 * NORMAL_95)
 
 
-def _dying(old: _Seen, new: _Seen) -> StabilityVerdict | None:
+def _longer(old: Ends, new: Ends) -> float | None:
+    """How much longer containers live than before, seconds; None if they do not, or where it is not known."""
+    if old.every is None or new.every is None:
+        return None
+    return new.every - old.every if new.every > old.every else None
+
+
+def _dying(old: _Seen, new: _Seen, raised: bool) -> StabilityVerdict | None:
     """Containers that die again and again need no slope."""
     if more_often(old.ends, new.ends) or more_often(_restarts(old.side), _restarts(new.side)):
         return StabilityVerdict.WORSE
@@ -294,9 +303,9 @@ def _dying(old: _Seen, new: _Seen) -> StabilityVerdict | None:
         return None  # restarts for another reason, and nothing to compare them with
     again = new.ends.count >= 2 or (new.ends.count == 1 and new.judged.verdict is Shape.LEAK)
     outlived = new.ends.count * 3 <= new.ends.watched / (old.ends.every or math.inf)
-    if again and not outlived:
-        return StabilityVerdict.STILL_LEAKING
-    return None
+    if not again or outlived:
+        return None
+    return StabilityVerdict.ONLY_POSTPONED if raised and old.ends.count else StabilityVerdict.STILL_LEAKING
 
 
 def _restarts(side: Side) -> Ends:

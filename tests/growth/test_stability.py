@@ -220,6 +220,21 @@ def test_dying_again_is_no_fix_even_where_nothing_grows():
     assert verdict(before, after, 2.5).verdict in (StabilityVerdict.STILL_LEAKING, StabilityVerdict.WORSE)
 
 
+def test_dying_later_under_a_higher_limit_is_only_postponed():
+    died = [AT - 6 * HOUR + 600.0 * n for n in range(1, 36)]
+    before = Evidence(
+        (ramp(AT - 6 * HOUR, 6, 0, limit=256, kills=died, restarts=[at + 2 for at in died]),),
+        ((AT - 6 * HOUR, AT),),
+    )
+    dies = [AT + 1200.0, AT + 2400.0]
+    after = Evidence(
+        (ramp(AT, 0.8, 0, limit=512, kills=dies, restarts=[at + 2 for at in dies]),), ((AT, AT + 0.8 * HOUR),)
+    )
+    seen = verdict(before, after, 0.8)
+    assert seen.verdict is StabilityVerdict.ONLY_POSTPONED
+    assert seen.bought_seconds == pytest.approx(820, abs=60)
+
+
 def test_the_clock_begins_again_at_an_oom_kill():
     kill = AT + 3 * HOUR
     series = ramp(AT, 4, 0, kills=[kill], restarts=[kill + 5])
