@@ -141,7 +141,8 @@ class Form(ModalScreen[T | None], Generic[T]):
             ascii_only: Whether signs must do with ASCII.
         """
         super().__init__()
-        self._title = title
+        self._box = Vertical()
+        self._box.border_title = Text(literal(title)).markup
         self._fields = tuple(fields)
         self._check = check
         self._make = make
@@ -155,8 +156,7 @@ class Form(ModalScreen[T | None], Generic[T]):
     def compose(self) -> ComposeResult:
         """Facts, fields, what is said, offers."""
         width = max(len(field.label) for field in self._fields)
-        with Vertical() as box:
-            box.border_title = Text(literal(self._title)).markup
+        with self._box:
             yield Static(id="facts")
             for field in self._fields:
                 with Horizontal(classes="field"):
@@ -216,7 +216,7 @@ class Form(ModalScreen[T | None], Generic[T]):
     def _tell(self, words: str = "") -> None:
         offered = "↑ ↓ offers · " if self.offers.choices else ""
         fields = "tab next field · " if len(self._fields) > 1 else ""
-        self.query_one(Vertical).border_subtitle = words or f"{fields}{offered}enter plan · esc leaves"
+        self._box.border_subtitle = words or f"{fields}{offered}enter plan · esc leaves"
 
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
@@ -275,8 +275,7 @@ class Form(ModalScreen[T | None], Generic[T]):
                 self.dismiss(made)
         finally:
             self.busy = False
-            if self.is_mounted:
-                self._tell()
+            self._tell()
 
     def action_leave(self) -> None:
         """Stops what is under way; leaves the form if nothing is."""

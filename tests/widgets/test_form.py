@@ -172,6 +172,21 @@ async def test_escape_stops_what_is_under_way_before_it_leaves():
         assert app.result is None
 
 
+async def test_the_app_may_end_while_something_is_made():
+    begun = asyncio.Event()
+
+    async def wait(values):
+        begun.set()
+        await asyncio.Event().wait()
+
+    app = Host(make=wait)
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        await pilot.press(*"v3", "enter")
+        await asyncio.wait_for(begun.wait(), 10)
+    assert app.result is NOTHING
+
+
 async def test_making_nothing_goes_on_with_the_form():
     async def decline(values):
         return None

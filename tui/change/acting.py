@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 # ruff: noqa: PLC0415
 
 NO_ROW = "no row is selected"
+_LOOKS, _LOOK_SECONDS = 20, 0.05
+"""How often and how far apart a frame is looked at for what it knows of a row."""
 
 
 class Acting:
@@ -172,7 +174,12 @@ class Acting:
 
         app, settings = self._app, self._app.settings
 
-        def uses() -> Mapping[str, Usage]:
+        async def uses() -> Mapping[str, Usage]:
+            """A key may be quicker than the frame that knows more of its row."""
+            for _ in range(_LOOKS):
+                if members_of(app.frame, row.workload) is not None:
+                    break
+                await asyncio.sleep(_LOOK_SECONDS)
             return usage(members_of(app.frame, row.workload))
 
         self._flow = Flow(

@@ -34,6 +34,8 @@ from widgets.form import Form, UnfitError, Values
 from widgets.picker import Picker, PickerItem
 
 T = TypeVar("T")
+Uses = Callable[[], Awaitable[Mapping[str, Usage]]]
+"""What the containers of a workload do now, as soon as it is known."""
 FAILURES = (ApiError, Unreachable, CredentialError, KubeconfigError, AuditError)
 _SLOW = 0.4
 """Seconds after which a wait is worth a word."""
@@ -90,13 +92,13 @@ class Flow:
         self._ascii_only = ascii_only
         self.applying = False
 
-    async def run(self, action: str, row: Row, uses: Callable[[], Mapping[str, Usage]]) -> Plan | None:
+    async def run(self, action: str, row: Row, uses: Uses) -> Plan | None:
         """Takes an action on a row, as far as its user goes along.
 
         Args:
             action: Such as ``image``; see `tui.change.keys`.
             row: On which row.
-            uses: What the containers of its workload do now.
+            uses: What the containers of its workload do.
 
         Returns:
             The plan that was applied; None if none was.
@@ -126,27 +128,26 @@ class Flow:
 
     # -- what is asked
 
-    async def _container_changed(
-        self, action: str, row: Row, uses: Callable[[], Mapping[str, Usage]]
-    ) -> Plan | None:
+    async def _container_changed(self, action: str, row: Row, uses: Uses) -> Plan | None:
         found = await self._found(row.workload)
-        container = await self._container(found, row, uses())
+        container = await self._container(found, row, uses)
         if container is None:
             return None
         if action == "image":
             return await self._filled_in(image.asked(found, container, self._now()), row)
-        return await self._filled_in(memory.asked(found, container, uses()), row)
+        return await self._filled_in(memory.asked(found, container, await uses()), row)
 
-    async def _container(self, found: Subject, row: Row, uses: Mapping[str, Usage]) -> Container | None:
+    async def _container(self, found: Subject, row: Row, uses: Uses) -> Container | None:
         if len(found.containers) < 2:
             if not found.containers:
                 raise NothingToDoError(f"{found.ref} has no container")
             return found.containers[0]
+        used = await uses()
         items = [
             PickerItem(
                 one.name,
                 f"{one.name} (init)" if one.init else one.name,
-                f"{bytes_(uses.get(one.name, Usage()).held)} of {one.limit or 'no limit'}, {one.image}",
+                f"{bytes_(used.get(one.name, Usage()).held)} of {one.limit or 'no limit'}, {one.image}",
             )
             for one in found.containers
         ]

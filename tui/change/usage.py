@@ -20,7 +20,7 @@ class Usage:
     Attributes:
         held: Working set of the pod that holds the most, bytes; None while unknown.
         pods: How many pods were seen.
-        judgement: What is judged of them pooled, a leak of any revision first; None before anything is.
+        judgement: What is judged of them, a leak of any revision first; None before anything is.
     """
 
     held: float | None = None
@@ -50,23 +50,24 @@ def usage(members: Members | None) -> Mapping[str, Usage]:
     """What every container of a workload does, by its name."""
     if members is None:
         return {}
-    held: dict[str, list[float]] = {}
+    slots: dict[str, list[int]] = {}
     for slot in members.slots.tolist():
         identity = members.rows.identities[slot]
         if isinstance(identity, Identity):
-            held.setdefault(identity.container, []).append(float(members.rows.working_set[slot]))
-    return {
-        name: Usage(
-            max((size for size in sizes if math.isfinite(size)), default=None),
-            len(sizes),
-            _worst(members, name),
-        )
-        for name, sizes in held.items()
-    }
+            slots.setdefault(identity.container, []).append(slot)
+    return {name: _usage(members, name, own) for name, own in slots.items()}
 
 
-def _worst(members: Members, container: str) -> Judgement | None:
+def _usage(members: Members, container: str, slots: list[int]) -> Usage:
+    sizes = [float(members.rows.working_set[slot]) for slot in slots]
+    held = max((size for size in sizes if math.isfinite(size)), default=None)
+    return Usage(held, len(slots), _worst(members, container, slots))
+
+
+def _worst(members: Members, container: str, slots: list[int]) -> Judgement | None:
+    """The pooled judgement of any revision; before there is one, that of any single pod."""
     judged = [judgement for (name, _), judgement in members.parts.items() if name == container]
+    judged = judged or [members.rows.judgements[slot] for slot in slots]
     return max(judged, key=lambda one: one.confidence if one.verdict is Verdict.LEAK else -1.0, default=None)
 
 
@@ -82,8 +83,10 @@ def bought(limit: int, before: int | None, usage: Usage) -> str:
         return "what it uses now is not known"
     growth = usage.rate
     if growth is None:
-        room = limit - usage.held
-        return f"{bytes_(room)} more than the fullest pod holds; no leak is known that would fill it"
+        why = "no leak is known that would fill it"
+        if usage.judgement is None or usage.judgement.verdict is Verdict.NOT_ENOUGH_DATA:
+            why = "whether anything fills it is not judged yet"
+        return f"{bytes_(limit - usage.held)} more than the fullest pod holds; {why}"
     then = duration(max(0.0, limit - usage.held) / growth * 3600)
     if before is None:
         return f"at {rate(growth)} the fullest pod reaches it in about {then}; so far there is no limit"
