@@ -33,6 +33,7 @@ from tui.help import Help
 from tui.live import LiveScreen
 from tui.overview.grouping import looking_at
 from tui.overview.screen import Overview
+from tui.palette import key_commands
 from widgets.picker import Picker, PickerItem
 from widgets.terminal import TerseDisplay
 
@@ -292,6 +293,10 @@ class Memtop(TerseDisplay[int]):
             (settings.observe.warn_ratio, settings.observe.critical_ratio),
             read_only=settings.safety.read_only,
         )
+        self.open_screen(screen)
+
+    def open_screen(self, screen: LiveScreen) -> None:
+        """Opens a screen and shows it the newest frame, since the next may take its time."""
         self.push_screen(screen)
         if self.frame is not None:
             self.call_after_refresh(screen.show, self._noted(self.frame))
@@ -359,15 +364,7 @@ class Memtop(TerseDisplay[int]):
         yield SystemCommand("Ask again now", "Try at once whatever waits", self.action_retry)
         if self._acting is not None:
             yield from self._acting.commands(screen)
-        for binding in screen.active_bindings.values():
-            described = binding.binding
-            change = described.action.startswith("app.change")
-            if binding.node is screen and binding.enabled and described.description and not change:
-                yield SystemCommand(
-                    described.description,
-                    f"Key {described.key_display or described.key}",
-                    lambda action=described.action: self.call_later(self.run_action, action, screen),
-                )
+        yield from key_commands(self, screen)
 
 
 def _load() -> type[Engine]:

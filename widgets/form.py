@@ -334,7 +334,7 @@ class Offers(Lines):
         lines = [Text(cut(title, width), "dim")]
         for number, choice in enumerate(self.choices[self._first :], self._first):
             chosen = number == self.at
-            line = Text(f"{self._mark if chosen else ' '} ", "accent", no_wrap=True, end="")
+            line = Text(no_wrap=True, end="").append(f"{self._mark if chosen else ' '} ", "accent")
             line.append(fit(literal(choice.label), names), "strong" if chosen else "")
             lines.append(line.append(f"  {cut(literal(choice.note), max(0, width - names - 4))}", "dim"))
         return lines

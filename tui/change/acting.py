@@ -213,7 +213,7 @@ class Acting:
             return  # which shows this one already
         self.left.forget(ref)
         thresholds = settings.observe.warn_ratio, settings.observe.critical_ratio
-        app.push_screen(
+        app.open_screen(
             RolloutScreen(ref, self._ask, app.cluster_time, settings.ui.symbols, app.warnings, thresholds)
         )
 
@@ -229,7 +229,7 @@ class Acting:
                 command = alarm.split(settings.watch.command)
             except ValueError as error:
                 app.notify(f"watch.command: {settings.watch.command!r} {error}", markup=False)
-        app.push_screen(
+        app.open_screen(
             StabilisationScreen(
                 ref,
                 self._ask,
