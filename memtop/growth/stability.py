@@ -245,7 +245,8 @@ def _growing(old: _Seen, new: _Seen, raised: bool) -> StabilityVerdict | None:
         return None
     if side.rate is None or past.rate is None or not past.leaks:
         if old.slope is None or side.rate is None:
-            return StabilityVerdict.STILL_LEAKING
+            postponed = raised and old.ends.count > 0
+            return StabilityVerdict.ONLY_POSTPONED if postponed else StabilityVerdict.STILL_LEAKING
         if old.slope.interval(NORMAL_99)[1] * FASTER < side.rate and not old.ends.count:
             return StabilityVerdict.WORSE  # it was flat
         same = raised and side.rate > AS_BEFORE * old.slope.rate > 0
