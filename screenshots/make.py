@@ -44,7 +44,7 @@ class Picture:
     Attributes:
         name: The files' name.
         size: Columns and lines.
-        keys: What is pressed before it is taken, by Textual's names.
+        keys: What is pressed before it is taken, by Textual's names; ``~words`` waits for these words.
         shows: Words that have to be on the screen before it is taken.
     """
 
@@ -55,6 +55,10 @@ class Picture:
 
 
 SMALL, MIDDLE, LARGE = (80, 24), (120, 36), (180, 50)
+IMAGE = ("down", "i", "~that is the image it has", *"v2.1.0")
+PLAN = (*IMAGE, "enter", "~Cancel")
+STAGING = ("slash", *"staging", "space", *"user", "enter", "~staging")
+"""Where the fix was shipped some hours ago."""
 PICTURES = (
     Picture("overview-80x24", SMALL),
     Picture("overview-120x36", MIDDLE, keys=("down",), shows=("user-service", "OOMKilled", "floor rises")),
@@ -73,6 +77,12 @@ PICTURES = (
     Picture("events", MIDDLE, keys=("down", "enter", "e"), shows=("OOMKilling", "✖ OOM kill")),
     Picture("memory", MIDDLE, keys=("down", "enter", "B"), shows=("It is heap", "java -Xmx")),
     Picture("heap", MIDDLE, keys=("down", "enter", "h"), shows=("Capture what", "with jcmd")),
+    Picture("workload", LARGE, keys=("down", "W"), shows=("Revisions", "no pods now", "floor rises")),
+    Picture("set-image", MIDDLE, keys=IMAGE, shows=("Images of its revisions", "no revision")),
+    Picture("set-memory", MIDDLE, keys=("down", "M", "~the fullest of", "x", "2"), shows=("buys", "instead")),
+    Picture("plan", MIDDLE, keys=PLAN, shows=("kubectl set image", "Cancel")),
+    Picture("rollout", MIDDLE, keys=(*PLAN, "y"), shows=("Waiting for deployment", "3 new", "2 old")),
+    Picture("stabilisation", MIDDLE, keys=(*STAGING, "b"), shows=("HOLDING", "before", "OOM kills")),
 )
 
 
@@ -87,7 +97,10 @@ async def take(picture: Picture, kubeconfig: Path) -> str:
     async with app.run_test(size=picture.size) as pilot:
         await _until(pilot, app, ("user-service",))
         for key in picture.keys:
-            await pilot.press(key)
+            if key.startswith("~"):
+                await _until(pilot, app, (key[1:],))
+            else:
+                await pilot.press(key)
         await _until(pilot, app, picture.shows)
         return picture_of(app.screen._compositor.render_strips(), f"memtop: {picture.name}")
 
