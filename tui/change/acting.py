@@ -223,6 +223,8 @@ class Acting:
         from tui.stabilisation.screen import StabilisationScreen
 
         app, settings = self._app, self._app.settings
+        if isinstance(app.screen, StabilisationScreen) and app.screen.ref == ref:
+            return  # which shows this one already
         command: tuple[str, ...] = ()
         if settings.watch.command:
             try:

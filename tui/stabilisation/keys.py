@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tui.change.keys import GROUP
 from tui.help import Group, Key
 
 WORDS = (
@@ -25,4 +26,5 @@ WORDS = (
             Key("worse", "grows or dies faster than before"),
         ),
     ),
+    GROUP,
 )

@@ -23,9 +23,10 @@ from memtop.stabilisation import alarm
 from memtop.stabilisation.document import as_markdown
 from memtop.stabilisation.report import ReportError, write
 from memtop.stabilisation.watch import Options, Seen, follow
+from tui.change.keys import CHANGE_KEYS
 from tui.live import LiveScreen
 from tui.overview.status import header_data
-from tui.pod.tab import Ask
+from tui.pod.tab import Ask, Subject
 from tui.stabilisation.curves import RANGES, by_age, by_clock
 from tui.stabilisation.keys import WORDS
 from tui.stabilisation.words import fact_lines, note_line, verdict_lines
@@ -68,6 +69,7 @@ class StabilisationScreen(LiveScreen):
         Binding("g", "next_range", "Range"),
         Binding("a", "align", "Clock or age"),
         Binding("ctrl+s", "report", "Report"),
+        *CHANGE_KEYS,
         Binding("left_square_bracket", "container(-1)", "Container", show=False),
         Binding("right_square_bracket", "container(1)", "Next container", show=False),
         Binding("question_mark", "app.help", "Help", key_display="?"),
@@ -132,6 +134,11 @@ class StabilisationScreen(LiveScreen):
         self.facts = _Said(self._fact_lines, 9)
         self.graph = BeforeAfter(symbols=symbols)
         self.notes = OneLine()
+
+    @property
+    def row(self) -> Subject:
+        """The workload, for the keys that change it once more."""
+        return Subject.of_workload(self.ref)
 
     def compose(self) -> ComposeResult:
         """Header, verdict, both sides in figures, the graph, where it comes from, keys."""
