@@ -121,3 +121,20 @@ def test_a_real_leak_is_fixed_and_the_fix_holds(
         "jsonpath={.items[-1:].metadata.creationTimestamp}",
     )
     assert held["change"]["at"] == created
+
+
+def test_a_higher_limit_only_postpones(
+    namespace: str, watch: Callable[..., subprocess.Popen[str]], kubectl: Callable[..., str]
+) -> None:
+    before = watch(namespace, "--until", "forever")
+    time.sleep(LEAK_FOR)
+    before.send_signal(signal.SIGTERM)
+    verdicts(before)
+    assert before.returncode == 128 + signal.SIGTERM
+    kubectl("-n", namespace, "set", "resources", "deployment/shop", "--limits=memory=160Mi")
+    after = watch(namespace, "--until", "stable", "--timeout", f"{PATIENCE}s")
+    told = verdicts(after)
+    assert after.returncode == 1
+    assert told[-1]["verdict"] == "only postponed", told[-1]
+    assert told[-1]["change"]["what"] == "limit 100 MiB → 160 MiB"
+    assert "OOM kill" in told[-1]["sentence"]
