@@ -7,6 +7,7 @@ differs from run to run is the seconds that pass meanwhile. Another screen is an
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import subprocess
@@ -28,7 +29,7 @@ from memtop.observe.status import State
 from screenshots.svg import picture as picture_of
 from tui.app import Memtop
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 NIGHT = datetime(2025, 3, 14, 3, 20, tzinfo=UTC).timestamp()
 SPEED = 2.0
 """Not 1: a cluster at its own pace is not reported as one whose clock is wrong."""
@@ -146,14 +147,15 @@ def main(names: Sequence[str]) -> int:
     os.environ |= {"TZ": "UTC", "TERM": "xterm-256color", "COLORTERM": "truecolor"}
     time.tzset()
     lacking = missing()
-    with tempfile.TemporaryDirectory() as folder:
+    # No picture shows a path of the machine that it was made on.
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         for name in ("CONFIG", "STATE", "CACHE", "DATA"):
             os.environ[f"XDG_{name}_HOME"] = folder
         for picture in PICTURES:
             if names and picture.name not in names:
                 continue
             with DemoThread(pods=PODS, seed=SEED, epoch=NIGHT, speed=SPEED) as demo:
-                kubeconfig = Path(folder) / "kubeconfig"
+                kubeconfig = Path("demo.kubeconfig")
                 kubeconfig.write_text(demo.kubeconfig())
                 svg = asyncio.run(take(picture, kubeconfig))
             (HERE / f"{picture.name}.svg").write_text(svg)
