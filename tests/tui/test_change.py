@@ -244,6 +244,30 @@ async def test_somebody_elses_change_between_plan_and_yes(opened: Open, cluster:
         assert outcomes() == [("set image", "conflict"), ("set image", "applied")]
 
 
+async def test_a_plan_that_cannot_be_applied_cannot_be_agreed_to(opened: Open, cluster: Cluster) -> None:
+    async with opened(cluster) as stage:
+        asked = await form(stage, "i")
+        await stage.type("v2.1.0")
+        other = {"name": "user-service", "image": "user-service:v2.1.0"}
+        cluster.patch(APP, {"spec": {"template": {"spec": {"containers": [other]}}}})
+        await stage.press("enter")
+        await stage.shows("that is the image it has", "Close (esc)")
+        await stage.press("y")
+        assert isinstance(stage.app.screen, Confirm), "there is nothing to agree to"
+        await stage.press("escape")
+        await stage.until(lambda: stage.app.screen is asked, "the form again")
+        assert asked.values == {"image": "user-service:v2.1.0"}
+        assert outcomes() == [("set image", "refused")]
+
+
+async def test_a_limit_that_no_pod_may_have_is_said_before_the_yes(opened: Open, untouched: Cluster) -> None:
+    async with opened(untouched, "thumbnailer", namespace="staging") as stage:
+        await form(stage, "M")
+        await stage.type("7Gi")
+        await stage.press("enter")
+        await stage.shows("!! LimitRange/memory allows", "!! ResourceQuota/memory allows", "Cancel (esc)")
+
+
 async def test_undo_pause_and_scale(opened: Open, cluster: Cluster) -> None:
     async with opened(cluster) as stage:
         await stage.press("u")
