@@ -157,9 +157,17 @@ async def test_an_image_is_set_from_its_row_to_the_rollout_and_on(opened: Open, 
         await stage.until(lambda: isinstance(stage.app.screen, StabilisationScreen), "the stabilisation")
 
 
-async def test_a_mistake_is_said_at_the_field_and_makes_no_plan(opened: Open, untouched: Cluster) -> None:
+async def test_a_mistake_is_said_at_the_field_and_an_earlier_image_is_offered(
+    opened: Open, untouched: Cluster
+) -> None:
     async with opened(untouched) as stage:
         asked = await form(stage, "i")
+        await stage.press("down", "down")
+        assert asked.values == {"image": "user-service:v1.9.3"}
+        await stage.shows("it ran here before: revision 1")
+        await stage.press("up", "up")
+        assert asked.values == {"image": "user-service:v2.0.0"}
+        await stage.press(*["backspace"] * 6)
         await stage.type("v 2")
         await stage.press("enter")
         await stage.shows("! 'user-service:v 2' has ' ' in it")
@@ -167,14 +175,6 @@ async def test_a_mistake_is_said_at_the_field_and_makes_no_plan(opened: Open, un
         await stage.press("escape")
         assert isinstance(stage.app.screen, Overview)
         assert outcomes() == []
-
-
-async def test_an_earlier_image_is_one_key_away(opened: Open, untouched: Cluster) -> None:
-    async with opened(untouched) as stage:
-        asked = await form(stage, "i")
-        await stage.press("down", "down")
-        assert asked.values == {"image": "user-service:v1.9.3"}
-        await stage.shows("it ran here before: revision 1")
 
 
 async def test_one_of_several_containers_is_chosen_first(opened: Open, untouched: Cluster) -> None:
@@ -346,26 +346,20 @@ async def test_who_may_not_patch_is_told_which_right_is_missing(opened: Open, un
         assert stage.app.screen.active_bindings["o"].enabled, "looking is allowed"
 
 
-async def test_a_kind_that_has_no_such_action_says_so(opened: Open, untouched: Cluster) -> None:
+async def test_what_a_kind_cannot_is_dim_says_why_and_is_not_in_the_palette(
+    opened: Open, untouched: Cluster
+) -> None:
     async with opened(untouched, "node-agent", namespace="kube-system") as stage:
         await stage.until(lambda: not stage.app.screen.active_bindings["number_sign"].enabled, "dim keys")
         await stage.press("number_sign")
         await stage.shows("a DaemonSet has one pod on each node")
         assert stage.app.screen.active_bindings["i"].enabled
-
-
-async def test_the_palette_offers_what_is_possible(opened: Open, untouched: Cluster) -> None:
-    async with opened(untouched, "node-agent", namespace="kube-system") as stage:
-        await stage.until(lambda: not stage.app.screen.active_bindings["number_sign"].enabled, "dim keys")
         await stage.press("ctrl+p")
-        await stage.type("image")
-        await stage.shows("Set the image", "DaemonSet/node-agent")
-        await stage.press(*["backspace"] * 5)
         await stage.type("scale")
-        await stage.until(lambda: "Scale: set" not in stage.text, "no scaling")
+        await stage.shows("No matches")
         await stage.press(*["backspace"] * 5)
         await stage.type("restart")
-        await stage.shows("Restart, pod by pod")
+        await stage.shows("Restart, pod by pod", "DaemonSet/node-agent")
         await stage.press("enter")
         assert "Restart node-agent" in await planned(stage)
 

@@ -84,6 +84,9 @@ async def test_a_workloads_row_opens_with_its_pods_and_revisions(opened: Open) -
         assert "no pods now" in stage.line("user-service:v1.9.3")
         await stage.until(lambda: " 2   1 d" in stage.line(pods(stage)[0][-5:], "leak"), "revision and age")
         await stage.shows("leak", "floor rises")
+        assert "x Shell" not in stage.text
+        await stage.press("x")
+        await stage.shows("a workload has no processes")
 
 
 async def test_a_pod_of_it_is_one_key_away_and_so_is_the_way_back(opened: Open) -> None:
@@ -131,15 +134,6 @@ def pods_behind(stage: Stage) -> list[str]:
     rows = screen.query_one(WorkloadTab).pods.rows
     assert isinstance(rows, MemberRows)
     return [rows.identity_at(i).pod for i in range(len(rows))]
-
-
-async def test_a_shell_is_not_offered_where_there_is_no_container(opened: Open) -> None:
-    async with opened(workload=True) as stage:
-        await stage.press("enter")
-        await stage.shows("Rolling, one by one")
-        assert "x Shell" not in stage.text
-        await stage.press("x")
-        await stage.shows("a workload has no processes")
 
 
 async def test_what_has_no_revisions_says_so(opened: Open) -> None:
