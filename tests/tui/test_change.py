@@ -96,7 +96,8 @@ def opened(tmp_path: Path) -> Open:
         async with app.run_test(size=size, notifications=True) as pilot:
             stage = Stage(app, pilot)
             await stage.shows(row)
-            await stage.type(f"/{row}")
+            await stage.press("slash")
+            await stage.paste(row)
             await stage.press("enter")
             await stage.until(lambda: row in stage.selected, "the row to be selected")
             yield stage
@@ -196,10 +197,10 @@ async def test_memory_says_what_it_buys_and_is_set(opened: Open, cluster: Cluste
         await stage.type("1Mi")
         await stage.shows("which is too little")
         await stage.press(*["backspace"] * 3)
-        await stage.type("100Mi")
+        await stage.paste("100Mi")
         await stage.shows("! the limit 100Mi is below")
         await stage.press(*["backspace"] * 5)
-        await stage.type("+50%")
+        await stage.paste("+50%")
         await stage.shows("3Gi, 1.5 times as much as now", "the fullest pod reaches it in about")
         await stage.press("tab")
         await stage.type("1Gi")
@@ -221,7 +222,7 @@ async def test_a_protected_context_wants_the_name(opened: Open, cluster: Cluster
         await stage.press("y", "enter")
         assert isinstance(stage.app.screen, Confirm)
         await stage.press("backspace")
-        await stage.type("user-service")
+        await stage.paste("user-service")
         await stage.press("enter", "enter")
         await stage.until(lambda: isinstance(stage.app.screen, RolloutScreen), "the rollout")
         assert outcomes() == [("restart", "applied")]
@@ -230,7 +231,7 @@ async def test_a_protected_context_wants_the_name(opened: Open, cluster: Cluster
 async def test_somebody_elses_change_between_plan_and_yes(opened: Open, cluster: Cluster) -> None:
     async with opened(cluster) as stage:
         await form(stage, "i")
-        await stage.type("v2.1.0")
+        await stage.paste("v2.1.0")
         await stage.press("enter")
         await planned(stage)
         other = {"name": "user-service", "image": "user-service:v1.9.3"}
@@ -247,7 +248,7 @@ async def test_somebody_elses_change_between_plan_and_yes(opened: Open, cluster:
 async def test_a_plan_that_cannot_be_applied_cannot_be_agreed_to(opened: Open, cluster: Cluster) -> None:
     async with opened(cluster) as stage:
         asked = await form(stage, "i")
-        await stage.type("v2.1.0")
+        await stage.paste("v2.1.0")
         other = {"name": "user-service", "image": "user-service:v2.1.0"}
         cluster.patch(APP, {"spec": {"template": {"spec": {"containers": [other]}}}})
         await stage.press("enter")
@@ -263,7 +264,7 @@ async def test_a_plan_that_cannot_be_applied_cannot_be_agreed_to(opened: Open, c
 async def test_a_limit_that_no_pod_may_have_is_said_before_the_yes(opened: Open, untouched: Cluster) -> None:
     async with opened(untouched, "thumbnailer", namespace="staging") as stage:
         await form(stage, "M")
-        await stage.type("7Gi")
+        await stage.paste("7Gi")
         await stage.press("enter")
         await stage.shows("!! LimitRange/memory allows", "!! ResourceQuota/memory allows", "Cancel (esc)")
 
@@ -355,10 +356,10 @@ async def test_what_a_kind_cannot_is_dim_says_why_and_is_not_in_the_palette(
         await stage.shows("a DaemonSet has one pod on each node")
         assert stage.app.screen.active_bindings["i"].enabled
         await stage.press("ctrl+p")
-        await stage.type("scale")
+        await stage.paste("scale")
         await stage.shows("No matches")
         await stage.press(*["backspace"] * 5)
-        await stage.type("restart")
+        await stage.paste("restart")
         await stage.shows("Restart, pod by pod", "DaemonSet/node-agent")
         await stage.press("enter")
         assert "Restart node-agent" in await planned(stage)

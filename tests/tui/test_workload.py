@@ -55,7 +55,8 @@ def opened(demo: DemoThread, tmp_path: Path) -> Open:
             if workload:
                 await stage.press("w")
                 await stage.until(lambda: any(row in name for name in stage.rows()), "workloads")
-            await stage.type(f"/{row}")
+            await stage.press("slash")
+            await stage.paste(row)
             await stage.press("enter")
             await stage.until(lambda: row in stage.selected, "the row to be selected")
             yield stage
