@@ -85,6 +85,9 @@ class Containers:
     def slot_named(self, *place):
         return next((slot for slot, one in enumerate(self.identities) if one == place), None)
 
+    def recall_ends(self, slot, past, now):
+        """Nothing here has ended: what is judged is what is looked at."""
+
     def judgements(self):
         return self.nothing
 
