@@ -83,7 +83,7 @@ def session(tmp_path: Path) -> Iterator[Session]:
     with contextlib.closing(opened):
         opened.read_until(lambda: b"user-service" in opened.written, "pods")
         opened.type(b"S")
-        kept = tmp_path / "state/memtop/preferences.json"
+        kept = tmp_path / "state/memtop/preferences-demo.json"
         opened.read_until(kept.exists, "the order to be kept")
         yield opened
 
@@ -114,8 +114,8 @@ def test_a_signal_leaves_nothing_behind(
     assert b"Traceback" not in session.written
     session.read_until(lambda: not any(map(alive, helpers)), "the embedded cluster to end")
     assert not list(tmp_path.glob("memtop-demo-*")), "its files are gone"
-    assert not list(tmp_path.glob("state/memtop/preferences.json?*")), "nothing is half-written"
-    assert json.loads((tmp_path / "state/memtop/preferences.json").read_text())["sorts"]
+    assert not list(tmp_path.glob("state/memtop/preferences-demo.json?*")), "nothing is half-written"
+    assert json.loads((tmp_path / "state/memtop/preferences-demo.json").read_text())["sorts"]
 
 
 @pytest.mark.parametrize("keys", [b"q", b"\x03"], ids=["q", "ctrl+c"])
