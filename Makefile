@@ -20,8 +20,8 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)  ## open memtop on the embedded demo cluster
 	$(BIN)/memtop --demo
 
-test: $(READY)  ## run the tests that need no servers
-	$(BIN)/python -m pytest -m "not real"
+test: $(READY)  ## run the tests that need no servers and no patience
+	$(BIN)/python -m pytest -m "not real and not long"
 
 lint: $(READY)  ## ruff
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
