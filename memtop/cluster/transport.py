@@ -1,7 +1,7 @@
 """One aiohttp session to the API server, set up by the Kubernetes client, and its failures in words.
 
-Importing this module imports aiohttp and the Kubernetes client (0.25 to 0.3 s of CPU, of which aiohttp is
-0.12 s and there is no lighter way in); `memtop.cluster.client` does so when the first request is made.
+Importing this module imports aiohttp (0.12 s of CPU, and there is no lighter way in); `memtop.cluster.client`
+does so when the first request is made.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
-from kubernetes.aio.client.configuration import Configuration
-from kubernetes.aio.client.rest import RESTClientObject
 from yarl import URL
 
 from memtop.cluster.errors import Unreachable
+from memtop.cluster.official import Configuration, RESTClientObject
 from memtop.cluster.sanitize import sanitize
 from memtop.cluster.target import Target
 
