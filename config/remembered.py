@@ -42,7 +42,8 @@ def checked(layers: Sequence[Layer], environ: Mapping[str, str]) -> Settings:
         return msgspec.json.decode(path.read_bytes(), type=Settings)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         settings = _check(layers)
-    with suppress(OSError):  # no home, no space: then it is checked again next time
+    # No home, no space, a path that is not UTF-8 and so not JSON: then it is checked again next time.
+    with suppress(OSError, UnicodeEncodeError):
         _keep(path, msgspec.json.encode(settings))
     return settings
 

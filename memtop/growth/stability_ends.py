@@ -113,11 +113,13 @@ def more_often(before: Ends, after: Ends) -> bool:
     Given all ends together, those after the change are binomial with the share of the time that was watched
     after it, if nothing has changed (Przyborowski and Wilenski 1940).
     """
-    together = before.watched + after.watched
-    if after.count < 2 or before.watched <= 0 or together <= 0:
+    if after.count < 2 or before.watched <= 0 or after.watched <= 0:
         return False
-    share, total = after.watched / together, before.count + after.count
+    together, total = before.watched + after.watched, before.count + after.count
+    more, less = math.log(after.watched / together), math.log(before.watched / together)
     chance = 0.0
     for count in range(after.count, total + 1):
-        chance += math.comb(total, count) * share**count * (1 - share) ** (total - count)
+        # By logarithms: a crash loop ends thousands of times, and that many orders overflow a float.
+        orders = math.lgamma(total + 1) - math.lgamma(count + 1) - math.lgamma(total - count + 1)
+        chance += math.exp(orders + count * more + (total - count) * less)
     return chance < CHANCE

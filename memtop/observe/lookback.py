@@ -88,8 +88,12 @@ class LookBack:
             return
         await asyncio.sleep(SETTLE)
         try:
-            self._known = await answer(asked)
-            self.version += 1
+            known = await answer(asked)
         except (ApiError, Unreachable, CredentialError) as error:
-            self.problem = str(error)
+            if asked == self.asked:  # who looked elsewhere as the answer came has yet to be answered
+                self.problem = str(error)
+        else:
+            if asked == self.asked:
+                self._known = known
+                self.version += 1
         self._on_change()

@@ -154,7 +154,7 @@ async def follow(client: Client, ref: ObjectRef, options: Options) -> AsyncGener
                 failures += 1
                 seen = watch.failed(error)
             yield seen
-            if isinstance(seen, Seen) and seen.hasty:
+            if isinstance(seen, Seen) and seen.hasty and not seen.problem:
                 continue
             pause = max(SHORTEST_PAUSE, options.interval / options.speed)
             await asyncio.sleep(min(pause * 2 ** min(failures, 6), max(pause, LONGEST_PAUSE)))

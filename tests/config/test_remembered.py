@@ -52,6 +52,11 @@ def test_the_same_values_are_checked_once(cache: Path) -> None:
     assert start(cache, "--interval", "40s") == "40.0 True"
 
 
+def test_a_path_that_no_text_can_hold_is_checked_each_time(run: Run) -> None:
+    words = ("--kubeconfig", "/home/ren\udce9/config")
+    assert run(*words) == run(*words)
+
+
 def test_what_is_remembered_is_the_same(run: Run) -> None:
     words = ("-n", "shop,billing", "--log-preset", "leak=leaked .*", "--warn-ratio", "50%", "--read-only")
     first, second = run(*words), run(*words)

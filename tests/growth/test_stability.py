@@ -197,6 +197,11 @@ def test_more_often_is_said_only_where_it_is_not_chance():
     assert more_often(Ends(1, 24 * HOUR), Ends(4, 2 * HOUR))
 
 
+def test_thousands_of_ends_are_compared_too():
+    assert not more_often(Ends(5760, 480 * HOUR), Ends(480, 40 * HOUR))
+    assert more_often(Ends(5760, 480 * HOUR), Ends(600, 40 * HOUR))
+
+
 def test_pods_that_were_killed_must_outlive_the_old_ones():
     killed = tuple(AT - 6 * HOUR + 2 * HOUR * n for n in (1, 2))
     before = Evidence(

@@ -99,6 +99,20 @@ class TestLookBack:
                 await asyncio.sleep(0)
         assert not back.waiting
 
+    async def test_an_answer_that_comes_as_one_looks_elsewhere_is_not_taken_for_the_others(self):
+        news, source = asyncio.Event(), Prometheus()
+        back = LookBack(news.set)
+        back.look([WEB], 7 * 24 * HOUR)
+        async with served(back, source):
+            await source.came.wait()
+            source.let.set()  # the answer is ready …
+            back.look([API], 7 * 24 * HOUR)  # … and not yet taken in
+            while back.waiting:
+                await asyncio.wait_for(news.wait(), 5)
+                news.clear()
+            assert back.of(API.name) is not None
+            assert back.of(WEB.name) is None
+
     async def test_a_refusal_is_said_and_not_asked_again(self):
         news, source = asyncio.Event(), Prometheus(Unreachable("Prometheus did not answer within 10 s"))
         back = LookBack(news.set)

@@ -7,6 +7,7 @@ import contextlib
 
 import pytest
 
+from config.settings import Prometheus
 from memtop.cluster.errors import ApiError
 from memtop.cluster.refs import ObjectRef
 from memtop.demo.faults import Harm
@@ -162,6 +163,21 @@ async def test_what_is_not_there_is_refused(world):
         await world.watch(ref=ObjectRef("Deployment", "production", "nothing")).look()
     with pytest.raises(ApiError, match="no revision 99"):
         await world.watch(revision=99).look()
+
+
+async def test_a_cluster_that_goes_away_before_prometheus_was_asked_is_not_asked_without_a_pause(world):
+    options = Options(interval=1.0, prometheus=Prometheus())
+    told = []
+    async with contextlib.aclosing(follow(world.client, USER_SERVICE, options)) as looks:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(3):
+                async for seen in looks:
+                    told.append(seen)
+                    if len(told) == 1:
+                        world.harm(harm=Harm.ANSWER, path="/apis/apps/", status=503)
+    assert told[0].hasty
+    assert told[1].problem
+    assert len(told) <= 4, "each attempt waits longer than the one before"
 
 
 async def test_following_goes_on_through_an_api_server_that_restarts(world):
