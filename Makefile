@@ -21,7 +21,7 @@ demo: $(READY)  ## open memtop on the embedded demo cluster
 	$(BIN)/memtop --demo
 
 test: $(READY)  ## run the tests that need no servers and no patience
-	$(BIN)/python -m pytest -m "not real and not long"
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not real and not long"
 
 lint: $(READY)  ## ruff
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
