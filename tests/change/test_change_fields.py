@@ -200,6 +200,9 @@ def test_what_makes_a_plan_void():
     assert changed("metadata", "annotations", value={"meta.helm.sh/release-name": "b"})
     assert changed("metadata", "uid", value="u2")
     assert changed("metadata", "deletionTimestamp", value="2026-01-31T03:12:45Z")
+    owner = {"controller": True, "kind": "ReplicaSet", "name": "shop-1", "uid": "u9"}
+    assert changed("metadata", "ownerReferences", value=[owner])
+    assert changed("metadata", "ownerReferences", value=[owner], kind="Pod")
 
 
 def test_what_does_not():
