@@ -194,12 +194,12 @@ class _Change:
         if why:
             self._console.warn(why)
             return MISTAKE
-        plan = self._runner.run(plan_of(self._client, wish, context))
+        plan, anew = self._runner.run(plan_of(self._client, wish, context)), False
         while True:
             self._console.tell(plan)
             if plan.refused or self._terms.dry_run:
                 return self._only_shown(plan)
-            if not self._agreed(plan):
+            if not self._agreed(plan, anew=anew):
                 return self._declined(plan)
             match self._runner.run(apply(self._client, plan, self._log)):
                 case Applied(warning=warning):
@@ -212,7 +212,7 @@ class _Change:
                     return FAILED
                 case Changed(newer):
                     self._console.warn("it was changed in the meantime: nothing is written; the plan is now:")
-                    plan = newer
+                    plan, anew = newer, True
                     if not self._console.attended:
                         self._console.tell(plan)
                         self._note(plan, "declined")
@@ -249,8 +249,8 @@ class _Change:
         if warning:
             self._console.warn(warning)
 
-    def _agreed(self, plan: Plan) -> bool:
-        """Whether somebody has said yes, or says so now."""
+    def _agreed(self, plan: Plan, *, anew: bool) -> bool:
+        """Whether somebody has said yes, or says so now; a yes given beforehand is no yes to another plan."""
         terms, name = self._terms, plan.ref.name
         protected = any(fnmatchcase(plan.context, pattern) for pattern in terms.protected)
         if terms.confirm and terms.confirm != name:
@@ -259,7 +259,7 @@ class _Change:
         if protected and not terms.confirm and not self._console.attended:
             self._console.warn(f"the context {plan.context} is protected: add --confirm {name}")
             return False
-        if (terms.yes and not protected) or terms.confirm:
+        if not anew and ((terms.yes and not protected) or terms.confirm):
             return True
         if not self._console.attended:
             self._console.warn("there is nobody to ask: add --yes to apply it, or --dry-run to see it only")

@@ -11,9 +11,11 @@ from memtop.change.console import Console, table
 from memtop.change.plan import Line
 from memtop.change.wish import SetImage, SetMemory
 from memtop.cluster.refs import ObjectRef
+from memtop.demo.resources import DEPLOYMENTS
 from tui.cli import main
 
 USERS = ObjectRef("Deployment", "production", "user-service")
+USERS_KEY = ("production", "user-service")
 ORDERS = ObjectRef("Deployment", "production", "order-service")
 IMAGE = SetImage(USERS, "user-service", "user-service:v2.1.0")
 YES, PROTECTED = Terms(yes=True), ("memtop-*",)
@@ -153,8 +155,6 @@ def test_the_name_as_a_flag(run, image):
 
 def test_a_change_while_somebody_thinks_shows_the_new_plan(run, demo, image, outcomes):
     def meanwhile():
-        from memtop.demo.resources import DEPLOYMENTS
-
         def edit(found):
             found["spec"]["replicas"] = 4
 
@@ -168,6 +168,26 @@ def test_a_change_while_somebody_thinks_shows_the_new_plan(run, demo, image, out
     assert "3 pods wanted" in out
     assert "4 pods wanted" in out
     assert outcomes() == ["conflict", "applied"]
+
+
+@pytest.mark.parametrize("terms", [YES, Terms(confirm="user-service", protected=PROTECTED)])
+def test_a_yes_beforehand_is_no_yes_to_another_plan(run, demo, image, outcomes, monkeypatch, terms):
+    tell, shown = Console.tell, []
+
+    def told(self, plan):
+        tell(self, plan)
+        shown.append(plan)
+        if len(shown) == 1:
+            demo.call(lambda: demo.server.cluster.store.edit(DEPLOYMENTS, USERS_KEY, scaled))
+
+    def scaled(found):
+        found["spec"]["replicas"] = 4
+
+    monkeypatch.setattr(Console, "tell", told)
+    code, _, err = run(IMAGE, terms, Keyboard("n"))
+    assert (code, image(), len(shown)) == (1, "user-service:v2.0.0", 2)
+    assert "it was changed in the meantime: nothing is written" in err
+    assert outcomes() == ["conflict", "declined"]
 
 
 def test_mistakes(run):
