@@ -122,10 +122,13 @@ async def _apply(client: Client, plan: Plan, record: _Record) -> Applied | Chang
         else:
             version = text(decode(answer.body, "the answer"), "metadata", "resourceVersion")
             return await record.applied(version)
-        _, found = await fetch(client, plan.ref)
-        if essence(plan.ref.kind, found) != plan.essence:
-            newer = await make.plan(client, plan.wish, plan.context)
-            return await record.changed(newer)
+        try:
+            _, found = await fetch(client, plan.ref)
+            if essence(plan.ref.kind, found) != plan.essence:
+                newer = await make.plan(client, plan.wish, plan.context)
+                return await record.changed(newer)
+        except (ApiError, Unreachable) as error:  # after a conflict there is no doubt whether it was done
+            return await record.failed(f"it was changed meanwhile and nothing is written: {error}")
         plan = plan.at_version(text(found, "metadata", "resourceVersion"))
     return await record.failed(f"it was written by others {TRIES} times in a row, so try again: {said}")
 

@@ -264,6 +264,21 @@ async def test_an_object_that_is_gone(client, log):
     assert outcomes(log) == ["failed"]
 
 
+async def test_the_same_change_by_somebody_else_is_not_taken_for_ours(client, log, monkeypatch):
+    plan = await make(client, IMAGE, "demo")
+    image = {"name": "user-service", "image": "user-service:v2.1.0"}
+    body = json.dumps({"spec": {"template": {"spec": {"containers": [image]}}}}).encode()
+    await client.request("PATCH", plan.path, body=body, content_type=plan.content_type)
+
+    async def unplanned(*_):
+        raise Unreachable("timed out")
+
+    monkeypatch.setattr("memtop.change.make.plan", unplanned)
+    result = await apply(client, plan, log)
+    assert result == Refused("it was changed meanwhile and nothing is written: timed out")
+    assert outcomes(log) == ["failed"]
+
+
 # -- what is not applied
 
 
