@@ -141,5 +141,10 @@ class Rollout:
 
     @property
     def over(self) -> bool:
-        """Whether it has succeeded, or there is nothing left to follow."""
-        return self.status.done or self.gone
+        """Whether it has succeeded, or there is nothing left to follow.
+
+        Of the strategy OnDelete kubectl never says that it is done; it is once all pods are new and work.
+        """
+        now = self.status
+        arrived = not now.old and now.updated >= now.target and now.available >= now.desired
+        return now.done or self.gone or (now.failed and now.seen and arrived)

@@ -57,7 +57,7 @@ def left(rollout: Rollout) -> Left:
     name = f"rollout {ref.name}"
     if rollout.gone:
         return Left(ref, State.GONE, f"{name}: deleted")
-    if status.done:
+    if rollout.over:
         return Left(ref, State.DONE, f"{name} done")
     counted = f"{name} {rollout.arrived}/{status.target}"
     if (reason := rollout.blocked) is not None:

@@ -9,6 +9,9 @@ import subprocess
 
 import pytest
 
+from memtop.cluster.refs import ObjectRef
+from memtop.rollout.model import Rollout
+from memtop.rollout.running import left
 from memtop.rollout.status import status
 from tests.rollout.conftest import NAMESPACE, workload
 
@@ -106,6 +109,22 @@ def test_a_partition_keeps_pods_back():
 def test_before_1_22_the_ready_pods_of_a_stateful_set_count_as_available():
     assert status(stateful_set("x", ready=2), "StatefulSet").available == 2
     assert status(stateful_set("x", ready=2, availableReplicas=1), "StatefulSet").available == 1
+
+
+@pytest.mark.parametrize(
+    ("made", "over"),
+    [
+        (stateful_set("by-hand", strategy={"type": "OnDelete"}), True),
+        (stateful_set("by-hand", strategy={"type": "OnDelete"}, observedGeneration=1), False),
+        (stateful_set("by-hand", updated=2, strategy={"type": "OnDelete"}), False),
+        (stateful_set("by-hand", ready=2, strategy={"type": "OnDelete"}), False),
+        (daemon_set("by-hand", strategy="OnDelete"), True),
+        (deployment("timed-out", available=2, status={"conditions": TIMED_OUT}), False),
+    ],
+)
+def test_pods_that_change_by_hand_are_followed_until_all_have(made, over):
+    found = Rollout(ObjectRef(made["kind"], NAMESPACE, "by-hand"), status(made, made["kind"]))
+    assert (found.status.failed, found.over, left(found).over) == (True, over, over)
 
 
 def test_other_kinds_are_not_rolled_out():
