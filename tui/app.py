@@ -234,6 +234,8 @@ class Memtop(TerseDisplay[int]):
             return "the demo is a cluster of its own: there is no other context"
         if action == "context" and self._plan.target.source == IN_CLUSTER:
             return "memtop runs inside the cluster: there is no kubeconfig with other contexts"
+        if action == "context" and self._acting is not None and self._acting.applying:
+            return "a change is on its way to this cluster: wait for its outcome"
         if action == "interval" and self.frame is not None:
             metrics = next((source for source in self.frame.sources if source.name == "metrics"), None)
             if metrics is not None and metrics.state in {State.ABSENT, State.FORBIDDEN}:

@@ -134,7 +134,12 @@ class Engine:
         """
         if self._loop is None:
             raise RuntimeError("the engine does not run")
-        return asyncio.run_coroutine_threadsafe(work(self._client), self._loop)
+        begun = work(self._client)
+        try:
+            return asyncio.run_coroutine_threadsafe(begun, self._loop)
+        except RuntimeError:  # the loop is closed
+            begun.close()
+            raise
 
     # -- the engine's thread
 

@@ -6,6 +6,7 @@ import json
 import os
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -363,6 +364,62 @@ async def test_what_a_kind_cannot_is_dim_says_why_and_is_not_in_the_palette(
         await stage.shows("Restart, pod by pod", "DaemonSet/node-agent")
         await stage.press("enter")
         assert "Restart node-agent" in await planned(stage)
+
+
+async def test_a_plan_that_is_open_at_the_end_is_written_down(opened: Open, untouched: Cluster) -> None:
+    async with opened(untouched) as stage:
+        await stage.press("R")
+        await planned(stage)
+        await stage.press("ctrl+c")
+    assert outcomes() == [("restart", "declined")]
+
+
+async def test_a_plan_of_a_cluster_that_was_left_is_not_applied(opened: Open, cluster: Cluster) -> None:
+    async with opened(cluster) as stage:
+        await stage.press("R")
+        await planned(stage)
+        engine = stage.app._engine
+        assert engine is not None
+        engine.stop()
+        await stage.press("y")
+        await stage.shows("It was not done", "has ended")
+
+
+async def test_the_context_stays_while_a_change_is_on_its_way(
+    opened: Open, untouched: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(untouched) as stage:
+        assert not stage.app.refusal("context")
+        monkeypatch.setattr("tui.change.acting.Acting.applying", True)
+        assert "a change is on its way" in stage.app.refusal("context")
+
+
+async def test_rights_that_take_long_to_learn_are_asked_for_once(play: Play, night: Any) -> None:
+    begun: list[Future[Any]] = []
+
+    def ask(_: object) -> Future[Any]:
+        begun.append(Future())
+        return begun[-1]
+
+    async def push(stage: Stage, questions: int) -> None:
+        await stage.push()
+        await stage.until(lambda: len(begun) >= questions, "the questions")
+        await stage.pilot.pause(0.05)
+        assert len(begun) == questions
+
+    async with play(night) as stage:
+        acting = stage.app._acting
+        assert acting is not None
+        acting.forget()
+        acting._ask = ask
+        await push(stage, 1)
+        place = acting.row and acting.row.namespace
+        while acting.row and acting.row.namespace == place:
+            await stage.press("down")
+        for _ in range(3):
+            await push(stage, 2)
+        assert begun[0].cancelled()
+        assert not begun[1].cancelled()
 
 
 async def test_without_an_answer_the_cause_is_said(play: Play, night: Any) -> None:

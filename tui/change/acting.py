@@ -61,6 +61,11 @@ class Acting:
         self._shown: tuple[str, ...] = ()
         self._flow: Flow | None = None
 
+    @property
+    def applying(self) -> bool:
+        """Whether a change is on its way to the cluster, which nothing may cut short."""
+        return self._flow is not None and self._flow.applying
+
     # -- may it be done
 
     @property
@@ -96,7 +101,7 @@ class Acting:
         place = (row.namespace, row.workload.kind)
         if place not in self._asked and place != self._asking:
             self._asking = place
-            self._work(partial(self._learn, row), "permissions")
+            self._work(partial(self._learn, row, place), "permissions")
         self._dim()
 
     def forget(self) -> None:
@@ -104,8 +109,7 @@ class Acting:
         self._asked.clear()
         self._permissions = None
 
-    async def _learn(self, row: Subject) -> None:
-        place = (row.namespace, row.workload.kind)
+    async def _learn(self, row: Subject, place: tuple[str, str]) -> None:
         try:
             await asyncio.to_thread(importlib.import_module, "tui.change.flow")
             from memtop.cluster.errors import Unreachable
@@ -118,7 +122,8 @@ class Acting:
             self._permissions = permissions
             self._asked.add(place)
         finally:
-            self._asking = None
+            if self._asking is place:  # and not what has taken its place, which would be begun anew for ever
+                self._asking = None
         self._dim()
 
     def _dim(self) -> None:
@@ -158,7 +163,7 @@ class Acting:
             self._app.notify(NO_ROW if row is None else why, markup=False)
         elif action in FOLLOWING:
             self._follow(action, row)
-        elif self._flow is not None and self._flow.applying:
+        elif self.applying:
             self._app.notify("A change is on its way to the cluster: one at a time")
         else:
             self._work(partial(self._change, action, row), "change")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from concurrent.futures import CancelledError as Cancelled
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
@@ -39,6 +42,8 @@ Uses = Callable[[], Awaitable[Mapping[str, Usage]]]
 FAILURES = (ApiError, Unreachable, CredentialError, KubeconfigError, AuditError)
 _SLOW = 0.4
 """Seconds after which a wait is worth a word."""
+_LAST = 2.0
+"""Seconds that the end of memtop waits for a plan to be written down."""
 _BUTTONS: Mapping[type[Wish], str] = {
     Restart: "Restart", Undo: "Undo", DeletePod: "Delete", Pause: "Pause", Resume: "Resume",
 }  # fmt: skip
@@ -241,11 +246,20 @@ class Flow:
             typed=row.workload.name if self._protected else "",
             why_typed=f"{self._context} is a protected context",
         )
-        if await self._app.push_screen_wait(dialog):
-            return True
+        try:
+            if await self._app.push_screen_wait(dialog):
+                return True
+        except asyncio.CancelledError:
+            self._left_open(plan)
+            raise
         if warning := await self._asked(lambda client: decline(client, plan, self._log)):
             self._app.notify(warning, severity="warning", markup=False)
         return False
+
+    def _left_open(self, plan: Plan) -> None:
+        """Has a plan written down that is in front while memtop ends, which waits for that."""
+        with suppress(*FAILURES, TimeoutError, Cancelled):
+            self._begun(lambda client: decline(client, plan, self._log)).result(_LAST)
 
     async def _done(self, plan: Plan, row: Row) -> tuple[Plan | None, str]:
         """Applies a plan that was agreed to; where the object is another by then, asks again.
@@ -286,7 +300,13 @@ class Flow:
         )
 
     async def _asked(self, work: Callable[[Client], Coroutine[Any, Any, T]]) -> T:
-        return await asyncio.wrap_future(self._ask(work))
+        return await asyncio.wrap_future(self._begun(work))
+
+    def _begun(self, work: Callable[[Client], Coroutine[Any, Any, T]]) -> Future[T]:
+        try:
+            return self._ask(work)
+        except RuntimeError as error:  # such as one that was ended for another context
+            raise Unreachable(f"the connection to {self._context} has ended") from error
 
     async def _soon(self, waited: Awaitable[T], words: str) -> T:
         """Waits, and says so where it takes longer than a moment."""

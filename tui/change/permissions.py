@@ -9,7 +9,7 @@ from memtop.change import rights
 from memtop.change.kinds import ROLLING, Right, impossible, right
 from memtop.change.wish import DeletePod, Pause, Restart, Scale, SetImage, SetMemory, Undo, Wish
 from memtop.cluster.client import Client
-from memtop.cluster.errors import CredentialError
+from memtop.cluster.errors import CredentialError, KubeconfigError
 from memtop.cluster.refs import ObjectRef
 from tui.pod.tab import Subject
 
@@ -66,8 +66,8 @@ class Permissions:
         for ref, wish in questions:
             try:
                 why = await rights.refusal(client, ref, wish, read_only=False)
-            except CredentialError:
-                return  # every source says so already; it is asked again with the next row
+            except (CredentialError, KubeconfigError):
+                return  # every source says so already; it is asked again in the next place, or with r
             self._answers[ref.namespace, right(ref.kind, wish)] = why
 
 
