@@ -16,6 +16,8 @@ from memtop.wording import bytes_
 
 KINDS = ("Deployment", "StatefulSet", "DaemonSet")
 """What has revisions."""
+MOST_EARLIER = 4
+"""Revisions before a change that are looked at for one that ran: rarely are more stuck in a row."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,13 @@ class Change:
     Attributes:
         ref: The workload.
         revision: The new revision.
-        previous: The one it replaced; None where the cluster knows none.
+        previous: The one it is compared with: the one it replaced, or the newest before that which really
+            ran (`memtop.stabilisation.gather.compared`); None where the cluster knows none.
         at: When, Unix seconds.
         how: How that is known, in words.
         selector: Label selector of the workload's pods.
         desired: How many pods there should be; None where not known.
+        earlier: The revisions before the new one that `previous` may be, the newest first.
     """
 
     ref: ObjectRef
@@ -39,6 +43,23 @@ class Change:
     how: str
     selector: str
     desired: int | None
+    earlier: tuple[Revision, ...] = ()
+
+    @property
+    def revisions(self) -> tuple[Revision, ...]:
+        """All that may be compared, the new one first."""
+        previous = () if self.previous is None else (self.previous,)
+        return (self.revision, *(self.earlier or previous))
+
+    @property
+    def ordinary(self) -> tuple[str, ...]:
+        """The new revision's containers and sidecars; what ends before those start cannot be watched."""
+        ending = {
+            text(one, "name")
+            for one in objects(self.revision.template, "spec", "initContainers")
+            if text(one, "restartPolicy") != "Always"
+        }
+        return tuple(name for name in self.revision.limits if name not in ending)
 
     @property
     def key(self) -> tuple[int, str]:
@@ -50,13 +71,13 @@ class Change:
         """The containers whose image or memory changed; all of them where none did."""
         old, new = self.previous, self.revision
         if old is None:
-            return tuple(new.limits)
+            return self.ordinary
         changed = tuple(
             name
-            for name in new.limits
+            for name in self.ordinary
             if (new.images.get(name), new.limits.get(name)) != (old.images.get(name), old.limits.get(name))
         )
-        return changed or tuple(new.limits)
+        return changed or self.ordinary
 
     def words(self, container: str) -> str:
         """What changed for one container: ``v2.0.0 → v2.1.0``, ``limit 2 GiB → 4 GiB``."""
@@ -102,7 +123,18 @@ async def find(client: Client, ref: ObjectRef, wanted: int | None = None) -> Cha
         how,
         selector_words(mapping(workload, "spec", "selector")),
         number(workload, "spec", "replicas") or number(workload, "status", "desiredNumberScheduled"),
+        _between(revision, found[place + 1 :]),
     )
+
+
+def _between(revision: Revision, older: Sequence[Revision]) -> tuple[Revision, ...]:
+    """The older ones that a revision may have replaced: what came since it was there before, if it was."""
+    return tuple(one for one in older if one.number > max(revision.earlier, default=0))[:MOST_EARLIER]
+
+
+def of_set(revision: Revision, pod: str) -> bool:
+    """Whether a Deployment's pod is of a revision's ReplicaSet, by its name; long ones are cut."""
+    return pod.startswith(f"{revision.name}-"[:58])
 
 
 def _place(found: Sequence[Revision], wanted: int | None) -> int | None:

@@ -80,6 +80,8 @@ FACTS = (
     "watched",
 )
 """What is said of both sides, in this order."""
+UNSURE = ("not enough data", "suspected leak", "leak")
+"""Shapes of which, where it is not sure that it leaks, it cannot be said either that nothing grows."""
 
 
 def facts(side: Side) -> tuple[str, ...]:
@@ -90,7 +92,7 @@ def facts(side: Side) -> tuple[str, ...]:
     share = f" ({side.peak / side.limit:.0%} of the limit)" if side.peak and side.limit else ""
     return (
         UNKNOWN if side.rate is None else slope(side),
-        duration(side.seconds_to_limit) if side.leaks else "no growth in sight",
+        _to_limit(side),
         f"{side.oom_kills} ({_per_hour(side.oom_per_hour)})",
         f"{side.restarts} ({_per_hour(side.restarts_per_hour)})",
         f"{bytes_(side.peak)}{share}",
@@ -98,6 +100,13 @@ def facts(side: Side) -> tuple[str, ...]:
         str(side.pods),
         f"{duration(side.seconds)}, {side.watched / 3600:.1f} pod hours",
     )
+
+
+def _to_limit(side: Side) -> str:
+    if side.leaks:
+        return duration(side.seconds_to_limit)
+    unsure = side.rate is None or side.shape in UNSURE
+    return UNKNOWN if unsure else "no growth in sight"
 
 
 def _per_hour(number: float | None) -> str:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from memtop.growth import Series
 from memtop.growth.stability_evidence import Evidence
 from memtop.past import WORDS, ContainerName, Metric, Past, instead, joined
-from memtop.stabilisation.change import Change
+from memtop.stabilisation.change import Change, of_set
 from memtop.stabilisation.lately import Watched
 from memtop.stabilisation.remembered import BEFORE, Memory, Pasts
 
 FRESH = 900.0
 """Seconds by which what is remembered may lag behind and still be what is judged."""
-FEWEST = 3
-"""Samples of a series that is worth drawing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +41,33 @@ class _Known:
     series: Series
     begin: float
     end: float
+
+
+def compared(
+    change: Change, watched: Mapping[tuple[str, str], Watched], memory: Memory, disk: Pasts
+) -> Change:
+    """The change from the newest earlier revision of which there are samples; from the last if there is none.
+
+    A revision whose image never came, or that had no room, has replaced nothing: the pods that ran until the
+    change are of the one before it.
+
+    Args:
+        change: What changed, from the last revision.
+        watched: What was seen while watching.
+        memory: What Prometheus remembers.
+        disk: What memtop remembers.
+    """
+    pods = {(one.revision, one.container) for one in watched.values() if one.samples}
+    past = {name for (name, _), known in (*memory.before.items(), *disk.items()) if len(known)}
+    for old in change.earlier:
+        found = replace(change, previous=old)
+        if any((old.hash, container) in pods for container in found.containers):
+            return found
+        if change.ref.kind == "Deployment" and any(
+            name.container in found.containers and of_set(old, name.pod) for name in past
+        ):
+            return found
+    return change
 
 
 def gather(
@@ -98,11 +124,6 @@ def _evidence(known: list[_Known], limit: int | None) -> Evidence:
     )
 
 
-def _of_new_set(change: Change, pod: str) -> bool:
-    """Whether a Deployment's pod is of the new ReplicaSet, by its name."""
-    return pod.startswith(f"{change.revision.name}-"[:58])
-
-
 def _old(
     change: Change,
     container: str,
@@ -114,32 +135,38 @@ def _old(
     """The old revision's pods, each up to its own end."""
     if change.previous is None:
         return
-    limit = change.previous.limits.get(container)
-    living = {one.pod: one for one in watched.values() if one.container == container}
+    limit, begin = change.previous.limits.get(container), change.at - BEFORE
+    old: dict[str, Watched] = {}
+    others: dict[str, list[Watched]] = {}
+    for one in watched.values():
+        if one.container == container and one.revision == change.previous.hash:
+            old[one.pod] = one
+        elif one.container == container:
+            others.setdefault(one.pod, []).append(one)
     names = {name for name, _ in (*memory, *disk) if name.container == container}
-    names |= {ContainerName(change.ref.namespace, one.pod, container) for one in living.values()}
+    names |= {ContainerName(change.ref.namespace, pod, container) for pod in old}
     for name in sorted(names):
-        seen = living.get(name.pod)
-        is_new = seen is not None and seen.revision == change.revision.hash
-        if change.ref.kind == "Deployment" and _of_new_set(change, name.pod):
+        if change.ref.kind == "Deployment" and not of_set(change.previous, name.pod):
             continue
+        seen = old.get(name.pod)
         past = _past(memory, disk, name, metric)
         if past is not None:
             # A stateful pod has its name from one that is gone: that one's is what came before.
-            past = past.before(seen.created) if is_new and seen is not None else past
-            past = _since(past, change.at - BEFORE)
+            after = [
+                one.created for one in others.get(name.pod, ()) if seen is None or one.created > seen.created
+            ]
+            past = _since(past.before(min(after, default=math.inf)), begin)
             if len(past) and past.times[0] >= change.at:
                 continue  # of neither: made after the change
-        live = (
-            seen.series(guess=past is None)
-            if seen is not None and not is_new and metric == "working_set"
-            else None
-        )
-        series = _series(past, live, limit)
+        live = seen.series(guess=past is None) if seen is not None and metric == "working_set" else None
+        series = _from(_series(past, live, limit), begin)
         if len(series.values) < 1 or (seen is None and series.timestamps[0] >= change.at):
             continue
-        end = float(series.timestamps[-1])
-        yield _Known(series, max(change.at - BEFORE, float(series.timestamps[0])), end)
+        first, last = float(series.timestamps[0]), float(series.timestamps[-1])
+        if seen is not None and live is not None:
+            # The pod itself tells how often it restarted since it was made.
+            first, last = min(first, seen.created) if past is None else first, max(last, seen.last_seen)
+        yield _Known(series, max(begin, first), last)
 
 
 def _new(
@@ -183,7 +210,7 @@ def _new(
             continue
         whole = _past(earlier, disk, name, metric)
         begun = whole is None or not len(whole) or whole.times[0] >= change.at
-        if _of_new_set(change, name.pod) if change.ref.kind == "Deployment" else begun:
+        if of_set(change.revision, name.pod) if change.ref.kind == "Deployment" else begun:
             living.add(name.pod)
             yield _Known(_series(past, None, limit), float(past.times[0]), float(past.times[-1]))
 

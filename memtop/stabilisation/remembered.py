@@ -19,7 +19,7 @@ from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Un
 from memtop.cluster.sanitize import sanitize
 from memtop.observe.archive import pods_of, read
 from memtop.past import DISK, ContainerName, Metric, Past
-from memtop.stabilisation.change import Change
+from memtop.stabilisation.change import Change, of_set
 
 if TYPE_CHECKING:
     from config.settings import Prometheus as PrometheusSettings
@@ -65,7 +65,7 @@ class Memory:
 
 
 def pattern(change: Change) -> str:
-    """A regular expression (RE2 and Python) for the names of a workload's pods, of both revisions.
+    """A regular expression (RE2 and Python) for the names of a workload's pods, of all revisions compared.
 
     A Deployment's pods are named after their ReplicaSet, with five characters more; a DaemonSet's after it;
     a StatefulSet's have a number. Names too long for the rest to fit in 63 characters are cut
@@ -73,12 +73,17 @@ def pattern(change: Change) -> str:
     """
     match change.ref.kind:
         case "Deployment":
-            both = [one.name for one in (change.revision, change.previous) if one is not None]
-            return "|".join(f"{_literal(f'{name}-'[:58])}[a-z0-9]{{5}}" for name in both)
+            return "|".join(f"{_literal(f'{one.name}-'[:58])}[a-z0-9]{{5}}" for one in change.revisions)
         case "StatefulSet":
             return f"{_literal(change.ref.name)}-[0-9]+"
         case _:
             return f"{_literal(f'{change.ref.name}-'[:58])}[a-z0-9]{{5}}"
+
+
+def _age(change: Change, pod: str) -> int:
+    """How many revisions ago a Deployment's pod was made, so that the newest are asked for first."""
+    fits = (place for place, one in enumerate(change.revisions) if of_set(one, pod))
+    return next(fits, 0) if change.ref.kind == "Deployment" else 0
 
 
 def _literal(name: str) -> str:
@@ -182,7 +187,7 @@ class FromPrometheus:
 def _names(
     prometheus: Prometheus, schema: Schema, change: Change, start: float, end: float
 ) -> list[ContainerName]:
-    """The containers that pods of both revisions had. Blocks."""
+    """The containers that pods of all revisions compared had. Blocks."""
     from memtop.prometheus import queries  # noqa: PLC0415
     from memtop.prometheus.labels import MEMORY  # noqa: PLC0415
 
@@ -201,11 +206,11 @@ def _names(
         for labels in found
         if labels.get(schema.container) in wanted and schema.pod in labels
     }
-    return sorted(names)[:MOST_NAMES]
+    return sorted(names, key=lambda name: (_age(change, name.pod), name))[:MOST_NAMES]
 
 
 def from_disk(folder: Path, change: Change, now: float) -> Pasts:
-    """What memtop itself saw and kept of both revisions' pods. Blocks.
+    """What memtop itself saw and kept of the pods of all revisions compared. Blocks.
 
     Args:
         folder: The cluster's.
@@ -219,7 +224,7 @@ def from_disk(folder: Path, change: Change, now: float) -> Pasts:
         for whose, pod in pods_of(folder, change.ref.namespace, since).items()
         if fits(pod) and whose.container in change.revision.limits
     }
-    wanted = list(of_pod)[:MOST_NAMES]
+    wanted = sorted(of_pod, key=lambda whose: _age(change, of_pod[whose]))[:MOST_NAMES]
     found: Pasts = {}
     for whose, kept in read(folder, wanted, since).items():
         name = ContainerName(change.ref.namespace, of_pod[whose], whose.container)

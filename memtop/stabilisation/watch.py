@@ -21,7 +21,7 @@ from memtop.growth.stability import Stability, StabilityVerdict, judge
 from memtop.observe.clock import ServerClock
 from memtop.observe.plan import SHORTEST_PAUSE, Plan
 from memtop.stabilisation.change import Change, earliest, find
-from memtop.stabilisation.gather import Sides, gather
+from memtop.stabilisation.gather import Sides, compared, gather
 from memtop.stabilisation.lately import Lately
 from memtop.stabilisation.record import Record
 from memtop.stabilisation.remembered import FromPrometheus, Memory, Pasts, from_disk
@@ -231,12 +231,28 @@ class Watch:
             memory = self._prometheus.memory
             notes.append(memory.words)
         running = len({one.uid for one in new})
-        wanted = (self._options.container,) if self._options.container else tuple(change.revision.limits)
+        wanted = self._wanted(change)
+        change = compared(change, self._lately.containers, memory, self._disk)
+        notes.append(_skipped(change))
         sides, stabilities = await aside(self._judged, change, wanted, memory, now)
         worst = _worst(change, stabilities)
         said = tuple(filter(None, [*notes, "asking Prometheus …" if hasty else ""]))
         self.seen = Seen(self._ref, change, now, worst, sides, stabilities, running, said, hasty=hasty)
         return self.seen
+
+    def _wanted(self, change: Change) -> tuple[str, ...]:
+        """The containers that are watched.
+
+        Raises:
+            ApiError: There is none of the name that was asked for.
+        """
+        asked, there = self._options.container, change.ordinary
+        if asked is None:
+            return there
+        if asked not in there:
+            words = f"{self._ref} has no container {asked!r}; it has {', '.join(there)}"
+            raise ApiError(404, "NotFound", words)
+        return (asked,)
 
     def _judged(
         self, change: Change, wanted: tuple[str, ...], memory: Memory, now: float
@@ -244,7 +260,8 @@ class Watch:
         sides: dict[str, Sides] = {}
         for container in wanted:
             found = gather(change, container, self._lately.containers, memory, self._disk, now)
-            if found.before.known or found.after.known or container in change.containers:
+            asked = container == self._options.container
+            if asked or found.before.known or found.after.known or container in change.containers:
                 sides[container] = found
         judged = {name: judge(one.before, one.after, change.at, now) for name, one in sides.items()}
         return sides, judged
@@ -271,6 +288,19 @@ class Watch:
                 return "this cluster has no metrics API"
             return f"metrics: {sanitize(str(error))}"
         return ""
+
+
+def _skipped(change: Change) -> str:
+    """Which revisions are passed over, because they never ran; empty for none."""
+    passed = []
+    for one in change.earlier:
+        if change.previous is None or one.number == change.previous.number:
+            break
+        passed.append(str(one.number))
+    if not passed or change.previous is None:
+        return ""
+    which = f"revision{'s' if len(passed) > 1 else ''} {' and '.join(passed)}"
+    return f"compared with revision {change.previous.number}: no sample is known of {which}"
 
 
 def _worst(change: Change, stabilities: Mapping[str, Stability]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -26,9 +27,11 @@ from memtop.cluster.objects import (
 )
 from memtop.cluster.refs import ObjectRef
 from memtop.cluster.revisions import Revision
+from memtop.growth.stability_evidence import Side
 from memtop.past import PROMETHEUS, ContainerName, Past
 from memtop.stabilisation.change import Change, earliest
-from memtop.stabilisation.gather import gather
+from memtop.stabilisation.document import facts
+from memtop.stabilisation.gather import compared, gather
 from memtop.stabilisation.lately import MOST_SAMPLES, Lately
 from memtop.stabilisation.remembered import Memory, pattern
 
@@ -183,6 +186,97 @@ def test_a_prometheus_that_stopped_is_followed_by_what_is_seen():
     assert found.basis == "working set from Prometheus and the metrics API"
     assert found.after.series[0].timestamps[-1] == AT + 3540
     assert len(found.before.series) == 1
+
+
+# -- which revision is compared
+
+
+def after_a_stuck_one(kind="Deployment"):
+    """Revision 4, made after 3, which never ran, and 2 and 1, which did."""
+    older = (
+        revision(3, "web-ccc", AT - 600, image="a:3"),
+        revision(2, "web-bbb", AT - 7200, image="a:2"),
+        revision(1, "web-aaa", AT - 9999),
+    )
+    ref = ObjectRef(kind, "shop", "web")
+    return Change(ref, revision(4, "web-ddd", image="a:4"), older[0], AT, "", "app=web", 2, older)
+
+
+def test_a_revision_that_never_ran_is_passed_over():
+    of = after_a_stuck_one()
+    memory = Memory(before={named("web-aaa-1"): past(AT - 9000, AT - 7200)})
+    assert compared(of, {}, memory, {}).previous.number == 1
+    memory.before[named("web-bbb-1")] = past(AT - 7200, AT)
+    assert compared(of, {}, memory, {}).previous.number == 2
+    assert compared(of, {}, Memory(), memory.before).previous.number == 2, "the disk knows it too"
+    memory.before[named("web-ccc-1")] = past(AT - 600, AT)
+    assert compared(of, {}, memory, {}).previous.number == 3
+    assert compared(of, {}, Memory(), {}).previous.number == 3, "nothing is known of any"
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet"])
+def test_what_is_seen_running_is_compared_and_not_what_is_stuck(kind):
+    lately = Lately("pod-template-hash")
+    lately.see_pods([pod("web-bbb-1", 2, AT - 7200), pod("web-ccc-1", 3, AT - 600)], AT + 60)
+    lately.see_metrics([metrics("web-bbb-1", AT + 60, 100)])
+    of = compared(after_a_stuck_one(kind), lately.containers, Memory(), {})
+    assert of.previous.number == 2
+    assert of.words("app") == "2 → 4"
+    assert len(sides(of, None, lately).before.series) == 1
+
+
+def test_only_the_pods_of_the_revision_compared_are_before():
+    whole = past(AT - 7200, AT)
+    memory = Memory(before={named("web-aaa-1"): whole, named("web-bbb-1"): whole, named("web-ddd-1"): whole})
+    of = compared(after_a_stuck_one(), {}, memory, {})
+    assert (of.previous.number, len(sides(of, memory).before.series)) == (2, 1)
+    assert re.compile(pattern(of)).fullmatch("web-aaa-12345")
+
+
+def test_restarts_that_nobody_saw_count_over_the_time_in_which_they_were():
+    lately = Lately("pod-template-hash")
+    lately.see_pods([pod("web-aaa-1", 1, AT - 48 * 3600, restarts=48, last=AT - 60)], AT + 60)
+    lately.see_metrics([metrics("web-aaa-1", AT + 60, 100)])
+    before = sides(change(), None, lately).before
+    assert before.spans == ((AT - 24 * 3600, AT + 60),)
+    assert 22 <= len(before.series[0].oom_kills) <= 26, "of two days, one counts"
+
+
+def test_a_stateful_pod_that_was_seen_before_it_was_made_again_is_remembered():
+    lately = Lately("pod-template-hash")
+    for minute in range(60):
+        lately.see_pods([pod("web-0", 1, AT - 7200, uid="old")], AT - 3600 + 60.0 * minute)
+        lately.see_metrics([metrics("web-0", AT - 3600 + 60.0 * minute, 100)])
+    lately.see_pods([pod("web-0", 2, AT + 30, uid="new")], AT + 3600)
+    before = sides(change("StatefulSet"), None, lately).before
+    assert len(before.series[0].values) == 60
+
+
+def test_what_ends_before_the_containers_start_is_not_watched():
+    names = {"migrate": None, "proxy": None, "app": 512 * MIB}
+    template = {
+        "spec": {"initContainers": [{"name": "migrate"}, {"name": "proxy", "restartPolicy": "Always"}]}
+    }
+    old, new = (
+        replace(revision(number, name), images=dict.fromkeys(names, image), limits=names, template=template)
+        for number, name, image in ((1, "web-aaa", "a:1"), (2, "web-bbb", "a:2"))
+    )
+    of = Change(ObjectRef("Deployment", "shop", "web"), new, old, AT, "", "", 1)
+    assert of.containers == ("proxy", "app")
+
+
+@pytest.mark.parametrize(
+    ("side", "words"),
+    [
+        (Side(1, rate=None, shape="not enough data"), "–"),
+        (Side(1, rate=5.0, shape="not enough data"), "–"),
+        (Side(1, rate=5e6, shape="suspected leak", seconds_to_limit=60.0), "–"),
+        (Side(1, rate=5e6, shape="leak", leaks=True, seconds_to_limit=60.0), "1 m"),
+        (Side(1, rate=5.0, shape="steady"), "no growth in sight"),
+    ],
+)
+def test_the_limit_is_out_of_sight_only_where_it_is_known_that_nothing_grows(side, words):
+    assert facts(side)[1] == words
 
 
 # -- what is seen

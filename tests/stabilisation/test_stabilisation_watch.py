@@ -105,6 +105,26 @@ async def test_going_back_is_dated_by_the_new_pods_and_not_by_the_old_replica_se
     assert seen.stability.before.oom_kills == 0
 
 
+@pytest.mark.parametrize("prometheus", [True, False])
+async def test_a_revision_that_never_ran_is_passed_over_and_that_is_said(world, prometheus):
+    await world.patch({"image": "user-service:v9-does-not-exist"})
+    world.pass_(600)
+    watch = world.watch(prometheus=prometheus)
+    if not prometheus:
+        await watch.look()
+        world.pass_(60)
+    await world.fix()
+    world.pass_(600)
+    seen = (await world.until(watch, lambda _: True, 0, 2))[-1]
+    assert (seen.change.previous.number, seen.change.revision.number) == (2, 4)
+    assert seen.change.words("user-service") == "v2.0.0 → v2.1.0"
+    before = seen.stability.before
+    assert before.pods == 3
+    assert before.oom_kills > 0
+    assert before.oom_per_hour == pytest.approx(0.4, rel=0.5)
+    assert "compared with revision 2: no sample is known of revision 3" in seen.notes
+
+
 async def test_another_rollout_is_another_change(world):
     watch = world.watch()
     await world.fix()
@@ -163,6 +183,8 @@ async def test_what_is_not_there_is_refused(world):
         await world.watch(ref=ObjectRef("Deployment", "production", "nothing")).look()
     with pytest.raises(ApiError, match="no revision 99"):
         await world.watch(revision=99).look()
+    with pytest.raises(ApiError, match="no container 'nginx'; it has user-service"):
+        await world.watch(container="nginx").look()
 
 
 async def test_a_cluster_that_goes_away_before_prometheus_was_asked_is_not_asked_without_a_pause(world):
