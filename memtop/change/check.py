@@ -15,6 +15,7 @@ from memtop.wording import bytes_
 
 LEAST = {"limit": 4 * 1024 * 1024, "request": 4 * 1024}
 """Bytes; no container starts with a smaller limit, nobody means a smaller request: a unit is missing."""
+MOST_BYTES = 2**63 - 1
 MOST_REPLICAS = 2**31 - 1
 SAME_IMAGE = "that is the image it has"
 SAME_MEMORY = "that is the memory it has"
@@ -159,6 +160,8 @@ def amount(written: str, what: str) -> int:
         raise ValueError(f"{written!r} is thousandths of a byte: {meant}Mi or {meant}M may be meant")
     if found <= 0:
         raise ValueError(f"the {what} {written!r} must be more than 0")
+    if found > MOST_BYTES:
+        raise ValueError(f"the {what} {written!r} is more than the API can count")
     if found < LEAST[what]:
         hint = f": {written}Mi may be meant" if written.isdecimal() else ""
         raise ValueError(f"the {what} {written!r} is {bytes_(found)}, which is too little{hint}")

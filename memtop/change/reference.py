@@ -119,7 +119,7 @@ def _host(whole: str, text: str) -> tuple[str, str]:
         name, colon, port = first.rpartition(":") if ":" in first else (first, "", "")
     if not _HOST.fullmatch(name):
         raise ReferenceProblemError(f"{name!r} in {whole!r} is no host name")
-    if colon and not (port.isdecimal() and 0 < int(port) < 65536):
+    if colon and not (port.isdecimal() and len(port) <= 5 and 0 < int(port) < 65536):
         raise ReferenceProblemError(f"{port!r} in {whole!r} is no port: a number from 1 to 65535 is")
     return first, rest
 

@@ -58,6 +58,8 @@ def test_good_limits(good):
         ("1Mi", None, "too little"),
         (None, "64", "64Mi may be meant"),
         ("0", None, "more than 0"),
+        ("1e400", None, "more than the API can count"),
+        (None, "16Ei", "more than the API can count"),
         ("-1Gi", None, "more than 0"),
         ("64Mi", None, "lower that too"),
         (None, "1Gi", "raise that too"),

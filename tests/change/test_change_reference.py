@@ -59,6 +59,7 @@ def test_well_formed(text, parts):
         ("-shop", "'-shop'"),
         ("registry.example:port/shop", "port"),
         ("registry.example:70000/shop", "port"),
+        ("registry.example:" + "9" * 5000 + "/shop", "is no port"),
         ("-bad-.example/shop", "host"),
         ("shop@", "digest"),
         ("shop@sha256", "digest"),

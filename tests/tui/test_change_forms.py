@@ -165,6 +165,11 @@ class TestAmounts:
         with pytest.raises(ValueError, match=r"nothing|unit"):
             resolved(typed, GI)
 
+    @pytest.mark.parametrize("typed", ["x" + "9" * 400, "+" + "9" * 400 + "%", "+1e400", "+1e999"])
+    def test_what_is_more_than_anybody_has(self, typed):
+        with pytest.raises(ValueError, match="more than the API can count"):
+            resolved(typed, GI)
+
 
 class TestBought:
     def test_without_growth_it_is_room(self):

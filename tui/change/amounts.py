@@ -34,6 +34,8 @@ def resolved(text: str, now: int | None) -> str:
     size = now * factor + more
     if size <= 0:
         raise ValueError(f"{text.strip()!r} leaves nothing")
+    if math.isinf(size):
+        raise ValueError(f"{text.strip()!r} is more than the API can count")
     whole = math.ceil(size / _MI)
     return f"{whole // 1024}Gi" if whole % 1024 == 0 else f"{whole}Mi"
 
@@ -47,8 +49,10 @@ def _relative(text: str) -> tuple[float, float] | None:
         return float(times[1] or times[2]), 0.0
     if more := _MORE.fullmatch(text):
         try:
-            size = parse_bytes(more[2].strip())
+            size = float(parse_bytes(more[2].strip()))
         except QuantityError as error:
             raise ValueError(str(error)) from None
-        return 1.0, float(size if more[1] == "+" else -size)
+        except OverflowError:
+            size = math.inf
+        return 1.0, size if more[1] == "+" else -size
     return None
