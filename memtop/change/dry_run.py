@@ -8,14 +8,13 @@ from typing import Any
 
 import msgspec
 
-from memtop.change.fields import differences, written
+from memtop.change.fields import differences, equal, written
 from memtop.change.owners import MEMTOP
 from memtop.change.patch import Request
 from memtop.change.plan import Line
 from memtop.cluster.client import Client
 from memtop.cluster.errors import ApiError
 from memtop.cluster.tree import Json, decode, number
-from memtop.quantity import QuantityError, parse_bytes
 
 LABEL = "dry run"
 MOST_OTHERS = 6
@@ -104,7 +103,7 @@ def _patched(request: Request, before: Json, after: Json) -> Answer:
     other = [
         f"{path} to {would[path][1] or 'nothing'}" if path in would else f"{path} to what it has"
         for path, new in meant.items()
-        if path not in would or not _equal(would[path][1], new)
+        if path not in would or not equal(would[path][1], new)
     ]
     lines = [_accepted()]
     if other:
@@ -119,13 +118,3 @@ def _others(would: Mapping[str, tuple[str, str]], meant: Collection[str]) -> Ite
         yield Line(LABEL, f"the server would also change {path}: {old or 'none'} → {new or 'none'}", "warn")
     if len(others) > MOST_OTHERS:
         yield Line(LABEL, f"and {len(others) - MOST_OTHERS} other fields", "warn")
-
-
-def _equal(one: str, other: str) -> bool:
-    """Whether two values are the same; a quantity may be written in several ways."""
-    if one == other:
-        return True
-    try:
-        return parse_bytes(one) == parse_bytes(other)
-    except QuantityError:
-        return False

@@ -9,6 +9,7 @@ import msgspec
 
 from memtop.change.plan import Change
 from memtop.cluster.tree import text
+from memtop.quantity import QuantityError, parse_bytes
 
 Step = str | tuple[str, str]
 """A key, or of a list's element the key that identifies it and its value: ``("name", "app")``."""
@@ -75,6 +76,16 @@ def differences(old: object, new: object, steps: Steps = ()) -> Iterator[tuple[S
             yield from differences(before.get(key), after.get(key), (*steps, ("name", key)))
         return
     yield steps, _value(old), _value(new)
+
+
+def equal(one: str, other: str) -> bool:
+    """Whether two values are the same; a quantity may be written in several ways."""
+    if one == other:
+        return True
+    try:
+        return parse_bytes(one) == parse_bytes(other)
+    except QuantityError:
+        return False
 
 
 def _same(old: object, new: object) -> bool:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from memtop.change.fields import Steps, differences
+from memtop.change.fields import Steps, differences, equal
 from memtop.change.kinds import template_of, template_path
 from memtop.change.subject import Container, Subject
 from memtop.change.wish import DeletePod, Pause, Restart, Resume, Scale, SetImage, SetMemory, Undo, Wish
@@ -136,7 +136,7 @@ def _memory(wish: SetMemory, container: Container, place: Steps) -> Iterator[Cha
         ("limits", container.limit, wish.limit),
         ("requests", container.request, wish.request),
     ):
-        if after is not None and after != before:
+        if after is not None and not equal(after, before):
             yield (*place, "resources", key, "memory"), before, after
 
 

@@ -153,6 +153,7 @@ def test_memory_touches_only_what_changes():
     found = body(SetMemory(ref(), "main", "1Gi", "128Mi"))  # the request is that already
     (element,) = found["spec"]["template"]["spec"]["containers"]
     assert element == {"name": "main", "resources": {"limits": {"memory": "1Gi"}}}
+    assert body(SetMemory(ref(), "main", "1Gi", "131072Ki"))["spec"] == found["spec"]
 
 
 def test_a_restart_as_kubectl_marks_it():
