@@ -27,6 +27,8 @@ from memtop.rollout.seen import Whole
 
 RETRY_SECONDS = 2.0
 """Pause after a failure, and between two looks where watching is forbidden."""
+EXPIRED_SECONDS = 0.2
+"""Pause before a new list: the next watch may be too old at once as well."""
 FAILURES = (ApiError, Unreachable, CredentialError, KubeconfigError)
 """What can go wrong with a cluster, and is tried again."""
 
@@ -119,6 +121,7 @@ async def keep(
                 news.set()
         except WatchExpired:
             position.version = None
+            await asyncio.sleep(EXPIRED_SECONDS)
         except FAILURES as error:
             await _failed(error, collection, keeper, notes)
             keeper.heard = True
