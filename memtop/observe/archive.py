@@ -33,6 +33,9 @@ SPACING = 120.0
 """Seconds between the samples kept, with up to `MANY` containers; more of them are kept less often, so that a
 day fits."""
 MANY = 5000
+LATE = 600.0
+"""Seconds for which an end is written again with each sample: a container that died has its next sample only
+after its back-off, when others have long been written. Who reads takes the same end once."""
 _HEAD = struct.Struct("<4sII")  # magic, length of the body, its CRC-32
 _MAGIC = b"mtp1"
 _SUFFIX = ".samples"
@@ -55,8 +58,8 @@ class Tick:
         whose: The containers, in the order of the arrays.
         times: When each sample was taken, Unix seconds.
         values: Bytes.
-        ends: Restarts and OOM kills since the last tick: which of `whose`, when (Unix seconds), and whether
-            it is an OOM kill.
+        ends: Restarts and OOM kills since `LATE` seconds before the last tick: which of `whose`, when (Unix
+            seconds), and whether it is an OOM kill.
         pods: Namespace and name of the pod of each of `whose`; none of them where they are not known.
     """
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from memtop.aside import aside
-from memtop.observe.archive import MANY, SPACING, Kept, Tick, Whose, Writer, read
+from memtop.observe.archive import LATE, MANY, SPACING, Kept, Tick, Whose, Writer, read
 from memtop.observe.past import SETTLE, Pasts
 from memtop.observe.store import Store
 from memtop.past import DISK, ContainerName, Metric, Past
@@ -114,11 +114,11 @@ class DiskPast:
             return None
         place = {slot: index for index, slot in enumerate(slots)}
         identities = [identity for slot in slots if (identity := store.identities[slot]) is not None]
-        ends = []
+        ends, since = [], self._written_at - LATE
         for slot, lives in store.lives.items():
             if slot in place:
-                ends += [(place[slot], at, False) for at in lives.starts if at > self._written_at]
-                ends += [(place[slot], at, True) for at in lives.oom_times() if at > self._written_at]
+                ends += [(place[slot], at, False) for at in lives.starts if at > since]
+                ends += [(place[slot], at, True) for at in lives.oom_times() if at > since]
         return Tick(
             now,
             [Whose(identity.key.uid, identity.container) for identity in identities],

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from memtop.observe.archive import Tick, Whose, Writer
+from memtop.observe.archive import LATE, Tick, Whose, Writer
 from memtop.stabilisation.lately import Watched
 
 EVERY = 30.0
@@ -47,7 +47,7 @@ class Record:
             for place, one in enumerate(news)
             for oom, moments in ((False, one.lives.starts), (True, one.lives.oom_times()))
             for at in moments
-            if at > self._written_at
+            if at > self._written_at - LATE
         ]
         newest = np.array([one.newest for one in news], np.float64)
         tick = Tick(
@@ -58,11 +58,11 @@ class Record:
             ends,
             [(self._namespace, one.pod) for one in news],
         )
-        self._written_at = now
         try:
             self._writer.append(tick)
         except OSError as error:
             return f"samples cannot be kept on disk: {error.strerror or error}"
+        self._written_at = now
         return ""
 
     def close(self, watched: Iterable[Watched], now: float) -> None:

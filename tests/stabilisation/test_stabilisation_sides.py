@@ -33,7 +33,8 @@ from memtop.stabilisation.change import Change, earliest
 from memtop.stabilisation.document import facts
 from memtop.stabilisation.gather import compared, gather
 from memtop.stabilisation.lately import MOST_SAMPLES, Lately
-from memtop.stabilisation.remembered import Memory, pattern
+from memtop.stabilisation.record import Record
+from memtop.stabilisation.remembered import Memory, from_disk, pattern
 
 AT = 1_795_363_200.0
 MIB = 2**20
@@ -292,6 +293,25 @@ def test_restarts_that_nobody_saw_are_counted():
     assert restarts.min() > AT
     assert kills.max() == AT + 3000
     assert len(one.ends(guess=False)[1]) == 1
+
+
+def test_an_end_is_kept_on_disk_though_its_container_has_no_sample_for_long(tmp_path):
+    lately, record = Lately("pod-template-hash"), Record(tmp_path, "shop")
+    lately.see_pods([pod("web-bbb-11111", created=AT), pod("web-bbb-22222", created=AT)], AT + 60)
+    lately.see_metrics([metrics(f"web-bbb-{str(number) * 5}", AT + 50, 100) for number in (1, 2)])
+    assert record.keep(lately.containers.values(), AT + 60) == ""
+    for minute in range(2, 7):  # the first dies and is held back; the other goes on
+        dead = pod("web-bbb-11111", created=AT, restarts=1, last=AT + 90)
+        lately.see_pods([dead, pod("web-bbb-22222", created=AT)], AT + 60 * minute)
+        some = (2,) if minute < 6 else (1, 2)
+        lately.see_metrics(
+            [metrics(f"web-bbb-{str(number) * 5}", AT + 60 * minute - 10, 100) for number in some]
+        )
+        record.keep(lately.containers.values(), AT + 60 * minute)
+    record.close([], AT + 400)
+    kept = from_disk(tmp_path, change(), AT + 400)[named("web-bbb-11111")]
+    assert kept.oom_kills.tolist() == [AT + 90]
+    assert len(kept.restarts) == 1
 
 
 def test_samples_are_bounded_and_keep_both_ends():
