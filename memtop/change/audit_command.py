@@ -11,6 +11,7 @@ import msgspec
 
 from memtop.change.audit import AuditError, AuditLog, Entry, default_path
 from memtop.change.fields import field_label
+from memtop.cluster.sanitize import sanitize
 
 if TYPE_CHECKING:
     from config import Invocation
@@ -72,7 +73,7 @@ def _row(one: Entry) -> tuple[str, ...]:
         f"{one.kind.lower()}/{one.name} in {one.namespace}",
         one.action + (f" ({fields})" if fields else ""),
         one.user,
-        one.context,
+        sanitize(one.context),  # as the kubeconfig has it
     )
 
 

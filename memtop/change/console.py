@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final, TextIO
 
 from memtop.change.plan import Line, Plan, Weight
+from memtop.cluster.sanitize import sanitize, sanitize_text
 
 _SIGNS: Final[dict[Weight, str]] = {"plain": "", "command": "", "warn": "! ", "critical": "!! "}
 _WIDEST = 120
@@ -17,6 +18,8 @@ _WIDEST = 120
 @dataclass(frozen=True)
 class Console:
     """Where a command reads and writes.
+
+    What it says may name what a kubeconfig holds as it stands there, such as the context.
 
     Attributes:
         out: What it is about.
@@ -43,15 +46,15 @@ class Console:
 
     def say(self, words: str) -> None:
         """Says what has been done."""
-        print(words, file=self.out, flush=True)
+        print(sanitize_text(words), file=self.out, flush=True)
 
     def warn(self, words: str) -> None:
         """Says what went wrong, or may."""
-        print(f"memtop: {words}", file=self.err, flush=True)
+        print(f"memtop: {sanitize_text(words)}", file=self.err, flush=True)
 
     def ask(self, question: str) -> str:
         """What somebody answers, without the white space around it; empty at the end of the input."""
-        print(question, end=" ", file=self.err, flush=True)
+        print(sanitize_text(question), end=" ", file=self.err, flush=True)
         answer = self.keyboard.readline()
         if not answer.endswith("\n"):
             print(file=self.err)
@@ -67,7 +70,7 @@ def table(lines: Sequence[Line], width: int | None) -> Iterator[str]:
     """
     indent = max((len(line.label) for line in lines), default=0) + 4
     for line in lines:
-        words = _SIGNS[line.weight] + " ".join(line.text.split())
+        words = _SIGNS[line.weight] + " ".join(sanitize(line.text).split())
         if width is None or line.weight == "command":
             pieces = [words]
         else:

@@ -5,6 +5,7 @@ import json
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -128,6 +129,8 @@ def test_the_table():
     assert "set image (image of main: shop:v1 → shop:v2)" in rows[1]
     assert "unknown" in rows[1]  # nobody lived to say
     assert rows[3].strip() == "no such right"
+    (_, row) = table([line(replace(plan(), context="pro\x1b[31md"))])
+    assert row.endswith("alice   prod")
 
 
 # -- whom the server takes us for, where it does not say

@@ -224,6 +224,17 @@ def test_a_plan_is_wrapped_but_for_what_is_copied():
     assert len(list(table(lines, None))) == 2
 
 
+def test_what_a_kubeconfig_is_full_of_does_not_reach_the_terminal():
+    console = Console(io.StringIO(), io.StringIO(), Keyboard("y"))
+    (line,) = table([Line("object", "context \x1b[31mred\x07")], None)
+    assert line == "  object  context red"
+    console.say("\x1b]0;title\x07done")
+    console.warn("the context \x1b[2Jred is protected")
+    assert console.ask("The context \x1b[2Jred?") == "y"
+    assert console.out.getvalue() == "done\n"
+    assert console.err.getvalue() == "memtop: the context red is protected\nThe context red? "
+
+
 # -- the command line
 
 
