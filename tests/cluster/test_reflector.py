@@ -161,6 +161,15 @@ async def test_a_watch_that_ends_goes_on_from_the_last_version_seen(server, upda
     assert [query["resourceVersion"] for query in server.asked[1:]] == ["10", "11", "40"]
 
 
+async def test_a_server_that_ends_every_watch_at_once_is_not_asked_all_the_time(server, updates):
+    server.lists, server.watches = [page()], [[] for _ in range(1000)]
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(1.5):
+            async for _ in updates():
+                pass
+    assert len(server.asked) <= 3, "a list and two watches"
+
+
 async def test_deletions_are_told(server, updates):
     server.lists = [page("a")]
     server.watches = [[event("DELETED", "a", "11")]]
