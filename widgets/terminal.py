@@ -3,10 +3,16 @@
 Textual 8 writes a changed stretch of a widget from the left edge of that widget on, and sets and resets every
 attribute for each piece of text. Over SSH to a far cluster that is most of the traffic. Here a stretch is
 written from where it starts, and only what differs between one piece and the next is sent.
+
+And noticing that there is no terminal any more. The kernel says so with SIGHUP, but only to whom the terminal
+controls; without it Textual reads an end without end, and waits for ever to write.
 """
 
 from __future__ import annotations
 
+import select
+import signal
+import sys
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import cast
@@ -20,6 +26,8 @@ from textual.screen import Screen
 from textual.strip import Strip
 
 _RESET = "\x1b[0m"
+_LOOK_SECONDS = 1.0
+"""Between two looks whether the terminal is there; Textual can write for many times as long until it waits."""
 
 
 class TerseUpdate(CompositorUpdate):
@@ -87,8 +95,26 @@ def _transition(old: tuple[str, str, str], new: tuple[str, str, str]) -> str:
     return f"\x1b[{';'.join(now for was, now in zip(old, new, strict=True) if was != now)}m"
 
 
+def hung_up(descriptor: int) -> bool:
+    """Whether a terminal has gone: nobody is at its other end."""
+    if not hasattr(select, "poll"):
+        return False
+    poll = select.poll()
+    poll.register(descriptor, 0)  # a hang-up is told whatever one asks for
+    return any(event & select.POLLHUP for _, event in poll.poll(0))
+
+
 class TerseDisplay(App[ReturnType]):
-    """The base of an application that writes tersely."""
+    """The base of an application that writes tersely, and takes a terminal that has gone for a SIGHUP."""
+
+    def on_mount(self) -> None:
+        """Begins to look whether the terminal is still there."""
+        if not self.is_headless and sys.__stdin__ is not None:
+            self.set_interval(_LOOK_SECONDS, self._look_at_terminal)
+
+    def _look_at_terminal(self) -> None:
+        if sys.__stdin__ is not None and hung_up(sys.__stdin__.fileno()):
+            signal.raise_signal(signal.SIGHUP)
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         if isinstance(renderable, ChopsUpdate | LayoutUpdate):

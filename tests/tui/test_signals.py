@@ -125,13 +125,14 @@ def test_a_key_leaves_the_terminal_as_it_was(session: Session, keys: bytes) -> N
     session.assert_restored()
 
 
-def test_a_terminal_that_goes_away_ends_it(tmp_path: Path) -> None:
-    """The SSH session drops: the terminal is gone, and the kernel says so with SIGHUP."""
+@pytest.mark.parametrize("controls", [True, False], ids=["the kernel says so", "nobody says so"])
+def test_a_terminal_that_goes_away_ends_it(tmp_path: Path, controls: bool) -> None:
+    """The SSH session drops: the terminal is gone, and the kernel says so to whom it controls."""
     folders = {f"XDG_{name.upper()}_HOME": str(tmp_path / name) for name in ("config", "state", "cache")}
     master, slave = pty.openpty()
     argv = [sys.executable, "-m", "tui.cli", "--demo", "--demo-pods", "20"]
     process = subprocess.Popen(
-        ["setsid", "--ctty", *argv] if sys.platform == "linux" else argv,
+        ["setsid", *(["--ctty"] if controls else []), *argv] if sys.platform == "linux" else argv,
         stdin=slave,
         stdout=slave,
         stderr=slave,
