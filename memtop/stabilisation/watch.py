@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -122,7 +123,9 @@ class _PodList(msgspec.Struct):
     items: list[Pod] | None = None
 
 
-async def follow(client: Client, ref: ObjectRef, options: Options) -> AsyncGenerator[Seen | str, None]:
+async def follow(
+    client: Client, ref: ObjectRef, options: Options, again: asyncio.Event | None = None
+) -> AsyncGenerator[Seen | str, None]:
     """Watches a change for ever: one value after each look; before the first, why there is none yet.
 
     Failures end nothing: the API server and Prometheus may go and come back, and what was seen stays.
@@ -131,12 +134,14 @@ async def follow(client: Client, ref: ObjectRef, options: Options) -> AsyncGener
         client: The connection.
         ref: The workload.
         options: How to watch.
+        again: Set by whoever does not want to wait for the next look; what was seen stays.
 
     Raises:
         ApiError: At the first look: there is no such workload or revision, or it may not be read.
         KubeconfigError: At the first look: a certificate or key is not usable.
     """
     watch = Watch(client, ref, options)
+    again = again or asyncio.Event()
     failures = 0
     try:
         while True:
@@ -157,7 +162,11 @@ async def follow(client: Client, ref: ObjectRef, options: Options) -> AsyncGener
             if isinstance(seen, Seen) and seen.hasty and not seen.problem:
                 continue
             pause = max(SHORTEST_PAUSE, options.interval / options.speed)
-            await asyncio.sleep(min(pause * 2 ** min(failures, 6), max(pause, LONGEST_PAUSE)))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(pause * 2 ** min(failures, 6), max(pause, LONGEST_PAUSE))):
+                    await again.wait()
+                again.clear()
+                watch.hurry()
     finally:
         await watch.close()
 
@@ -202,6 +211,11 @@ class Watch:
             await aside(self._record.close, living, self._clock.now())
         if self._prometheus is not None:
             await self._prometheus.close()
+
+    def hurry(self) -> None:
+        """Has Prometheus asked at the next look, whether or not it is time."""
+        if self._prometheus is not None:
+            self._prometheus.hurry()
 
     def failed(self, error: Exception) -> Seen | str:
         """The last that was seen, with what is in the way; before the first look only that."""

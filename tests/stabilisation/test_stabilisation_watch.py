@@ -202,6 +202,24 @@ async def test_a_cluster_that_goes_away_before_prometheus_was_asked_is_not_asked
     assert len(told) <= 4, "each attempt waits longer than the one before"
 
 
+async def test_who_does_not_want_to_wait_is_told_at_once_and_loses_nothing(world):
+    again, told = asyncio.Event(), []
+    options = Options(interval=3600.0, prometheus=Prometheus())
+    async with (
+        asyncio.timeout(30),
+        contextlib.aclosing(follow(world.client, USER_SERVICE, options, again)) as looks,
+    ):
+        async for seen in looks:
+            told.append(seen)
+            if len(told) == 4:
+                break
+            world.pass_(30)
+            again.set()
+    assert [seen.hasty for seen in told] == [True, False, False, False]
+    assert told[3].at - told[1].at == pytest.approx(60, abs=5)
+    assert told[3].stability.after.seconds > told[1].stability.after.seconds
+
+
 async def test_following_goes_on_through_an_api_server_that_restarts(world):
     await world.fix()
     world.pass_(600)

@@ -98,6 +98,7 @@ async def test_a_fix_from_watching_to_holding(demo: DemoThread, opened: Open, tm
         await stage.press("a")
         await stage.shows(f"{APP} by age")
         demo.advance(4 * 3600)
+        await stage.press("r")
         await stage.shows("HOLDING for 4 h", "no OOM kill", "was +6")
         await stage.press("ctrl+s")
         await stage.until(lambda: list(tmp_path.glob("*.md")), "the report")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -125,6 +126,7 @@ class StabilisationScreen(LiveScreen):
         self._range = next(iter(RANGES))
         self._by_age = False
         self._container = ""
+        self._wake: Callable[[], object] | None = None
         ascii_only = symbols == "ascii"
         self.header = StatusHeader(ascii_only=ascii_only)
         self.title_line = PaneTitle(f"Did it help? {ref.name}", ascii_only=ascii_only)
@@ -173,8 +175,9 @@ class StabilisationScreen(LiveScreen):
     @work(exclusive=True, group="stabilisation")
     async def _follow(self) -> None:
         async def tell(client: Client) -> None:
-            verdict = ""
-            async with aclosing(follow(client, self.ref, self._options)) as looks:
+            verdict, again = "", asyncio.Event()
+            self._wake = partial(asyncio.get_running_loop().call_soon_threadsafe, again.set)
+            async with aclosing(follow(client, self.ref, self._options, again)) as looks:
                 async for told in looks:
                     self.post_message(self.Told(told))
                     if isinstance(told, str) or told.problem or told.hasty:
@@ -188,6 +191,7 @@ class StabilisationScreen(LiveScreen):
         try:
             await asyncio.wrap_future(self._ask(tell))
         except (ApiError, Unreachable, CredentialError, KubeconfigError, RuntimeError) as error:
+            self._wake = None
             self.post_message(self.Told(str(error)))
 
     def on_stabilisation_screen_told(self, message: Told) -> None:
@@ -238,8 +242,12 @@ class StabilisationScreen(LiveScreen):
         self._draw()
 
     def action_again(self) -> None:
-        """Asks again now."""
-        self._follow()
+        """Asks again now; what was seen so far is kept, unless watching has ended."""
+        if self._wake is None:
+            self._follow()
+        else:
+            with suppress(RuntimeError):  # the loop is closed: memtop ends
+                self._wake()
         self.notify("Asking again now")
 
     @work(exclusive=True, group="report")
