@@ -27,7 +27,7 @@ from textual.strip import Strip
 
 _RESET = "\x1b[0m"
 _LOOK_SECONDS = 1.0
-"""Between two looks whether the terminal is there; Textual can write for many times as long until it waits."""
+"""Between two looks whether the terminal is there; it takes Textual some thirty of them to wait for ever."""
 
 
 class TerseUpdate(CompositorUpdate):
