@@ -241,13 +241,14 @@ async def list_and_watch(
                     yield step
         while position.version is not None:
             begun, said = asyncio.get_running_loop().time(), 0
-            async for change in _watch(client, collection, position.version):
-                if isinstance(change, str):
-                    position.version = change
-                    yield Alive()
-                else:
-                    position.version = change.object.metadata.resource_version or position.version
-                    yield change
+            async with contextlib.aclosing(_watch(client, collection, position.version)) as changes:
+                async for change in changes:
+                    if isinstance(change, str):
+                        position.version = change
+                        yield Alive()
+                    else:
+                        position.version = change.object.metadata.resource_version or position.version
+                        yield change
                 said += 1
             if said <= 1:  # only that it was open
                 await asyncio.sleep(begun + EMPTY_PAUSE - asyncio.get_running_loop().time())
@@ -303,7 +304,9 @@ async def _whole(
     position.version = part.metadata.resource_version
 
 
-async def _watch(client: Client, collection: Collection[T], version: str) -> AsyncIterator[Changed[T] | str]:
+async def _watch(
+    client: Client, collection: Collection[T], version: str
+) -> AsyncGenerator[Changed[T] | str, None]:
     """One watch request: yields changes, and at a bookmark the version it carries."""
     params = {
         **collection.params,
