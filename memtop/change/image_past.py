@@ -11,7 +11,7 @@ from memtop.change.reference import parse
 from memtop.change.subject import Subject
 from memtop.change.wish import SetImage
 from memtop.cluster.revisions import Revision
-from memtop.cluster.tree import objects, text
+from memtop.cluster.tree import mapping, number, objects, text
 
 LABEL = "image"
 
@@ -44,18 +44,44 @@ def _before(wish: SetImage, subject: Subject) -> Line:
     known = subject.revisions
     if not known:
         return Line(LABEL, f"whether it has run here before is not known{_why(subject)}")
-    ran = [one for one in known if one.images.get(wish.container) == wish.image]
-    if not ran:
+    tried = [one for one in known if one.images.get(wish.container) == wish.image]
+    if not tried:
         oldest = min(known, key=lambda one: one.created)
         since = f"since {day(oldest.created)}" if oldest.created else "that are known"
         return Line(LABEL, f"it has not run here before, as far as {_count(known)} {since} can tell")
-    return Line(LABEL, "; ".join(_told(one, known, wish.container) for one in ran))
+    proven = [one for one in tried if has_run(one, subject)]
+    return Line(LABEL, "; ".join(_told(one, subject, wish.container) for one in proven or tried))
 
 
-def _told(ran: Revision, known: tuple[Revision, ...], container: str) -> str:
-    """When a revision came, and what followed on it."""
-    number = f"revision {ran.number}" if ran.number else "the newest revision"
-    words = f"it has run here before: {number}, first on {day(ran.created)}"
+def has_run(revision: Revision, subject: Subject) -> bool:
+    """Whether it is certain that pods of a revision became ready.
+
+    Of what was replaced long ago the cluster keeps only that it was asked for, not what came of it.
+
+    Args:
+        revision: One of the subject's revisions.
+        subject: The workload.
+    """
+    status = mapping(subject.object, "status")
+    if revision.current and subject.ref.kind == "Deployment":
+        seen = (number(status, "observedGeneration") or 0) >= (
+            number(subject.object, "metadata", "generation") or 0
+        )
+        told = (text(one, "reason") for one in objects(status, "conditions"))
+        if seen and "NewReplicaSetAvailable" in told:
+            return True
+    ready = number(status, "numberReady" if subject.ref.kind == "DaemonSet" else "readyReplicas") or 0
+    others = [one.replicas for one in subject.revisions if one.name != revision.name]
+    # More are ready than all others have: some of the ready ones are of this revision.
+    return bool(revision.replicas) and ready > sum(count or 0 for count in others) and None not in others
+
+
+def _told(ran: Revision, subject: Subject, container: str) -> str:
+    """When a revision came, what followed on it, and whether it is known to have run."""
+    known, certain = subject.revisions, has_run(ran, subject)
+    named = f"revision {ran.number}" if ran.number else "the newest revision"
+    how = "it has run here before" if certain else "it was tried here before"
+    words = f"{how}: {named}, first on {day(ran.created)}"
     after = [one for one in known if one.created > ran.created]
     if after:
         follower = min(after, key=lambda one: one.created)
@@ -67,8 +93,8 @@ def _told(ran: Revision, known: tuple[Revision, ...], container: str) -> str:
     elif ran.current:
         words += ", which is what it has now"
     if ran.replicas:
-        words += f"; {ran.replicas} of its pods still run"
-    return words
+        words += f"; it still has {ran.replicas} pod{'' if ran.replicas == 1 else 's'}"
+    return words if certain else f"{words}; whether it ever ran is not known"
 
 
 def _count(known: tuple[Revision, ...]) -> str:

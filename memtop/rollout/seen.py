@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from memtop.cluster.containers import epoch
@@ -15,7 +15,7 @@ from memtop.cluster.revisions import Revision, hash_label, of_controller, of_dep
 from memtop.cluster.tree import Json, text, uid_of
 from memtop.cluster.workloads import controller
 from memtop.rollout.model import PodLine, Rollout
-from memtop.rollout.pods import pod_line
+from memtop.rollout.pods import leaving, pod_line, ready
 from memtop.rollout.scene import Scene
 from memtop.rollout.status import Status, condition, status
 from memtop.rollout.stuck import reasons
@@ -68,7 +68,8 @@ class Seen:
         mine = self.own_pods()
         known = self._revisions(self.workload, Counter(map(self._hash, mine)))
         current = next((one for one in known if one.current), None)
-        previous = _previous(current, known)
+        working = {self._hash(pod) for pod in mine if ready(pod) and not leaving(pod)}
+        previous = _previous(current, known, working)
         scene = self._scene(self.workload, judged, current, mine, now)
         numbers = {one.hash: one.number for one in known}
         lines = [
@@ -137,12 +138,18 @@ class Seen:
         return pod_line(pod, new=new, revision=numbers.get(self._hash(pod)), memory=self.memory)
 
 
-def _previous(current: Revision | None, known: tuple[Revision, ...]) -> Revision | None:
-    """What is replaced: the newest revision that still has pods, else the one before."""
+def _previous(
+    current: Revision | None, known: tuple[Revision, ...], working: Collection[str]
+) -> Revision | None:
+    """What is replaced: the newest revision that has ready pods, else any pods, else the one before.
+
+    One whose pods never got ready is no revision to go back to.
+    """
     if current is None:
         return None
     others = [one for one in known if one is not current]
-    return next((one for one in others if one.replicas), others[0] if others else None)
+    alive = [one for one in others if one.replicas]
+    return next((one for one in others if one.hash in working), next(iter(alive or others), None))
 
 
 def _started(current: Revision | None, known: tuple[Revision, ...], scene: Scene) -> float | None:

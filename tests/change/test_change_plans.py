@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from memtop.change.image_past import has_run, image_lines
 from memtop.change.make import plan as make
 from memtop.change.rights import READ_ONLY, refusal
 from memtop.change.subject import subject
@@ -20,6 +21,7 @@ from memtop.change.wish import (
 from memtop.cluster.client import Client
 from memtop.cluster.errors import ApiError
 from memtop.cluster.refs import ObjectRef
+from tests.change.objects import revision, subject_of
 
 USERS = ObjectRef("Deployment", "production", "user-service")
 IMAGE = SetImage(USERS, "user-service", "user-service:v2.1.0")
@@ -63,10 +65,11 @@ async def test_the_same_in_kubectl(planner):
     assert plan.kubectl.startswith(words)
 
 
-async def test_an_image_that_has_run_before(planner):
+async def test_an_image_that_was_tried_before(planner):
     plan = await make(planner, SetImage(USERS, "user-service", "user-service:v1.9.3"), "demo")
     words = line(plan, "image")
-    assert words.startswith("it has run here before: revision 1, first on 2026-11-")
+    assert words.startswith("it was tried here before: revision 1, first on 2026-11-")
+    assert words.endswith("whether it ever ran is not known")
     assert "by revision 2 with user-service:v2.0.0 (kubectl set image" in words
 
 
@@ -212,3 +215,23 @@ async def test_a_subject(planner):
 async def test_what_is_used(planner):
     found = await subject(planner, USERS)
     assert (await used(planner, found))["user-service"] > 100 * 1024**2
+
+
+def test_only_what_has_ready_pods_is_known_to_have_run():
+    known = [
+        revision(3, image="shop:v3", current=True, replicas=1, created=3000.0),
+        revision(2, image="shop:v2", replicas=3, created=2000.0),
+        revision(1, image="shop:v1", created=1000.0),
+    ]
+    found = subject_of(revisions=known, status={"readyReplicas": 3})
+    assert [has_run(one, found) for one in known] == [False, True, False]
+
+    def told(image):
+        return next(image_lines(SetImage(found.ref, "main", image), found)).text
+
+    assert told("shop:v2").startswith("it has run here before: revision 2")
+    assert "it still has 3 pods" in told("shop:v2")
+    assert told("shop:v3").startswith("it was tried here before: revision 3")
+    assert told("shop:v3").endswith("; whether it ever ran is not known")
+    done = {"readyReplicas": 0, "conditions": [{"type": "Progressing", "reason": "NewReplicaSetAvailable"}]}
+    assert has_run(known[0], subject_of(revisions=known, status=done))

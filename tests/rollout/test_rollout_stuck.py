@@ -131,6 +131,25 @@ def test_a_rollout_that_goes_its_way_is_not_stuck(rollout):
     assert found.arrived == 0
 
 
+def test_a_revision_whose_pods_never_got_ready_is_not_the_one_to_go_back_to():
+    found = workload("Deployment", "api", {"replicas": 2}, {"replicas": 4, "readyReplicas": 2})
+    found["spec"]["template"]["spec"]["containers"][0]["image"] = "shop/api:v9"
+    sets = [
+        replica_set(1, "shop/api:v7", "old", 9000),
+        replica_set(2, "shop/api:v8", "bad", 700),
+        replica_set(3, "shop/api:v9", "new", 60),
+    ]
+    sets[1].json["status"] = {"replicas": 1}
+    pods = [pod("a", "old", ready=True), pod("b", "bad", state=waiting("ErrImagePull")), pod("c")]
+    seen = Seen(
+        ObjectRef("Deployment", NAMESPACE, "api"),
+        found,
+        kept={one.metadata.name: one for one in sets},
+        pods={one.metadata.name: one for one in pods},
+    )
+    assert seen.rollout(NOW).previous.number == 1
+
+
 def test_an_image_that_cannot_be_pulled_with_the_words_of_the_attempt(rollout):
     said = 'Failed to pull image "shop/api:v9": rpc error: manifest unknown'
     found = rollout(
