@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 from memtop.aside import aside
@@ -11,7 +11,8 @@ from memtop.change import check, make
 from memtop.change.audit import AuditError, AuditLog, Outcome, entry
 from memtop.change.essence import essence
 from memtop.change.identity import user
-from memtop.change.plan import Plan
+from memtop.change.owners import last_writer
+from memtop.change.plan import Line, Plan
 from memtop.change.subject import of
 from memtop.cluster.client import Client
 from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable
@@ -126,11 +127,19 @@ async def _apply(client: Client, plan: Plan, record: _Record) -> Applied | Chang
             _, found = await fetch(client, plan.ref)
             if essence(plan.ref.kind, found) != plan.essence:
                 newer = await make.plan(client, plan.wish, plan.context)
-                return await record.changed(newer)
+                return await record.changed(_naming(newer, last_writer(found)))
         except (ApiError, Unreachable) as error:  # after a conflict there is no doubt whether it was done
             return await record.failed(f"it was changed meanwhile and nothing is written: {error}")
         plan = plan.at_version(text(found, "metadata", "resourceVersion"))
     return await record.failed(f"it was written by others {TRIES} times in a row, so try again: {said}")
+
+
+def _naming(newer: Plan, writer: str) -> Plan:
+    """The plan that says first who changed the object since the one before it, where that is known."""
+    if not writer:
+        return newer
+    told = Line("changed", f"in the meantime, last by {writer}", "warn")
+    return replace(newer, lines=(*newer.lines[:1], told, *newer.lines[1:]))
 
 
 async def _unanswered(client: Client, plan: Plan, record: _Record, error: str) -> Applied | Refused:

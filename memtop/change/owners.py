@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
-from memtop.change.fields import Steps, managed
+from memtop.change.fields import Steps, equal, managed
 from memtop.change.plan import Line
 from memtop.cluster.describe.labels import LAST_APPLIED
 from memtop.cluster.tree import (
@@ -79,12 +79,33 @@ def controller_lines(found: Json) -> Iterator[Line]:
         )
 
 
-def owner_lines(found: Json, changed: Sequence[Steps]) -> Iterator[Line]:
+def last_writer(found: Json) -> str:
+    """Who wrote an object last, its status aside, and when: ``kubectl-edit, on 2026-01-31 03:12 UTC``.
+
+    Empty where ``managedFields`` does not tell.
+    """
+    entries = [
+        entry
+        for entry in objects(found, "metadata", "managedFields")
+        if text(entry, "manager") and text(entry, "time") and not text(entry, "subresource")
+    ]
+    if not entries:
+        return ""
+    newest = max(entries, key=lambda entry: text(entry, "time"))
+    return Manager(
+        text(newest, "manager"), text(newest, "operation") == "Apply", text(newest, "time")
+    ).words()
+
+
+def owner_lines(
+    found: Json, changed: Sequence[Steps], becoming: Mapping[Steps, str] | None = None
+) -> Iterator[Line]:
     """Who will revert a change of these fields, the surest first.
 
     Args:
         found: The object as it is.
         changed: The fields.
+        becoming: What fields will be: a manifest that has the same will not revert them.
     """
     yield from controller_lines(found)
     holders = {holder.name: holder for steps in changed for holder in managers(found, steps)}
@@ -105,7 +126,7 @@ def owner_lines(found: Json, changed: Sequence[Steps]) -> Iterator[Line]:
         said = f" ({holds.words()}, set this field)" if holds is not None else ""
         yield Line(LABEL, words + said, "critical" if tool in {"Argo CD", "Flux"} else "warn")
     if not {"Argo CD", "Flux"} & tools.keys():
-        yield from _applied(found, changed)
+        yield from _applied(found, changed, becoming or {})
     for name, holder in holders.items():
         if name.lower() not in _TOOLS and not holder.applies and not name.startswith(_BY_HAND):
             yield Line(LABEL, f"last set by {holder.words()}: it may set it again", "warn")
@@ -144,7 +165,7 @@ def _tools(found: Json) -> Iterator[tuple[str, str]]:
         yield "Helm", f"this will be reverted by the next helm upgrade{named}: change its values too"
 
 
-def _applied(found: Json, changed: Sequence[Steps]) -> Iterator[Line]:
+def _applied(found: Json, changed: Sequence[Steps], becoming: Mapping[Steps, str]) -> Iterator[Line]:
     """The manifest that ``kubectl apply`` remembers, where it names one of the fields."""
     raw = labels(found, "metadata", "annotations").get(LAST_APPLIED)
     if not raw:
@@ -153,9 +174,12 @@ def _applied(found: Json, changed: Sequence[Steps]) -> Iterator[Line]:
         manifest = clean(msgspec.json.decode(raw))
     except msgspec.MsgspecError:
         return
+    agrees = False
     for steps in changed:
         value = _found(manifest, steps)
-        if value is not None:
+        if value and equal(value, becoming.get(steps, "")):
+            agrees = True
+        elif value is not None:
             words = f" (there it is {value})" if value else ""
             yield Line(
                 LABEL,
@@ -164,6 +188,8 @@ def _applied(found: Json, changed: Sequence[Steps]) -> Iterator[Line]:
                 "warn",
             )
             return
+    if agrees:
+        yield Line(LABEL, "the manifest that kubectl apply knows has the same")
 
 
 def _found(manifest: object, steps: Steps) -> str | None:

@@ -176,6 +176,7 @@ async def test_a_change_in_between_makes_a_new_plan_and_writes_nothing(client, u
     assert any("4 pods" in line.text for line in result.plan.lines)
     assert result.plan.wish == plan.wish
     assert result.plan.id != plan.id
+    assert [line.weight for line in result.plan.lines if line.label == "changed"] == ["warn"]
     (line,) = log.entries()
     assert (line.outcome, result.plan.id in line.why) == ("conflict", True)
     assert isinstance(await apply(client, result.plan, log), Applied)

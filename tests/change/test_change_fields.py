@@ -7,7 +7,7 @@ import pytest
 
 from memtop.change.essence import essence
 from memtop.change.fields import differences, field_label, managed, written
-from memtop.change.owners import managers, owner_lines, scaler_lines
+from memtop.change.owners import last_writer, managers, owner_lines, scaler_lines
 from tests.change.objects import container, workload
 
 IMAGE = ("spec", "template", "spec", "containers", ("name", "main"), "image")
@@ -81,12 +81,15 @@ def entry(manager, *steps, operation="Update", time="2026-01-31T03:12:45Z"):
     return {"manager": manager, "operation": operation, "time": time, "fieldsV1": fields}
 
 
-def lines(*entries, steps=IMAGE, labels=None, annotations=None, owners=()):
+def lines(*entries, steps=IMAGE, labels=None, annotations=None, owners=(), becoming=""):
     metadata = {
         "managedFields": list(entries), "labels": labels or {}, "annotations": annotations or {},
         "ownerReferences": list(owners),
     }  # fmt: skip
-    return [(line.weight, line.text) for line in owner_lines(workload(metadata=metadata), [steps])]
+    return [
+        (line.weight, line.text)
+        for line in owner_lines(workload(metadata=metadata), [steps], {steps: becoming})
+    ]
 
 
 def test_managers_of_exactly_that_field():
@@ -146,6 +149,24 @@ def applied(image):
 def test_a_manifest_applied_with_kubectl_that_names_the_field():
     ((_, words),) = lines(annotations=applied("shop:v1"))
     assert "next kubectl apply of its manifest (there it is shop:v1)" in words
+
+
+def test_a_manifest_that_has_the_very_value_reverts_nothing():
+    ((weight, words),) = lines(annotations=applied("shop:v1"), becoming="shop:v1")
+    assert (weight, words) == ("plain", "the manifest that kubectl apply knows has the same")
+    ((weight, _),) = lines(annotations=applied("shop:v1"), becoming="shop:v2")
+    assert weight == "warn"
+
+
+def test_who_wrote_last():
+    written_by = [
+        entry("helm", *IMAGE, time="2026-01-30T03:12:45Z"),
+        entry("kubectl-edit", *IMAGE),
+        entry("kube-controller-manager", *IMAGE, time="2026-02-01T00:00:00Z") | {"subresource": "status"},
+    ]
+    found = workload(metadata={"managedFields": written_by})
+    assert last_writer(found) == "kubectl-edit, on 2026-01-31 03:12 UTC"
+    assert last_writer(workload()) == ""
 
 
 def test_a_manifest_that_does_not_name_the_field():
