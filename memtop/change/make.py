@@ -232,7 +232,8 @@ def _others(draft: _Draft) -> Iterator[Line]:
     if isinstance(wish, Restart | Pause | Resume):  # what no manifest names, only a controller takes back
         yield from controller_lines(subject.object)
     else:
-        yield from owner_lines(subject.object, changed)
+        becoming = {steps: new for steps, _, new in draft.request.changed}
+        yield from owner_lines(subject.object, changed, becoming)
     ref = subject.ref
     if isinstance(wish, Scale):
         if isinstance(near.horizontal, str):
@@ -269,6 +270,6 @@ def _room(draft: _Draft) -> Iterator[Line]:
         yield from limit_range_lines(draft.around.limit_ranges, template)
     more = after.request > before.request if isinstance(wish, SetMemory) else asked.pods > 0
     if isinstance(wish, SetMemory | Scale) and more:
-        line = node_line(draft.spaces, after.request)
+        line = node_line(draft.spaces, after.request, asked.pods if isinstance(wish, Scale) else 1)
         if line is not None:
             yield line

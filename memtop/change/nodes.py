@@ -124,12 +124,13 @@ def _bytes(written: str | None) -> int | None:
         return None
 
 
-def node_line(found: Sequence[Space] | str, request: int) -> Line | None:
-    """Whether a pod with this request fits on a node, as far as memory goes; None where none is requested.
+def node_line(found: Sequence[Space] | str, request: int, count: int = 1) -> Line | None:
+    """Whether pods with this request fit on the nodes, as far as memory goes; None where none is requested.
 
     Args:
         found: The nodes.
-        request: Bytes.
+        request: Bytes of one pod.
+        count: How many pods come.
     """
     if not request:
         return None
@@ -147,6 +148,9 @@ def node_line(found: Sequence[Space] | str, request: int) -> Line | None:
         )
     free = [(one.free, one.name) for one in found if one.free is not None]
     if not free:
+        places = sum(one.allocatable // request for one in found)
+        if count > places:
+            return _too_many(f"{needs}; at most", places, count, request, "even if the nodes were empty")
         fitting = sum(one.allocatable >= request for one in found)
         return Line(LABEL, f"{needs}; {fitting} of {len(found)} nodes are that large, how full is not known")
     most, name = max(free)
@@ -157,7 +161,20 @@ def node_line(found: Sequence[Space] | str, request: int) -> Line | None:
             "wait (Pending) until others go",
             "critical",
         )
+    places = sum(max(left, 0) // request for left, _ in free)
+    if count > places:
+        return _too_many(f"{needs};", places, count, request, "now")
     fitting = sum(left >= request for left, _ in free)
     return Line(
         LABEL, f"{needs}; {fitting} of {len(found)} nodes have that left, {name} most with {bytes_(most)}"
+    )
+
+
+def _too_many(begin: str, places: int, count: int, request: int, when: str) -> Line:
+    """Some fit, and what becomes of the others."""
+    return Line(
+        LABEL,
+        f"{begin} {places} of the {count} new pods fit on the nodes {when}: the other {count - places} "
+        f"({bytes_((count - places) * request)}) wait (Pending)",
+        "warn",
     )

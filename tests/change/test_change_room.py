@@ -128,6 +128,16 @@ def test_nodes():
     assert "how full is not known" in node_line([Space("a", 1024 * MIB, None)], 1).text
 
 
+def test_more_pods_than_the_nodes_have_room_for():
+    spaces = [Space("a", 8 * 1024 * MIB, 1024 * MIB), Space("b", 4 * 1024 * MIB, 3 * 1024 * MIB)]
+    found = node_line(spaces, 512 * MIB, 99_997)
+    assert found.weight == "warn"
+    assert "; 8 of the 99997 new pods fit on the nodes now: the other 99989 (48.8 TiB) wait" in found.text
+    assert node_line(spaces, 512 * MIB, 8).weight == "plain"
+    found = node_line([Space("a", 1024 * MIB, None)], 512 * MIB, 3)
+    assert "at most 2 of the 3 new pods fit on the nodes even if the nodes were empty" in found.text
+
+
 def budget(version="policy/v1", allowed=1, **spec):
     return {
         "apiVersion": version, "metadata": {"name": "pdb"}, "spec": spec,
