@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from rich.table import Table
 from rich.text import Text
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -83,6 +83,7 @@ class Confirm(ModalScreen[bool]):
     Confirm #command { width: 100%; height: auto; max-height: 4; margin: 1 1 0 1; color: $text-accent; }
     Confirm #demand { height: auto; margin: 1 1 0 1; color: $text-warning; text-style: bold; }
     Confirm Input { border: none; height: 1; padding: 0 1; margin: 0 1; background: $boost; }
+    Confirm ToastRack { dock: top; align: right top; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "decide(True)", "Yes"),
@@ -122,7 +123,8 @@ class Confirm(ModalScreen[bool]):
         self._apply = apply
         self._copy = copy
         self._typed = typed if apply else ""
-        self._why_typed = why_typed
+        self._demand = f"{why_typed}: type {typed} to apply" if why_typed else typed
+        self._painted = False
         self.set_class(bool(copy), "-command")
         self.set_class(bool(self._typed), "-demanding")
 
@@ -136,8 +138,7 @@ class Confirm(ModalScreen[bool]):
             if self._copy:
                 yield Static(literal(self._copy), id="command", markup=False)
             if self._typed:
-                demand = f"{self._why_typed}: type {self._typed} to apply" if self._why_typed else self._typed
-                yield Static(literal(demand), id="demand", markup=False)
+                yield Static(literal(self._demand), id="demand", markup=False)
                 yield Input(id="name", compact=True)
             with Horizontal():
                 yield Button("Cancel (esc)" if self._apply else "Close (esc)", id="cancel", compact=True)
@@ -148,14 +149,19 @@ class Confirm(ModalScreen[bool]):
                     )
 
     def on_mount(self) -> None:
-        """Puts the focus on what changes nothing."""
+        """Puts the focus on what changes nothing; no word of before lies on the buttons."""
+        self.app.clear_notifications()
+        self.call_after_refresh(self._seen)
         self.query_one("#plan", Static).update(plan_grid(self, self._lines))
         self.query_one("#name" if self._typed else "#cancel").focus()
 
+    def _seen(self) -> None:
+        self._painted = True
+
     @property
     def agreeable(self) -> bool:
-        """Whether a yes is possible now."""
-        if not self._apply:
+        """Whether a yes is possible now: there is none to a plan that nobody can have seen yet."""
+        if not self._apply or not self._painted:
             return False
         return not self._typed or self.query_one("#name", Input).value.strip() == self._typed
 
@@ -173,12 +179,23 @@ class Confirm(ModalScreen[bool]):
     @on(Input.Changed)
     def _typing(self) -> None:
         self.query_one("#apply", Button).disabled = not self.agreeable
+        self._say(self._demand)
 
     @on(Input.Submitted)
     def _named(self) -> None:
-        """The name alone is not yet the yes: enter only goes on to the button."""
+        """The name alone is not yet the yes: enter only goes on to the button, and says so."""
         if self.agreeable:
             self.query_one("#apply", Button).focus()
+        else:
+            self._say(f'! that is not "{self._typed}"')
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Says what enter does now, where that is the yes."""
+        if self._typed:
+            self._say("press enter again to apply" if event.widget.id == "apply" else self._demand)
+
+    def _say(self, words: str) -> None:
+        self.query_one("#demand", Static).update(literal(words))
 
     def action_scroll(self, lines: int) -> None:
         """Scrolls the plan."""

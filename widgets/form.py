@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from rich.text import Text
 from textual import events, on, work
@@ -25,6 +25,7 @@ Values = Mapping[str, str]
 """What stands in each field, by the field's name."""
 
 _SUBMIT = "submit"
+_STEPS = {"up": -1, "down": 1}
 _LABEL_ROOM = 24
 _LEAST_NOTE = 12
 
@@ -104,11 +105,10 @@ class Form(ModalScreen[T | None], Generic[T]):
     Form .problem.-grave { color: $text-error; text-style: bold; }
     Form #said { padding: 0 1; margin: 0 0 1 0; }
     Form Offers { margin: 0 1; }
+    Form ToastRack { dock: top; align: right top; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Leave"),
-        Binding("up", "offer(-1)", "Offer before", show=False, priority=True),
-        Binding("down", "offer(1)", "Next offer", show=False, priority=True),
     ]
 
     def __init__(
@@ -152,6 +152,7 @@ class Form(ModalScreen[T | None], Generic[T]):
         self._complaint = complaint
         self.offers = Offers(choices, offers, ascii_only=ascii_only)
         self.busy = False
+        self._frozen = False
 
     def compose(self) -> ComposeResult:
         """Facts, fields, what is said, offers."""
@@ -161,7 +162,7 @@ class Form(ModalScreen[T | None], Generic[T]):
             for field in self._fields:
                 with Horizontal(classes="field"):
                     yield Static(field.label.rjust(width), markup=False)
-                    yield Input(
+                    yield _Entry(
                         self._typed[field.name],
                         field.hint,
                         id=field.name,
@@ -175,6 +176,7 @@ class Form(ModalScreen[T | None], Generic[T]):
 
     def on_mount(self) -> None:
         """Puts the focus into the first field, with the part selected that is most often changed."""
+        self.app.clear_notifications()  # which would lie on it
         facts = self.query_one("#facts", Static)
         facts.update(plan_grid(self, self._facts))
         facts.display = bool(self._facts)
@@ -195,15 +197,16 @@ class Form(ModalScreen[T | None], Generic[T]):
 
     # -- what is said
 
-    def _say(self, complaint: str = "") -> None:
+    def _say(self, complaint: str = "", *, wanted: bool = False) -> None:
         """Says what is wrong with the values and what they mean.
 
-        What is wrong with values that nobody has touched is a remark and no reproach.
+        What is wrong with values that nobody has touched is a remark and no reproach, unless something
+        was to be made of them.
         """
         values = self.values
         said = Said(problem=complaint) if complaint else self._check(values)
         at = said.field or self._fields[-1].name
-        grave = bool(complaint) or values != self._initial
+        grave = wanted or bool(complaint) or values != self._initial
         for field in self._fields:
             words = self.query_one(f"#{field.name}-problem", Static)
             mine = said.problem if field.name == at else ""
@@ -227,6 +230,24 @@ class Form(ModalScreen[T | None], Generic[T]):
         self._typed = self.values
         self._say()
 
+    def takes(self, key: str) -> bool:
+        """Whether a key of a field does something: from enter on none does, until what came of it is seen.
+
+        Args:
+            key: Its name; escape always does.
+        """
+        if key == "escape":
+            return True
+        if self._frozen:
+            return False
+        self._frozen = key == "enter"
+        return True
+
+    @property
+    def frozen(self) -> bool:
+        """Whether something is made of the values as they stand, which nothing may change meanwhile."""
+        return self._frozen
+
     # -- offers
 
     def action_offer(self, step: int) -> None:
@@ -234,7 +255,7 @@ class Form(ModalScreen[T | None], Generic[T]):
         self._offer(self.offers.at + step)
 
     def _offer(self, number: int) -> None:
-        if not self.offers.choices or self.busy:
+        if not self.offers.choices or self._frozen:
             return
         self.offers.go(number)
         offered = self.offers.choices[self.offers.at].values if self.offers.at >= 0 else {}
@@ -256,15 +277,15 @@ class Form(ModalScreen[T | None], Generic[T]):
         event.stop()
         if self.busy:
             return
-        problem = self._check(self.values).problem
-        if problem:
-            self._say(problem)
+        if self._check(self.values).problem:
+            self._say(wanted=True)
+            self._frozen = False
         else:
             self._work()
 
     @work(exclusive=True, group=_SUBMIT)
     async def _work(self) -> None:
-        self.busy = True
+        self.busy = self._frozen = True
         self._tell("making the plan … · esc stops")
         try:
             made = await self._make(self.values)
@@ -274,7 +295,7 @@ class Form(ModalScreen[T | None], Generic[T]):
             if made is not None:
                 self.dismiss(made)
         finally:
-            self.busy = False
+            self.busy = self._frozen = False
             self._tell()
 
     def action_leave(self) -> None:
@@ -283,6 +304,30 @@ class Form(ModalScreen[T | None], Generic[T]):
             self.workers.cancel_group(self, _SUBMIT)
         else:
             self.dismiss(None)
+
+
+class _Entry(Input):
+    """A field that drops what comes after enter, however fast it comes: it was not typed for the field.
+
+    Enter takes effect only after it has gone up to the app, and the next keys would be here before it.
+    """
+
+    def _form(self) -> Form[Any]:
+        return cast("Form[Any]", self.screen)
+
+    async def _on_key(self, event: events.Key) -> None:
+        if not self._form().takes(event.key):
+            event.stop()
+            event.prevent_default()
+        elif event.key in _STEPS:
+            event.stop()
+            event.prevent_default()
+            self._form().action_offer(_STEPS[event.key])
+
+    def _on_paste(self, event: events.Paste) -> None:
+        if self._form().frozen:
+            event.stop()
+            event.prevent_default()
 
 
 class Offers(Lines):

@@ -114,9 +114,11 @@ async def test_where_a_name_has_to_be_typed_there_is_no_yes_before_it():
         await pilot.press("y", "n", "q", "enter")
         await pilot.pause()
         assert app.agreed is NOTHING, "letters belong to the name"
+        assert '! that is not "nginx-y"' in screen(app)
         await pilot.press(*["backspace"] * 3, *"nginx-y", "enter")
         await pilot.pause()
         assert app.agreed is NOTHING, "enter in the name only moves on to the button"
+        assert "press enter again to apply" in screen(app)
         await pilot.press("enter")
         await pilot.pause()
         assert app.agreed is True
@@ -140,3 +142,34 @@ async def test_the_command_can_be_copied():
         await pilot.pause()
         assert app.clipboard == "kubectl set image deployment/a b=c"
         assert app.agreed is NOTHING
+
+
+async def test_a_yes_that_comes_before_the_plan_is_painted_is_none():
+    app = Host()
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        early = Confirm("Heap", PLAN)
+        mounted = app.push_screen(early)
+        early.action_decide(True)
+        await mounted
+        await pilot.pause()
+        assert app.screen is early
+        assert early.agreeable
+
+
+async def test_no_toast_lies_on_the_buttons():
+    app = Host()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.pause()
+        app.notify("from before")
+        await pilot.pause()
+        assert "from before" in screen(app)
+        lines = [PlanLine(f"line {i}", f"text {i}") for i in range(100)]
+        await app.push_screen(Confirm("Heap", lines, copy="kubectl"))
+        await pilot.pause()
+        assert "from before" not in screen(app)
+        await pilot.press("c")
+        await pilot.pause()
+        assert "on the clipboard" in screen(app)
+        assert "Cancel (esc)" in screen(app)
+        assert "Apply (y)" in screen(app)

@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 from textual.app import App
+from textual.events import Key, Paste
+from textual.widgets import Static
 
 from widgets.confirm import PlanLine
 from widgets.form import Choice, Field, Form, Said, UnfitError
@@ -92,6 +94,61 @@ async def test_escape_leaves_it():
         await pilot.press("escape")
         await pilot.pause()
         assert app.result is None
+
+
+async def burst(app, pilot, *keys):
+    """Presses keys without waiting for what any of them does."""
+    for key in keys:
+        app.post_message(Key(key, {"enter": "\r"}.get(key, key if len(key) == 1 else None)))
+    await pilot.pause()
+
+
+async def test_what_follows_enter_changes_nothing_until_a_plan_is_made():
+    made, go_on = [], asyncio.Event()
+
+    async def slow(values):
+        made.append(dict(values))
+        await go_on.wait()
+
+    app = Host(make=slow, choices=CHOICES)
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        await burst(app, pilot, *"v3", "enter", "y", "backspace", "down", "enter", "tab", "x")
+        await pilot.press("z", "backspace", "up")
+        app.post_message(Paste("more"))
+        await pilot.pause()
+        wanted = {"image": "registry:5000/user-service:v3"}
+        assert made == [wanted]
+        assert app.form.values == wanted
+        go_on.set()
+        await pilot.pause()
+        await pilot.press("y")
+        await pilot.pause()
+        assert app.form.values == {"image": "registry:5000/user-service:v3y"}, "it can be gone on with"
+
+
+async def test_after_a_refusal_one_types_on():
+    app = Host()
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        await burst(app, pilot, "enter", "y")
+        await pilot.pause()
+        assert app.form.values == {"image": OLD}
+        await pilot.press("a")
+        await pilot.pause()
+        assert app.form.values == {"image": "registry:5000/user-service:a"}
+
+
+async def test_words_of_before_do_not_lie_on_it():
+    app = Host()
+    async with app.run_test(notifications=True) as pilot:
+        await pilot.pause()
+        app.notify("from before")
+        await pilot.pause()
+        assert "from before" in app.text
+        await app.push_screen(Form("Next", (IMAGE,), check, app.make))
+        await pilot.pause()
+        assert not app.screen.query("Toast"), "those of the screen below lie below"
 
 
 async def test_offers_go_into_the_field_and_what_was_typed_comes_back():
@@ -216,6 +273,11 @@ async def test_two_fields_each_with_its_own_problem(size):
         await pilot.press("4", "tab", "9")
         await pilot.pause()
         assert "! too much is asked for" in app.text
-        await pilot.press("backspace", "enter")
+        await pilot.press("backspace", "shift+tab", "backspace", "enter")
+        await pilot.pause()
+        assert app.result is NOTHING
+        problem = app.form.query_one("#limit-problem", Static)
+        assert str(problem.content) == "! there is no limit", "it stays at its field"
+        await pilot.press("4", "enter")
         await pilot.pause()
         assert app.result == {"limit": "4", "request": ""}
