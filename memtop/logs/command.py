@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, TextIO
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 from memtop.cluster.client import Client
 from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable
 from memtop.cluster.refs import ObjectRef
+from memtop.cluster.sanitize import sanitize
 from memtop.cluster.typed_name import typed_name
 from memtop.logs.buffer import LogBuffer
 from memtop.logs.channel import Channel, Delivery, Status
@@ -67,7 +69,7 @@ async def _run(
     grep = Grep()
     try:
         if sought is not None:
-            await grep.use(sought.pattern, ignore_case=sought.ignore_case)  # says what is wrong at once
+            await _use(grep, sought, typed=bool(options["grep"]))  # says what is wrong at once
         found = await whose(client, ref, options["container"])
         if found.note:
             print(f"memtop: {found.note}", file=err)
@@ -99,6 +101,20 @@ async def _run(
     if isinstance(printer, Figures) and not printer.count:
         print("memtop: no line tells of the heap or of its collector", file=err)
     return 0
+
+
+async def _use(grep: Grep, sought: Filter, *, typed: bool) -> None:
+    """Has an expression looked for; of a typed one that is wrong it names the flag and the value."""
+    try:
+        await grep.use(sought.pattern, ignore_case=sought.ignore_case)
+    except PatternError as error:
+        try:
+            re.compile(sought.pattern)
+        except re.error:
+            if typed:
+                shown = sanitize(sought.pattern)
+                raise PatternError(f"flag --grep: {shown!r} is not a regular expression: {error}") from error
+        raise  # it was no mistake of whoever typed it
 
 
 async def _print(client: Client, request: LogRequest, printer: Printer) -> Status:

@@ -91,7 +91,14 @@ def test_of_several_pods_the_one_is_named_that_is_read(run: Run) -> None:
         (["nope"], "production has no pod nope"),
         (["deployment/nope"], "production has no deployment nope"),
         (["deployment/user-service", "-c", "x"], "has no container 'x'; it has user-service"),
-        (["deployment/user-service", "--grep", "("], "unterminated subpattern"),
+        (
+            ["deployment/user-service", "--grep", "("],
+            "'(' is not a regular expression: missing ),",
+        ),
+        (
+            ["deployment/user-service", "--grep", "["],
+            "memtop: flag --grep: '[' is not a regular expression: unterminated character set at position 0",
+        ),
     ],
 )
 def test_what_is_not_there_is_said_in_a_sentence(run: Run, words: list[str], sentence: str) -> None:
