@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, TextIO
 
 from memtop.change.command import one_object, run
@@ -13,6 +13,7 @@ from memtop.cluster.client import Client
 from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable
 from memtop.cluster.refs import ObjectRef, fetch
 from memtop.cluster.revisions import revisions
+from memtop.observe.clock import ServerClock
 from memtop.rollout import history
 from memtop.rollout.model import Reason, Rollout
 from memtop.rollout.status import KINDS, status
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 PAUSABLE = ("Deployment",)
 FAILED = 1
 """What kubectl ends with for every failure."""
+CLOCK_SECONDS = 5.0
+"""How long the time is waited for: without it, ages are by this machine's clock."""
 
 
 def run_status(invocation: Invocation, out: TextIO, err: TextIO) -> int:
@@ -79,14 +82,15 @@ def run_history(invocation: Invocation, out: TextIO, err: TextIO) -> int:
     async def work() -> str:
         async with Client(target) as client:
             found = await revisions(client, ref)
+            now = (await _clock(client)).now()
         chosen = [one for one in found if wanted in {0, one.number}]
         if wanted and not chosen:
             raise LookupError(f"unable to find the specified revision {wanted}")
         if invocation.options["output"] == "json":
             return history.as_json(ref, chosen)
         if wanted:
-            return history.as_details(ref, chosen[0], time.time())
-        return history.as_table(found, time.time())
+            return history.as_details(ref, chosen[0], now)
+        return history.as_table(found, now)
 
     try:
         print(asyncio.run(work()), file=out)
@@ -123,6 +127,14 @@ def run_resume(invocation: Invocation, console: Console) -> int:
     return run(invocation, target, Resume(ref), console)
 
 
+async def _clock(client: Client) -> ServerClock:
+    """The cluster's clock; this machine's where the API server does not tell."""
+    clock = ServerClock()
+    with suppress(ApiError, Unreachable):
+        clock.observe((await client.request("GET", "/version", timeout=CLOCK_SECONDS)).headers.get("Date"))
+    return clock
+
+
 async def _look(client: Client, ref: ObjectRef, out: TextIO, err: TextIO) -> int:
     _, workload = await fetch(client, ref)
     found = status(workload, ref.kind)
@@ -135,21 +147,23 @@ async def _look(client: Client, ref: ObjectRef, out: TextIO, err: TextIO) -> int
 
 async def _watch(client: Client, ref: ObjectRef, out: TextIO, err: TextIO) -> int:
     await fetch(client, ref)  # what is not there is not waited for
+    clock = await _clock(client)
     said, told = "", set[Reason]()
-    async for rollout in follow(client, ref, measure=False):
-        if isinstance(rollout, str):
-            print(f"memtop: {rollout}", file=err, flush=True)
-            continue
-        words = rollout.status.words
-        if words != said and not rollout.status.failed:
-            print(words, file=out, flush=True)
-        said = words
-        for reason in rollout.stuck:
-            if reason.blocking and reason not in told:
-                print(f"memtop: {reason}", file=err, flush=True)
-        told |= set(rollout.stuck)
-        if (code := _end(rollout, err)) is not None:
-            return code
+    async with aclosing(follow(client, ref, clock.now, measure=False)) as rollouts:
+        async for rollout in rollouts:
+            if isinstance(rollout, str):
+                print(f"memtop: {rollout}", file=err, flush=True)
+                continue
+            words = rollout.status.words
+            if words != said and not rollout.status.failed:
+                print(words, file=out, flush=True)
+            said = words
+            for reason in rollout.stuck:
+                if reason.blocking and reason not in told:
+                    print(f"memtop: {reason}", file=err, flush=True)
+            told |= set(rollout.stuck)
+            if (code := _end(rollout, err)) is not None:
+                return code
     return FAILED
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from enum import StrEnum
+from http import HTTPStatus
 
 from memtop.cluster.client import Client
-from memtop.cluster.refs import ObjectRef
+from memtop.cluster.errors import ApiError
+from memtop.cluster.refs import ObjectRef, fetch
+from memtop.rollout.keep import FAILURES
 from memtop.rollout.model import Cause, Rollout
 from memtop.rollout.watch import follow
 
@@ -83,13 +87,27 @@ async def follow_left(
         now: The cluster's clock, Unix seconds.
     """
     told: Left | None = None
-    async for rollout in follow(client, ref, now, measure=False):
-        if isinstance(rollout, str):
-            line = Left(ref, State.UNKNOWN, f"rollout {ref.name} ?", rollout)
-        else:
-            line = left(rollout)
-        if told is None or (line.state, line.words) != (told.state, told.words):
-            told = line
-            tell(line)
-        if line.over:
-            return
+    async with aclosing(follow(client, ref, now, measure=False)) as rollouts:
+        async for rollout in rollouts:
+            if not isinstance(rollout, str):
+                line = left(rollout)
+            elif await _absent(client, ref):
+                line = Left(ref, State.GONE, f"rollout {ref.name}: deleted")
+            else:
+                line = Left(ref, State.UNKNOWN, f"rollout {ref.name} ?", rollout)
+            if told is None or (line.state, line.words) != (told.state, told.words):
+                told = line
+                tell(line)
+            if line.over:
+                return
+
+
+async def _absent(client: Client, ref: ObjectRef) -> bool:
+    """Whether it is certain that the workload is not there; what cannot be asked now may be there."""
+    try:
+        await fetch(client, ref)
+    except ApiError as error:
+        return error.status == HTTPStatus.NOT_FOUND
+    except FAILURES:
+        pass
+    return False

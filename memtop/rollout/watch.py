@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
@@ -40,7 +40,7 @@ _Work = Coroutine[Any, Any, None]
 
 async def follow(
     client: Client, ref: ObjectRef, now: Callable[[], float] = time.time, *, measure: bool = True
-) -> AsyncIterator[Rollout | str]:
+) -> AsyncGenerator[Rollout | str, None]:
     """Tells how a rollout stands, and again whenever that has changed; ends when the caller does.
 
     Ends of watches, versions that are too old and a server that restarts are got over; what was known stays.

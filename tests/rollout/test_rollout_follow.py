@@ -214,6 +214,24 @@ async def test_a_rollout_that_was_left_is_told_in_short_lines(cluster):
     assert all(line.words.startswith("rollout user-service ") for line in told)
 
 
+async def test_one_that_was_left_and_is_gone_already_is_told_as_gone(cluster):
+    told, before = [], asyncio.all_tasks()
+    absent = ObjectRef("Deployment", "production", "absent")
+    async with cluster.client() as client, asyncio.timeout(PATIENCE):
+        await follow_left(client, absent, told.append, cluster.now)
+        assert asyncio.all_tasks() == before
+    assert [(one.state, one.words) for one in told] == [(State.GONE, "rollout absent: deleted")]
+
+
+def test_ages_of_revisions_are_by_the_clusters_clock(cluster, monkeypatch):
+    monkeypatch.setattr("memtop.observe.clock.time.time", lambda: 0.0)  # this machine's clock is behind
+    out = io.StringIO()
+    words = ["rollout", "history", "deploy/user-service", "-n", "production"]
+    assert run_history(parse([*words, "--kubeconfig", cluster.kubeconfig()], {}), out, io.StringIO()) == 0
+    assert " ago " in out.getvalue()
+    assert "just now" not in out.getvalue()
+
+
 async def test_revisions_tell_what_each_was(cluster):
     cluster.set_image("user-service:v2.1.0")
     async with following(cluster) as told:
