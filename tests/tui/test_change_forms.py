@@ -69,6 +69,18 @@ class TestImage:
         assert "no revision" in asked.check({"image": "web:3"}).lines[0].text
         assert asked.wish({"image": "web:3"}) == SetImage(REF, "app", "web:3")
 
+    @pytest.mark.parametrize("typed", ["v2.1.0", "2", "1.27.3-alpine", "latest"])
+    def test_a_tag_alone_is_no_image(self, typed):
+        subject = web(images=("registry:5000/team/web:2.1", "web:1"))
+        said = image.asked(subject, subject.containers[0], NOW).check({"image": typed})
+        assert said.problem == f"that is an image named {typed}; registry:5000/team/web:{typed}?"
+        assert said.field == "image"
+
+    @pytest.mark.parametrize("typed", ["varnish", "vault:1", "docker.io/library/v2.1.0", "7zip"])
+    def test_what_may_be_an_image_is_one(self, typed):
+        subject = web()
+        assert not image.asked(subject, subject.containers[0], NOW).check({"image": typed}).problem
+
 
 class TestMemory:
     def asked(self, subject=None, **uses):
@@ -100,6 +112,8 @@ class TestMemory:
             ("128Mi", "256Mi", "limit", "below the request"),
             ("300Mi", "256Mi", "limit", "below what it uses now"),
             ("512Mi", "1Gi", "request", "below the request"),
+            ("-1", "256Mi", "limit", "the limit '-1' must be more than 0"),
+            ("512Mi", "-1", "request", "the request '-1' must be more than 0"),
         ],
     )
     def test_a_problem_is_said_at_its_field(self, limit, request_, field, words):

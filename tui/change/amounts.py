@@ -13,6 +13,8 @@ _MI: Final = 1024**2
 _SHARE = re.compile(r"([+-])\s*(\d+(?:\.\d+)?)\s*%")
 _TIMES = re.compile(r"[x*×]\s*(\d+(?:\.\d+)?)|(\d+(?:\.\d+)?)\s*[x×]")
 _MORE = re.compile(r"([+-])\s*(\d.*)")
+_BELOW = re.compile(r"-\s*\d+(?:\.\d+)?")
+"""Nobody wants a few bytes less: a number below 0 without a unit is as good as none."""
 
 
 def resolved(text: str, now: int | None) -> str:
@@ -25,7 +27,7 @@ def resolved(text: str, now: int | None) -> str:
     Raises:
         ValueError: It is relative to nothing, or to something in no understandable way.
     """
-    found = _relative(text.strip())
+    found = None if _BELOW.fullmatch(text.strip()) else _relative(text.strip())
     if found is None:
         return text.strip()
     if now is None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from memtop.change.check import problem
-from memtop.change.reference import tag_span
+from memtop.change.reference import MUTABLE, tag_span
 from memtop.change.subject import Container, Subject
 from memtop.change.wish import SetImage
 from memtop.cluster.revisions import Revision
@@ -11,6 +14,8 @@ from memtop.wording import ago
 from tui.change.asked import Asked
 from widgets.confirm import PlanLine
 from widgets.form import Choice, Field, Said, Values
+
+_VERSION: Final = re.compile(r"v?\d+(?:\.\d+)*(?:[._-][\w.-]*)?")
 
 
 def asked(subject: Subject, container: Container, now: float) -> Asked:
@@ -27,7 +32,9 @@ def asked(subject: Subject, container: Container, now: float) -> Asked:
         return SetImage(subject.ref, container.name, values["image"])
 
     def check(values: Values) -> Said:
-        return Said(problem(wish(values), subject), "image", _past(ran, values["image"], now))
+        image = values["image"]
+        why = _only_a_tag(image, container.image) or problem(wish(values), subject)
+        return Said(why, "image", _past(ran, image, now))
 
     start, end = tag_span(container.image)
     return Asked(
@@ -45,6 +52,14 @@ def asked(subject: Subject, container: Container, now: float) -> Asked:
         ),
         offers="Images of its revisions",
     )
+
+
+def _only_a_tag(image: str, present: str) -> str:
+    """What is wrong with a tag where an image belongs; an image of that name must be named in full."""
+    if image == present or not (_VERSION.fullmatch(image) or image in MUTABLE):
+        return ""
+    repository = present[: tag_span(present)[0]].rstrip(":")
+    return f"that is an image named {image}; {repository}:{image}?" if repository else ""
 
 
 def _images(subject: Subject, container: str) -> dict[str, Revision]:
