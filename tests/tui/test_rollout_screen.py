@@ -22,7 +22,7 @@ from tests.tui.stage import Stage
 from tui.app import Memtop
 from tui.pod.screen import PodScreen
 from tui.rollout.screen import RolloutScreen
-from tui.rollout.words import reason_lines, standing, status_lines
+from tui.rollout.words import progress_line, reason_lines, standing, status_lines
 
 APP = "user-service"
 API = ObjectRef("Deployment", "production", APP)
@@ -57,7 +57,7 @@ def opened(demo: DemoThread, tmp_path: Path) -> Open:
             stage = Stage(app, pilot)
             await stage.shows(APP)
             await stage.press("w")
-            await stage.shows(f"deployment/{APP}")
+            await stage.shows("7 workloads")
             await stage.type(f"/{APP}")
             await stage.press("enter")
             await stage.until(lambda: APP in stage.selected, "the row to be selected")
@@ -93,6 +93,11 @@ async def test_a_rollout_from_its_beginning_to_its_end(demo: DemoThread, opened:
         assert "3 of 3 new pods ready" in stage.text
         await stage.press("question_mark")
         await stage.shows("Keys of the rollout", "undo: back to the revision before")
+        await stage.press("escape")
+        await stage.press("down")
+        pod = stage.app.screen.table.cursor_key
+        await stage.press("ctrl+d")
+        await stage.shows(f"Delete the pod {pod}", "Cancel (esc)")
 
 
 async def test_one_that_gets_stuck(demo: DemoThread, opened: Open) -> None:
@@ -141,6 +146,14 @@ def test_what_a_partition_keeps_back_is_said() -> None:
     status = Status("partitioned roll out complete", True, False, True, 3, 2, 3, 3, old=1, target=2)
     lines = plain(reason_lines(Rollout(API, status), 60, 4, 0.0, None, "braille"))
     assert lines[1] == "   The partition keeps 1 pod as it was."
+
+
+def test_one_that_was_done_says_so_in_a_sentence_of_its_own() -> None:
+    bar = progress_line(rollout(), 80, 100.0, 40.0, "ascii").plain
+    assert bar.endswith("of 3 new pods ready")
+    assert plain(reason_lines(rollout(), 80, 4, 100.0, 40.0, "ascii")) == [
+        "   It was done 1 min ago; since then pods were lost or became unready."
+    ]
 
 
 def test_what_may_pass_by_itself_looks_other_than_what_needs_somebody() -> None:

@@ -65,6 +65,12 @@ class RolloutScreen(LiveScreen):
         Binding("u", "app.change('undo')", "Undo"),
         Binding("P", "app.change('pause')", "Pause or resume"),
         Binding("b", "app.change('stabilisation')", "Did it help?"),
+        Binding("i", "app.change('image')", "Image", show=False),
+        Binding("M", "app.change('memory')", "Limit", show=False),
+        Binding("R", "app.change('restart')", "Restart", show=False),
+        Binding("number_sign", "app.change('scale')", "Scale", show=False),
+        Binding("ctrl+d", "app.change('delete')", "Delete the pod", show=False),
+        Binding("W", "app.change('workload')", "Workload", show=False),
         Binding("question_mark", "app.help", "Help", key_display="?"),
         Binding("r", "app.retry", "Ask again now", show=False),
         Binding("q", "app.quit", "Quit"),
@@ -134,8 +140,17 @@ class RolloutScreen(LiveScreen):
 
     @property
     def row(self) -> Subject:
-        """The workload, for the keys that change it."""
-        return Subject.of_workload(self.ref)
+        """The workload, and the pod under the cursor, for the keys that change them."""
+        return self._subject(self.table.cursor_key) or Subject.of_workload(self.ref)
+
+    def _subject(self, name: object) -> Subject | None:
+        """A pod, at the container that asks most for attention; None where there is no such pod."""
+        pods = self.rollout.pods if self.rollout is not None else ()
+        pod = next((pod for pod in pods if pod.name == name), None)
+        if pod is None:
+            return None
+        title = pod.name if pod.containers == 1 else f"{pod.name}/{pod.speaker}"
+        return Subject(Key(pod.uid, pod.speaker), self.ref.namespace, pod.name, pod.speaker, title, self.ref)
 
     def on_mount(self) -> None:
         """Begins to follow."""
@@ -192,15 +207,8 @@ class RolloutScreen(LiveScreen):
     def _activated(self, event: LiveTable.Activated) -> None:
         """Opens a pod, at the container that asks most for attention: its log, its events."""
         event.stop()
-        pods = self.rollout.pods if self.rollout is not None else ()
-        pod = next((pod for pod in pods if pod.name == event.key), None)
-        if pod is None:
-            return
-        title = pod.name if pod.containers == 1 else f"{pod.name}/{pod.speaker}"
-        key = Key(pod.uid, pod.speaker)
-        cast("Memtop", self.app).open(
-            Subject(key, self.ref.namespace, pod.name, pod.speaker, title, self.ref)
-        )
+        if (subject := self._subject(event.key)) is not None:
+            cast("Memtop", self.app).open(subject)
 
     # -- drawing
 

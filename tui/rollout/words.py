@@ -63,11 +63,7 @@ def progress_line(rollout: Rollout, width: int, now: float, ended: float | None,
     line = Text(" ").append(full * ready, role).append(half * made, role)
     line.append(empty * (cells - ready - made), "faint")
     line.append(f"  {arrived} of {status.target}", "strong").append(" new pods ready")
-    if status.done:
-        return line
-    if ended is not None:
-        return line.append(f", all were {ago(now - ended)}", "dim")
-    if rollout.started is not None:
+    if not status.done and ended is None and rollout.started is not None:
         return line.append(f", for {duration(now - rollout.started)} now", "dim")
     return line
 
@@ -123,6 +119,10 @@ def reason_lines(
         if held := rollout.status.desired - rollout.status.target:
             words = "1 pod as it was" if held == 1 else f"{held} pods as they were"
             lines.append(Text(f"   The partition keeps {words}.", "dim"))
+    elif not rollout.stuck and not rollout.gone and ended is not None:
+        lines.append(
+            Text(f"   It was done {ago(now - ended)}; since then pods were lost or became unready.", "dim")
+        )
     elif not rollout.stuck and not rollout.gone:
         lines.append(Text("   Nothing is in its way so far; esc leaves it running.", "dim"))
     offer = _offer(rollout) if height > 2 else None
