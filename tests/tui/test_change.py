@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.events import Key
 
 from config import settings_from
 from memtop.change.audit import AuditLog, default_path
@@ -159,6 +160,22 @@ async def test_an_image_is_set_from_its_row_to_the_rollout_and_on(opened: Open, 
         await stage.until(lambda: isinstance(stage.app.screen, StabilisationScreen), "the stabilisation")
 
 
+async def test_what_is_typed_after_enter_is_neither_part_of_the_plan_nor_its_yes(
+    opened: Open, untouched: Cluster
+) -> None:
+    async with opened(untouched) as stage:
+        asked = await form(stage, "i")
+        for key, character in [*((one, one) for one in "v2.1.0"), ("enter", "\r"), ("y", "y")]:
+            stage.app.post_message(Key(key, character))
+        shown = await planned(stage)
+        assert asked.values == {"image": "user-service:v2.1.0"}
+        assert "v2.1.0y" not in shown
+        assert isinstance(stage.app.screen, Confirm)
+        await stage.press("escape")
+        await stage.until(lambda: stage.app.screen is asked, "the form again")
+        assert untouched.image() == "user-service:v2.0.0"
+
+
 async def test_a_mistake_is_said_at_the_field_and_an_earlier_image_is_offered(
     opened: Open, untouched: Cluster
 ) -> None:
@@ -222,9 +239,12 @@ async def test_a_protected_context_wants_the_name(opened: Open, cluster: Cluster
         assert "memtop-demo is a protected context: type user-service to apply" in shown
         await stage.press("y", "enter")
         assert isinstance(stage.app.screen, Confirm)
+        await stage.shows('! that is not "user-service"')
         await stage.press("backspace")
         await stage.paste("user-service")
-        await stage.press("enter", "enter")
+        await stage.press("enter")
+        await stage.shows("press enter again to apply")
+        await stage.press("enter")
         await stage.until(lambda: isinstance(stage.app.screen, RolloutScreen), "the rollout")
         assert outcomes() == [("restart", "applied")]
 
