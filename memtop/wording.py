@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 UNKNOWN = "–"
+YEAR_DAYS = 365
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -44,7 +45,7 @@ def share(ratio: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """A length of time in at most two units: ``45 s``, ``12 m``, ``1 h 50 m``, ``6 d 4 h``."""
+    """A length of time in at most two units: ``45 s``, ``12 m``, ``1 h 50 m``, ``6 d 4 h``, ``3 y``."""
     if seconds is None or not math.isfinite(seconds):
         return UNKNOWN
     whole = max(0, round(seconds))
@@ -59,7 +60,10 @@ def duration(seconds: float | None) -> str:
     days, hours = divmod(hours, 24)
     if days < 100:
         return f"{days} d {hours} h" if hours else f"{days} d"
-    return f"{days} d"
+    if days < 2 * YEAR_DAYS:
+        return f"{days} d"
+    years = round(days / YEAR_DAYS)
+    return f"{years} y" if years < 100 else "> 99 y"
 
 
 def ago(seconds: float | None) -> str:

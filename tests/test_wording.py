@@ -49,6 +49,10 @@ def test_a_duration_has_at_most_two_units(seconds):
     assert len(duration(seconds).split()) in {2, 4}
 
 
+def test_what_is_years_away_is_not_counted_in_days():
+    assert [duration(86_400 * days) for days in (400, 1100, 13_865_531)] == ["400 d", "3 y", "> 99 y"]
+
+
 def test_ages_under_a_minute_move_in_steps():
     assert ago(41) == ago(49)
     assert ago(3) == "just now"

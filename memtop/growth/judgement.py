@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memtop.growth.series import Floats, Ints
-from memtop.wording import bytes_, duration
+from memtop.wording import YEAR_DAYS, bytes_, duration
 
 SURE = 0.75
 """From this confidence on a leak is called a leak without "suspected".
@@ -132,6 +132,8 @@ class Judgement:
             return "; at the limit now"
         if self.seconds_to_limit < 60:
             return "; limit within a minute"
+        if self.seconds_to_limit > YEAR_DAYS * 86_400:
+            return "; limit in more than a year"
         return f"; limit in about {duration(self.seconds_to_limit)}"
 
 

@@ -46,6 +46,11 @@ def test_what_dies_again_and_again_and_does_not_run_has_its_limit_after_each_sta
     )
 
 
+def test_a_limit_that_is_ages_away_is_not_counted_in_days():
+    judgement = Judgement(Verdict.LEAK, 0.9, 1024.0, seconds_to_limit=86_400 * 13_865_531.0)
+    assert judgement.evidence().endswith("; limit in more than a year")
+
+
 def test_every_verdict_has_evidence():
     for verdict in Verdict:
         assert Judgement(verdict, 0.9, window_seconds=60, samples=9).evidence()
