@@ -7,8 +7,11 @@ or failed, 2 a mistake.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Sequence
+import signal
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
@@ -265,13 +268,36 @@ class _Change:
             self._console.warn("there is nobody to ask: add --yes to apply it, or --dry-run to see it only")
             return False
         try:
-            if protected:
-                question = f"The context {plan.context} is protected. To apply it, type its name ({name}):"
-                return self._console.ask(question) == name
-            return self._console.ask("Apply it? [y/N]").lower() in {"y", "yes"}
-        except KeyboardInterrupt:
+            with _heeding_signals():
+                if protected:
+                    question = (
+                        f"The context {plan.context} is protected. To apply it, type its name ({name}):"
+                    )
+                    return self._console.ask(question) == name
+                return self._console.ask("Apply it? [y/N]").lower() in {"y", "yes"}
+        except (KeyboardInterrupt, SystemExit):
             self._note(plan, "declined")
             raise
+
+
+@contextlib.contextmanager
+def _heeding_signals() -> Iterator[None]:
+    """Has a signal that would end the process at once raise SystemExit: a terminal that goes sends one."""
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    found = {}
+    if threading.current_thread() is threading.main_thread():
+        found = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGHUP)}
+    heeded = {one: before for one, before in found.items() if before is signal.SIG_DFL}
+    for one in heeded:
+        signal.signal(one, end)
+    try:
+        yield
+    finally:
+        for one, before in heeded.items():
+            signal.signal(one, before)
 
 
 def _mistake(invocation: Invocation, problem: str) -> Exception:

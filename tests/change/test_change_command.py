@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import signal
 
 import pytest
 
@@ -106,6 +108,16 @@ def test_ctrl_c_is_no(run, image, outcomes):
         run(IMAGE, Terms(), Keyboard(interrupt))
     assert image() == "user-service:v2.0.0"
     assert outcomes() == ["declined"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_at_the_question_is_no(run, image, outcomes, number):
+    with pytest.raises(SystemExit) as ended:
+        run(IMAGE, Terms(), Keyboard(lambda: os.kill(os.getpid(), number)))
+    assert ended.value.code == 128 + number
+    assert image() == "user-service:v2.0.0"
+    assert outcomes() == ["declined"]
+    assert signal.getsignal(number) is signal.SIG_DFL
 
 
 def test_nobody_to_ask(run, image, outcomes):
