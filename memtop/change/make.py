@@ -17,7 +17,7 @@ from memtop.change.dry_run import Answer, dry_run
 from memtop.change.effect import effect, under_way
 from memtop.change.essence import essence
 from memtop.change.fields import field_label, written
-from memtop.change.image_past import day, image_lines
+from memtop.change.image_past import day, has_run, image_lines
 from memtop.change.kinds import template_of
 from memtop.change.nodes import Space, node_line, spaces
 from memtop.change.owners import controller_lines, owner_lines, scaler_lines
@@ -174,7 +174,7 @@ def _lines(draft: _Draft, changes: Sequence[Change]) -> Iterator[Line]:
     if len(changes) > MOST_FIELDS:
         yield Line("", f"and {len(changes) - MOST_FIELDS} other fields")
     if draft.target is not None:
-        yield Line("revision", _revision(draft.target))
+        yield Line("revision", _revision(draft.target, subject))
     yield from draft.answer.lines
     yield Line("pods", draft.effect.words, draft.effect.weight)
     yield from _now(subject, wish)
@@ -202,9 +202,10 @@ def _short(value: str) -> str:
     return (words if len(words) <= LONGEST_VALUE else f"{words[:LONGEST_VALUE]}…") or "none"
 
 
-def _revision(target: Revision) -> str:
+def _revision(target: Revision, subject: Subject) -> str:
     cause = f"; change cause: {target.change_cause}" if target.change_cause else ""
-    return f"{target.number}, first on {day(target.created)}{cause}"
+    doubt = "" if has_run(target, subject) else "; whether it ever ran is not known"
+    return f"{target.number}, first on {day(target.created)}{cause}{doubt}"
 
 
 def _now(subject: Subject, wish: Wish) -> Iterator[Line]:
