@@ -55,6 +55,9 @@ class Searchable(Protocol):
     """Anything a filter can look at."""
 
     @property
+    def namespace(self) -> str: ...  # noqa: D102
+
+    @property
     def labels(self) -> Mapping[str, str]: ...  # noqa: D102
 
     def haystack(self) -> str: ...  # noqa: D102
@@ -65,7 +68,8 @@ class Filter:
     """A filter as it is typed: words that must all hold.
 
     A word is looked for, without regard to case, in namespace, pod, container, workload, node and state;
-    ``!word`` must not be there; ``label=value`` (or ``!label=value``) looks at that label alone.
+    ``!word`` must not be there; ``label=value`` (or ``!label=value``) looks at that label alone,
+    and ``namespace=value`` or ``ns=value`` at the namespace.
     """
 
     text: str = ""
@@ -81,10 +85,13 @@ class Filter:
         """`matches` for many rows: the words are taken apart only once."""
         texts: list[tuple[str, bool]] = []
         labels: list[tuple[str, str, bool]] = []
+        namespaces: list[tuple[str, bool]] = []
         for word in self.text.split():
             wanted, bare = not word.startswith("!"), word.removeprefix("!")
             label, equals, value = bare.partition("=")
-            if equals:
+            if equals and label in {"namespace", "ns"}:
+                namespaces.append((value, wanted))
+            elif equals:
                 labels.append((label, value, wanted))
             elif bare:
                 texts.append((bare.lower(), wanted))
@@ -93,6 +100,8 @@ class Filter:
             for text, wanted in texts:
                 if (text in row.haystack() or text in state.lower()) is not wanted:
                     return False
+            if any((row.namespace == name) is not wanted for name, wanted in namespaces):
+                return False
             return all((row.labels.get(label) == value) is wanted for label, value, wanted in labels)
 
         return matches

@@ -11,6 +11,7 @@ from memtop.observe.view import Filter
 class Row:
     text: str
     labels: dict[str, str] = field(default_factory=dict)
+    namespace: str = "shop"
 
     def haystack(self):
         return self.text
@@ -38,6 +39,11 @@ ROW = Row("shop/user-service-1/app deployment/user-service node-1", {"app": "use
         ("missing=", False),
         ("missing=x", False),
         ("!missing=x", True),
+        ("namespace=shop", True),
+        ("ns=shop user", True),
+        ("namespace=sho", False),
+        ("!namespace=shop", False),
+        ("!ns=staging", True),
         ("crash", True),
         ("!crashloop", False),
         ("!", True),
