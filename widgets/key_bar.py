@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from rich.cells import cell_len
 from rich.text import Text
 from textual import events
+from textual.binding import ActiveBinding
 from textual.screen import Screen
 
+from widgets.columns import gap
 from widgets.lines import Lines
 from widgets.text import literal
 
@@ -24,8 +26,14 @@ class KeyBar(Lines):
     KeyBar { dock: bottom; height: 1; background: $footer-background; color: $footer-foreground; }
     """
 
-    def __init__(self) -> None:
+    def __init__(self, order: Sequence[str] = ()) -> None:
+        """Makes a bar of the keys of its screen.
+
+        Args:
+            order: Keys in the order to show them; all others come after these, as the screen has them.
+        """
         super().__init__()
+        self._ranks = {key: rank for rank, key in enumerate(order)}
         self._places: list[tuple[int, str]] = []
 
     def on_mount(self) -> None:
@@ -37,22 +45,28 @@ class KeyBar(Lines):
             self.redraw()
 
     def draw(self, width: int, height: int) -> Sequence[Text]:
-        """Returns the one line, with as many keys as fit."""
+        """Returns the one line, with as many keys as fit; a narrow one has no blank to spare."""
         line = Text()
         self._places = []
         actions: set[str] = set()
-        for active in self.screen.active_bindings.values():
+        wide = gap(width) > 1
+        for active in sorted(self.screen.active_bindings.values(), key=self._rank):
             binding = active.binding
             if not binding.show or binding.action in actions:
                 continue
             actions.add(binding.action)
             shown, words = literal(self.app.get_key_display(binding)), literal(binding.description)
-            if cell_len(line.plain) + cell_len(f" {shown} {words} ") > width:
+            before = " " * (wide + bool(line.plain))
+            if cell_len(f"{line.plain}{before}{shown} {words}") > width:
                 break
-            line.append(f" {shown} ", "title" if active.enabled else "faint")
-            line.append(f"{words} ", "" if active.enabled else "faint")
-            self._places.append((cell_len(line.plain), binding.key))
+            line.append(before)
+            line.append(f"{shown} ", "title" if active.enabled else "faint")
+            line.append(words, "" if active.enabled else "faint")
+            self._places.append((cell_len(line.plain) + 1, binding.key))
         return [line]
+
+    def _rank(self, active: ActiveBinding) -> int:
+        return self._ranks.get(active.binding.key, len(self._ranks))
 
     def on_click(self, event: events.Click) -> None:
         """Presses the key that was clicked on."""

@@ -17,18 +17,17 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from widgets.columns import Column, Placed, gap, layout
+from widgets.columns import Column, Placed, layout
 from widgets.lines import changed
-from widgets.palette import inks, without_colour
 from widgets.rows import Cell, NoRows, Rows
-from widgets.table_line import TRACK, Line, paint, thumb, titles
+from widgets.table_line import TRACK, Line, column_at, paint, part_styles, thumb, titles
 
 
 class LiveTable(ScrollView, can_focus=True):
     """Rows of columns with a cursor that stays on its row while the rows move.
 
-    Until someone moves the cursor it rests on the first row, whichever that is; from then on it follows the
-    row's key. The first line holds the titles and the rightmost cell of each line the scroll bar.
+    Until someone moves the cursor, or `hold` is called, it rests on the first row, whichever that is; then it
+    follows the row's key. The first line holds the titles, the rightmost cell of each line the scroll bar.
     """
 
     DEFAULT_CSS = """
@@ -110,8 +109,7 @@ class LiveTable(ScrollView, can_focus=True):
             columns: What it can show, in order.
             empty: What to say while there are no rows.
             ascii_only: Whether sort marks and scroll bar must do with ASCII.
-            always_lit: Whether the cursor looks the same without the focus, as where keys are typed into an
-                input beside the table.
+            always_lit: Whether the cursor looks the same without the focus, as beside an input.
             name: As for any widget.
             id: As for any widget.
             classes: As for any widget.
@@ -171,12 +169,12 @@ class LiveTable(ScrollView, can_focus=True):
         sort: tuple[str, bool] | None = None,
         note: str = "",
         empty: str | None = None,
+        afresh: bool = False,
     ) -> None:
         """Replaces the rows and repaints what came out different.
 
         The cursor stays on its row. Where that was on screen it stays on the same line of it, unless the
-        table stands at its top, which it then doesn't leave. When the row is gone, the next one gets the
-        cursor.
+        table stands at its top, which it then doesn't leave. When the row is gone, the next one gets it.
 
         Args:
             rows: The new rows, already in order.
@@ -184,6 +182,7 @@ class LiveTable(ScrollView, can_focus=True):
             sort: The column they are sorted by, and whether the largest comes first; only to mark it.
             note: A line below the rows; none if empty.
             empty: What to say when there are no rows; as before if ``None``.
+            afresh: Whether other rows were asked for: the first gets the cursor where its row is gone.
         """
         was, scroll, page = self._cursor, round(self.scroll_y), self._page
         visible = self.size.height > 0 and scroll <= was < scroll + page
@@ -193,7 +192,7 @@ class LiveTable(ScrollView, can_focus=True):
         count = len(rows)
         found = rows.index(self._cursor_key) if self._touched and self._cursor_key is not None else None
         if found is None:
-            found = min(was, max(0, count - 1)) if self._touched else 0
+            found = min(was, max(0, count - 1)) if self._touched and not afresh else 0
         self._cursor = found
         self._resize()
         if visible:
@@ -210,6 +209,14 @@ class LiveTable(ScrollView, can_focus=True):
             return False
         self._move(found)
         return True
+
+    def hold(self) -> None:
+        """Keeps the cursor on its row from now on, as if someone had put it there."""
+        self._touched = self._touched or self._cursor_key is not None
+
+    def release(self) -> None:
+        """Rests the cursor on the first row again, whichever that is."""
+        self._touched = False
 
     # Cursor and scrolling
 
@@ -311,11 +318,9 @@ class LiveTable(ScrollView, can_focus=True):
             self.action_activate()
 
     def _click_title(self, x: int) -> None:
-        start = 0
-        for column, width in self._placed:
-            if start <= x < start + width and column.sortable:
-                self.post_message(self.SortRequested(self, column.key))
-            start += width + gap(self.size.width - TRACK)
+        column = column_at(x, self._placed, self.size.width)
+        if column is not None and column.sortable:
+            self.post_message(self.SortRequested(self, column.key))
 
     # Painting
 
@@ -390,13 +395,5 @@ class LiveTable(ScrollView, can_focus=True):
     def _styles(self) -> dict[str, Style]:
         """What each role and each part of the table looks like now."""
         if self._styles_known is None:
-            styles: dict[str, Style] = {"row": self.rich_style, **inks(self)}
-            for part in self.COMPONENT_CLASSES:
-                styles[part] = self.get_component_rich_style(part)
-            styles["livetable--track"] = Style(color=styles["livetable--track"].color)
-            styles["livetable--sorted"] = Style(color=styles["livetable--sorted"].color, bold=True)
-            if without_colour(self):
-                styles["livetable--cursor"] += Style(reverse=True)
-                styles["livetable--cursor-blurred"] += Style(underline=True)
-            self._styles_known = styles
+            self._styles_known = part_styles(self, self.COMPONENT_CLASSES)
         return self._styles_known

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from textual.strip import Strip
+from textual.widget import Widget
 
 from widgets import ink
-from widgets.columns import Placed, gap
+from widgets.columns import Column, Placed, gap
+from widgets.palette import inks, without_colour
 from widgets.rows import Cell
 from widgets.text import cut, fit, literal
 
@@ -49,6 +51,29 @@ def titles(placed: Sequence[Placed], sort: tuple[str, bool] | None, marks: tuple
         words = fit(cut(words, width), width, right=column.justify == "right")
         cells.append(Text(words, "livetable--sorted" if column.key == key else ""))
     return cells
+
+
+def column_at(x: int, placed: Sequence[Placed], width: int) -> Column | None:
+    """Returns the column at cell ``x`` of a table that is ``width`` cells wide; None between two columns."""
+    start = 0
+    for column, taken in placed:
+        if start <= x < start + taken:
+            return column
+        start += taken + gap(width - TRACK)
+    return None
+
+
+def part_styles(table: Widget, parts: Iterable[str]) -> dict[str, Style]:
+    """Looks up what each role and each part of a table looks like now."""
+    styles: dict[str, Style] = {"row": table.rich_style, **inks(table)}
+    for part in parts:
+        styles[part] = table.get_component_rich_style(part)
+    styles["livetable--track"] = Style(color=styles["livetable--track"].color)
+    styles["livetable--sorted"] = Style(color=styles["livetable--sorted"].color, bold=True)
+    if without_colour(table):
+        styles["livetable--cursor"] += Style(reverse=True)
+        styles["livetable--cursor-blurred"] += Style(underline=True)
+    return styles
 
 
 def thumb(line: int, page: int, count: int, scrolled: float, mark: str) -> Text:

@@ -74,3 +74,19 @@ async def test_keys_that_do_not_fit_are_left_out_whole():
     app = Keys()
     async with app.run_test(size=(12, 10)):
         assert shown(app).strip() == "a First"
+
+
+async def test_keys_come_in_the_order_that_is_asked_for():
+    class Ordered(Keys):
+        def compose(self) -> ComposeResult:
+            yield KeyBar(["b"])
+
+    app = Ordered()
+    async with app.run_test(size=(100, 10)):
+        assert shown(app).startswith(" b Second  a First")
+
+
+async def test_a_narrow_bar_has_no_blank_to_spare():
+    app = Keys()
+    async with app.run_test(size=(16, 10)):
+        assert shown(app) == "a First b Second"

@@ -112,6 +112,30 @@ async def test_until_it_is_moved_the_cursor_rests_on_the_first_row():
         assert app.heard == [("selected", "pod-0"), ("selected", "new")]
 
 
+async def test_a_held_cursor_follows_its_row_until_it_is_released():
+    app = Table(Pods.many(3))
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        app.table.hold()
+        app.table.show(Pods([("new", "9 MiB"), *app.pods.pods]))
+        await pilot.pause()
+        assert app.table.cursor_key == "pod-0"
+        app.table.release()
+        app.table.show(Pods([("newer", "9 MiB"), *app.pods.pods]))
+        await pilot.pause()
+        assert app.table.cursor_key == "newer"
+
+
+async def test_where_other_rows_were_asked_for_the_cursor_keeps_its_row_or_goes_to_the_first():
+    app = Table(Pods.many(10))
+    async with app.run_test() as pilot:
+        await pilot.press("end")
+        app.table.show(Pods(app.pods.pods[5:]), afresh=True)
+        assert app.table.cursor_key == "pod-9"
+        app.table.show(Pods(app.pods.pods[:5]), afresh=True)
+        assert app.table.cursor_key == "pod-0"
+
+
 async def test_the_cursor_follows_its_row_and_keeps_its_line_on_screen():
     pods = Pods.many(200)
     app = Table(pods)
