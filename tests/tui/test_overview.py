@@ -13,9 +13,12 @@ from rich.style import Style
 from memtop.observe.identity import Key
 from memtop.observe.status import State
 from memtop.observe.view import Column, Pane, Sort
-from tests.tui.cluster import GI, MI, FakeCluster
+from tests.tui.cluster import GI, MI, Ended, FakeCluster
 from tests.tui.conftest import Engines, Play
+from tests.tui.stage import Stage
 from tui import preferences
+from tui.overview import screen, selection
+from tui.overview.columns import columns
 
 BY_MEMORY = [
     "user-service-7f86b968-bx2kq",
@@ -357,6 +360,117 @@ class TestSelection:
             night.gone("report-crash-77")
             await stage.push()
             assert stage.selected == "scratch"
+
+    async def test_what_was_drawn_large_stays_selected_when_rows_move(
+        self, play: Play, night: FakeCluster
+    ) -> None:
+        async with play(night, size=(180, 50)) as stage:
+            await stage.press("tab")
+            first = stage.rows(Pane.RESTARTS)[0]
+            plot = stage.app.overview.plot
+            await stage.until(lambda: plot.trend and first in plot.trend.title, "its graph")
+            await reorder(stage, night)
+            assert stage.rows(Pane.RESTARTS)[0] == "noisy"
+            assert stage.selected == first
+
+    async def test_a_filter_keeps_its_row_and_so_does_clearing_it(
+        self, play: Play, night: FakeCluster, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(screen, "SELECTION_SECONDS", 60.0)  # nothing is drawn large meanwhile
+        async with play(night) as stage:
+            await stage.press("tab", "slash")
+            await stage.paste("user")
+            await stage.press("enter")
+            chosen = stage.selected
+            await reorder(stage, night, "user-service-new")
+            assert stage.rows(Pane.RESTARTS)[0] == "user-service-new"
+            assert stage.selected == chosen
+            await stage.press("escape")
+            assert len(stage.rows(Pane.RESTARTS)) > 2
+            assert stage.selected == chosen
+
+    async def test_a_filter_without_the_row_selects_its_first(self, play: Play, night: FakeCluster) -> None:
+        async with play(night) as stage:
+            await stage.press("end", "slash")
+            await stage.paste("user")
+            assert stage.selected == stage.rows()[0]
+
+    async def test_a_key_never_means_a_row_that_slid_beneath_the_cursor_just_now(
+        self, play: Play, night: FakeCluster, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(screen, "SELECTION_SECONDS", 60.0)
+        async with play(night) as stage:
+            await stage.press("tab")
+            seen = stage.selected
+            await reorder(stage, night)
+            assert stage.selected == "noisy", "the cursor rests on the first row"
+            row = stage.app.overview.row
+            assert row is not None
+            assert row.title == seen
+            monkeypatch.setattr(selection, "MOMENT", 0.0)
+            row = stage.app.overview.row
+            assert row is not None
+            assert row.title == "noisy", "by then it has been seen"
+
+    async def test_what_a_key_opened_is_still_selected_when_one_comes_back(
+        self, play: Play, night: FakeCluster, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(screen, "SELECTION_SECONDS", 60.0)
+        async with play(night) as stage:
+            await stage.press("tab")
+            seen = stage.selected
+            await stage.press("enter")
+            await reorder(stage, night)
+            await stage.press("escape")
+            await stage.until(lambda: stage.rows(Pane.RESTARTS)[0] == "noisy", "the newest rows")
+            assert stage.selected == seen
+
+
+class TestNamesakes:
+    @pytest.mark.parametrize("size", [(120, 36), (80, 24)])
+    @pytest.mark.parametrize("key", ["z", "w"])
+    async def test_the_same_name_in_two_namespaces_is_told_apart(
+        self, play: Play, cluster: FakeCluster, size: tuple[int, int], key: str
+    ) -> None:
+        for namespace in ("production", "staging"):
+            name = f"user-service-7f86b968-{namespace[:2]}2kq"
+            cluster.pod(name, 500 * MI, 600 * MI, namespace=namespace, deployment="user-service")
+        cluster.pod("billing-1", 400 * MI, 600 * MI, deployment="billing")
+        cluster.sample()
+        async with play(cluster, size=size) as stage:
+            await stage.press(key)
+            if "NAMESPACE" not in stage.text:
+                assert "…/user-" in stage.line("500 MiB", "produ")
+                assert "staging/user-" in stage.line("500 MiB", "staging")
+                assert "produ" not in stage.line("billing", "400 MiB"), "this name is there once only"
+            else:
+                assert size == (120, 36)
+
+
+class TestKeyBar:
+    @pytest.mark.parametrize("size", [(120, 36), (80, 24)])
+    async def test_the_keys_of_an_incident_are_in_sight(
+        self, play: Play, night: FakeCluster, size: tuple[int, int]
+    ) -> None:
+        async with play(night, size=size) as stage:
+            for words in ("i Image", "M Limit", "R Restart", "u Undo", "o Rollout", "b Did it help?"):
+                assert words in stage.lines[-1]
+
+
+class TestTitles:
+    @pytest.mark.parametrize("workloads", [False, True])
+    def test_each_has_room_for_the_arrow_of_a_sorted_column(self, workloads: bool) -> None:
+        for pane in Pane:
+            for column in columns(pane, workloads):
+                assert not column.sortable or len(column.title) < column.width, column.title
+
+
+async def reorder(stage: Stage, night: FakeCluster, name: str = "noisy") -> None:
+    """Another pod comes to the top of every pane."""
+    night.pod(name, 3 * GI, 4 * GI, restarts=40, ended=Ended("OOMKilled", 137, 30))
+    night.wait(60)
+    night.sample()
+    await stage.push()
 
 
 class TestMouse:

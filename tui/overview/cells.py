@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from rich.cells import cell_len
@@ -12,6 +13,7 @@ from rich.text import Text
 
 from memtop import wording
 from memtop.cluster.containers import Kind, Mood
+from memtop.cluster.workloads import Workload
 from memtop.growth.judgement import SURE, VERDICTS, Verdict
 from memtop.observe.frame import Frame, Rows, WorkloadIdentity
 from memtop.observe.rows import until_limit
@@ -43,6 +45,28 @@ class Place:
 
 
 @dataclass
+class Namesakes:
+    """Which workloads in view have one of the same name in another namespace; looked for when asked."""
+
+    frame: Frame
+
+    @cached_property
+    def workloads(self) -> frozenset[Workload]:
+        """Those workloads."""
+        wanted = self.frame.view.namespaces
+        if len(wanted) == 1 or len(self.frame.namespaces) == 1:
+            return frozenset()
+        first: dict[Workload, str] = {}
+        found: set[Workload] = set()
+        for identity in self.frame.rows.identities:
+            if identity is None or (wanted and identity.namespace not in wanted):
+                continue
+            if first.setdefault(identity.workload, identity.namespace) != identity.namespace:
+                found.add(identity.workload)
+        return frozenset(found)
+
+
+@dataclass
 class PaneRows:
     """The rows of one pane of one frame, as a table asks for them.
 
@@ -51,12 +75,14 @@ class PaneRows:
         pane: Which pane of it.
         look: How figures are drawn.
         place: Where the cursor's row was; shared by the rows of one pane from frame to frame.
+        namesakes: Which workloads have one of the same name in another namespace; shared by the panes.
     """
 
     frame: Frame
     pane: Pane
     look: Look
     place: Place = field(default_factory=Place)
+    namesakes: Namesakes | None = field(default=None, kw_only=True)
 
     def __len__(self) -> int:
         return len(self.frame.orders[self.pane])
@@ -85,7 +111,13 @@ class PaneRows:
     def cells(self, i: int, columns: Sequence[Placed]) -> Sequence[Cell]:
         """The cells of one line."""
         row = int(self.frame.orders[self.pane][i])
-        return [_CELLS[column.key](self, row, width) for column, width in columns]
+        told_apart = any(column.key == Order.NAMESPACE for column, _ in columns)
+        return [
+            _CELLS[column.key](self, row, width)
+            if told_apart or column.key not in _NAMES
+            else _name_with_namespace(self, row, width)
+            for column, width in columns
+        ]
 
     def identity_at(self, i: int) -> Identity | WorkloadIdentity:
         """Who line ``i`` is."""
@@ -147,6 +179,20 @@ def _name(pane: PaneRows, row: int, width: int) -> Cell:
     pod = shorten(identity.pod, max(4, width - cell_len(identity.container) - len(note) - 1))
     text = Text(f"{pod}/", "dim", no_wrap=True, end="")
     return text.append(identity.container, "").append(note, "dim")
+
+
+def _name_with_namespace(pane: PaneRows, row: int, width: int) -> Cell:
+    """The name where there is no room for a column of namespaces: with its own, if it has a namesake."""
+    identity = pane.identity(row)
+    if pane.namesakes is None or identity.workload not in pane.namesakes.workloads:
+        return _name(pane, row, width)
+    namespace = shorten(identity.namespace, max(4, width // 3))
+    rest = max(4, width - cell_len(namespace) - 1)
+    name = _name(pane, row, rest)
+    if isinstance(identity, WorkloadIdentity) and cell_len(str(name)) > rest:
+        name = identity.workload.name  # its kind says least of it
+    text = Text(f"{namespace}/", "dim", no_wrap=True, end="")
+    return text.append(shorten(name, rest)) if isinstance(name, str) else text.append_text(name)
 
 
 def _state(pane: PaneRows, row: int, width: int) -> Cell:
@@ -245,6 +291,7 @@ def _pods(pane: PaneRows, row: int, width: int) -> Cell:
     return str(pane.rows.pods[row])
 
 
+_NAMES = {Order.NAME, Order.WORKLOAD}
 _CELLS: dict[str, Callable[[PaneRows, int, int], Cell]] = {
     Order.NAMESPACE: _namespace,
     Order.NAME: _name,

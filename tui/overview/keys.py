@@ -1,9 +1,36 @@
-"""The overview's keys in words, for the help screen."""
+"""The overview's keys, and their words for the help screen."""
 
 from __future__ import annotations
 
-from tui.change.keys import FOLLOW, GROUP
+from typing import Final
+
+from textual.binding import Binding, BindingType
+
+from tui.change.keys import CHANGE_KEYS, FOLLOW, GROUP
 from tui.help import Group, Key
+
+BINDINGS: Final[list[BindingType]] = [
+    Binding("enter", "enter", "Open", priority=True),
+    Binding("slash", "filter", "Filter", key_display="/", priority=True),
+    Binding("shift+tab", "pane(-1)", "Previous pane", show=False, priority=True),
+    Binding("question_mark", "app.help", "Help", key_display="?"),
+    *CHANGE_KEYS,
+    Binding("tab", "pane(1)", "Pane", priority=True),
+    Binding("q", "app.quit", "Quit"),
+    Binding("n", "app.namespace", "Namespace"),
+    Binding("w", "workloads", "Workloads"),
+    Binding("s", "sort(1)", "Sort"),
+    Binding("z", "zoom", "Zoom"),
+    Binding("space", "freeze", "Freeze"),
+    Binding("c", "app.context", "Context"),
+    Binding("S", "reverse", "Reverse the order", key_display="S", show=False),
+    Binding("plus,equals_sign", "app.interval(1)", "Ask less often", key_display="+", show=False),
+    Binding("minus", "app.interval(-1)", "Ask more often", key_display="-", show=False),
+    Binding("r", "app.retry", "Ask again now", show=False),
+    Binding("escape", "clear_filter", "Clear filter", show=False),
+]
+BAR: Final = tuple(binding.key for binding in BINDINGS if isinstance(binding, Binding))
+"""The order of the bar at the bottom: where it is cut off, the keys of an incident are left."""
 
 GROUPS = (
     Group(
@@ -20,7 +47,7 @@ GROUPS = (
     Group(
         "Find",
         (
-            Key("/", "filter: text, !text, label=value; several words must all hold"),
+            Key("/", "filter: text, !text, label=value, ns=name; all words must hold"),
             Key("esc", "clear the filter, leave the zoom"),
             Key("s  S", "sort by the next column; turn the order round (or click a title)"),
             Key("n", "namespace"),

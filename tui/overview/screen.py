@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container
 from textual.message import Message
 from textual.timer import Timer
 
 from memtop.observe.view import Column, Filter, Pane, Sort, View
-from tui.change.keys import CHANGE_KEYS
 from tui.live import LiveScreen
 from tui.overview.columns import ALPHABETICAL, columns, sortable
 from tui.overview.grouping import grouped
-from tui.overview.keys import GROUPS
+from tui.overview.keys import BAR, BINDINGS, GROUPS
 from tui.overview.look import Look
+from tui.overview.selection import Slid, same_rows, subject
 from tui.overview.status import header_data
 from tui.overview.trouble import trouble
 from tui.overview.words import TITLES, empty, subtitle
@@ -80,26 +80,7 @@ class Overview(LiveScreen):
     Overview.-trouble #trouble { display: block; }
     Overview.-trouble #panes { display: none; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "pane(1)", "Pane", priority=True),
-        Binding("shift+tab", "pane(-1)", "Previous pane", show=False, priority=True),
-        Binding("enter", "enter", "Open", priority=True),
-        Binding("slash", "filter", "Filter", key_display="/", priority=True),
-        Binding("n", "app.namespace", "Namespace"),
-        Binding("w", "workloads", "Workloads"),
-        Binding("s", "sort(1)", "Sort"),
-        Binding("question_mark", "app.help", "Help", key_display="?"),
-        Binding("q", "app.quit", "Quit"),
-        Binding("c", "app.context", "Context"),
-        Binding("space", "freeze", "Freeze"),
-        Binding("z", "zoom", "Zoom"),
-        *CHANGE_KEYS,
-        Binding("S", "reverse", "Reverse the order", key_display="S", show=False),
-        Binding("plus,equals_sign", "app.interval(1)", "Ask less often", key_display="+", show=False),
-        Binding("minus", "app.interval(-1)", "Ask more often", key_display="-", show=False),
-        Binding("r", "app.retry", "Ask again now", show=False),
-        Binding("escape", "clear_filter", "Clear filter", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = BINDINGS
     WORDS = ("Keys of the overview", GROUPS)
 
     class ViewChanged(Message):
@@ -124,6 +105,7 @@ class Overview(LiveScreen):
         self._zoomed = False
         self._active = Pane.TOP
         self._pending_selection: Timer | None = None
+        self._slid = Slid()
         ascii_only = symbols == "ascii"
         self.header = StatusHeader(ascii_only=ascii_only)
         self.tables = {
@@ -151,7 +133,7 @@ class Overview(LiveScreen):
             yield self.plot
         yield self.trouble
         yield self.filter_bar
-        yield KeyBar()
+        yield KeyBar(BAR)
 
     def on_mount(self) -> None:
         """Starts the header's clock and puts the cursor into the first pane."""
@@ -162,6 +144,10 @@ class Overview(LiveScreen):
     def on_screen_resume(self) -> None:
         """Another screen may have asked for frames under a view of its own."""
         self.post_message(self.ViewChanged(self.view))
+
+    def on_screen_suspend(self) -> None:
+        """A key opened something about the selected row: it stays selected until one comes back."""
+        self.tables[self._active].hold()
 
     def on_resize(self) -> None:
         """Shows one pane at a time where there is no room for more."""
@@ -190,22 +176,29 @@ class Overview(LiveScreen):
         from tui.overview.detail import trend_of
 
         self.plot.show(trend_of(frame), empty="Select a row to see its memory over time")
+        table = self.tables[self._active]
+        if frame.settled and frame.detail is not None and frame.detail.key == table.cursor_key:
+            table.hold()  # what was drawn large is what a person looks at
 
     def _fill(self, frame: Frame) -> None:
-        from tui.overview.cells import PaneRows, Place
+        from tui.overview.cells import Namesakes, PaneRows, Place
 
+        asked = self.frame is None or not same_rows(self.frame.view, frame.view)
         self.frame = frame
+        namesakes = Namesakes(frame)
         for pane, table in self.tables.items():
-            before = table.rows
+            before, was = table.rows, subject(table)
             place = before.place if isinstance(before, PaneRows) else Place()
-            rows = PaneRows(frame, pane, self._look, place)
+            rows = PaneRows(frame, pane, self._look, place, namesakes=namesakes)
             sort = frame.view.sorts[pane]
             table.show(
                 rows,
                 columns=columns(pane, frame.view.workloads),
                 sort=(sort.column, sort.descending),
                 empty=empty(frame, pane),
+                afresh=asked,
             )
+            self._slid.note(table, was, asked)
             self.boxes[pane].describe(subtitle=subtitle(frame, len(rows)))
         self._draw(frame)
 
@@ -360,6 +353,7 @@ class Overview(LiveScreen):
 
     def _filter(self, text: str) -> None:
         self._unfreeze()
+        self.tables[self._active].hold()
         self._look_at(replace(self.view, filter=Filter(text)))
 
     def _unfreeze(self) -> None:
@@ -369,20 +363,13 @@ class Overview(LiveScreen):
 
     @property
     def row(self) -> Subject | None:
-        """The row that the keys act on."""
-        return self.selected
+        """The row that the keys act on: not one that slid beneath the cursor just now, but who was there."""
+        return self._slid.meant(self.tables[self._active]) or self.selected
 
     @property
     def selected(self) -> Subject | None:
         """The row under the active pane's cursor."""
-        from tui.overview.cells import PaneRows, name_of
-        from tui.pod.tab import Subject
-
-        table = self.tables[self._active]
-        if not isinstance(table.rows, PaneRows) or not len(table.rows):
-            return None
-        identity = table.rows.identity_at(table.cursor_row)
-        return Subject.of(identity, name_of(identity))
+        return subject(self.tables[self._active])
 
     @property
     def nothing(self) -> str:
@@ -395,6 +382,7 @@ class Overview(LiveScreen):
         self._newest = self.frame = None
         self.view = replace(self.view, namespaces=frozenset(), filter=Filter(), selected=None)
         for table in self.tables.values():
+            table.release()
             table.show(NoRows(), empty="Connecting …")
         self.plot.show(None)
         self._tick()
