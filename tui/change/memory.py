@@ -138,4 +138,5 @@ def _compared(quantity: str, before: int | None) -> str:
         ratio = parse_bytes(quantity) / before
     except QuantityError:
         return ""
-    return f", {ratio:.3g} times as much as now" if ratio >= 1 else f", {share(ratio)} of what it is now"
+    times = f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"
+    return f", {times} times as much as now" if ratio >= 1 else f", {share(ratio)} of what it is now"
