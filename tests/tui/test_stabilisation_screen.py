@@ -57,7 +57,7 @@ def opened(demo: DemoThread, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             stage = Stage(app, pilot)
             await stage.shows(APP)
             await stage.press("w")
-            await stage.shows(f"deployment/{APP}")
+            await stage.until(lambda: f"deployment/{APP}" in stage.rows(), "workloads")
             await stage.type(f"/{APP}")
             await stage.press("enter")
             await stage.until(lambda: APP in stage.selected, "the row to be selected")
@@ -117,7 +117,7 @@ async def test_it_all_fits_on_a_small_screen(demo: DemoThread, opened: Open) -> 
         await stage.press("g")
         await stage.shows("the last 1 h")
         await stage.press("escape")
-        await stage.shows(f"deployment/{APP}")
+        await stage.until(lambda: f"deployment/{APP}" in stage.rows(), "workloads")
 
 
 async def test_an_api_server_that_is_away_is_said_and_what_was_seen_stays(
