@@ -113,7 +113,7 @@ async def test_it_all_fits_on_a_small_screen(demo: DemoThread, opened: Open) -> 
     async with opened((80, 24)) as stage:
         await stage.shows("ONLY POSTPONED", "limit 2 GiB → 6 GiB", "the higher limit", "bought 6 h")
         await stage.shows("growth of the floor", "OOM kills", "restarts", "highest memory", "6 GiB")
-        assert stage.lines[-1].startswith(" esc Back")
+        assert stage.lines[-1].strip().startswith("esc Back")
         await stage.press("g")
         await stage.shows("the last 1 h")
         await stage.press("escape")
