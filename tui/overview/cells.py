@@ -25,7 +25,7 @@ from widgets.bar import level, usage_bar
 from widgets.columns import Placed
 from widgets.rows import Cell
 from widgets.sparkline import sparkline
-from widgets.text import shorten
+from widgets.text import cut, shorten
 
 _MOOD_ROLE = {
     Mood.RUNNING: "",
@@ -181,12 +181,17 @@ def _name(pane: PaneRows, row: int, width: int) -> Cell:
     return text.append(identity.container, "").append(note, "dim")
 
 
+_POD_SUFFIX = len("…-gmkkg")
+
+
 def _name_with_namespace(pane: PaneRows, row: int, width: int) -> Cell:
     """The name where there is no room for a column of namespaces: with its own, if it has a namesake."""
     identity = pane.identity(row)
     if pane.namesakes is None or identity.workload not in pane.namesakes.workloads:
         return _name(pane, row, width)
-    namespace = shorten(identity.namespace, max(4, width // 3))
+    # The workload's name says most; what tells its pods apart comes next, as in ``user-service…-gmkkg``.
+    needed = cell_len(identity.workload.name) + (0 if isinstance(identity, WorkloadIdentity) else _POD_SUFFIX)
+    namespace = cut(identity.namespace, max(2, width - needed - 1))
     rest = max(4, width - cell_len(namespace) - 1)
     name = _name(pane, row, rest)
     if isinstance(identity, WorkloadIdentity) and cell_len(str(name)) > rest:
