@@ -177,8 +177,8 @@ def _name(pane: PaneRows, row: int, width: int) -> Cell:
         return name_of(identity)
     note = _KIND_NOTE[identity.kind]
     pod = shorten(identity.pod, max(4, width - cell_len(identity.container) - len(note) - 1))
-    text = Text(f"{pod}/", "dim", no_wrap=True, end="")
-    return text.append(identity.container, "").append(note, "dim")
+    text = Text(no_wrap=True, end="").append(f"{pod}/", "dim")
+    return text.append(identity.container).append(note, "dim")
 
 
 _POD_SUFFIX = len("…-gmkkg")
@@ -196,7 +196,7 @@ def _name_with_namespace(pane: PaneRows, row: int, width: int) -> Cell:
     name = _name(pane, row, rest)
     if isinstance(identity, WorkloadIdentity) and cell_len(str(name)) > rest:
         name = identity.workload.name  # its kind says least of it
-    text = Text(f"{namespace}/", "dim", no_wrap=True, end="")
+    text = Text(no_wrap=True, end="").append(f"{namespace}/", "dim")
     return text.append(shorten(name, rest)) if isinstance(name, str) else text.append_text(name)
 
 
