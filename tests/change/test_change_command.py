@@ -110,7 +110,14 @@ def test_ctrl_c_is_no(run, image, outcomes):
     assert outcomes() == ["declined"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.fixture(params=[signal.SIGTERM, signal.SIGHUP])
+def number(request):
+    """A signal that ends a program, also where the tests run under nohup."""
+    before = signal.signal(request.param, signal.SIG_DFL)
+    yield request.param
+    signal.signal(request.param, before)
+
+
 def test_a_signal_at_the_question_is_no(run, image, outcomes, number):
     with pytest.raises(SystemExit) as ended:
         run(IMAGE, Terms(), Keyboard(lambda: os.kill(os.getpid(), number)))
