@@ -47,7 +47,9 @@ async def test_much_output_is_whole_or_cut_where_asked(client, place):
 
 
 async def test_a_terminal_echoes_and_knows_its_size(client, place):
-    words = ["sh", "-c", "echo ready; read line; echo got $line; stty size; exit 5"]
+    # The size comes on a way of its own, perhaps after the line that was typed after it.
+    sized = 'until [ "$(stty size 2>&1)" = "31 97" ]; do sleep 0.1; done; stty size; exit 5'
+    words = ["sh", "-c", f"echo ready; read line; echo got $line; {sized}"]
     async with (
         asyncio.timeout(30),
         execute(client, place("app=steady-service"), words, terminal=True, typing=True) as shell,
