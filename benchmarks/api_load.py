@@ -10,20 +10,19 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from figures import machine
 from first_frame import containers
+from installed import installed_memtop
 from terminal import Terminal
 
 from memtop.demo.thread import DemoThread
 
-MEMTOP = Path(sys.executable).with_name("memtop")
+MEMTOP = installed_memtop()
 INTERVAL = 15
 
 
@@ -63,7 +62,7 @@ def main() -> None:
         file.write(demo.kubeconfig())
         file.flush()
         command = [
-            str(MEMTOP),
+            MEMTOP,
             "-A",
             "--kubeconfig",
             file.name,

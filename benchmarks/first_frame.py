@@ -15,13 +15,12 @@ import os
 import re
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from figures import machine, mib, milliseconds, seconds, spread
+from installed import installed_memtop
 from populate import cluster_kubeconfig, down, up
 from terminal import Screen, Terminal
 
@@ -30,7 +29,7 @@ from memtop.cluster.client import Client
 from memtop.demo.child import DemoChild
 from memtop.demo.command import DemoOptions
 
-MEMTOP = Path(sys.executable).with_name("memtop")
+MEMTOP = installed_memtop()
 _CONTAINERS = re.compile(r"Top memory.*?([\d,]+) containers")
 _METRICS_KNOWN = re.compile(r"[^◌] metrics ")
 
@@ -62,7 +61,7 @@ def containers(screen: Screen) -> int:
 
 def memtop(kubeconfig_path: str, least: int) -> Run:
     """Runs memtop until it shows so many containers."""
-    command = [str(MEMTOP), "-A", "--kubeconfig", kubeconfig_path, "--no-prometheus"]
+    command = [MEMTOP, "-A", "--kubeconfig", kubeconfig_path, "--no-prometheus"]
     with Terminal(command) as terminal:
         something = terminal.until(lambda screen: containers(screen) > 0)
         full = terminal.until(lambda screen: containers(screen) >= least)

@@ -19,12 +19,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from figures import machine, milliseconds, spread
+from installed import installed_memtop
 from terminal import Terminal
 
 from memtop.demo.child import DemoChild
 
 HERE = Path(__file__).parent
-MEMTOP = Path(sys.executable).with_name("memtop")
+MEMTOP = installed_memtop()
 
 
 def painted(command: Sequence[str], words: str, cache: str) -> tuple[float, float]:
@@ -55,7 +56,7 @@ def main() -> None:
     pairs = parser.parse_args().pairs
     print(machine())
     with DemoChild() as demo, tempfile.TemporaryDirectory() as cache:
-        ours = [str(MEMTOP), "--kubeconfig", str(demo.wait()), "--no-prometheus"]
+        ours = [MEMTOP, "--kubeconfig", str(demo.wait()), "--no-prometheus"]
         floor = [sys.executable, str(HERE / "one_widget.py")]
         painted(floor, "one widget", cache)  # compiled and in the page cache from here on
         with tempfile.TemporaryDirectory() as another:
@@ -71,7 +72,7 @@ def main() -> None:
     print(f"first paint, memtop       {spread(memtop, milliseconds)}, CPU {spread(memtop_cpu, milliseconds)}")
     print(f"  the first start with these settings {milliseconds(first)}")
     print(f"ratio, median of pairs    {statistics.median(ratios):.2f} (budget 1.5)")
-    version = [cpu([str(MEMTOP), "--version"]) for _ in range(pairs)]
+    version = [cpu([MEMTOP, "--version"]) for _ in range(pairs)]
     print(f"memtop --version, CPU     {spread(version, milliseconds)} (budget 150 ms)")
 
 

@@ -20,12 +20,13 @@ from pathlib import Path
 
 from figures import kib, machine, mib, milliseconds, percentile
 from first_frame import containers
+from installed import installed_memtop
 from terminal import Screen, Terminal
 
 from memtop.demo.child import DemoChild
 from memtop.demo.command import DemoOptions
 
-MEMTOP = Path(sys.executable).with_name("memtop")
+MEMTOP = installed_memtop()
 HURRIED = Path(__file__).with_name("hurried.py")
 WIDTH, HEIGHT = 180, 50
 CHURN = 50.0
@@ -39,7 +40,7 @@ def observed(pods: int, *, speed: float = 1.0, churn: float = CHURN) -> Iterator
     options = DemoOptions(pods=pods, containers=2, churn=churn, speed=speed)
     with DemoChild(options) as demo:
         path = str(demo.wait())
-        command = [str(MEMTOP), "-A", "--kubeconfig", path, "--no-prometheus"]
+        command = [MEMTOP, "-A", "--kubeconfig", path, "--no-prometheus"]
         if speed != 1.0:
             command = [sys.executable, str(HURRIED), path, f"{speed:g}"]
         with Terminal(command, width=WIDTH, height=HEIGHT) as terminal:

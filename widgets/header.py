@@ -118,6 +118,8 @@ class StatusHeader(Lines):
     def _settle(self) -> None:
         """Gives place and counts a line each where they do not fit on one."""
         width, data = self.size.width, self._data
+        if not width:
+            return  # not laid out yet
         place = f"{data.context} ▸ {data.namespace}" + "".join(f"    {warning}" for warning in data.warnings)
         counts = self._counts(wide=width >= _ROOMY)
         crowded = cell_len(literal(place)) + cell_len(counts.plain) + 3 > width

@@ -127,6 +127,7 @@ class Overview(LiveScreen):
 
     def compose(self) -> ComposeResult:
         """Header, panes, plot, filter line, keys."""
+        self._arrange()  # the size is known already, and later everything would be styled a second time
         yield self.header
         with Container(id="panes"):
             yield from self.boxes.values()
