@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
+
+from msgspec import Struct
 
 from memtop.cluster.objects import Container, ContainerState, ContainerStatus, Pod, Terminated
 from memtop.cluster.sanitize import sanitize
@@ -32,8 +33,7 @@ class Mood(StrEnum):
     OOM = "oom"
 
 
-@dataclass(frozen=True, slots=True)
-class Termination:
+class Termination(Struct, frozen=True):
     """How a container last ended.
 
     Attributes:
@@ -63,8 +63,7 @@ class Termination:
         return reason if self.exit_code == 0 else f"{reason} ({self.exit_code})"
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerFacts:
+class ContainerFacts(Struct, frozen=True):
     """One container of one pod as the API server knows it now.
 
     Attributes:

@@ -34,8 +34,9 @@ WATCH_SECONDS = (300, 600)
 """A watch asks to be ended after a time in this range, so that many clients do not return at once."""
 SILENCE_SECONDS = 100.0
 """Bookmarks come about once a minute; a connection that says nothing for longer is taken for dead."""
-PAGE = 500
-"""What kubectl asks for at a time; the first page of 10,000 pods takes 0.16 s, all of them 0.7 s."""
+PAGE = 100
+"""Objects to show while the rest is on its way. A hundred pods take an API server 10 ms; the 500 that kubectl
+asks for take 60 ms or more, and the whole list comes that much later."""
 LIST_TIMEOUT = 60.0
 EMPTY_PAUSE = 1.0
 """Seconds from one watch to the next where the first said nothing: a proxy that ends every stream at once

@@ -100,6 +100,8 @@ class Transport(RESTClientObject):
             host=target.server,
             proxy=target.proxy,
             tls_server_name=target.server_name,
+            # Without these it reads the system's certificates, only to be given our context below.
+            ca_cert_data=target.authority.decode("ascii") if target.authority else None,
             connection_pool_maxsize=0,  # no limit: waiting for a free one would look like an outage
             client_session_kwargs={
                 "trust_env": False,

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from memtop.cluster.containers import Kind
 from memtop.cluster.workloads import Workload
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Struct, frozen=True):
     """Names a row for as long as its pod lives."""
 
     uid: str
     container: str
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """What of a row does not change while its pod lives, but for the node and what is learned of its owner.
 
     Attributes:
@@ -41,11 +40,11 @@ class Identity:
     workload: Workload
     node: str
     labels: dict[str, str]
-    _haystack: str = field(default="", init=False, repr=False, compare=False)
+    _haystack: str = ""
 
     def haystack(self) -> str:
         """What a text filter looks through, in lower case; made for the first filter, and then kept."""
         if not self._haystack:
             text = f"{self.namespace}/{self.pod}/{self.container} {self.workload} {self.node}"
-            object.__setattr__(self, "_haystack", text.lower())
+            force_setattr(self, "_haystack", text.lower())
         return self._haystack

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
-from operator import itemgetter
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import replace
 
 from memtop.cluster.containers import ContainerFacts, Kind, Termination, container_facts, epoch
 from memtop.cluster.objects import Metadata, Node, PartialObject, Pod, PodMetrics
@@ -287,10 +287,14 @@ class Store:
         """One dictionary for all pods with the same labels: replicas share theirs."""
         if not labels:
             return {}
-        clean = {sys.intern(sanitize(name)): sys.intern(sanitize(value)) for name, value in labels.items()}
-        if len(self._label_cache) > 2 * len(self._pods) + 1000:
-            self._label_cache.clear()  # labels of pods long gone
-        return self._label_cache.setdefault(tuple(sorted(clean.items(), key=itemgetter(0))), clean)
+        given = tuple(labels.items())
+        clean = self._label_cache.get(given)
+        if clean is None:
+            if len(self._label_cache) > 2 * len(self._pods) + 1000:
+                self._label_cache.clear()  # labels of pods long gone
+            clean = {sys.intern(sanitize(name)): sys.intern(sanitize(value)) for name, value in given}
+            self._label_cache[given] = clean
+        return clean
 
     # -- owners and nodes
 
@@ -307,7 +311,7 @@ class Store:
             for slot in entry.slots.values():
                 identity = self.identities[slot]
                 if identity is not None and identity.workload != workload:
-                    self._identify(slot, replace(identity, workload=workload))
+                    self._identify(slot, replace(identity, workload=workload, _haystack=""))
 
     def forget_owner(self, uid: str) -> None:
         """A ReplicaSet or a Job is gone; its pods, if any are left, follow."""

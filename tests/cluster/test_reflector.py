@@ -119,7 +119,7 @@ async def test_a_large_collection_is_previewed_and_then_asked_for_whole_from_the
     assert (names(preview), preview.remaining) == (["a"], 2)
     assert isinstance(listed, Listed)
     assert names(listed) == ["a", "b", "c"]
-    assert server.asked[0]["limit"] == "500"
+    assert server.asked[0]["limit"] == "100"
     assert server.asked[1] == {"resourceVersion": "0"}
     assert server.asked[2]["resourceVersion"] == "12"
 
