@@ -193,13 +193,15 @@ class TestServer:
         assert fault.hits == 1
 
     def test_an_endless_line_in_a_watch_ends_the_watch_and_not_the_program(self, watch, demo, monkeypatch):
-        monkeypatch.setattr(source, "FIRST_DELAY", 2.0)  # long enough to be seen
         watcher = watch()
         watcher.settled()
+        monkeypatch.setattr(source, "FIRST_DELAY", 600.0)
+        monkeypatch.setattr(source, "LONGEST_DELAY", 600.0)  # what went wrong is there until it is asked for
         demo.server.faults.add(Fault(Harm.ENDLESS_LINE, path=WATCH, times=1))
         demo.call(demo.server.close_watches)
         stale = watcher.state("pods", State.STALE)
         assert "line" in stale.words
+        watcher.engine.retry()
         watcher.state("pods", State.LIVE)
 
 
