@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from memtop.cluster.containers import Termination
@@ -52,7 +50,7 @@ def test_a_kill_is_told_with_the_key_that_helps() -> None:
 
 
 def test_an_old_kill_is_not_told_for_ever() -> None:
-    long_ago = replace(KILL, termination=replace(KILL.termination, finished_at=NOW - 3600))
+    long_ago = Ending("web", Termination("OOMKilled", 137, NOW - 3600, NOW - 4000))
     assert said(feed(Status("following", live=True, ending=long_ago))) == "following · 3 lines"
 
 
