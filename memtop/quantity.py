@@ -51,6 +51,16 @@ def parse_bytes(text: str) -> int:
     return _parsed(text)
 
 
+def bytes_or_none(text: str | None) -> int | None:
+    """The bytes of a quantity; None where there is none, or where it cannot be read."""
+    if not text:
+        return None
+    try:
+        return parse_bytes(text)
+    except QuantityError:
+        return None
+
+
 @lru_cache(maxsize=4096)  # limits and requests are few and come back with every pod
 def _parsed(text: str) -> int:
     match = _QUANTITY.fullmatch(text)

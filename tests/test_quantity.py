@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memtop.quantity import QuantityError, parse_bytes
+from memtop.quantity import QuantityError, bytes_or_none, parse_bytes
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,9 @@ def test_what_it_does_not(text):
 @given(st.integers(0, 10**12), st.sampled_from(["Ki", "Mi", "Gi"]))
 def test_whole_binary_numbers_are_exact(number, unit):
     assert parse_bytes(f"{number}{unit}") == number << {"Ki": 10, "Mi": 20, "Gi": 30}[unit]
+
+
+@pytest.mark.parametrize("text", [None, "", "lots"])
+def test_what_is_not_there_or_no_quantity_is_unknown(text):
+    assert bytes_or_none(text) is None
+    assert bytes_or_none("1Ki") == 1024

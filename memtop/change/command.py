@@ -20,6 +20,7 @@ from memtop.change import check
 from memtop.change.apply import Applied, Changed, Refused, apply, decline
 from memtop.change.audit import AuditLog, Outcome, default_path
 from memtop.change.console import Console
+from memtop.change.kinds import TEMPLATED
 from memtop.change.make import plan as plan_of
 from memtop.change.plan import Plan
 from memtop.change.rights import refusal
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from config import Invocation
 
 DONE, FAILED, MISTAKE = 0, 1, 2
-TEMPLATED = ("Deployment", "StatefulSet", "DaemonSet", "CronJob")
 _DONE_WORDS: Final[dict[type[Wish], str]] = {
     SetImage: "image updated",
     SetMemory: "resource requirements updated",

@@ -13,7 +13,7 @@ from memtop.cluster.client import Client
 from memtop.cluster.containers import epoch
 from memtop.cluster.describe.labels import selector_words
 from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable
-from memtop.cluster.objects import Metadata
+from memtop.cluster.objects import METADATA_LIST, Metadata
 from memtop.cluster.refs import ObjectRef
 from memtop.cluster.sanitize import sanitize
 from memtop.cluster.tree import mapping
@@ -24,7 +24,6 @@ RETRY = 15.0
 """Seconds between two looks after a failure, or where watching is forbidden."""
 REVIEW = 60.0
 """Seconds after which it is looked at again though nothing was heard of a change."""
-_METADATA_ONLY = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json"
 
 
 class _Item(msgspec.Struct):
@@ -74,7 +73,7 @@ async def _born(client: Client, found: Subject) -> dict[str, float]:
         return {}
     path = f"/api/v1/namespaces/{found.ref.namespace}/pods"
     try:
-        raw = await client.request("GET", path, {"labelSelector": selector}, accept=_METADATA_ONLY)
+        raw = await client.request("GET", path, {"labelSelector": selector}, accept=METADATA_LIST)
         items = msgspec.json.decode(raw.body, type=_List).items or []
     except (ApiError, Unreachable, msgspec.MsgspecError):
         return {}

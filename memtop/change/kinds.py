@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from memtop.change.wish import DeletePod, Pause, Restart, Resume, Scale, SetImage, SetMemory, Undo, Wish
-from memtop.cluster.refs import ObjectRef
+from memtop.cluster.refs import ROLLING, ObjectRef
 from memtop.cluster.tree import Json, mapping
 
-ROLLING: Final = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
-"""The kinds that replace their pods when their template changes."""
-_TEMPLATED: Final = ROLLING | {"CronJob"}
+TEMPLATED: Final = (*ROLLING, "CronJob")
+"""The kinds whose pod template can be changed."""
 _POSSIBLE: Final[Mapping[type[Wish], frozenset[str]]] = {
-    SetImage: _TEMPLATED,
-    SetMemory: _TEMPLATED,
-    Restart: ROLLING,
-    Undo: ROLLING,
+    SetImage: frozenset(TEMPLATED),
+    SetMemory: frozenset(TEMPLATED),
+    Restart: frozenset(ROLLING),
+    Undo: frozenset(ROLLING),
     Scale: frozenset({"Deployment", "StatefulSet"}),
     DeletePod: frozenset({"Pod"}),
     Pause: frozenset({"Deployment"}),
@@ -75,7 +74,7 @@ def impossible(ref: ObjectRef, wish: type[Wish]) -> str:
     """Why objects of this kind can't be changed so; empty if they can."""
     if ref.kind in _POSSIBLE[wish]:
         return ""
-    if wish in {Pause, Resume} and ref.kind in _TEMPLATED:
+    if wish in {Pause, Resume} and ref.kind in TEMPLATED:
         return f"only Deployments can be paused, and {ref.name} is a {ref.kind}"
     if wish is DeletePod:
         return f"{ref.name} is a {ref.kind}, and only single pods are deleted from here"

@@ -14,7 +14,7 @@ from memtop.cluster.client import Client
 from memtop.cluster.errors import ApiError, Unreachable
 from memtop.cluster.objects import Container, Metadata, PodSpec
 from memtop.cluster.sanitize import sanitize
-from memtop.quantity import QuantityError, parse_bytes
+from memtop.quantity import bytes_or_none
 from memtop.wording import bytes_
 
 MOST_PODS = 1000
@@ -81,7 +81,7 @@ async def spaces(client: Client) -> Sequence[Space] | str:
     requested = await _requested(client)
     found = []
     for node in nodes:
-        room = _bytes((node.status.allocatable or {}).get("memory"))
+        room = bytes_or_none((node.status.allocatable or {}).get("memory"))
         if room is None or node.spec.unschedulable:
             continue
         name = node.metadata.name
@@ -114,14 +114,7 @@ def _of(spec: PodSpec) -> int:
 
 def _request(container: Container) -> int:
     resources = container.resources
-    return _bytes(((resources.requests if resources else None) or {}).get("memory")) or 0
-
-
-def _bytes(written: str | None) -> int | None:
-    try:
-        return parse_bytes(written) if written else None
-    except QuantityError:
-        return None
+    return bytes_or_none(((resources.requests if resources else None) or {}).get("memory")) or 0
 
 
 def node_line(found: Sequence[Space] | str, request: int, count: int = 1) -> Line | None:

@@ -13,7 +13,7 @@ from memtop.change.around import Listed
 from memtop.change.plan import Line
 from memtop.change.subject import containers
 from memtop.cluster.tree import Json, labels, mapping, name_of, objects, text, texts
-from memtop.quantity import QuantityError, parse_bytes
+from memtop.quantity import QuantityError, bytes_or_none, parse_bytes
 from memtop.wording import bytes_
 
 _SCOPES = frozenset({"NotTerminating", "NotBestEffort"})
@@ -193,8 +193,4 @@ def parse_ratio(written: str) -> float:
 
 
 def _memory(item: Json, key: str) -> int | None:
-    written = text(item, key, "memory")
-    try:
-        return parse_bytes(written) if written else None
-    except QuantityError:
-        return None
+    return bytes_or_none(text(item, key, "memory"))

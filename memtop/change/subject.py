@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from memtop.change.kinds import template_of
-from memtop.change.strategy import strategy
+from memtop.change.strategy import replicas_of, strategy
 from memtop.cluster.client import Client
 from memtop.cluster.errors import ApiError, Unreachable
 from memtop.cluster.refs import ObjectRef, fetch
 from memtop.cluster.revisions import Revision, revisions
 from memtop.cluster.tree import Json, flag, mapping, number, objects, text
-from memtop.quantity import QuantityError, parse_bytes
+from memtop.quantity import bytes_or_none
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,12 @@ class Container:
     @property
     def limit_bytes(self) -> int | None:
         """The limit in bytes; None without one."""
-        return _bytes(self.limit)
+        return bytes_or_none(self.limit)
 
     @property
     def request_bytes(self) -> int | None:
         """The request in bytes; None without one."""
-        return _bytes(self.request)
+        return bytes_or_none(self.request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +131,4 @@ def desired(kind: str, found: Json) -> int | None:
     """How many pods a workload asks for; None where its kind has no such number."""
     if kind == "DaemonSet":
         return number(found, "status", "desiredNumberScheduled")
-    if kind in {"Deployment", "StatefulSet"}:
-        asked = number(found, "spec", "replicas")
-        return 1 if asked is None else asked  # the API's default
-    return None
-
-
-def _bytes(written: str) -> int | None:
-    try:
-        return parse_bytes(written) if written else None
-    except QuantityError:
-        return None
+    return replicas_of(found) if kind in {"Deployment", "StatefulSet"} else None

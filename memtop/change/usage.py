@@ -12,7 +12,7 @@ from memtop.cluster.describe.labels import selector_words
 from memtop.cluster.errors import ApiError, Unreachable
 from memtop.cluster.objects import PodMetricsList
 from memtop.cluster.tree import mapping
-from memtop.quantity import QuantityError, parse_bytes
+from memtop.quantity import bytes_or_none
 
 
 async def used(client: Client, subject: Subject) -> Mapping[str, float]:
@@ -29,9 +29,7 @@ async def used(client: Client, subject: Subject) -> Mapping[str, float]:
     most: dict[str, float] = {}
     for pod in listed.items or ():
         for container in pod.containers:
-            try:
-                size = parse_bytes(container.usage.memory)
-            except QuantityError:
-                continue
-            most[container.name] = max(most.get(container.name, 0.0), float(size))
+            size = bytes_or_none(container.usage.memory)
+            if size is not None:
+                most[container.name] = max(most.get(container.name, 0.0), float(size))
     return most

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from memtop.cluster.objects import Container, ContainerState, ContainerStatus, Pod, Terminated
 from memtop.cluster.sanitize import sanitize
-from memtop.quantity import QuantityError, parse_bytes
+from memtop.quantity import bytes_or_none
 
 SIGKILL_EXIT = 137
 
@@ -165,10 +165,4 @@ def _termination(end: Terminated) -> Termination:
 
 def _memory(spec: Container, which: Literal["limits", "requests"]) -> int | None:
     resources = getattr(spec.resources, which, None)
-    text = resources.get("memory") if resources else None
-    if text is None:
-        return None
-    try:
-        return parse_bytes(text) or None
-    except QuantityError:
-        return None
+    return bytes_or_none(resources.get("memory") if resources else None) or None

@@ -11,6 +11,11 @@ from typing import Any
 
 import msgspec
 
+METADATA = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io,application/json"
+"""What to accept for nothing but the metadata of an object, or of each in a watch (Kubernetes ≥ 1.15)."""
+METADATA_LIST = METADATA.replace("Metadata;", "MetadataList;")
+"""Likewise for each in a list."""
+
 
 class _Object(msgspec.Struct, rename="camel", gc=False, frozen=True):
     """Camel-case names on the wire; no cycles, so the collector need not look."""

@@ -21,6 +21,8 @@ from memtop.cluster.client import MAX_BODY, Client
 from memtop.cluster.errors import ApiError, Unreadable
 from memtop.cluster.listing import Listing
 from memtop.cluster.objects import (
+    METADATA,
+    METADATA_LIST,
     ListMetadata,
     Metadata,
     Node,
@@ -369,11 +371,4 @@ def _selected(selector: str | None) -> dict[str, str]:
 
 
 def _metadata_only(path: str) -> Collection[PartialObject]:
-    """Kubernetes ≥ 1.15 serves any object as PartialObjectMetadata."""
-    kind = "application/json;as={};v=v1;g=meta.k8s.io,application/json"
-    return Collection(
-        path,
-        PartialObject,
-        accept_list=kind.format("PartialObjectMetadataList"),
-        accept_watch=kind.format("PartialObjectMetadata"),
-    )
+    return Collection(path, PartialObject, accept_list=METADATA_LIST, accept_watch=METADATA)

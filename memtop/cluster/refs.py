@@ -21,6 +21,8 @@ from memtop.cluster.tree import (
     uid_of,
 )
 
+ROLLING: Final = ("Deployment", "StatefulSet", "DaemonSet")
+"""The kinds that replace their pods when their template changes, and keep what it was as revisions."""
 HIGHEST = 5
 """Owners above one another before something must be wrong."""
 

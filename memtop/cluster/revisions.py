@@ -17,7 +17,8 @@ from memtop.cluster.client import Client
 from memtop.cluster.describe.labels import selector_words
 from memtop.cluster.describe.moment import parse
 from memtop.cluster.errors import ApiError, Unreachable
-from memtop.cluster.refs import ObjectRef, fetch
+from memtop.cluster.objects import METADATA_LIST
+from memtop.cluster.refs import ROLLING, ObjectRef, fetch
 from memtop.cluster.sanitize import sanitize
 from memtop.cluster.tree import (
     Json,
@@ -32,7 +33,7 @@ from memtop.cluster.tree import (
     text,
     uid_of,
 )
-from memtop.quantity import QuantityError, parse_bytes
+from memtop.quantity import bytes_or_none
 
 TEMPLATE_HASH = "pod-template-hash"
 """The label by which a Deployment tells the pods of its revisions apart."""
@@ -41,7 +42,6 @@ REVISION_HASH = "controller-revision-hash"
 _NUMBER = "deployment.kubernetes.io/revision"
 _EARLIER = "deployment.kubernetes.io/revision-history"
 _CAUSE = "kubernetes.io/change-cause"
-_METADATA_ONLY = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ async def revisions(client: Client, ref: ObjectRef, workload: Json | None = None
         ApiError: Something of it is not there or may not be read.
         Unreachable: No whole answer came.
     """
-    if ref.kind not in {"Deployment", "StatefulSet", "DaemonSet"}:
+    if ref.kind not in ROLLING:
         return ()
     if workload is None:
         _, workload = await fetch(client, ref)
@@ -215,11 +215,7 @@ def _containers(template: Json) -> Iterator[Json]:
 
 
 def _memory(container: Json, which: str) -> int | None:
-    written = text(container, "resources", which, "memory")
-    try:
-        return (parse_bytes(written) or None) if written else None
-    except QuantityError:
-        return None
+    return bytes_or_none(text(container, "resources", which, "memory")) or None
 
 
 def _bare(template: Json) -> Json:
@@ -261,7 +257,7 @@ async def _pods_by_hash(
 ) -> Mapping[str, int] | None:
     """How many pods of a workload there are of each revision; None where pods may not be listed."""
     try:
-        answer = decode(await client.get(path, selected, accept=_METADATA_ONLY), "the pods")
+        answer = decode(await client.get(path, selected, accept=METADATA_LIST), "the pods")
     except (ApiError, Unreachable):
         return None
     own = [pod for pod in objects(answer, "items") if _controls(workload, pod)]

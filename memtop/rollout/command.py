@@ -11,12 +11,12 @@ from memtop.change.console import Console
 from memtop.change.wish import Pause, Restart, Resume, Undo
 from memtop.cluster.client import Client
 from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable
-from memtop.cluster.refs import ObjectRef, fetch
+from memtop.cluster.refs import ROLLING, ObjectRef, fetch
 from memtop.cluster.revisions import revisions
 from memtop.observe.clock import ServerClock
 from memtop.rollout import history
 from memtop.rollout.model import Reason, Rollout
-from memtop.rollout.status import KINDS, status
+from memtop.rollout.status import status
 from memtop.rollout.watch import follow
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def run_status(invocation: Invocation, out: TextIO, err: TextIO) -> int:
     Raises:
         ConfigError: The arguments name no workload.
     """
-    target, ref = one_object(invocation, invocation.arguments, KINDS)
+    target, ref = one_object(invocation, invocation.arguments, ROLLING)
     seconds = invocation.options["timeout"] or None
 
     async def work() -> int:
@@ -76,7 +76,7 @@ def run_history(invocation: Invocation, out: TextIO, err: TextIO) -> int:
     Raises:
         ConfigError: The arguments name no workload.
     """
-    target, ref = one_object(invocation, invocation.arguments, KINDS)
+    target, ref = one_object(invocation, invocation.arguments, ROLLING)
     wanted = invocation.options["revision"]
 
     async def work() -> str:
@@ -105,13 +105,13 @@ def run_history(invocation: Invocation, out: TextIO, err: TextIO) -> int:
 
 def run_undo(invocation: Invocation, console: Console) -> int:
     """Plans, asks, and goes back to the revision ``to_revision`` (0 for the one before); the exit code."""
-    target, ref = one_object(invocation, invocation.arguments, KINDS)
+    target, ref = one_object(invocation, invocation.arguments, ROLLING)
     return run(invocation, target, Undo(ref, invocation.options["to_revision"] or None), console)
 
 
 def run_restart(invocation: Invocation, console: Console) -> int:
     """Plans, asks, and replaces the pods; the exit code."""
-    target, ref = one_object(invocation, invocation.arguments, KINDS)
+    target, ref = one_object(invocation, invocation.arguments, ROLLING)
     return run(invocation, target, Restart(ref), console)
 
 

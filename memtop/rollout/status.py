@@ -7,12 +7,9 @@ sentence against the program.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from memtop.cluster.tree import Json, has, mapping, name_of, number, objects, text
 
-KINDS: Final = ("Deployment", "StatefulSet", "DaemonSet")
-"""The kinds that are rolled out."""
 _ROLLING = "RollingUpdate"
 
 

@@ -18,14 +18,13 @@ from memtop.cluster.errors import ApiError
 from memtop.cluster.events import CoreEvent
 from memtop.cluster.objects import Node, Pod, PodMetricsList
 from memtop.cluster.reflector import Collection
-from memtop.cluster.refs import ObjectRef, fetch
+from memtop.cluster.refs import ROLLING, ObjectRef, fetch
 from memtop.cluster.tree import clean, mapping
 from memtop.quantity import QuantityError, parse_bytes
 from memtop.rollout.keep import FAILURES, RETRY_SECONDS, Keeper, Wholes, keep
 from memtop.rollout.model import Rollout
 from memtop.rollout.pods import leaving, ready
 from memtop.rollout.seen import Seen, Whole
-from memtop.rollout.status import KINDS
 
 GATHER_SECONDS = 0.2
 """Changes that come closer together are told together."""
@@ -54,7 +53,7 @@ async def follow(
     Yields:
         The rollout; or, while nothing at all is known of it, in one sentence why.
     """
-    if ref.kind not in KINDS:
+    if ref.kind not in ROLLING:
         yield f"a {ref.kind} is not rolled out"
         return
     seen = Seen(ref)

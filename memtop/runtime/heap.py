@@ -14,7 +14,7 @@ import msgspec
 from memtop.cluster.client import Client
 from memtop.cluster.errors import ApiError
 from memtop.cluster.exec import Place
-from memtop.quantity import QuantityError, parse_bytes
+from memtop.quantity import bytes_or_none
 from memtop.runtime.breakdown import NoFigures, breakdown
 from memtop.runtime.captures import Capture, How, Means, captures
 from memtop.runtime.detect import Runtime, detect
@@ -122,10 +122,7 @@ def surroundings(pod: bytes, container: str) -> Surroundings:
     if liveness is not None:
         seconds = float(liveness.get("periodSeconds") or 10) * float(liveness.get("failureThreshold") or 3)
     quantity = ((own.get("resources") or {}).get("limits") or {}).get("ephemeral-storage")
-    try:
-        disk = None if quantity is None else parse_bytes(str(quantity))
-    except QuantityError:
-        disk = None
+    disk = None if quantity is None else bytes_or_none(str(quantity))
     ports = tuple(int(port["containerPort"]) for port in own.get("ports") or () if "containerPort" in port)
     return Surroundings(seconds, disk, ports, bool(spec.get("hostNetwork")))
 

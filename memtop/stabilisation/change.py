@@ -14,8 +14,6 @@ from memtop.cluster.revisions import Revision, revisions
 from memtop.cluster.tree import Json, mapping, number, objects, text
 from memtop.wording import bytes_
 
-KINDS = ("Deployment", "StatefulSet", "DaemonSet")
-"""What has revisions."""
 MOST_EARLIER = 4
 """Revisions before a change that are looked at for one that ran: rarely are more stuck in a row."""
 

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, TextIO
 
 from memtop.cluster.client import Client
 from memtop.cluster.errors import ApiError, KubeconfigError
-from memtop.cluster.refs import ObjectRef
+from memtop.cluster.refs import ROLLING, ObjectRef
 from memtop.cluster.typed_name import typed_name
 from memtop.growth.stability import StabilityVerdict
 from memtop.observe import setup
 from memtop.observe.plan import Plan
 from memtop.stabilisation import alarm
-from memtop.stabilisation.change import KINDS
 from memtop.stabilisation.document import as_json, as_line
 from memtop.stabilisation.watch import Options, Seen, follow
 
@@ -72,7 +71,7 @@ def _named(invocation: Invocation, plan: Plan) -> ObjectRef:
         words = f"{invocation.command!r} is about one workload, so it needs one namespace"
         raise invocation.mistake("cluster.namespaces", words)
     try:
-        return typed_name(invocation.arguments, next(iter(namespaces), plan.target.namespace), KINDS)
+        return typed_name(invocation.arguments, next(iter(namespaces), plan.target.namespace), ROLLING)
     except ValueError as error:
         words = " ".join(invocation.arguments)
         raise ConfigError(f"command {invocation.command!r}: {words!r} {error}") from None

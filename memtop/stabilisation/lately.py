@@ -13,7 +13,7 @@ from memtop.cluster.sanitize import sanitize
 from memtop.growth import Series
 from memtop.observe.lives import Lives
 from memtop.past import Floats
-from memtop.quantity import QuantityError, parse_bytes
+from memtop.quantity import bytes_or_none
 
 MOST_SAMPLES = 3000
 """Of one container; 48 h at one a minute. When they are more, every second of the older half goes."""
@@ -153,8 +153,7 @@ class Lately:
                 if known is None:
                     continue
                 newest = taken if newest is None else max(newest, taken)
-                try:
-                    known.add(taken, float(parse_bytes(container.usage.memory)))
-                except QuantityError:
-                    continue
+                size = bytes_or_none(container.usage.memory)
+                if size is not None:
+                    known.add(taken, float(size))
         return newest

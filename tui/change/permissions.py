@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from memtop.change import rights
-from memtop.change.kinds import ROLLING, Right, impossible, right
+from memtop.change.kinds import Right, impossible, right
 from memtop.change.wish import DeletePod, Pause, Restart, Scale, SetImage, SetMemory, Undo, Wish
 from memtop.cluster.client import Client
 from memtop.cluster.errors import CredentialError, KubeconfigError
-from memtop.cluster.refs import ObjectRef
+from memtop.cluster.refs import ROLLING, ObjectRef
 from tui.pod.tab import Subject
 
 WISHES: Final[Mapping[str, type[Wish]]] = {

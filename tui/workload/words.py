@@ -9,8 +9,9 @@ from rich.text import Text
 from memtop.change.kinds import impossible
 from memtop.change.subject import Subject
 from memtop.change.wish import SetImage
+from memtop.cluster.refs import ROLLING
 from memtop.cluster.tree import Json, objects, text
-from memtop.rollout.status import KINDS, status
+from memtop.rollout.status import status
 
 _GOOD = {"Available": "True", "Progressing": "True", "Complete": "True"}
 
@@ -24,7 +25,7 @@ def standing_lines(subject: Subject) -> list[Text]:
 def _pods(subject: Subject) -> Text:
     ref = subject.ref
     line = _line(("strong", f" {ref.kind} "), ("", f"{ref.namespace}/{ref.name}"))
-    if ref.kind in KINDS:
+    if ref.kind in ROLLING:
         now = status(subject.object, ref.kind)
         counted = (
             (now.desired, "wanted"), (now.ready, "ready"), (now.updated, "updated"),
