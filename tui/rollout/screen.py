@@ -15,23 +15,18 @@ from textual.message import Message
 from memtop.cluster.client import Client
 from memtop.cluster.errors import Unreachable
 from memtop.cluster.refs import ObjectRef
-from memtop.observe.frame import Frame
 from memtop.observe.identity import Key
 from memtop.rollout.model import Cause, Rollout
 from memtop.rollout.watch import follow
-from tui.live import LiveScreen
+from tui.following import FollowingScreen
 from tui.overview.look import Look
-from tui.overview.status import header_data
 from tui.pod.tab import Ask, Subject
 from tui.rollout.keys import WORDS
 from tui.rollout.pod_rows import COLUMNS, PodRows
 from tui.rollout.words import change_line, count_line, progress_line, reason_lines, status_lines
-from widgets.header import StatusHeader
 from widgets.key_bar import KeyBar
-from widgets.lines import Lines
-from widgets.one_line import OneLine
 from widgets.palette import Symbols
-from widgets.pane import PaneTitle
+from widgets.said import Said
 from widgets.table import LiveTable
 
 if TYPE_CHECKING:
@@ -41,7 +36,7 @@ STANDING_LINES = 5
 """Two for kubectl's sentence, one each for the bar, the figures, and what has changed."""
 
 
-class RolloutScreen(LiveScreen):
+class RolloutScreen(FollowingScreen):
     """One rollout. Leaving it leaves the rollout running.
 
     Args:
@@ -61,7 +56,6 @@ class RolloutScreen(LiveScreen):
     RolloutScreen LiveTable { height: 1fr; min-height: 3; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,backspace", "dismiss", "Back"),
         Binding("u", "app.change('undo')", "Undo"),
         Binding("P", "app.change('pause')", "Pause or resume"),
         Binding("b", "app.change('stabilisation')", "Did it help?"),
@@ -71,22 +65,9 @@ class RolloutScreen(LiveScreen):
         Binding("number_sign", "app.change('scale')", "Scale", show=False),
         Binding("ctrl+d", "app.change('delete')", "Delete the pod", show=False),
         Binding("W", "app.change('workload')", "Workload", show=False),
-        Binding("question_mark", "app.help", "Help", key_display="?"),
         Binding("r", "app.retry", "Ask again now", show=False),
-        Binding("q", "app.quit", "Quit"),
     ]
     WORDS = ("Keys of the rollout", WORDS)
-
-    class Told(Message):
-        """The cluster has told how the rollout stands, or why it cannot."""
-
-        def __init__(self, told: Rollout | str) -> None:
-            super().__init__()
-            self.told = told
-
-        def can_replace(self, message: Message) -> bool:
-            """All that is known is told each time, so only the last telling counts."""
-            return isinstance(message, RolloutScreen.Told)
 
     class LeftRunning(Message):
         """The screen is left and the rollout is not over; sent to the app.
@@ -108,25 +89,14 @@ class RolloutScreen(LiveScreen):
         warnings: tuple[str, ...] = (),
         thresholds: tuple[float, float] = (0.7, 0.9),
     ) -> None:
-        super().__init__()
-        self.ref = ref
+        super().__init__(ref, ask, now, symbols, warnings, f"Rollout of {ref.name}")
         self.rollout: Rollout | None = None
-        self._ask = ask
-        self._now = now
-        self._warnings = warnings
-        self._frame: Frame | None = None
         self._look = Look(*thresholds, symbols)
         self._was_going = False
         self._done_seen: float | None = None
-        ascii_only = symbols == "ascii"
-        self.header = StatusHeader(ascii_only=ascii_only)
-        self.title_line = PaneTitle(f"Rollout of {ref.name}", ascii_only=ascii_only)
-        self.title_line.subtitle = f"{ref.kind} in {ref.namespace}"
-        self.title_line.lit = True
-        self.standing = _Standing(self._standing_lines, STANDING_LINES)
-        self.reasons = _Standing(self._reason_lines, 4)
-        self.table = LiveTable(COLUMNS, empty="Asking for its pods …", ascii_only=ascii_only)
-        self.notes = OneLine()
+        self.standing = Said(self._standing_lines, STANDING_LINES)
+        self.reasons = Said(self._reason_lines, 4)
+        self.table = LiveTable(COLUMNS, empty="Asking for its pods …", ascii_only=symbols == "ascii")
 
     def compose(self) -> ComposeResult:
         """Header, how it stands, why it does not go on, pods, what could not be learned, keys."""
@@ -159,19 +129,13 @@ class RolloutScreen(LiveScreen):
         self._follow()
 
     def on_unmount(self) -> None:
-        """Ends every request; the app may go on following what is not over."""
-        self.workers.cancel_node(self)
+        """The app may go on following what is not over."""
         if self.rollout is not None and not self.rollout.over:
             self.app.post_message(self.LeftRunning(self.ref))
 
     def on_resize(self) -> None:
         """Gives the reasons as much room as there is; from then on it stays."""
         self.reasons.styles.height = 4 if self.size.height < 30 else 7 if self.size.height < 44 else 9
-
-    def show(self, frame: Frame) -> None:
-        """Brings the header up to date."""
-        self._frame = frame
-        self._tick()
 
     @work(exclusive=True, group="rollout")
     async def _follow(self) -> None:
@@ -184,10 +148,11 @@ class RolloutScreen(LiveScreen):
         except (Unreachable, RuntimeError) as error:
             self.post_message(self.Told(str(error)))
 
-    def on_rollout_screen_told(self, message: Told) -> None:
+    @on(FollowingScreen.Told)
+    def _told(self, message: FollowingScreen.Told) -> None:
         """Shows how it stands now."""
         message.stop()
-        if isinstance(message.told, str):
+        if not isinstance(message.told, Rollout):
             self.notes.say(Text(f" {message.told}", "warn"))
             return
         self.rollout = message.told
@@ -217,9 +182,6 @@ class RolloutScreen(LiveScreen):
         """When it was done, Unix seconds, as the cluster says or else as it was seen here."""
         return (self.rollout.finished if self.rollout is not None else None) or self._done_seen
 
-    def _tick(self) -> None:
-        self.header.show(header_data(self._frame, self._now(), frozen=False, warnings=self._warnings))
-
     def _draw(self) -> None:
         self._tick()
         self.standing.redraw()
@@ -244,16 +206,3 @@ class RolloutScreen(LiveScreen):
         if self.rollout is None:
             return []
         return reason_lines(self.rollout, width, height, self._now(), self.ended, self._look.symbols)
-
-
-class _Standing(Lines):
-    """Lines that somebody else says, in a fixed height, so that nothing below them moves."""
-
-    def __init__(self, say: Callable[[int, int], list[Text]], height: int) -> None:
-        super().__init__()
-        self._say = say
-        self.styles.height = height
-
-    def draw(self, width: int, height: int) -> list[Text]:
-        """Returns the lines."""
-        return self._say(width, height)

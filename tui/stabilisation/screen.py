@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
-from textual import work
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
@@ -19,31 +19,26 @@ from textual.message import Message
 from memtop.cluster.client import Client
 from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable
 from memtop.cluster.refs import ObjectRef
-from memtop.observe.frame import Frame
 from memtop.stabilisation import alarm
 from memtop.stabilisation.document import as_markdown
 from memtop.stabilisation.report import ReportError, write
 from memtop.stabilisation.watch import Options, Seen, follow
 from tui.change.keys import CHANGE_KEYS
-from tui.live import LiveScreen
-from tui.overview.status import header_data
+from tui.following import FollowingScreen
 from tui.pod.tab import Ask, Subject
 from tui.stabilisation.curves import RANGES, by_age, by_clock
 from tui.stabilisation.keys import WORDS
 from tui.stabilisation.words import fact_lines, note_line, verdict_lines
 from widgets.before_after import BeforeAfter
-from widgets.header import StatusHeader
 from widgets.key_bar import KeyBar
-from widgets.lines import Lines
-from widgets.one_line import OneLine
 from widgets.palette import Symbols
-from widgets.pane import PaneTitle
+from widgets.said import Said
 
 ROOMY, ROOMIER = 30, 44
 """Lines of the screen from which all facts fit, and from which there is air."""
 
 
-class StabilisationScreen(LiveScreen):
+class StabilisationScreen(FollowingScreen):
     """One workload after its newest change. Leaving it ends the watch.
 
     Args:
@@ -66,29 +61,15 @@ class StabilisationScreen(LiveScreen):
     StabilisationScreen BeforeAfter { height: 1fr; min-height: 3; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,backspace", "dismiss", "Back"),
         Binding("g", "next_range", "Range"),
         Binding("a", "align", "Clock or age"),
         Binding("ctrl+s", "report", "Report"),
         *CHANGE_KEYS,
         Binding("left_square_bracket", "container(-1)", "Container", show=False),
         Binding("right_square_bracket", "container(1)", "Next container", show=False),
-        Binding("question_mark", "app.help", "Help", key_display="?"),
         Binding("r", "again", "Ask again now", show=False),
-        Binding("q", "app.quit", "Quit"),
     ]
     WORDS = ("Keys of the stabilisation", WORDS)
-
-    class Told(Message):
-        """Something is known, or it is known why nothing is."""
-
-        def __init__(self, told: Seen | str) -> None:
-            super().__init__()
-            self.told = told
-
-        def can_replace(self, message: Message) -> bool:
-            """All that is known is told each time, so only the last telling counts."""
-            return isinstance(message, StabilisationScreen.Told)
 
     class Complaint(Message):
         """The user's command has failed."""
@@ -110,32 +91,21 @@ class StabilisationScreen(LiveScreen):
         command: tuple[str, ...] = (),
         folder: Path | None = None,
     ) -> None:
-        super().__init__()
-        self.ref = ref
+        super().__init__(ref, ask, now, symbols, warnings, f"Did it help? {ref.name}")
         self.seen: Seen | None = None
-        self._ask = ask
-        self._now = now
         self._symbols: Symbols = symbols
-        self._warnings = warnings
         self._options = options or Options()
         self._bell = bell
         self._command = command
         self._folder = folder
-        self._frame: Frame | None = None
         self._problem = ""
         self._range = next(iter(RANGES))
         self._by_age = False
         self._container = ""
         self._wake: Callable[[], object] | None = None
-        ascii_only = symbols == "ascii"
-        self.header = StatusHeader(ascii_only=ascii_only)
-        self.title_line = PaneTitle(f"Did it help? {ref.name}", ascii_only=ascii_only)
-        self.title_line.subtitle = f"{ref.kind} in {ref.namespace}"
-        self.title_line.lit = True
-        self.verdict = _Said(self._verdict_lines, 5)
-        self.facts = _Said(self._fact_lines, 9)
+        self.verdict = Said(self._verdict_lines, 5)
+        self.facts = Said(self._fact_lines, 9)
         self.graph = BeforeAfter(symbols=symbols)
-        self.notes = OneLine()
 
     @property
     def row(self) -> Subject:
@@ -157,20 +127,11 @@ class StabilisationScreen(LiveScreen):
         self.set_interval(1.0, self._tick)
         self._follow()
 
-    def on_unmount(self) -> None:
-        """Ends every request."""
-        self.workers.cancel_node(self)
-
     def on_resize(self) -> None:
         """Gives the figures as much room as there is."""
         height = self.size.height
         self.verdict.styles.height = 4 if height < ROOMY else 5
         self.facts.styles.height = 5 if height < ROOMY else 8 if height < ROOMIER else 9
-
-    def show(self, frame: Frame) -> None:
-        """Brings the header up to date."""
-        self._frame = frame
-        self._tick()
 
     @work(exclusive=True, group="stabilisation")
     async def _follow(self) -> None:
@@ -194,11 +155,12 @@ class StabilisationScreen(LiveScreen):
             self._wake = None
             self.post_message(self.Told(str(error)))
 
-    def on_stabilisation_screen_told(self, message: Told) -> None:
+    @on(FollowingScreen.Told)
+    def _told(self, message: FollowingScreen.Told) -> None:
         """Shows what is known now."""
         message.stop()
-        if isinstance(message.told, str):
-            self._problem = message.told
+        if not isinstance(message.told, Seen):
+            self._problem = str(message.told)
         else:
             before, self.seen, self._problem = self.seen, self._of(message.told), ""
             if (
@@ -268,7 +230,7 @@ class StabilisationScreen(LiveScreen):
     # -- drawing
 
     def _tick(self) -> None:
-        self.header.show(header_data(self._frame, self._now(), frozen=False, warnings=self._warnings))
+        super()._tick()
         self.verdict.redraw()
 
     def _draw(self) -> None:
@@ -296,16 +258,3 @@ class StabilisationScreen(LiveScreen):
 
     def _fact_lines(self, width: int, height: int) -> Sequence[Text]:
         return [] if self.seen is None else fact_lines(self.seen, width, height)
-
-
-class _Said(Lines):
-    """Lines that somebody else says, in a fixed height, so that nothing below them moves."""
-
-    def __init__(self, say: Callable[[int, int], Sequence[Text]], height: int) -> None:
-        super().__init__()
-        self._say = say
-        self.styles.height = height
-
-    def draw(self, width: int, height: int) -> Sequence[Text]:
-        """Returns the lines."""
-        return self._say(width, height)

@@ -20,10 +20,10 @@ from tui.overview.look import Look
 from tui.pod.tab import Ask, PodTab, Subject
 from tui.workload import pods, revisions
 from tui.workload.words import standing_lines
-from widgets.lines import Lines
 from widgets.pane import Pane
 from widgets.plot import TrendPlot
 from widgets.rows import NoRows
+from widgets.said import Said
 from widgets.table import LiveTable
 from widgets.text import literal
 
@@ -66,7 +66,7 @@ class WorkloadTab(PodTab):
         self._standing: Standing | None = None
         self._trouble = ""
         ascii_only = look.symbols == "ascii"
-        self.said = _Said(self)
+        self.said = Said(self._shortened, STANDING_LINES)
         self.pods = LiveTable(pods.COLUMNS, empty="No pod of it is seen", ascii_only=ascii_only, id="pods")
         self.revisions = LiveTable(revisions.COLUMNS, ascii_only=ascii_only)
         self.plot = TrendPlot(symbols=look.symbols, empty="No sample of it yet")
@@ -149,6 +149,12 @@ class WorkloadTab(PodTab):
             lines[-1] = Text(f"  what is shown is old: {literal(self._trouble)}", "warn")
         return lines
 
+    def _shortened(self, width: int, height: int) -> list[Text]:
+        lines = self.lines
+        for line in lines:
+            line.truncate(width, overflow="ellipsis")
+        return lines
+
     def _draw(self) -> None:
         self.said.redraw()
         if self._frame is not None:
@@ -168,19 +174,3 @@ class WorkloadTab(PodTab):
             judged = revisions.worst(members.parts) if members is not None else {}
             none = standing.subject.revisions_note or f"a {self.subject.workload.kind} keeps no revisions"
             self.revisions.show(revisions.RevisionRows(known, judged, frame.time), empty=none)
-
-
-class _Said(Lines):
-    """How the workload stands, in a fixed height."""
-
-    def __init__(self, tab: WorkloadTab) -> None:
-        super().__init__()
-        self._tab = tab
-        self.styles.height = STANDING_LINES
-
-    def draw(self, width: int, height: int) -> list[Text]:
-        """Returns the lines."""
-        lines = self._tab.lines
-        for line in lines:
-            line.truncate(width, overflow="ellipsis")
-        return lines

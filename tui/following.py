@@ -1,0 +1,90 @@
+"""What the screens have in common that follow what becomes of one workload."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.message import Message
+
+from memtop.cluster.refs import ObjectRef
+from memtop.observe.frame import Frame
+from tui.live import LiveScreen
+from tui.overview.status import header_data
+from tui.pod.tab import Ask
+from widgets.header import StatusHeader
+from widgets.one_line import OneLine
+from widgets.palette import Symbols
+from widgets.pane import PaneTitle
+
+
+class FollowingScreen(LiveScreen):
+    """A screen that is told of one workload, over and over. Leaving it ends every request.
+
+    Args:
+        ref: The Deployment, StatefulSet or DaemonSet.
+        ask: Does something with the cluster.
+        now: The cluster's time, Unix seconds.
+        symbols: Which characters are drawn with.
+        warnings: What the header must always say.
+        title: What the screen is called.
+
+    Attributes:
+        ref: The workload.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,backspace", "dismiss", "Back"),
+        Binding("question_mark", "app.help", "Help", key_display="?"),
+        Binding("q", "app.quit", "Quit"),
+    ]
+
+    class Told(Message):
+        """How it stands, or why that is not known.
+
+        Attributes:
+            told: All that is known, as data; or a sentence.
+        """
+
+        def __init__(self, told: object) -> None:
+            super().__init__()
+            self.told = told
+
+        def can_replace(self, message: Message) -> bool:
+            """All that is known is told each time, so only the last telling counts."""
+            return isinstance(message, FollowingScreen.Told)
+
+    def __init__(
+        self,
+        ref: ObjectRef,
+        ask: Ask,
+        now: Callable[[], float],
+        symbols: Symbols,
+        warnings: tuple[str, ...],
+        title: str,
+    ) -> None:
+        super().__init__()
+        self.ref = ref
+        self._ask = ask
+        self._now = now
+        self._warnings = warnings
+        self._frame: Frame | None = None
+        ascii_only = symbols == "ascii"
+        self.header = StatusHeader(ascii_only=ascii_only)
+        self.title_line = PaneTitle(title, ascii_only=ascii_only)
+        self.title_line.subtitle = f"{ref.kind} in {ref.namespace}"
+        self.title_line.lit = True
+        self.notes = OneLine()
+
+    def on_unmount(self) -> None:
+        """Ends every request."""
+        self.workers.cancel_node(self)
+
+    def show(self, frame: Frame) -> None:
+        """Brings the header up to date."""
+        self._frame = frame
+        self._tick()
+
+    def _tick(self) -> None:
+        self.header.show(header_data(self._frame, self._now(), frozen=False, warnings=self._warnings))
