@@ -125,8 +125,12 @@ def _deployment(found: Json) -> Strategy:
         pace = "one by one" if max(surge, unavailable) == 1 else "step by step"
         words, weight = f"Rolling, {pace}: {', '.join(bounds)}; {pods(total)}", "plain"
         if unavailable == total:
-            words, weight = f"Rolling, but all {total} pods may be unavailable at once: downtime", "critical"
+            words, weight = _all_at_once(total), "critical"
     return Strategy(words + _patience(found), weight, total, surge)
+
+
+def _all_at_once(total: int) -> str:
+    return f"Rolling, but all {total} pods may be unavailable at once: downtime"
 
 
 def _patience(found: Json) -> str:
@@ -147,11 +151,19 @@ def _stateful_set(found: Json) -> Strategy:
     moved = max(0, total - first)
     if not moved:
         return Strategy(f"Nothing happens to the pods: the partition {first} holds back all {total}", "warn")
-    order = (
-        f"one by one, from number {total - 1} down to {first}; each stops first, and the next waits for it"
-    )
     if total == 1:
         return Strategy("Rolling: the pod stops before a new one starts: downtime", "critical", 1)
+    # The controller rounds down, but not to none (pkg/controller/statefulset/stateful_set_utils.go).
+    unavailable = max(1, resolved(at(update, "rollingUpdate", "maxUnavailable"), total, 1, up=False))
+    together = min(unavailable, moved)
+    if together == total:
+        return Strategy(_all_at_once(total), "critical", total)
+    from_to = f"from number {total - 1} down to {first}"
+    order = (
+        f"one by one, {from_to}; each stops first, and the next waits for it"
+        if together == 1
+        else f"up to {together} at a time, {from_to}; they stop first, and the next wait for them"
+    )
     if first:
         held = f"{pods(first)} below the partition {first} keep{'s' if first == 1 else ''} the old template"
         return Strategy(f"Rolling, {order}; {held}", "warn", moved)

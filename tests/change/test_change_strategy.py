@@ -69,9 +69,10 @@ def test_how_long_it_may_take():
     assert "failed after 2 m without progress" in words
 
 
-def stateful(replicas=3, kind="RollingUpdate", partition=None):
-    rolled = {} if partition is None else {"rollingUpdate": {"partition": partition}}
-    update = {"type": kind, **rolled}
+def stateful(replicas=3, kind="RollingUpdate", partition=None, unavailable=None):
+    bounds = {"partition": partition, "maxUnavailable": unavailable}
+    rolled = {key: bound for key, bound in bounds.items() if bound is not None}
+    update = {"type": kind, **({"rollingUpdate": rolled} if rolled else {})}
     return strategy(
         "StatefulSet", workload("StatefulSet", spec={"replicas": replicas, "updateStrategy": update})
     )
@@ -87,6 +88,26 @@ def test_a_partition_holds_pods_back():
     assert stateful(partition=2).replaced == 1
     assert "Nothing happens" in stateful(partition=3).words
     assert not stateful(partition=3).moves
+
+
+@pytest.mark.parametrize(
+    ("unavailable", "partition", "words"),
+    [
+        (2, None, "up to 2 at a time, from number 4 down to 0; they stop first, and the next wait for them"),
+        ("50%", None, "up to 2 at a time"),  # rounded down
+        ("10%", None, "one by one"),  # but not to none
+        (4, 3, "up to 2 at a time, from number 4 down to 3"),  # the partition leaves no more
+        (5, 3, "3 pods below the partition 3 keep the old template"),
+    ],
+)
+def test_a_stateful_set_may_replace_several_at_a_time(unavailable, partition, words):
+    assert words in stateful(5, partition=partition, unavailable=unavailable).words
+
+
+def test_a_stateful_set_that_may_replace_all_at_once_has_downtime():
+    found = stateful(5, unavailable="100%")
+    assert found.words == "Rolling, but all 5 pods may be unavailable at once: downtime"
+    assert (found.weight, found.replaced) == ("critical", 5)
 
 
 def test_on_delete():
