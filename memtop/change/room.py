@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from memtop.change.around import Listed
 from memtop.change.plan import Line
-from memtop.change.subject import containers
+from memtop.change.subject import Container, containers
 from memtop.cluster.tree import Json, labels, mapping, name_of, objects, text, texts
 from memtop.quantity import QuantityError, bytes_or_none, parse_bytes
 from memtop.wording import bytes_
@@ -164,9 +164,13 @@ def _violations(item: Json, template: Json) -> Iterator[str]:
     asked: list[tuple[str, int | None, int]] = []
     if text(item, "type") == "Container":
         for one in containers(template):
-            limit = one.limit_bytes if one.limit_bytes is not None else _memory(item, "default")
-            request = one.request_bytes if one.request_bytes is not None else limit
-            asked.append((f"the container {one.name}", limit, request or 0))
+            who, (limit, request) = f"the container {one.name}", _filled_in(item, one)
+            asked.append((who, limit, request))
+            if limit is not None and limit < request:
+                yield (
+                    f"gives {who} a limit of {bytes_(limit)} since it has none, which is less than the "
+                    f"{bytes_(request)} it requests"
+                )
     elif text(item, "type") == "Pod":
         whole = footprint(template)
         asked.append(("a pod", whole.limit, whole.request))
@@ -182,6 +186,19 @@ def _violations(item: Json, template: Json) -> Iterator[str]:
                 f"allows a limit {ratio} times the request, and {who} would have {bytes_(limit)} to "
                 f"{bytes_(request)}"
             )
+
+
+def _filled_in(item: Json, one: Container) -> tuple[int | None, int]:
+    """A container's limit and request in bytes with what a limit range gives to what is not set.
+
+    A request that is missing beside a limit is the limit: the API sees to that before a limit range is asked.
+    """
+    limit, request = one.limit_bytes, one.request_bytes
+    if request is None:
+        request = _memory(item, "defaultRequest") if limit is None else limit
+    if limit is None:
+        limit = _memory(item, "default")
+    return limit, (limit if request is None else request) or 0
 
 
 def parse_ratio(written: str) -> float:

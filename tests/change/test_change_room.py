@@ -109,6 +109,24 @@ def test_limit_ranges_give_a_limit_to_what_has_none():
     assert bounds(container(limit=""), max={"memory": "1Gi"}, default={"memory": "512Mi"})[0][0] == "plain"
 
 
+def test_limit_ranges_give_a_request_of_its_own_to_what_has_none():
+    given = {"default": {"memory": "512Mi"}, "defaultRequest": {"memory": "64Mi"}}
+    ((weight, words),) = bounds(container(limit="", request=""), min={"memory": "128Mi"}, **given)
+    assert weight == "critical"
+    assert "at least 128 MiB for the container main, and it would request 64 MiB" in words
+    ((_, words),) = bounds(container(limit="", request=""), maxLimitRequestRatio={"memory": "4"}, **given)
+    assert "512 MiB to 64 MiB" in words
+    limited = bounds(container(limit="256Mi", request=""), min={"memory": "128Mi"}, **given)
+    assert limited[0][0] == "plain", "where there is a limit, the request is that"
+
+
+def test_a_limit_that_is_given_may_be_less_than_what_is_requested():
+    ((weight, words),) = bounds(container(limit="", request="1Gi"), default={"memory": "512Mi"})
+    assert weight == "critical"
+    assert "gives the container main a limit of 512 MiB since it has none" in words
+    assert "less than the 1 GiB it requests, so that pods will not be created" in words
+
+
 def test_the_ratio_of_limit_and_request():
     ((weight, words),) = bounds(container(), maxLimitRequestRatio={"memory": "2"})
     assert weight == "critical"
