@@ -16,7 +16,7 @@ from memtop.cluster.sanitize import sanitize
 if TYPE_CHECKING:
     from config import Invocation
 
-HEADINGS = ("TIME (UTC)", "OUTCOME", "OBJECT", "WHAT", "USER", "CONTEXT")
+HEADINGS = ("TIME", "OUTCOME", "OBJECT", "WHAT", "USER", "CONTEXT")
 GAP = "   "
 _UNFINISHED = "unknown"
 """What the table calls an outcome that nobody lived to write down."""
@@ -68,7 +68,7 @@ def _row(one: Entry) -> tuple[str, ...]:
         f"{field_label(field.path)}: {field.old or 'none'} → {field.new or 'none'}" for field in one.changes
     )
     return (
-        one.time.replace("T", " ").removesuffix("Z"),
+        one.time.replace("T", " ").replace("Z", " UTC"),  # with each: lines are quoted one by one
         _UNFINISHED if one.outcome == "begun" else one.outcome,
         f"{one.kind.lower()}/{one.name} in {one.namespace}",
         one.action + (f" ({fields})" if fields else ""),

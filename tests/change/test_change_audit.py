@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -124,7 +125,8 @@ def test_where_it_is(tmp_path):
 
 def test_the_table():
     rows = list(table([line(plan(), "begun"), line(plan(), "refused", why="no such right")]))
-    assert rows[0].split() == ["TIME", "(UTC)", "OUTCOME", "OBJECT", "WHAT", "USER", "CONTEXT"]
+    assert rows[0].split() == ["TIME", "OUTCOME", "OBJECT", "WHAT", "USER", "CONTEXT"]
+    assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC ", rows[1]), "each time says its zone"
     assert "deployment/shop in production" in rows[1]
     assert "set image (image of main: shop:v1 → shop:v2)" in rows[1]
     assert "unknown" in rows[1]  # nobody lived to say
