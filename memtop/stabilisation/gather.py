@@ -17,6 +17,8 @@ from memtop.stabilisation.remembered import BEFORE, Memory, Pasts
 
 FRESH = 900.0
 """Seconds by which what is remembered may lag behind and still be what is judged."""
+A_RUN = 60.0
+"""Seconds after a start at which something that restarts has to be seen alive once to have run."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,10 +48,10 @@ class _Known:
 def compared(
     change: Change, watched: Mapping[tuple[str, str], Watched], memory: Memory, disk: Pasts
 ) -> Change:
-    """The change from the newest earlier revision of which there are samples; from the last if there is none.
+    """The change from the newest earlier revision that is known to have run; from the last if there is none.
 
-    A revision whose image never came, or that had no room, has replaced nothing: the pods that ran until the
-    change are of the one before it.
+    A revision whose image never came, that had no room, or that crashed whenever it was started, has
+    replaced nothing: the pods that ran until the change are of the one before it.
 
     Args:
         change: What changed, from the last revision.
@@ -57,8 +59,9 @@ def compared(
         memory: What Prometheus remembers.
         disk: What memtop remembers.
     """
-    pods = {(one.revision, one.container) for one in watched.values() if one.samples}
-    past = {name for (name, _), known in (*memory.before.items(), *disk.items()) if len(known)}
+    pods = {(one.revision, one.container) for one in watched.values() if _ran(one.series())}
+    told = (*memory.before.items(), *disk.items())
+    past = {name for (name, _), known in told if _ran(_series(known, None, None))}
     for old in change.earlier:
         found = replace(change, previous=old)
         if any((old.hash, container) in pods for container in found.containers):
@@ -68,6 +71,16 @@ def compared(
         ):
             return found
     return change
+
+
+def _ran(series: Series) -> bool:
+    """Whether these are samples of something that ran, and did not only crash whenever it was started."""
+    times, restarts = series.timestamps, np.sort(series.restarts)
+    if not len(times) or not len(restarts):
+        return len(times) > 0
+    starts = np.append(min(times[0], restarts[0]), restarts)
+    lasted = times - starts[np.searchsorted(starts, times, side="right") - 1]
+    return bool(lasted.max() >= A_RUN)
 
 
 def gather(

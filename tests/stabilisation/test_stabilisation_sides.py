@@ -226,6 +226,24 @@ def test_what_is_seen_running_is_compared_and_not_what_is_stuck(kind):
     assert len(sides(of, None, lately).before.series) == 1
 
 
+def test_a_revision_that_only_crashed_is_passed_over():
+    whole, twice = past(AT - 7200, AT - 600), past(AT - 600, AT - 480)
+    memory = Memory(before={named("web-bbb-1"): whole, named("web-ccc-1"): twice})
+    assert compared(after_a_stuck_one(), {}, memory, {}).previous.number == 3
+    memory.before[named("web-ccc-1")] = replace(twice, restarts=twice.times - 10)
+    assert compared(after_a_stuck_one(), {}, memory, {}).previous.number == 2, "ten seconds after each start"
+    memory.before[named("web-ccc-1")] = replace(twice, restarts=twice.times[:1] - 10)
+    assert compared(after_a_stuck_one(), {}, memory, {}).previous.number == 3, "and a minute later"
+
+
+def test_a_pod_that_crashes_again_and_again_is_passed_over():
+    lately = Lately("pod-template-hash")
+    lately.see_pods([pod("web-ccc-1", 3, AT - 600, restarts=5, last=AT + 20)], AT + 60)
+    lately.see_metrics([metrics("web-ccc-1", AT + 60, 100)])
+    memory = Memory(before={named("web-bbb-1"): past(AT - 7200, AT - 600)})
+    assert compared(after_a_stuck_one(), lately.containers, memory, {}).previous.number == 2
+
+
 def test_only_the_pods_of_the_revision_compared_are_before():
     whole = past(AT - 7200, AT)
     memory = Memory(before={named("web-aaa-1"): whole, named("web-bbb-1"): whole, named("web-ddd-1"): whole})
