@@ -19,7 +19,7 @@ from memtop.observe import setup
 from memtop.observe.plan import Plan
 from memtop.stabilisation import alarm
 from memtop.stabilisation.document import as_json, as_line
-from memtop.stabilisation.watch import Options, Seen, follow
+from memtop.stabilisation.watch import OWN_MISTAKE, Options, Seen, follow
 
 if TYPE_CHECKING:
     from config import Invocation
@@ -155,9 +155,11 @@ class _Watching:
         return self._code()
 
     def _complain(self, problem: str) -> None:
-        """Says once what is in the way, and once that it is over."""
-        if bool(problem) != bool(self._problem):
-            words = f"{problem}; still trying" if problem else "the cluster answers again"
+        """Says once what is in the way, and once that it is over; a mistake of memtop's own in any case."""
+        mistake = problem.startswith(OWN_MISTAKE) and problem != self._problem
+        if mistake or bool(problem) != bool(self._problem):
+            over = "it works again" if self._problem.startswith(OWN_MISTAKE) else "the cluster answers again"
+            words = f"{problem}; still trying" if problem else over
             print(f"memtop: {words}", file=self._err, flush=True)
         self._problem = problem
 

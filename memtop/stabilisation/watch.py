@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import traceback
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 METRICS = "/apis/metrics.k8s.io/v1beta1"
 LONGEST_PAUSE = 60.0
 """Seconds between two attempts while the API server does not answer."""
+OWN_MISTAKE = "a mistake of memtop's own"
+"""What a problem begins with that is no failure of the cluster's."""
 _WORST_FIRST = (
     StabilityVerdict.WORSE,
     StabilityVerdict.STILL_LEAKING,
@@ -128,7 +131,8 @@ async def follow(
 ) -> AsyncGenerator[Seen | str, None]:
     """Watches a change for ever: one value after each look; before the first, why there is none yet.
 
-    Failures end nothing: the API server and Prometheus may go and come back, and what was seen stays.
+    Failures end nothing: the API server and Prometheus may go and come back, and what was seen stays. Nor
+    does a mistake of memtop's own, once something was seen; it is told as the problem.
 
     Args:
         client: The connection.
@@ -158,6 +162,11 @@ async def follow(
                     raise
                 failures += 1
                 seen = watch.failed(error)
+            except Exception as error:  # a watch of two days outlives it, and says it
+                if watch.seen is None:
+                    raise
+                failures += 1
+                seen = replace(watch.seen, problem=_mistake(error))
             yield seen
             if isinstance(seen, Seen) and seen.hasty and not seen.problem:
                 continue
@@ -169,6 +178,13 @@ async def follow(
                 watch.hurry()
     finally:
         await watch.close()
+
+
+def _mistake(error: Exception) -> str:
+    """A mistake of memtop's own in one line, with where it was made."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    words = f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}: {error}"
+    return f"{OWN_MISTAKE}: {sanitize(' '.join(words.split()))}"
 
 
 def _passing(error: Exception) -> bool:
@@ -305,7 +321,7 @@ class Watch:
 
 
 def _skipped(change: Change) -> str:
-    """Which revisions are passed over, because they never ran; empty for none."""
+    """Which revisions are passed over, because nothing is known of a run; empty for none."""
     passed = []
     for one in change.earlier:
         if change.previous is None or one.number == change.previous.number:
@@ -314,7 +330,7 @@ def _skipped(change: Change) -> str:
     if not passed or change.previous is None:
         return ""
     which = f"revision{'s' if len(passed) > 1 else ''} {' and '.join(passed)}"
-    return f"compared with revision {change.previous.number}: no sample is known of {which}"
+    return f"compared with revision {change.previous.number}: no run is known of {which}"
 
 
 def _worst(change: Change, stabilities: Mapping[str, Stability]) -> str:

@@ -16,6 +16,7 @@ import pytest
 from config import ConfigError, parse
 from memtop.cluster.errors import ApiError
 from memtop.stabilisation import alarm, command
+from memtop.stabilisation.watch import OWN_MISTAKE
 from tests.stabilisation.made import AT, seen
 
 KUBECONFIG = """
@@ -113,6 +114,19 @@ def test_what_is_in_the_way_is_said_once_and_that_it_is_over_too(watch):
         "memtop: the cluster answers again",
         "memtop: connection refused; still trying",
         "memtop: the cluster answers again",
+    ]
+
+
+def test_a_mistake_of_memtops_own_is_said_whatever_else_is_in_the_way(watch):
+    away = replace(seen("watching"), problem="connection refused")
+    wrong = replace(seen("watching"), problem=f"{OWN_MISTAKE}: ValueError in gather.py, line 7: no shape")
+    told = [seen("watching"), away, wrong, wrong, seen("watching"), seen("holding")]
+    code, lines, err = watch(told)
+    assert (code, len(lines)) == (0, 2)
+    assert err == [
+        "memtop: connection refused; still trying",
+        "memtop: a mistake of memtop's own: ValueError in gather.py, line 7: no shape; still trying",
+        "memtop: it works again",
     ]
 
 

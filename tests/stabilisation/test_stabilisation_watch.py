@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 
 import pytest
 
@@ -122,7 +123,7 @@ async def test_a_revision_that_never_ran_is_passed_over_and_that_is_said(world, 
     assert before.pods == 3
     assert before.oom_kills > 0
     assert before.oom_per_hour == pytest.approx(0.4, rel=0.5)
-    assert "compared with revision 2: no sample is known of revision 3" in seen.notes
+    assert "compared with revision 2: no run is known of revision 3" in seen.notes
 
 
 async def test_another_rollout_is_another_change(world):
@@ -218,6 +219,38 @@ async def test_who_does_not_want_to_wait_is_told_at_once_and_loses_nothing(world
     assert [seen.hasty for seen in told] == [True, False, False, False]
     assert told[3].at - told[1].at == pytest.approx(60, abs=5)
     assert told[3].stability.after.seconds > told[1].stability.after.seconds
+
+
+def stumble(*_):
+    raise ValueError("no\nshape")
+
+
+async def test_a_mistake_of_memtops_own_is_said_and_ends_nothing(world, monkeypatch):
+    again = asyncio.Event()
+    options = Options(interval=3600.0)
+    async with (
+        asyncio.timeout(30),
+        contextlib.aclosing(follow(world.client, USER_SERVICE, options, again)) as looks,
+    ):
+        before = await anext(looks)
+        again.set()
+        with monkeypatch.context() as broken:
+            broken.setattr("memtop.stabilisation.watch.gather", stumble)
+            meanwhile = await anext(looks)
+        again.set()
+        after = await anext(looks)
+    assert not before.problem
+    assert re.fullmatch(
+        r"a mistake of memtop's own: ValueError in test_\w+\.py, line \d+: no shape", meanwhile.problem
+    )
+    assert meanwhile.stability is before.stability, "what was seen stays"
+    assert not after.problem
+
+
+async def test_a_mistake_before_anything_was_seen_ends_the_watch(world, monkeypatch):
+    monkeypatch.setattr("memtop.stabilisation.watch.gather", stumble)
+    with pytest.raises(ValueError, match="shape"):
+        await anext(follow(world.client, USER_SERVICE, Options()))
 
 
 async def test_following_goes_on_through_an_api_server_that_restarts(world):
