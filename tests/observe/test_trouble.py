@@ -15,6 +15,7 @@ from memtop.observe.plan import Plan
 from memtop.observe.scope import Scope
 from memtop.observe.status import State
 from memtop.observe.view import Filter, Pane, View
+from tests.api import Api
 
 PATIENCE = 15.0
 PODS, METRICS = r"/api/v1/pods", r"/apis/metrics\.k8s\.io/"
@@ -227,14 +228,12 @@ class TestWatches:
         assert listed.hits == 0
 
     def test_changes_arrive(self, watch, own_demo):
-        import urllib.request
-
         demo, path = own_demo
         watcher = watch(path=path)
         frame = watcher.settled()
         who = next(who for who in frame.rows.identities if who is not None and "user-service" in who.pod)
-        url = f"{demo.url}/api/v1/namespaces/{who.namespace}/pods/{who.pod}?gracePeriodSeconds=0"
-        urllib.request.urlopen(urllib.request.Request(url, method="DELETE"), timeout=10).close()
+        pod = f"/api/v1/namespaces/{who.namespace}/pods/{who.pod}"
+        assert Api(demo).request("DELETE", pod, gracePeriodSeconds=0).status == 200
         demo.advance(120)
         watcher.until(lambda frame: who.pod not in pods(frame), "its end")
 
