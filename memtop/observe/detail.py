@@ -56,8 +56,10 @@ class Details:
         if not slots:
             return None
         columns = self._observer.store.columns
+        until = None if row is None else _known(rows.seconds_to_limit[row])
         state = (
-            (key, row, tuple(slots), self._observer.ticks, self._observer.recollection.overlay.judgements()),
+            (key, row, until, tuple(slots)),
+            (self._observer.ticks, self._observer.recollection.overlay.judgements()),
             np.nan_to_num(columns.limit[slots]).tobytes()
             + np.nan_to_num(columns.started_at[slots]).tobytes(),
             self._observer.pools.of(key) if isinstance(key, WorkloadKey) else None,
@@ -65,9 +67,9 @@ class Details:
         )
         if self._built is None or self._built[0] != state:
             built = (
-                self._of_workload(key, row, slots)
+                self._of_workload(key, row, until, slots)
                 if isinstance(key, WorkloadKey)
-                else self._of_container(key, row, slots[0])
+                else self._of_container(key, row, until, slots[0])
             )
             self._built = state, built
         detail = self._built[1]
@@ -90,16 +92,14 @@ class Details:
                 return f"asking Prometheus for {duration(view.reach)} …"
         return f"Prometheus does not say what was before: {problem}" if problem else ""
 
-    def _of_container(self, key: Key, row: int | None, slot: int) -> Detail | None:
+    def _of_container(self, key: Key, row: int | None, until: float | None, slot: int) -> Detail | None:
         identity = self._observer.store.identities[slot]
         if identity is None:
             return None
         overlay = self._observer.recollection.overlay
         series = self._observer.recollection.drawn(slot)
         judged, basis = overlay.basis(slot)
-        judgement = judge(judged) if len(judged.values) else None
-        if judgement is not None and not np.isfinite(self._observer.store.columns.started_at[slot]):
-            judgement = judgement.at_rest()
+        judgement = _arriving(judge(judged), until) if len(judged.values) else None
         return Detail(
             key=key,
             row=row,
@@ -115,13 +115,14 @@ class Details:
             floor=None if judgement is None else floor_line(overlay.series(slot), judgement),
         )
 
-    def _of_workload(self, key: WorkloadKey, row: int | None, slots: list[int]) -> Detail:
+    def _of_workload(
+        self, key: WorkloadKey, row: int | None, until: float | None, slots: list[int]
+    ) -> Detail:
         """All its containers together: what they hold in sum, and each one's restarts."""
         recollection = self._observer.recollection
         series = [recollection.drawn(slot) for slot in slots]
         times, values = total(series, self._observer.interval)
         columns, judgement = self._observer.store.columns, self._observer.pools.of(key)
-        running = np.isfinite(columns.started_at[slots]).any()
         floor = None
         if judgement is not None and len(slots) <= MOST_BACK:
             kept = [recollection.overlay.series(slot) for slot in slots]
@@ -136,10 +137,20 @@ class Details:
             request=_known(columns.request[slots].sum()),
             restarts=tuple(sorted(time for one in series for time in one.restarts)),
             oom_kills=tuple(sorted(time for one in series for time in one.oom_kills)),
-            judgement=judgement.at_rest() if judgement is not None and not running else judgement,
+            judgement=None if judgement is None else _arriving(judgement, until),
             basis=WORDS["working_set"],
             floor=floor,
         )
+
+
+def _arriving(judgement: Judgement, until: float | None) -> Judgement:
+    """The same with the time to the limit that the row shows, so that the two never contradict each other.
+
+    Right after a start there is no sample of the new run, and the last one of the old run is near the limit.
+    """
+    if until is None or judgement.seconds_to_limit is None:
+        return judgement.at_rest()
+    return replace(judgement, seconds_to_limit=until)
 
 
 def total(series: Sequence[Series], step: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

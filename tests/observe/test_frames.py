@@ -377,6 +377,22 @@ class TestALeakThatIsDown:
         assert until_limit(rows, row) == "down"
         assert "down" in as_table(shop.frame())
 
+    async def test_the_sentence_says_the_time_that_the_row_says(self, stage, world):
+        key = Key("uid-shop-a", "app")
+        stage.put(world.pod("a"))
+        for at in range(0, 7200, 60):
+            stage.tick(world.sample("a", at, app=f"{40 + at // 60}Mi"), at=at)
+        stage.judged("a", rate=60 * MI, seconds=1.0)
+        rows, row = stage.row("a")
+        judgement = stage.frame(selected=key).detail.judgement
+        assert judgement.verdict is Verdict.LEAK
+        assert judgement.seconds_to_limit == rows.seconds_to_limit[row]
+        started = world.running(7195)
+        stage.put(world.pod("a", world.container(state=started, last=world.ended(7190), restarts=1)))
+        rows, row = stage.row("a")
+        assert until_limit(rows, row) == "–"
+        assert "limit in" not in stage.frame(selected=key).detail.judgement.evidence()
+
     async def test_what_is_no_leak_is_unknown_and_not_down(self, shop):
         rows, row = shop.row("down")
         assert until_limit(rows, row) == "–"
