@@ -18,6 +18,8 @@ SURE = 0.75
 Three in four, although only 1 container in 100 leaks: less than 1 false alarm among 1,000 healthy ones
 (benchmarks/reliability.py).
 """
+SUSPECTED = "suspected leak"
+"""What a leak is called below that."""
 
 
 class Verdict(StrEnum):
@@ -78,7 +80,7 @@ class Judgement:
     def certainty(self) -> str:
         """The verdict in words: a leak is only ``leak`` when it is sure, else ``suspected leak``."""
         if self.verdict is Verdict.LEAK and self.confidence < SURE:
-            return "suspected leak"
+            return SUSPECTED
         return self.verdict.value
 
     def evidence(self) -> str:

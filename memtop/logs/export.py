@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from memtop.logs.line import NO_TIME, Line, Mark
 from memtop.logs.request import LogRequest
-
-
-class ExportError(Exception):
-    """The file could not be written; one sentence."""
+from memtop.new_file import new_file
 
 
 def proposed_name(request: LogRequest, now: float) -> str:
@@ -40,22 +36,12 @@ def save(path: Path, lines: Iterable[Line], *, times: bool, owners: bool) -> int
         How many lines were written.
 
     Raises:
-        ExportError: There is a file of that name, or it cannot be written.
+        NewFileError: There is a file of that name, or it cannot be written.
     """
     count = 0
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError as error:
-        raise ExportError(f"there is such a file already: {path.name}") from error
-    except OSError as error:
-        raise ExportError(f"{path.name} cannot be written: {error.strerror or error}") from error
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            for count, line in enumerate(lines, 1):  # noqa: B007  (the last count is the result)
-                file.write(written(line, times=times, owners=owners))
-    except OSError as error:
-        path.unlink(missing_ok=True)  # half a log would look like a whole one
-        raise ExportError(f"{path.name} cannot be written: {error.strerror or error}") from error
+    with new_file(path, path.name) as file:
+        for count, line in enumerate(lines, 1):  # noqa: B007  (the last count is the result)
+            file.write(written(line, times=times, owners=owners))
     return count
 
 

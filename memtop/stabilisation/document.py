@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
+from memtop.growth.judgement import SUSPECTED, Verdict
 from memtop.growth.stability_evidence import Side
 from memtop.growth.stability_words import slope
+from memtop.new_file import new_file
 from memtop.stabilisation.watch import Seen
 from memtop.wording import UNKNOWN, bytes_, duration
 
@@ -80,7 +83,7 @@ FACTS = (
     "watched",
 )
 """What is said of both sides, in this order."""
-UNSURE = ("not enough data", "suspected leak", "leak")
+UNSURE = (Verdict.NOT_ENOUGH_DATA, SUSPECTED, Verdict.LEAK)
 """Shapes of which, where it is not sure that it leaks, it cannot be said either that nothing grows."""
 
 
@@ -115,6 +118,16 @@ def _per_hour(number: float | None) -> str:
     if number == 0:
         return "0 per pod and hour"
     return f"{number:.1f} per pod and hour" if number >= 0.095 else f"{number:.2g} per pod and hour"
+
+
+def save(path: Path, seen: Seen) -> None:
+    """Writes the report to a new file. Blocks.
+
+    Raises:
+        NewFileError: There is a file of that name, or it cannot be written.
+    """
+    with new_file(path, str(path)) as file:
+        file.write(as_markdown(seen))
 
 
 def as_markdown(seen: Seen) -> str:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from memtop.logs.export import ExportError, proposed_name, save
+from memtop.logs.export import proposed_name, save
 from memtop.logs.line import Line, Mark
 from memtop.logs.moments import MomentError, parse_moment
 from memtop.logs.request import LogRequest
+from memtop.new_file import NewFileError
 
 NEWEST = datetime(2026, 11, 22, 16, 28, 11, tzinfo=UTC).timestamp()
 CET = timezone(timedelta(hours=1))
@@ -71,13 +72,13 @@ def test_a_log_is_saved_once(tmp_path: Path) -> None:
         "agent xxxxxxxxxxxxxxxxxxxx [cut]\n"
     )
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    with pytest.raises(ExportError, match=r"there is such a file already: web\.log"):
+    with pytest.raises(NewFileError, match=r"there is such a file already: web\.log"):
         save(path, iter(lines), times=False, owners=False)
     assert "hello" in path.read_text(), "what was there is untouched"
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="cannot be written: No such file"):
+    with pytest.raises(NewFileError, match="cannot be written: No such file"):
         save(tmp_path / "no" / "web.log", [], times=True, owners=False)
 
 
@@ -86,7 +87,7 @@ def test_half_a_log_is_not_left_behind(tmp_path: Path) -> None:
         yield Line(0, "a", "web")
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(ExportError, match="No space left"):
+    with pytest.raises(NewFileError, match="No space left"):
         save(tmp_path / "web.log", failing(), times=False, owners=False)  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir())
 

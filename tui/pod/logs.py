@@ -11,11 +11,12 @@ from typing import ClassVar
 from textual import on, work
 from textual.binding import Binding, BindingType
 
-from memtop.logs.export import ExportError, proposed_name, save
+from memtop.logs.export import proposed_name, save
 from memtop.logs.grep import Grep, PatternError
 from memtop.logs.line import NANOSECOND, Line
 from memtop.logs.moments import MomentError, parse_moment
 from memtop.logs.search import EVERYTHING, Filter, Search
+from memtop.new_file import NewFileError
 from tui.pod.live_log import LiveLog
 from tui.pod.log_prompts import LogPrompts, Prompt
 from tui.pod.log_words import moment_words
@@ -234,7 +235,7 @@ class LogTab(LiveLog):
         owners = len(self.feed.request.containers) > 1
         try:
             count = await asyncio.to_thread(save, path, lines(), times=self.stamps, owners=owners)
-        except ExportError as error:
+        except NewFileError as error:
             self.prompts.complain(str(error))
             return
         self._answered()

@@ -19,9 +19,9 @@ from textual.message import Message
 from memtop.cluster.client import Client
 from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable
 from memtop.cluster.refs import ObjectRef
+from memtop.new_file import NewFileError
 from memtop.stabilisation import alarm
-from memtop.stabilisation.document import as_markdown
-from memtop.stabilisation.report import ReportError, write
+from memtop.stabilisation.document import save
 from memtop.stabilisation.watch import Options, Seen, follow
 from tui.change.keys import CHANGE_KEYS
 from tui.following import FollowingScreen
@@ -221,8 +221,8 @@ class StabilisationScreen(FollowingScreen):
         moment = datetime.fromtimestamp(self.seen.at, UTC).strftime("%Y%m%dT%H%M%SZ")
         path = (self._folder or Path.cwd()) / f"{self.ref.name}_stabilisation_{moment}.md"
         try:
-            await asyncio.to_thread(write, path, as_markdown(self.seen))
-        except ReportError as error:
+            await asyncio.to_thread(save, path, self.seen)
+        except NewFileError as error:
             self.notify(str(error), severity="error", markup=False)
         else:
             self.notify(f"Written to {path}", markup=False)

@@ -1,0 +1,38 @@
+"""Writing a file that wasn't there before, which its owner alone may read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+
+class NewFileError(Exception):
+    """The file could not be written; one sentence."""
+
+
+@contextmanager
+def new_file(path: Path, called: str) -> Iterator[TextIO]:
+    """Opens a new file to be written as UTF-8; half a one is not left behind. Blocks.
+
+    Args:
+        path: Where; nothing may be there yet.
+        called: What the sentence of a failure calls it.
+
+    Raises:
+        NewFileError: There is a file of that name, or it cannot be written.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as error:
+        raise NewFileError(f"there is such a file already: {called}") from error
+    except OSError as error:
+        raise NewFileError(f"{called} cannot be written: {error.strerror or error}") from error
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            yield file
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise NewFileError(f"{called} cannot be written: {error.strerror or error}") from error
