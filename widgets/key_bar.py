@@ -14,6 +14,9 @@ from widgets.columns import gap
 from widgets.lines import Lines
 from widgets.text import literal
 
+FIRST = ("escape", "question_mark", "q")
+"""The keys that come first where no other order is asked for, so that a narrow screen has them too."""
+
 
 class KeyBar(Lines):
     """Each key with what it does; one that can't be used now is faint. A click is as good as the key.
@@ -26,7 +29,7 @@ class KeyBar(Lines):
     KeyBar { dock: bottom; height: 1; background: $footer-background; color: $footer-foreground; }
     """
 
-    def __init__(self, order: Sequence[str] = ()) -> None:
+    def __init__(self, order: Sequence[str] = FIRST) -> None:
         """Makes a bar of the keys of its screen.
 
         Args:

@@ -86,6 +86,19 @@ async def test_keys_come_in_the_order_that_is_asked_for():
         assert shown(app).startswith(" b Second  a First")
 
 
+async def test_the_ways_out_come_first_where_no_order_is_asked_for():
+    class Leaving(Keys):
+        BINDINGS: ClassVar[list[BindingType]] = [
+            Binding("q", "quit", "Quit"),
+            Binding("question_mark", "third", "Help", key_display="?"),
+            Binding("escape", "fourth", "Back"),
+        ]
+
+    app = Leaving()
+    async with app.run_test(size=(22, 10)):
+        assert shown(app) == "esc Back ? Help q Quit"
+
+
 async def test_a_narrow_bar_has_no_blank_to_spare():
     app = Keys()
     async with app.run_test(size=(16, 10)):

@@ -10,13 +10,13 @@ from tui.change.keys import CHANGE_KEYS, FOLLOW, GROUP
 from tui.help import Group, Key
 
 BINDINGS: Final[list[BindingType]] = [
-    Binding("enter", "enter", "Open", priority=True),
-    Binding("slash", "filter", "Filter", key_display="/", priority=True),
-    Binding("shift+tab", "pane(-1)", "Previous pane", show=False, priority=True),
     Binding("question_mark", "app.help", "Help", key_display="?"),
+    Binding("q", "app.quit", "Quit"),
     *CHANGE_KEYS,
     Binding("tab", "pane(1)", "Pane", priority=True),
-    Binding("q", "app.quit", "Quit"),
+    Binding("shift+tab", "pane(-1)", "Previous pane", show=False, priority=True),
+    Binding("slash", "filter", "Filter", key_display="/", priority=True),
+    Binding("enter", "enter", "Open", priority=True),
     Binding("n", "app.namespace", "Namespace"),
     Binding("w", "workloads", "Workloads"),
     Binding("s", "sort(1)", "Sort"),
@@ -30,7 +30,7 @@ BINDINGS: Final[list[BindingType]] = [
     Binding("escape", "clear_filter", "Clear filter", show=False),
 ]
 BAR: Final = tuple(binding.key for binding in BINDINGS if isinstance(binding, Binding))
-"""The order of the bar at the bottom: where it is cut off, the keys of an incident are left."""
+"""The order of the bar at the bottom: a narrow one keeps help, quit and the keys of an incident."""
 
 GROUPS = (
     Group(
@@ -47,7 +47,7 @@ GROUPS = (
     Group(
         "Find",
         (
-            Key("/", "filter: text, !text, label=value, ns=name; all words must hold"),
+            Key("/", "filter: text, !text, label=value, namespace=value; all must hold"),
             Key("esc", "clear the filter, leave the zoom"),
             Key("s  S", "sort by the next column; turn the order round (or click a title)"),
             Key("n", "namespace"),

@@ -122,7 +122,7 @@ class Overview(LiveScreen):
             for pane in Pane
         }
         self.plot = TrendPlot(symbols=symbols, empty="Select a row to see its memory over time", id="plot")
-        self.filter_bar = FilterBar(hint="text, !text, label=value")
+        self.filter_bar = FilterBar(hint="text, !text, label=value, namespace=value")
         self.trouble = MessagePanel(id="trouble")
 
     def compose(self) -> ComposeResult:
