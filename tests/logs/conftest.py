@@ -170,7 +170,7 @@ class Listener:
 
     async def until(self, holds: Callable[[], object]) -> None:
         """Waits for something that the reader brings about."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 self.take()
                 if holds():

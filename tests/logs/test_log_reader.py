@@ -48,7 +48,7 @@ async def test_leaving_ends_the_request(api: PodApi, read: Read, listener: Liste
     stream.write(at(1, "one"))
     await listener.until(lambda: listener.lines)
     task.cancel()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await stream.left.wait()
 
 

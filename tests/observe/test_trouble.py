@@ -17,7 +17,7 @@ from memtop.observe.status import State
 from memtop.observe.view import Filter, Pane, View
 from tests.api import Api
 
-PATIENCE = 15.0
+PATIENCE = 60.0
 PODS, METRICS = r"/api/v1/pods", r"/apis/metrics\.k8s\.io/"
 LIST, WATCH = PODS + r"(?!.*watch=true)", PODS + r".*watch=true"
 

@@ -250,7 +250,7 @@ def test_status_without_a_screen(cluster):
         return code, out.getvalue(), err.getvalue()
 
     cluster.set_image("user-service:v2.1.0")
-    code, out, err = run(run_status, "rollout", "status", "deployment/user-service", "--timeout", "30s")
+    code, out, err = run(run_status, "rollout", "status", "deployment/user-service", "--timeout", "2m")
     assert (code, out.splitlines()[-1]) == (0, 'deployment "user-service" successfully rolled out')
     code, out, err = run(run_history, "rollout", "history", "deploy/user-service", "-o", "json")
     found = json.loads(out)["revisions"]
@@ -269,6 +269,7 @@ def test_status_without_a_screen(cluster):
         "",
         "error: unable to find the specified revision 99\n",
     )
+    cluster.patch({"progressDeadlineSeconds": 36_000})  # not before the command's own time is over
     cluster.set_image("user-service:no-such-tag")
     cluster.demo.advance(20)
     code, out, err = run(run_status, "rollout", "status", "deploy/user-service", "--timeout", "2s")
