@@ -13,7 +13,7 @@ from memtop.cluster.client import Client
 from memtop.cluster.containers import epoch
 from memtop.cluster.describe.labels import selector_words
 from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable
-from memtop.cluster.objects import METADATA_LIST, Metadata
+from memtop.cluster.objects import METADATA_LIST, PartialObject
 from memtop.cluster.refs import ObjectRef
 from memtop.cluster.sanitize import sanitize
 from memtop.cluster.tree import mapping
@@ -26,12 +26,8 @@ REVIEW = 60.0
 """Seconds after which it is looked at again though nothing was heard of a change."""
 
 
-class _Item(msgspec.Struct):
-    metadata: Metadata
-
-
 class _List(msgspec.Struct):
-    items: list[_Item] | None = None
+    items: list[PartialObject] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -206,39 +206,32 @@ async def test_a_write_that_changes_nothing_of_it_does_not_stand_in_the_way(clie
     assert container(await users())["image"] == "user-service:v2.1.0"
 
 
-async def test_neither_does_a_status_that_is_written_all_the_time(client, demo, users, log, monkeypatch):
-    plan = await make(client, IMAGE, "demo")
-    sent, request, number = [], Client.request, 0
+def bookkeep(monkeypatch, times):
+    """Has somebody write what the plan doesn't depend on just before each of so many requests; how often."""
+    request, written = Client.request, []
 
     async def churning(self, method, path, *args, **options):
-        nonlocal number
-        if method == "PATCH" and len(sent) < 4:
-            sent.append(path)
-            number += 1
-            bookkeeping = {"deployment.kubernetes.io/desired-replicas": str(number)}
+        if method == "PATCH" and len(written) < times:
+            written.append(str(len(written)))
+            bookkeeping = {"deployment.kubernetes.io/desired-replicas": written[-1]}
             body = json.dumps({"metadata": {"annotations": bookkeeping}}).encode()
             await request(self, "PATCH", path, body=body, content_type=MERGE)
         return await request(self, method, path, *args, **options)
 
     monkeypatch.setattr(Client, "request", churning)
+    return written
+
+
+async def test_neither_does_a_status_that_is_written_all_the_time(client, demo, users, log, monkeypatch):
+    plan = await make(client, IMAGE, "demo")
+    written = bookkeep(monkeypatch, times=4)
     assert isinstance(await apply(client, plan, log), Applied)
-    assert len(sent) == 4
+    assert len(written) == 4
 
 
 async def test_but_not_for_ever(client, log, monkeypatch, users):
     plan = await make(client, IMAGE, "demo")
-    request, number = Client.request, 0
-
-    async def churning(self, method, path, *args, **options):
-        nonlocal number
-        if method == "PATCH":
-            number += 1
-            bookkeeping = {"deployment.kubernetes.io/desired-replicas": str(number)}
-            body = json.dumps({"metadata": {"annotations": bookkeeping}}).encode()
-            await request(self, "PATCH", path, body=body, content_type=MERGE)
-        return await request(self, method, path, *args, **options)
-
-    monkeypatch.setattr(Client, "request", churning)
+    bookkeep(monkeypatch, times=1000)
     result = await apply(client, plan, log)
     assert isinstance(result, Refused)
     assert "times in a row" in result.why
