@@ -109,7 +109,7 @@ class Figures:
 def _cells(reading: Reading) -> tuple[str, ...]:
     at = reading.at
     moment = f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}" if at is not None else wording.UNKNOWN
-    after = wording.share(reading.share) if reading.share is not None else _bytes(reading.heap_after)
+    after = wording.share(reading.share) if reading.heap_after is None else _bytes(reading.heap_after)
     pause = wording.UNKNOWN if reading.pause_seconds is None else f"{reading.pause_seconds * 1000:,.1f} ms"
     return (moment, reading.kind, _bytes(reading.heap_before), after, _bytes(reading.heap_total), pause)
 

@@ -108,7 +108,8 @@ def test_parts_of_the_heap_are_not_the_heap() -> None:
         ("INFO tracemalloc: current 5207248 bytes, peak 5263919 bytes", Reading(USAGE, 5207248.0)),
         ("Current memory usage is 15.5MB; Peak was 16MB", Reading(USAGE, 15.5 * MI)),
         # anybody
-        ("[WARN] Heap usage: 1.8GB / 2GB (90%)", Reading(USAGE, 1.8 * GI, heap_total=2 * GI)),
+        ("[WARN] Heap usage: 1.8GB / 2GB", Reading(USAGE, 1.8 * GI, heap_total=2 * GI)),
+        ("[WARN] Heap usage: 1.8GB / 2GB (90%)", Reading(USAGE, 1.8 * GI, heap_total=2 * GI, share=0.9)),
         ("[WARN] Heap usage: 93%", Reading(USAGE, share=0.93)),
         ("[GC] Full GC took 5.2s", Reading(FULL, pause_seconds=5.2)),
         ("[GC] Young GC took 50ms", Reading(YOUNG, pause_seconds=0.05)),
@@ -144,6 +145,13 @@ def test_a_summary_of_a_heap_that_filled_up() -> None:
     assert summary.share == 1.0
     assert (summary.collections, summary.full) == (6, 6)
     assert summary.longest_pause == 0.001264
+
+
+def test_the_share_is_the_one_that_the_log_says() -> None:
+    summary = summarise([read("Heap usage: 1.9GB / 2GB (97%)")])
+    assert summary is not None
+    assert not summary.heap_is_share
+    assert summary.share == 0.97
 
 
 def test_a_summary_of_shares_only() -> None:

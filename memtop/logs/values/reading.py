@@ -33,7 +33,7 @@ class Reading:
         heap_before: Heap in use before the collection, in bytes.
         heap_total: What the heap may grow to without asking the system for more, or its limit, in bytes.
         pause_seconds: How long the program stood still.
-        share: Part of the heap in use where the line says only that, 0..1.
+        share: Part of the heap in use where the line says it, 0..1; finer than its ``1.9GB / 2GB``.
         at: When the line was written, Unix seconds.
     """
 

@@ -23,6 +23,7 @@ class Summary:
         collections: Collections told of.
         full: Those of them that were full.
         pauses: Length of each pause, oldest first, in seconds.
+        share: Part of the heap in use at its last figure, 0..1, or None where it isn't known.
     """
 
     heap: tuple[float, ...]
@@ -32,18 +33,12 @@ class Summary:
     collections: int
     full: int
     pauses: tuple[float, ...]
+    share: float | None
 
     @property
     def longest_pause(self) -> float | None:
         """Seconds, or None without a pause."""
         return max(self.pauses, default=None)
-
-    @property
-    def share(self) -> float | None:
-        """Part of the heap in use after the last collection, 0..1, or None where it isn't known."""
-        if not self.heap or not self.total:
-            return None
-        return self.heap[-1] / self.total
 
 
 def summarise(readings: Iterable[Reading]) -> Summary | None:
@@ -64,4 +59,11 @@ def summarise(readings: Iterable[Reading]) -> Summary | None:
         collections=sum(one.kind in _COLLECTIONS for one in told),
         full=sum(one.kind is Kind.FULL for one in told),
         pauses=tuple(one.pause_seconds for one in told if one.pause_seconds is not None),
+        share=shares[-1] if shares else _share(heap[-1], totals[-1]) if heap and totals else None,
     )
+
+
+def _share(last: Reading, total: float) -> float | None:
+    if last.share is not None:
+        return last.share
+    return last.heap_after / total if last.heap_after is not None and total else None

@@ -9,7 +9,9 @@ from memtop.logs.values.reading import Kind, Reading, amount
 _AMOUNT = r"(\d+(?:\.\d+)?) ?([KMGT]i?B?|B|bytes)"
 _VALUE = r"[\"']?(?: is)?[ =:]+[\"']?(\d+(?:\.\d+)?) ?([KMGT]i?B?|B|bytes)?(?![\w.])"
 _OF = re.compile(
-    rf"\b(?:heap|memory|mem)\b[^\d/]{{0,24}}{_AMOUNT} ?(?:/|of|out of) ?{_AMOUNT}(?![\w/])", re.IGNORECASE
+    rf"\b(?:heap|memory|mem)\b[^\d/]{{0,24}}{_AMOUNT} ?(?:/|of|out of) ?{_AMOUNT}(?![\w/])"
+    r"(?: ?\((\d+(?:\.\d+)?) ?%\))?",
+    re.IGNORECASE,
 )
 _SHARE = re.compile(r"\bheap (?:usage|used|at)\b[^\d]{0,8}(\d+(?:\.\d+)?) ?%", re.IGNORECASE)
 _USED = re.compile(
@@ -33,8 +35,13 @@ def read(text: str) -> Reading | None:
     """Reads a line that an application wrote of itself."""
     if "%" in text or "/" in text or " of " in text:
         if (found := _OF.search(text)) is not None:
-            used, unit_used, total, unit_total = found.groups()
-            return Reading(Kind.USAGE, _bytes(used, unit_used), heap_total=_bytes(total, unit_total))
+            used, unit_used, total, unit_total, share = found.groups()
+            return Reading(
+                Kind.USAGE,
+                _bytes(used, unit_used),
+                heap_total=_bytes(total, unit_total),
+                share=None if share is None else float(share) / 100,
+            )
         if (found := _SHARE.search(text)) is not None:
             return Reading(Kind.USAGE, share=float(found.group(1)) / 100)
     if "GC " in text and (found := _TOOK.search(text)) is not None:
