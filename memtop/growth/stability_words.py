@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from memtop.wording import bytes_, duration, rate
 
 if TYPE_CHECKING:
     from memtop.growth.stability_evidence import Side, Wait
+
+NEXT_TO_NONE = 0.05
+"""Share of the old growth up to which what may be left of it (with 95 %) is none, unless it surely grows."""
 
 
 def slope(side: Side) -> str:
@@ -41,9 +45,16 @@ def growing(verdict: str, old: Side, new: Side, bought: float | None) -> str:
 
 
 def holding(old: Side, new: Side, aim: float, seconds: float, expected: float) -> str:
-    """It has held."""
-    if old.leaks:
-        parts = [f"no growth for {duration(seconds)}: the floor moves {slope(new)}{_was(old)}"]
+    """It has held: growth as of old is excluded, which is not to say that nothing grows."""
+    left = new.rate_high / old.rate if old.leaks and old.rate and new.rate_high is not None else 0.0
+    moves = f"the floor moves {slope(new)}{_was(old)}"
+    rises = new.rate_low is not None and new.rate_low > 0
+    if left > NEXT_TO_NONE or (left > 0 and rises):
+        parts = [f"at most {math.ceil(100 * left)} % of the old growth for {duration(seconds)}: {moves}"]
+    elif rises:
+        parts = [f"less growth than {_plain(aim / 2)} for {duration(seconds)}: {moves}"]
+    elif old.leaks:
+        parts = [f"no growth for {duration(seconds)}: {moves}"]
     else:
         parts = [f"no growth for {duration(seconds)}: even {_plain(aim / 2)} would have shown"]
     if old.oom_kills or old.restarts:

@@ -20,7 +20,7 @@ WORDS = (
         "The verdicts",
         (
             Key("watching", "too early: it says how much longer, and why"),
-            Key("holding", "no growth; growth as before would have shown by now"),
+            Key("holding", "the old growth would have shown by now, and has not"),
             Key("still leaking", "the new pods grow too, or die of it"),
             Key("only postponed", "as before, but the limit is higher"),
             Key("worse", "grows or dies faster than before"),
