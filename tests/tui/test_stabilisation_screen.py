@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
-import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,23 +11,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from config import settings_from
 from memtop.demo.faults import Fault, Harm
 from memtop.demo.thread import DemoThread
 from memtop.growth import Series
 from memtop.growth.stability import Evidence, Stability, StabilityVerdict
-from memtop.observe.setup import at_speed, plan
 from memtop.stabilisation.gather import Sides
+from tests.api import Api
 from tests.stabilisation.made import AT, seen
+from tests.tui.conftest import Open, Serve
 from tests.tui.stage import Stage
-from tui.app import Memtop
 from tui.stabilisation.curves import by_age, by_clock
 from tui.stabilisation.screen import StabilisationScreen
 from tui.stabilisation.words import fact_lines, note_line, verdict_lines
 
 APP = "user-service"
+DEPLOYMENT = f"/apis/apps/v1/namespaces/production/deployments/{APP}"
 SPEED = 10
-Open = Callable[..., AbstractAsyncContextManager[Stage]]
 
 
 @pytest.fixture
@@ -41,45 +37,25 @@ def demo() -> Iterator[DemoThread]:
 
 
 @pytest.fixture
-def opened(demo: DemoThread, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
+def opened(demo: DemoThread, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
     """``async with opened((80, 24))``: the stabilisation screen of user-service, by its key."""
     monkeypatch.chdir(tmp_path)
 
     @asynccontextmanager
     async def start(size: tuple[int, int] = (120, 36), **sections: Any) -> AsyncIterator[Stage]:
-        path = tmp_path / "kubeconfig"
-        path.write_text(demo.kubeconfig())
-        cluster = {"kubeconfig": str(path), "namespaces": ("production",)}
-        settings = settings_from({"cluster": cluster, "observe": {"keep_history": False}, **sections})
-        watched = at_speed(plan(settings, os.environ), SPEED)
-        app = Memtop(settings, watched, lambda other: plan(other, os.environ))
-        async with app.run_test(size=size, notifications=True) as pilot:
-            stage = Stage(app, pilot)
-            await stage.shows(APP)
-            await stage.press("w")
-            await stage.until(lambda: f"deployment/{APP}" in stage.rows(), "workloads")
-            await stage.type(f"/{APP}")
-            await stage.press("enter")
-            await stage.until(lambda: APP in stage.selected, "the row to be selected")
+        sections |= {"namespaces": ("production",), "observe": {"keep_history": False}}
+        async with serve(demo, speed=SPEED, size=size, **sections) as stage:
+            await stage.select(APP, workload=True)
             await stage.press("b")
-            await stage.until(lambda: isinstance(app.screen, StabilisationScreen), "the screen")
+            await stage.until(lambda: isinstance(stage.app.screen, StabilisationScreen), "the screen")
             yield stage
 
     return start
 
 
 def change(demo: DemoThread, container: dict[str, Any]) -> None:
-    body = {"spec": {"template": {"spec": {"containers": [{"name": APP, **container}]}}}}
-    request = urllib.request.Request(
-        f"{demo.url}/apis/apps/v1/namespaces/production/deployments/{APP}",
-        data=json.dumps(body).encode(),
-        method="PATCH",
-        headers={
-            "Content-Type": "application/strategic-merge-patch+json",
-            "Authorization": "Bearer demo-admin",
-        },
-    )
-    urllib.request.urlopen(request, timeout=20).close()
+    wanted = {"spec": {"template": {"spec": {"containers": [{"name": APP, **container}]}}}}
+    Api(demo).change(DEPLOYMENT, wanted)
 
 
 def check_report(folder: Path) -> None:
@@ -176,6 +152,14 @@ def test_the_verdict_comes_first_and_a_long_sentence_is_wrapped() -> None:
     assert lines[0].plain.rstrip().endswith("1 → 2, 2 min ago")
     assert all(len(line.plain) <= 80 for line in lines)
     assert "9 m of 10 m watched" in lines[-1].plain
+
+
+def test_no_line_ends_between_a_figure_and_its_unit() -> None:
+    one = seen("watching", sentence="the floor rises +84 MiB/h ±2.27 MiB/h, at most 27 % of 1 d 2 h ago")
+    for width in range(24, 90):
+        for line in verdict_lines(one, AT + 120, width, "braille")[1:-1]:
+            assert not line.plain[-1].isdigit(), (width, line.plain)
+            assert "\N{NO-BREAK SPACE}" not in line.plain
 
 
 def test_what_is_not_known_is_a_dash_and_never_nought() -> None:

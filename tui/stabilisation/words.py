@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from textwrap import wrap
 
 from rich.cells import cell_len
@@ -22,6 +23,7 @@ _SIGNS = {
     StabilityVerdict.ONLY_POSTPONED: ("!", "!", "warn"),
 }
 _BAR = {True: ("=", "."), False: ("█", "░")}
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:[KMGTP]?i?B|[smhdy]|%)(?:\W|$))")
 _NAMES = 21
 _PODS = "pods counted"
 _SHORT = ("growth of the floor", "OOM kills", "restarts", "highest memory")
@@ -41,8 +43,14 @@ def verdict_lines(seen: Seen, now: float, width: int, symbols: Symbols) -> list[
     changed = shorten(literal(changed), max(0, room))
     head.append(" " * max(2, width - cell_len(head.plain) - cell_len(changed))).append(changed, "dim")
     sentence = stability.sentence[:1].upper() + stability.sentence[1:]
-    lines = wrap(literal(sentence), max(20, width - 4))
+    lines = _wrapped(literal(sentence), max(20, width - 4))
     return [head, *(Text(f"   {line}") for line in lines[:3]), _progress(seen, width, symbols)]
+
+
+def _wrapped(sentence: str, width: int) -> list[str]:
+    """Lines that end between words, and not between a figure and its unit."""
+    whole = _BEFORE_UNIT.sub("\N{NO-BREAK SPACE}", sentence)
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in wrap(whole, width)]
 
 
 def _progress(seen: Seen, width: int, symbols: Symbols) -> Text:
