@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import os
-import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import pytest
 from rich.text import Text
 
-from config import settings_from
 from memtop.cluster.refs import ObjectRef
 from memtop.demo.thread import DemoThread
-from memtop.observe.setup import at_speed, plan
 from memtop.rollout.model import Cause, Reason, Rollout
 from memtop.rollout.status import Status
+from tests.api import Api
+from tests.tui.conftest import Open, Serve
 from tests.tui.stage import Stage
-from tui.app import Memtop
 from tui.pod.screen import PodScreen
 from tui.rollout.screen import RolloutScreen
 from tui.rollout.words import progress_line, reason_lines, standing, status_lines
 
 APP = "user-service"
+DEPLOYMENT = f"/apis/apps/v1/namespaces/production/deployments/{APP}"
 API = ObjectRef("Deployment", "production", APP)
 SPEED = 30
-Open = Callable[..., AbstractAsyncContextManager[Stage]]
 
 
 @pytest.fixture
@@ -38,31 +33,16 @@ def demo() -> Iterator[DemoThread]:
 
 
 @pytest.fixture
-def opened(demo: DemoThread, tmp_path: Path) -> Open:
+def opened(demo: DemoThread, serve: Serve) -> Open:
     """``async with opened((80, 24))``: the rollout screen of user-service."""
 
     @asynccontextmanager
     async def start(size: tuple[int, int] = (120, 36)) -> AsyncIterator[Stage]:
-        path = tmp_path / "kubeconfig"
-        path.write_text(demo.kubeconfig())
-        settings = settings_from(
-            {
-                "cluster": {"kubeconfig": str(path), "namespaces": ("production",)},
-                "prometheus": {"enabled": False},
-            }
-        )
-        watched = at_speed(plan(settings, os.environ), SPEED)
-        app = Memtop(settings, watched, lambda other: plan(other, os.environ))
-        async with app.run_test(size=size, notifications=True) as pilot:
-            stage = Stage(app, pilot)
-            await stage.shows(APP)
-            await stage.press("w")
-            await stage.shows("7 workloads")
-            await stage.type(f"/{APP}")
-            await stage.press("enter")
-            await stage.until(lambda: APP in stage.selected, "the row to be selected")
+        sections = {"namespaces": ("production",), "prometheus": {"enabled": False}}
+        async with serve(demo, speed=SPEED, size=size, **sections) as stage:
+            await stage.select(APP, workload=True)
             await stage.press("o")
-            await stage.until(lambda: isinstance(app.screen, RolloutScreen), "the rollout screen")
+            await stage.until(lambda: isinstance(stage.app.screen, RolloutScreen), "the rollout screen")
             yield stage
 
     return start
@@ -70,16 +50,7 @@ def opened(demo: DemoThread, tmp_path: Path) -> Open:
 
 def set_image(demo: DemoThread, image: str) -> None:
     container = {"name": APP, "image": image}
-    request = urllib.request.Request(
-        f"{demo.url}/apis/apps/v1/namespaces/production/deployments/{APP}",
-        data=json.dumps({"spec": {"template": {"spec": {"containers": [container]}}}}).encode(),
-        method="PATCH",
-        headers={
-            "Content-Type": "application/strategic-merge-patch+json",
-            "Authorization": "Bearer demo-admin",
-        },
-    )
-    urllib.request.urlopen(request, timeout=20).close()
+    Api(demo).change(DEPLOYMENT, {"spec": {"template": {"spec": {"containers": [container]}}}})
 
 
 async def test_a_rollout_from_its_beginning_to_its_end(demo: DemoThread, opened: Open) -> None:
@@ -109,7 +80,7 @@ async def test_one_that_gets_stuck(demo: DemoThread, opened: Open) -> None:
         await stage.shows("✖", "cannot be pulled", "no-such-tag", "0 of 3 new pods ready", "ErrImage")
         assert stage.lines[table_at].startswith("POD"), "the table stays where it was"
         assert " u Undo" in stage.lines[-1]
-        assert "u undoes it: revision 2 ran before." in stage.text
+        assert "u goes back to an earlier revision; this one replaces revision 2." in stage.text
         await stage.resize(180, 50)
         await stage.shows("cannot be pulled", "NODE")
         await stage.until(lambda: stage.app.screen.table.cursor_key, "a row under the cursor")

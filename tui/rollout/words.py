@@ -146,9 +146,8 @@ def _offer(rollout: Rollout) -> Text | None:
         return Text("   ").append("P", "title").append(" resumes it.")
     if rollout.previous is None or reason.cause is Cause.ON_DELETE:
         return None
-    return (
-        Text("   ").append("u", "title").append(f" undoes it: revision {rollout.previous.number} ran before.")
-    )
+    words = f" goes back to an earlier revision; this one replaces revision {rollout.previous.number}."
+    return Text("   ").append("u", "title").append(words)
 
 
 def _reason(reason: Reason, width: int, room: int, symbols: Symbols) -> Iterator[Text]:
