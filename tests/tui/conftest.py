@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -11,7 +12,9 @@ from typing import Any
 import pytest
 
 from config import settings_from
+from memtop.demo.thread import DemoThread
 from memtop.observe.plan import Plan
+from memtop.observe.setup import at_speed, plan
 from tests.tui.cluster import FakeCluster, FakeEngine, busy_night, judge
 from tests.tui.stage import Stage
 from tui.app import Memtop
@@ -99,5 +102,36 @@ def play(app_on: Callable[..., Memtop], engines: Engines) -> Play:
             await stage.until(lambda: app.overview.frame is not None, "the first frame")
             await pilot.pause()
             yield stage
+
+    return open_
+
+
+Serve = Callable[..., AbstractAsyncContextManager[Stage]]
+Open = Callable[..., AbstractAsyncContextManager[Stage]]
+"""A fixture of one test file: the app on its cluster, with the screen open that the file is about."""
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Serve:
+    """``async with serve(demo, "readonly", namespaces=("production",))``: the app on an embedded cluster."""
+
+    @asynccontextmanager
+    async def open_(
+        demo: DemoThread,
+        user: str = "admin",
+        *,
+        namespaces: tuple[str, ...] = (),
+        speed: float = 1.0,
+        size: tuple[int, int] = (130, 44),
+        **sections: dict[str, Any],
+    ) -> AsyncIterator[Stage]:
+        path = tmp_path / "kubeconfig"
+        path.write_text(demo.kubeconfig(user))
+        cluster = {"kubeconfig": str(path), "namespaces": namespaces}
+        settings = settings_from({"cluster": cluster, **sections})
+        watched = at_speed(plan(settings, os.environ), speed)
+        app = Memtop(settings, watched, lambda other: plan(other, os.environ))
+        async with app.run_test(size=size, notifications=True) as pilot:
+            yield Stage(app, pilot)
 
     return open_

@@ -77,6 +77,19 @@ class Stage:
         self.app.post_message(Paste(text))
         await self.pilot.pause()
 
+    async def select(self, row: str, *, workload: bool = False) -> None:
+        """Filters for a row and waits until it is under the cursor."""
+        overview = self.app.overview
+        await self.until(lambda: overview.frame and overview.frame.settled, "the first answers")
+        if workload:
+            await self.press("w")
+            await self.until(lambda: overview.frame.view.workloads, "workloads")
+        await self.press("slash")
+        await self.paste(row)
+        await self.until(lambda: self.rows() and all(row in name for name in self.rows()), "the filter")
+        await self.press("enter")
+        await self.until(lambda: row in self.selected, "the row to be selected")
+
     async def click(self, word: str, times: int = 1) -> None:
         """Clicks on the first place where a word is on the screen."""
         y = next(i for i, line in enumerate(self.lines) if word in line)

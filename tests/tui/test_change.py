@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
-import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from textual.events import Key
 
-from config import settings_from
 from memtop.change.audit import AuditLog, default_path
 from memtop.demo.thread import DemoThread
-from memtop.observe.setup import plan
-from tests.tui.conftest import Play
+from tests.api import Api
+from tests.tui.conftest import Open, Play, Serve
 from tests.tui.stage import Stage
-from tui.app import Memtop
 from tui.overview.screen import Overview
 from tui.rollout.screen import RolloutScreen
 from tui.stabilisation.screen import StabilisationScreen
@@ -29,36 +24,17 @@ from widgets.form import Form
 from widgets.picker import Picker
 
 APP = "/apis/apps/v1/namespaces/production/deployments/user-service"
-Open = Callable[..., AbstractAsyncContextManager[Stage]]
 
 
-class Cluster:
+class Cluster(Api):
     """An embedded cluster, asked and changed behind memtop's back."""
 
-    def __init__(self, demo: DemoThread) -> None:
-        self.demo = demo
-
-    def get(self, path: str) -> dict[str, Any]:
-        return self._send("GET", path)
-
-    def patch(self, path: str, change: dict[str, Any]) -> None:
-        self._send("PATCH", path, change)
+    def app(self) -> Any:
+        """user-service as it is."""
+        return self.get(APP).json
 
     def image(self) -> str:
-        return str(self.get(APP)["spec"]["template"]["spec"]["containers"][0]["image"])
-
-    def _send(self, method: str, path: str, body: object = None) -> dict[str, Any]:
-        request = urllib.request.Request(
-            self.demo.url + path,
-            data=None if body is None else json.dumps(body).encode(),
-            method=method,
-            headers={
-                "Authorization": "Bearer demo-admin",
-                "Content-Type": "application/strategic-merge-patch+json",
-            },
-        )
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return dict(json.load(answer))
+        return str(self.app()["spec"]["template"]["spec"]["containers"][0]["image"])
 
 
 @pytest.fixture
@@ -76,7 +52,7 @@ def untouched() -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def opened(tmp_path: Path) -> Open:
+def opened(serve: Serve) -> Open:
     """``async with opened(cluster, "user-service", user="admin")``: the overview, with that row selected."""
 
     @asynccontextmanager
@@ -86,22 +62,10 @@ def opened(tmp_path: Path) -> Open:
         *,
         user: str = "admin",
         namespace: str = "production",
-        size: tuple[int, int] = (130, 44),
         **safety: Any,
     ) -> AsyncIterator[Stage]:
-        path = tmp_path / "kubeconfig"
-        path.write_text(cluster.demo.kubeconfig(user))
-        settings = settings_from(
-            {"cluster": {"kubeconfig": str(path), "namespaces": (namespace,)}, "safety": safety}
-        )
-        app = Memtop(settings, plan(settings, os.environ), lambda other: plan(other, os.environ))
-        async with app.run_test(size=size, notifications=True) as pilot:
-            stage = Stage(app, pilot)
-            await stage.shows(row)
-            await stage.press("slash")
-            await stage.paste(row)
-            await stage.press("enter")
-            await stage.until(lambda: row in stage.selected, "the row to be selected")
+        async with serve(cluster.demo, user, namespaces=(namespace,), safety=safety) as stage:
+            await stage.select(row)
             yield stage
 
     return start
@@ -228,7 +192,7 @@ async def test_memory_says_what_it_buys_and_is_set(opened: Open, cluster: Cluste
         assert "512Mi → 1Gi" in shown
         await stage.press("right", "enter")
         await stage.until(lambda: isinstance(stage.app.screen, RolloutScreen), "the rollout")
-        resources = cluster.get(APP)["spec"]["template"]["spec"]["containers"][0]["resources"]
+        resources = cluster.app()["spec"]["template"]["spec"]["containers"][0]["resources"]
         assert (resources["limits"]["memory"], resources["requests"]["memory"]) == ("3Gi", "1Gi")
 
 
@@ -256,7 +220,7 @@ async def test_somebody_elses_change_between_plan_and_yes(opened: Open, cluster:
         await stage.press("enter")
         await planned(stage)
         other = {"name": "user-service", "image": "user-service:v1.9.3"}
-        cluster.patch(APP, {"spec": {"template": {"spec": {"containers": [other]}}}})
+        cluster.change(APP, {"spec": {"template": {"spec": {"containers": [other]}}}})
         await stage.press("y")
         await stage.shows("Somebody changed it", "user-service:v1.9.3 → user-service:v2.1.0")
         assert cluster.image() == "user-service:v1.9.3", "nothing was written"
@@ -271,7 +235,7 @@ async def test_a_plan_that_cannot_be_applied_cannot_be_agreed_to(opened: Open, c
         asked = await form(stage, "i")
         await stage.paste("v2.1.0")
         other = {"name": "user-service", "image": "user-service:v2.1.0"}
-        cluster.patch(APP, {"spec": {"template": {"spec": {"containers": [other]}}}})
+        cluster.change(APP, {"spec": {"template": {"spec": {"containers": [other]}}}})
         await stage.press("enter")
         await stage.shows("that is the image it has", "Close (esc)")
         await stage.press("y")
@@ -305,14 +269,14 @@ async def test_undo_pause_and_scale(opened: Open, cluster: Cluster) -> None:
         await stage.press("P")
         await planned(stage)
         await stage.press("y")
-        await stage.until(lambda: cluster.get(APP)["spec"].get("paused"), "the pause")
+        await stage.until(lambda: cluster.app()["spec"].get("paused"), "the pause")
         await stage.until(lambda: isinstance(stage.app.screen, Overview), "the overview")
         await stage.press("u")
         await stage.shows("its rollouts are paused")
         await stage.press("P")
         assert "Resume" in await planned(stage)
         await stage.press("y")
-        await stage.until(lambda: not cluster.get(APP)["spec"].get("paused"), "its end")
+        await stage.until(lambda: not cluster.app()["spec"].get("paused"), "its end")
 
         await stage.until(lambda: not isinstance(stage.app.screen, Confirm), "the plan to be closed")
         while not isinstance(stage.app.screen, Overview):
@@ -325,7 +289,7 @@ async def test_undo_pause_and_scale(opened: Open, cluster: Cluster) -> None:
         await stage.press("enter")
         await planned(stage)
         await stage.press("y")
-        await stage.until(lambda: cluster.get(APP)["spec"]["replicas"] == 4, "another pod")
+        await stage.until(lambda: cluster.app()["spec"]["replicas"] == 4, "another pod")
 
 
 async def test_a_pod_is_deleted_and_a_workload_is_not_one(opened: Open, cluster: Cluster) -> None:
@@ -340,7 +304,7 @@ async def test_a_pod_is_deleted_and_a_workload_is_not_one(opened: Open, cluster:
         await stage.until(
             lambda: all(
                 pod["metadata"]["name"] != name or "deletionTimestamp" in pod["metadata"]
-                for pod in cluster.get(pods)["items"]
+                for pod in cluster.items(pods)
             ),
             "the pod to go",
         )

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
-from config import settings_from
 from memtop.demo.thread import DemoThread
-from memtop.observe.setup import plan
-from tests.tui.stage import Stage
-from tui.app import Memtop
-
-
-class OpenOn(Protocol):
-    def __call__(self, user: str = "admin", **cluster: Any) -> AbstractAsyncContextManager[Stage]: ...
+from tests.tui.conftest import Open, Serve
 
 
 @pytest.fixture(scope="module")
@@ -28,22 +19,12 @@ def demo() -> Iterator[DemoThread]:
 
 
 @pytest.fixture
-def open_on(demo: DemoThread, tmp_path: Path) -> OpenOn:
+def open_on(demo: DemoThread, serve: Serve) -> Open:
     """``async with open_on("readonly", namespaces=("production",)) as stage``: the app on the demo."""
-
-    @asynccontextmanager
-    async def open_(user: str = "admin", **cluster: Any) -> AsyncIterator[Stage]:
-        path = tmp_path / "kubeconfig"
-        path.write_text(demo.kubeconfig(user))
-        settings = settings_from({"cluster": {"kubeconfig": str(path), **cluster}})
-        app = Memtop(settings, plan(settings, {}), lambda other: plan(other, {}))
-        async with app.run_test(size=(180, 50), notifications=True) as pilot:
-            yield Stage(app, pilot)
-
-    return open_
+    return partial(serve, demo, size=(180, 50))
 
 
-async def test_who_is_oom_killed_is_seen_at_once(open_on: OpenOn) -> None:
+async def test_who_is_oom_killed_is_seen_at_once(open_on: Open) -> None:
     async with open_on() as stage:
         await stage.shows("user-service", "OOMKilled", "● pods live")
         frame = stage.app.overview.frame
@@ -56,7 +37,7 @@ async def test_who_is_oom_killed_is_seen_at_once(open_on: OpenOn) -> None:
         assert stage.rows()
 
 
-async def test_workloads_and_a_namespace(open_on: OpenOn) -> None:
+async def test_workloads_and_a_namespace(open_on: Open) -> None:
     async with open_on() as stage:
         await stage.shows("user-service")
         await stage.press("w")
@@ -68,7 +49,7 @@ async def test_workloads_and_a_namespace(open_on: OpenOn) -> None:
         assert "deployment/user-service" in stage.rows()
 
 
-async def test_an_api_server_that_dies_and_comes_back(open_on: OpenOn, demo: DemoThread) -> None:
+async def test_an_api_server_that_dies_and_comes_back(open_on: Open, demo: DemoThread) -> None:
     async with open_on() as stage:
         await stage.shows("user-service", "● pods live")
         seen = set(stage.rows())
@@ -83,19 +64,19 @@ async def test_an_api_server_that_dies_and_comes_back(open_on: OpenOn, demo: Dem
         assert stage.app.is_running
 
 
-async def test_one_namespace_is_enough(open_on: OpenOn) -> None:
+async def test_one_namespace_is_enough(open_on: Open) -> None:
     async with open_on("one-namespace", namespaces=("production",)) as stage:
         await stage.shows("user-service", "● pods live")
         assert "nodes" in stage.header, "what is forbidden is named"
 
 
-async def test_without_any_right_the_screen_says_so(open_on: OpenOn) -> None:
+async def test_without_any_right_the_screen_says_so(open_on: Open) -> None:
     async with open_on("nobody") as stage:
         await stage.shows("forbidden")
         assert not stage.rows()
 
 
-async def test_a_pod_that_dies_while_one_looks(open_on: OpenOn, demo: DemoThread) -> None:
+async def test_a_pod_that_dies_while_one_looks(open_on: Open, demo: DemoThread) -> None:
     """Two hours pass in the cluster, in which user-service is OOM-killed again."""
 
     def restarts() -> int:

@@ -12,7 +12,7 @@ import pytest
 from rich.style import Style
 
 from memtop.observe.identity import Key
-from memtop.observe.status import State
+from memtop.observe.status import SourceStatus, State
 from memtop.observe.view import Column, Pane, Sort
 from tests.tui.cluster import GI, MI, Ended, FakeCluster
 from tests.tui.conftest import Engines, Play
@@ -525,6 +525,13 @@ class TestTrouble:
             assert 'User "x" cannot list pods' in stage.text
             await stage.press("n")
             await stage.shows("all namespaces")
+
+    async def test_a_right_that_matters_less_is_one_word(self, play: Play, night: FakeCluster) -> None:
+        words = 'User "x" cannot list nodes'
+        night.sources.append(SourceStatus("nodes", State.FORBIDDEN, words, night.sources[0].data_at))
+        async with play(night) as stage:
+            assert "nodes forbidden" in stage.text
+            assert words not in stage.text
 
     async def test_it_fits_a_small_screen(self, play: Play, cluster: FakeCluster) -> None:
         cluster.source("pods", state=State.FAILING, words="no route to host " * 9, data_at=None)

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import os
-import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import pytest
 
-from config import settings_from
 from memtop.cluster.events import Event, EventsSeen
 from memtop.demo.thread import DemoThread
-from memtop.observe.setup import plan
+from tests.api import Api
 from tests.tui.cluster import FakeCluster
-from tests.tui.conftest import Play
+from tests.tui.conftest import Open, Play, Serve
 from tests.tui.stage import Stage
-from tui.app import Memtop
 from tui.pod.describe import DescribeTab
 from tui.pod.events import EventsTab
 from tui.pod.screen import PodScreen
 
-Open = Callable[..., AbstractAsyncContextManager[Stage]]
 APP = "user-service"
 
 
@@ -35,29 +28,17 @@ def demo() -> Iterator[DemoThread]:
 
 
 @pytest.fixture
-def opened(demo: DemoThread, tmp_path: Path) -> Open:
-    """``async with opened(user="admin", workload=False)``: the pod screen of user-service."""
+def opened(demo: DemoThread, serve: Serve) -> Open:
+    """``async with opened("admin", workload=False)``: the pod screen of user-service."""
 
     @asynccontextmanager
     async def start(
         user: str = "admin", *, workload: bool = False, size: tuple[int, int] = (130, 44)
     ) -> AsyncIterator[Stage]:
-        path = tmp_path / "kubeconfig"
-        path.write_text(demo.kubeconfig(user))
-        scope = {"namespaces": ("production",)}
-        settings = settings_from({"cluster": {"kubeconfig": str(path), **scope}})
-        app = Memtop(settings, plan(settings, os.environ), lambda other: plan(other, os.environ))
-        async with app.run_test(size=size, notifications=True) as pilot:
-            stage = Stage(app, pilot)
-            await stage.shows(APP)
-            if workload:
-                await stage.press("w")
-                await stage.shows(f"deployment/{APP}")
-            await stage.type(f"/{APP}")
+        async with serve(demo, user, namespaces=("production",), size=size) as stage:
+            await stage.select(APP, workload=workload)
             await stage.press("enter")
-            await stage.until(lambda: APP in stage.selected, "the row to be selected")
-            await stage.press("enter")
-            await stage.until(lambda: isinstance(app.screen, PodScreen), "the pod screen")
+            await stage.until(lambda: isinstance(stage.app.screen, PodScreen), "the pod screen")
             yield stage
 
     return start
@@ -70,16 +51,6 @@ def document(stage: Stage) -> list[str]:
 def pod_name(stage: Stage) -> str:
     assert isinstance(stage.app.screen, PodScreen)
     return stage.app.screen.subject.pod
-
-
-def patch(demo: DemoThread, path: str, body: object) -> None:
-    request = urllib.request.Request(
-        demo.url + path,
-        data=json.dumps(body).encode(),
-        method="PATCH",
-        headers={"Content-Type": "application/merge-patch+json", "Authorization": "Bearer demo-admin"},
-    )
-    urllib.request.urlopen(request, timeout=20).close()
 
 
 async def test_what_matters_for_memory_comes_first_and_then_kubectls_words(opened: Open) -> None:
@@ -100,9 +71,8 @@ async def test_a_change_of_the_pod_is_shown_and_the_place_is_kept(opened: Open, 
         await stage.press("pagedown")
         place = document(stage)[stage.app.screen.query_one(DescribeTab).view.top]
         name = pod_name(stage)
-        patch(
-            demo, f"/api/v1/namespaces/production/pods/{name}", {"metadata": {"labels": {"a-first": "one"}}}
-        )
+        labelled = {"metadata": {"labels": {"a-first": "one"}}}
+        Api(demo).change(f"/api/v1/namespaces/production/pods/{name}", labelled)
         await stage.until(lambda: any("a-first=one" in line for line in document(stage)), "the new label")
         assert document(stage)[stage.app.screen.query_one(DescribeTab).view.top] == place
 

@@ -9,12 +9,11 @@ from typing import Any, Protocol
 
 import pytest
 
-from config import settings_from
 from memtop.cluster.errors import Unreachable
 from memtop.cluster.exec import NoSuchProgram, NotRunning
 from memtop.demo.thread import DemoThread
-from memtop.observe.setup import plan
 from memtop.runtime.take import CaptureFailed, Taken
+from tests.tui.conftest import Serve
 from tests.tui.stage import Stage
 from tui.app import Memtop
 from tui.pod.screen import PodScreen
@@ -38,7 +37,7 @@ def demo() -> Iterator[DemoThread]:
 
 
 @pytest.fixture
-def open_pod(demo: DemoThread, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OpenPod:
+def open_pod(demo: DemoThread, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OpenPod:
     """``async with open_pod("billing") as stage``: a pod's screen; files go to a folder of the test's."""
     folder = tmp_path / "here"
     folder.mkdir()
@@ -46,18 +45,10 @@ def open_pod(demo: DemoThread, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
     @asynccontextmanager
     async def open_(pod: str, user: str = "admin", **sections: Any) -> AsyncIterator[Stage]:
-        path = tmp_path / "kubeconfig"
-        path.write_text(demo.kubeconfig(user))
-        settings = settings_from({"cluster": {"kubeconfig": str(path)}, **sections})
-        app = Memtop(settings, plan(settings, {}), lambda other: plan(other, {}))
-        async with app.run_test(size=(150, 40), notifications=True) as pilot:
-            stage = Stage(app, pilot)
-            await stage.shows("● pods live", "user-service")
-            await stage.press("slash")
-            await stage.paste(pod)
-            await stage.until(lambda: stage.rows() and all(pod in row for row in stage.rows()), "the filter")
-            await stage.press("enter", "enter")
-            await stage.until(lambda: isinstance(app.screen, PodScreen), "the pod's screen")
+        async with serve(demo, user, size=(150, 40), **sections) as stage:
+            await stage.select(pod)
+            await stage.press("enter")
+            await stage.until(lambda: isinstance(stage.app.screen, PodScreen), "the pod's screen")
             await stage.shows(pod)
             yield stage
 

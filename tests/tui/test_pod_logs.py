@@ -9,11 +9,9 @@ from typing import Protocol
 
 import pytest
 
-from config import settings_from
 from memtop.demo.thread import DemoThread
-from memtop.observe.setup import plan
+from tests.tui.conftest import Serve
 from tests.tui.stage import Stage
-from tui.app import Memtop
 from tui.pod.logs import LogTab
 from tui.pod.screen import PodScreen
 
@@ -39,24 +37,16 @@ def doomed() -> Iterator[DemoThread]:
 
 
 @pytest.fixture
-def open_pod(demo: DemoThread, tmp_path: Path) -> OpenPod:
+def open_pod(demo: DemoThread, serve: Serve) -> OpenPod:
     """``async with open_pod("user-service", "p") as stage``: a tab of a pod's screen."""
     everywhere = demo
 
     @asynccontextmanager
     async def open_(pod: str, key: str, demo: DemoThread = everywhere) -> AsyncIterator[Stage]:
-        path = tmp_path / "kubeconfig"
-        path.write_text(demo.kubeconfig("admin"))
-        settings = settings_from({"cluster": {"kubeconfig": str(path)}})
-        app = Memtop(settings, plan(settings, {}), lambda other: plan(other, {}))
-        async with app.run_test(size=(120, 36), notifications=True) as pilot:
-            stage = Stage(app, pilot)
-            await stage.shows("● pods live", "user-service")
-            await stage.press("slash")
-            await stage.paste(pod)
-            await stage.until(lambda: stage.rows() and all(pod in row for row in stage.rows()), "the filter")
-            await stage.press("enter", "enter")
-            await stage.until(lambda: isinstance(app.screen, PodScreen), "the pod's screen")
+        async with serve(demo, size=(120, 36)) as stage:
+            await stage.select(pod)
+            await stage.press("enter")
+            await stage.until(lambda: isinstance(stage.app.screen, PodScreen), "the pod's screen")
             await stage.press(key)
             yield stage
 

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import pytest
 
-from config import settings_from
 from memtop.demo.thread import DemoThread
-from memtop.observe.setup import plan
 from tests.tui.cluster import FakeCluster
-from tests.tui.conftest import Play
+from tests.tui.conftest import Open, Play, Serve
 from tests.tui.stage import Stage
-from tui.app import Memtop
 from tui.overview.screen import Overview
 from tui.pod.screen import PodScreen
 from tui.workload.pods import MemberRows
 from tui.workload.tab import WorkloadTab
 from widgets.confirm import Confirm
-
-Open = Callable[..., AbstractAsyncContextManager[Stage]]
 
 
 @pytest.fixture(scope="module")
@@ -33,32 +26,15 @@ def demo() -> Iterator[DemoThread]:
 
 
 @pytest.fixture
-def opened(demo: DemoThread, tmp_path: Path) -> Open:
+def opened(demo: DemoThread, serve: Serve) -> Open:
     """``async with opened("user-service", workload=True)``: the overview, with that row selected."""
 
     @asynccontextmanager
     async def start(
-        row: str = "user-service",
-        *,
-        workload: bool = False,
-        user: str = "admin",
-        size: tuple[int, int] = (180, 50),
-        namespace: str = "production",
+        row: str = "user-service", *, workload: bool = False, size: tuple[int, int] = (180, 50)
     ) -> AsyncIterator[Stage]:
-        path = tmp_path / "kubeconfig"
-        path.write_text(demo.kubeconfig(user))
-        settings = settings_from({"cluster": {"kubeconfig": str(path), "namespaces": (namespace,)}})
-        app = Memtop(settings, plan(settings, os.environ), lambda other: plan(other, os.environ))
-        async with app.run_test(size=size, notifications=True) as pilot:
-            stage = Stage(app, pilot)
-            await stage.shows(row)
-            if workload:
-                await stage.press("w")
-                await stage.until(lambda: any(row in name for name in stage.rows()), "workloads")
-            await stage.press("slash")
-            await stage.paste(row)
-            await stage.press("enter")
-            await stage.until(lambda: row in stage.selected, "the row to be selected")
+        async with serve(demo, namespaces=("production",), size=size) as stage:
+            await stage.select(row, workload=workload)
             yield stage
 
     return start
