@@ -85,7 +85,7 @@ def _source(status: SourceStatus, now: float) -> SourceLine:
     watched = status.name != "metrics"
     # A watch that is open is up to date however long nothing has changed: only its failures have an age.
     age = None if status.data_at is None or (watched and status.state is State.LIVE) else now - status.data_at
-    # The whole refusal of what matters least would push the rest off the line; `memtop doctor` has its words.
-    minor = status.state is State.FORBIDDEN and status.name in {"nodes", "owners"}
-    words = "" if minor else status.words
-    return SourceLine(status.name, _STATES[status.state], words, age)
+    if status.state is State.FORBIDDEN and status.name in {"nodes", "owners"}:
+        # Its whole refusal would push what matters more off the line; `memtop doctor` has its words.
+        return SourceLine(status.name, _STATES[status.state])
+    return SourceLine(status.name, _STATES[status.state], status.words, age)
