@@ -11,7 +11,7 @@ from memtop.growth.stability_evidence import Side
 from memtop.growth.stability_words import slope
 from memtop.new_file import new_file
 from memtop.stabilisation.watch import Seen
-from memtop.wording import UNKNOWN, bytes_, duration
+from memtop.wording import UNKNOWN, bytes_, duration, share
 
 
 def stamp(moment: float | None) -> str:
@@ -92,13 +92,14 @@ def facts(side: Side) -> tuple[str, ...]:
     if not side.pods:
         limit = UNKNOWN if side.limit is None else bytes_(side.limit)
         return (*(UNKNOWN,) * 5, limit, UNKNOWN, UNKNOWN)
-    share = f" ({side.peak / side.limit:.0%} of the limit)" if side.peak and side.limit else ""
+    of_limit = f" ({share(side.peak / side.limit)} of the limit)" if side.peak and side.limit else ""
     return (
-        UNKNOWN if side.rate is None else slope(side),
+        # A minute after a start there is a slope, but it is that of the start.
+        UNKNOWN if side.rate is None or side.shape == Verdict.NOT_ENOUGH_DATA else slope(side),
         _to_limit(side),
         f"{side.oom_kills} ({_per_hour(side.oom_per_hour)})",
         f"{side.restarts} ({_per_hour(side.restarts_per_hour)})",
-        f"{bytes_(side.peak)}{share}",
+        f"{bytes_(side.peak)}{of_limit}",
         "none" if side.limit is None else bytes_(side.limit),
         str(side.pods),
         f"{duration(side.seconds)}, {side.watched / 3600:.1f} pod hours",

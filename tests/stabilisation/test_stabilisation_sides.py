@@ -298,6 +298,15 @@ def test_the_limit_is_out_of_sight_only_where_it_is_known_that_nothing_grows(sid
     assert facts(side)[1] == words
 
 
+@pytest.mark.parametrize(("shape", "growth"), [("not enough data", "–"), ("suspected leak", "+2.78 GiB/h")])
+def test_no_growth_is_said_of_what_has_only_just_started(shape, growth):
+    assert facts(Side(1, rate=2.78 * 1024**3, shape=shape))[0] == growth
+
+
+def test_the_peak_is_said_as_a_share_of_the_limit():
+    assert facts(Side(1, peak=480 * MIB, limit=512.0 * MIB))[4] == "480 MiB (94 % of the limit)"
+
+
 # -- what is seen
 
 
