@@ -31,7 +31,7 @@ class Awaited(StrEnum):
     """What is still to come before a row can be judged by all that is known of it."""
 
     PAST = "asking Prometheus for its past …"
-    POOL = "pooling its pods …"
+    POOL = "judging its pods together …"
 
 
 @dataclass(frozen=True, slots=True)
