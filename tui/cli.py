@@ -7,7 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from config import ConfigError
 
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 # Each import waits until its command is asked for: `memtop --version` must not pay for the screen.
 # ruff: noqa: PLC0415
+
+
+_HUNG_UP = 129
+"""Exit code after SIGHUP: the terminal has gone."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,9 +48,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # `memtop config | head`; Python would complain again when it closes stdout
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # `memtop config | head`
+        _write_nowhere(sys.stdout)
         return 141
+
+
+def _write_nowhere(*streams: TextIO) -> None:
+    """Nobody reads these any more; Python would complain of it, and exit with 120, when it closes them."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in streams:
+        os.dup2(nowhere, stream.fileno())
 
 
 def _printable(text: str) -> str:
@@ -65,6 +76,8 @@ def _run(words: Sequence[str]) -> int:
         code = COMMANDS[invocation.command](invocation)
     finally:
         gc.enable()
+    if code == _HUNG_UP:
+        _write_nowhere(sys.stdout, sys.stderr)
     sys.stdout.flush()
     return code
 
