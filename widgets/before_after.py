@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from rich.text import Text
 from textual.strip import Strip
@@ -28,7 +28,6 @@ _MARKS: Final[dict[Symbols, tuple[str, str, str]]] = {
     "ascii": ("*", ".", "*"),
 }
 _SIGNS: Final[dict[bool, tuple[str, str, str]]] = {False: ("━", "┃", "✖"), True: ("=", "|", "X")}
-_PLAIN: Final = str.maketrans("─│└┤┬", "-|+++")
 _AGES = (60, 300, 600, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800)
 
 
@@ -137,42 +136,29 @@ def _graph(
     zone: tzinfo | None,
     colours: Mapping[str, tuple[int, int, int]],
 ) -> list[Text | Strip]:
-    from textual_plotext.plot import Plot  # noqa: PLC0415  (takes a tenth of a second: not at the start)
-
-    from widgets.graph import styled  # noqa: PLC0415
-    from widgets.trend import time_ticks, value_ticks  # noqa: PLC0415
+    from widgets.axes import Ticks, axes, drawn  # noqa: PLC0415  (plotext takes long: not at the start)
+    from widgets.trend import time_ticks  # noqa: PLC0415
 
     start, end = compared.span
     end = max(end, start + 1.0)
     fine, dots, _ = _MARKS[symbols]
     old = dots if compared.by_age else fine  # by the clock they are apart anyway
     flat, upright, oom = _SIGNS[symbols == "ascii"]
-    drawn = [
+    curves = [
         (_within(curve, start, end, max(12, 3 * width // max(1, len(side)))), marker, role)
         for side, marker, role in ((compared.before, old, "warn"), (compared.after, fine, "primary"))
         for curve in side
     ]
-    parts = [part for found, _, _ in drawn for part in found]
+    parts = [part for found, _, _ in curves for part in found]
     limits = [limit for limit in compared.limits if limit]
     scale = max([float(values.max()) for _, values in parts] + limits, default=1.0) or 1.0
     rows = max(1, height - 2)
     top = scale * (rows + 1) / max(1, rows)
 
-    plot: Any = Plot()  # plotext has no types
-    plot._set_size(width, height)
-    plot.canvas_color("default")
-    plot.axes_color("default")
-    plot.ticks_color(colours["dim"])
-    plot.xaxes(True, False)
-    plot.yaxes(True, False)
-    plot.xlim(start, end)
-    plot.ylim(0, top)
-    values = value_ticks(scale, max(3, min(7, rows // 3 + 1)), "bytes")
-    label = max(8, *(len(words) for _, words in values))
-    plot.yticks([value for value, _ in values], [words.rjust(label) for _, words in values])
-    most = max(1, (width - label) // 12)
-    ticks = age_ticks(end, most) if compared.by_age else time_ticks(start, end, most, zone)
-    plot.xticks([at for at, _ in ticks], [words for _, words in ticks])
+    def ticks(most: int) -> Ticks:
+        return age_ticks(end, most) if compared.by_age else time_ticks(start, end, most, zone)
+
+    plot = axes(width, height, (start, end), scale, top, "bytes", ticks, colours)
 
     change = end if compared.changed_at is None else min(max(compared.changed_at, start), end)
     was, now = compared.limits
@@ -181,19 +167,14 @@ def _graph(
             plot.plot([begin, until], [limit, limit], marker=flat, color=colours["critical"])
     if compared.changed_at is not None and start <= compared.changed_at <= end:
         plot.plot([change, change], [0, top], marker=upright, color=colours["accent"])
-    for found, marker, role in drawn:
+    for found, marker, role in curves:
         for times, bytes_ in found:
             draw = plot.plot if len(times) > 1 else plot.scatter
             draw(times.tolist(), bytes_.tolist(), marker=marker, color=colours[role])
     kills = [at for at in compared.oom_kills if start <= at <= end]
     if kills:
         plot.scatter(kills, [top] * len(kills), marker=oom, color=colours["critical"])
-    built = plot.build()
-    if symbols == "ascii":
-        built = built.translate(_PLAIN)
-    lines: list[Text | Strip] = []
-    lines += [styled(text) for text in built.split("\n")[:height]]
-    return lines + [Text()] * (height - len(lines))
+    return drawn(plot, height, symbols)
 
 
 def _within(curve: Curve, start: float, end: float, bins: int) -> list[Points]:

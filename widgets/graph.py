@@ -7,25 +7,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from textwrap import wrap
-from typing import Any, Final
+from typing import Final
 
 from rich.cells import cell_len
-from rich.console import Console
 from rich.text import Text
 from textual.strip import Strip
-from textual_plotext.plot import Plot
 
+from widgets.axes import Ticks, axes, drawn
 from widgets.palette import Symbols
 from widgets.sparkline import sparkline
 from widgets.text import cut, literal, shorten
-from widgets.trend import Trend, segments, stretches, time_ticks, value_ticks
+from widgets.trend import Trend, segments, stretches, time_ticks
 
 _LEAST = (24, 6)
 """The least width and height, in cells, of which a graph with axes can be made sense."""
 _TALL = 14  # from this many lines on the caption may take two of them
-
-_PLAIN_AXES: Final = str.maketrans("─│└┤┬", "-|+++")
-_CONSOLE: Final = Console(color_system="truecolor", highlight=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,20 +123,10 @@ def _graph(
     rows = max(1, height - 2)
     top = scale * (rows + 1) / max(1, rows - 1)  # two rows above the limit, for marks
 
-    plot: Any = Plot()  # plotext has no types
-    plot._set_size(width, height)
-    plot.canvas_color("default")
-    plot.axes_color("default")
-    plot.ticks_color(colours["dim"])
-    plot.xaxes(True, False)
-    plot.yaxes(True, False)
-    plot.xlim(start, end)
-    plot.ylim(0, top)
-    values = value_ticks(scale, max(3, min(7, rows // 3 + 1)), trend.unit)
-    label = max(8, *(len(words) for _, words in values))
-    plot.yticks([value for value, _ in values], [words.rjust(label) for _, words in values])
-    times = time_ticks(start, end, max(1, (width - label) // 12), zone)
-    plot.xticks([at for at, _ in times], [words for _, words in times])
+    def ticks(most: int) -> Ticks:
+        return time_ticks(start, end, most, zone)
+
+    plot = axes(width, height, (start, end), scale, top, trend.unit, ticks, colours)
 
     for level, mark, role in (
         (trend.request, marks.request, "dim"),
@@ -160,17 +146,7 @@ def _graph(
         draw(stretch_times.tolist(), stretch_values.tolist(), marker=marks.memory, color=colours["primary"])
     for moments, levels in segments(*(trend.floor or ((), ()))):
         plot.plot(moments, levels, marker=marks.floor, color=colours["warn"])
-    built = plot.build()
-    if symbols == "ascii":
-        built = built.translate(_PLAIN_AXES)
-    drawn = [styled(text) for text in built.split("\n")][:height]
-    return drawn + [Text()] * (height - len(drawn))
-
-
-def styled(ansi: str) -> Strip:
-    """A line that plotext has built, with its colours."""
-    text = Text.from_ansi(ansi)
-    return Strip([segment for segment in text.render(_CONSOLE) if segment.text])
+    return drawn(plot, height, symbols)
 
 
 def _distinct(moments: Sequence[float], start: float, end: float, width: int) -> list[float]:
