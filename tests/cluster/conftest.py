@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from memtop.cluster.client import Client
 from memtop.cluster.target import Auth, ExecSpec, Target
 
 
@@ -158,6 +159,30 @@ def target():
             source="a test",
             **fields,
         )
+
+    return make
+
+
+@pytest.fixture
+async def connect(target):
+    """``connect(url, auth=…)``: a client that is closed after the test."""
+    clients = []
+
+    def make(url, **fields):
+        clients.append(Client(target(url, **fields)))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        await client.close()
+
+
+@pytest.fixture
+async def client_for(serve, connect):
+    """``await client_for(handler)``: a client of a server that gives every request to ``handler``."""
+
+    async def make(handler, **fields):
+        return connect(await serve(handler), **fields)
 
     return make
 

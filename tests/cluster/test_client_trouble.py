@@ -1,0 +1,88 @@
+"""A server that cannot be reached, breaks off, or sends what nobody can read."""
+
+import asyncio
+
+import pytest
+from aiohttp import web
+
+from tests.cluster.asking import unreachable
+
+
+class TestTrouble:
+    async def test_a_refused_connection(self, connect, unused_tcp_port):
+        text = await unreachable(connect(f"http://127.0.0.1:{unused_tcp_port}").get("/"))
+        assert text == f"http://127.0.0.1:{unused_tcp_port} cannot be reached: connection refused"
+
+    async def test_an_unknown_host(self, connect):
+        assert "does not resolve" in await unreachable(connect("http://no-such-host.invalid").get("/"))
+
+    async def test_a_slow_server(self, client_for):
+        async def answer(request):
+            await asyncio.sleep(60)
+
+        assert "did not answer in time" in await unreachable((await client_for(answer)).get("/", timeout=0.1))
+
+    async def test_a_body_that_never_ends_in_time(self, client_for):
+        async def answer(request):
+            response = web.StreamResponse()
+            await response.prepare(request)
+            while True:
+                await response.write(b"x")
+                await asyncio.sleep(0.02)
+
+        assert "did not answer in time" in await unreachable((await client_for(answer)).get("/", timeout=0.3))
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{half",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{half\r\n",
+        ],
+    )
+    async def test_half_a_body(self, serve_bytes, connect, answer):
+        async def cut(head, reader, writer):
+            writer.write(answer)
+            await writer.drain()
+            writer.close()
+
+        text = await unreachable(connect(f"http://127.0.0.1:{await serve_bytes(cut)}").get("/"))
+        assert text.endswith("was cut short")
+
+    async def test_no_answer_at_all(self, serve_bytes, connect):
+        async def hang_up(head, reader, writer):
+            writer.close()
+
+        text = await unreachable(connect(f"http://127.0.0.1:{await serve_bytes(hang_up)}").get("/"))
+        assert "closed the connection" in text or "broke" in text
+
+    async def test_something_that_is_no_http(self, serve_bytes, connect):
+        async def smtp(head, reader, writer):
+            writer.write(b"220 mail.example ESMTP \x1b[31m\r\n")
+            await writer.drain()
+
+        text = await unreachable(connect(f"http://127.0.0.1:{await serve_bytes(smtp)}").get("/"))
+        assert "does not speak HTTP" in text
+        assert "\x1b" not in text
+
+    async def test_a_body_without_bound(self, client_for, monkeypatch):
+        monkeypatch.setattr("memtop.cluster.client.MAX_BODY", 1000)
+
+        async def answer(request):
+            return web.Response(text="x" * 1001)
+
+        assert "more than 1000 bytes" in await unreachable((await client_for(answer)).get("/"))
+
+    async def test_the_next_request_after_a_failure_works(self, serve_bytes, connect):
+        answers = [
+            b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhal",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        ]
+
+        async def answer(head, reader, writer):
+            writer.write(answers.pop(0))
+            await writer.drain()
+            writer.close()
+
+        client = connect(f"http://127.0.0.1:{await serve_bytes(answer)}")
+        await unreachable(client.get("/"))
+        assert await client.get("/") == b"ok"
