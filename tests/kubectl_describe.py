@@ -30,7 +30,7 @@ _AGE = re.compile(
     r"(?<![\w.-])\d+[smhdy](?:\d+[smhd])?(?![\w.-])(?: \(x\d+ over \d+[smhdy](?:\d+[smhd])?\))?"
 )
 _TIME = re.compile(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d")
-_TRIES = 6
+_TRIES = 20
 
 
 def find_kubectl(config):

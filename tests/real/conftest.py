@@ -11,13 +11,17 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from memtop.cluster.client import Client
+from memtop.cluster.exec import Place
 from memtop.cluster.kubeconfig import load
+from tests.real.patience import PATIENCE, eventually
 from tests.real.terminal import Terminal
 
 HERE = Path(__file__).parent
@@ -37,7 +41,7 @@ def cluster_home() -> Path:
     config = home / "kubeconfig"
     if not config.exists():
         pytest.skip(f"no real cluster: {config} is not there")
-    asked = _kubectl(home, config, "get", "--raw", "/readyz")
+    asked = kubectl_of(home, "get", "--raw", "/readyz")
     if asked.returncode:
         pytest.skip(f"no real cluster: {config} is there, but {asked.stderr.strip()}")
     return home
@@ -69,14 +73,82 @@ def as_user(cluster_home: Path) -> Callable[[str], Any]:
 
 @pytest.fixture
 def kubectl(cluster_home: Path) -> Callable[..., str]:
-    """``kubectl("get", "pods")``: what it prints, as the admin."""
+    """``kubectl("get", "pods")``: what it prints, as the admin; ``given`` is what it reads."""
 
-    def run(*words: str) -> str:
-        done = _kubectl(cluster_home, cluster_home / "kubeconfig", *words)
+    def run(*words: str, given: str = "") -> str:
+        done = kubectl_of(cluster_home, *words, given=given)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     return run
+
+
+@pytest.fixture
+async def client(as_user: Callable[[str], Any]) -> AsyncIterator[Client]:
+    """A connection as the user who may do everything."""
+    async with Client(as_user("kubeconfig")) as client:
+        yield client
+
+
+@pytest.fixture
+def place(kubectl: Callable[..., str]) -> Callable[..., Place]:
+    """``place("app=billing-jvm")``: a container of the pods with a label."""
+
+    def find(selector: str, namespace: str = "production") -> Place:
+        words = ("-n", namespace, "get", "pods", "-l", selector, "-o")
+        line = kubectl(*words, "jsonpath={.items[0].metadata.name} {.items[0].spec.containers[0].name}")
+        return Place(namespace, *line.split())
+
+    return find
+
+
+@pytest.fixture
+def new_namespace(kubectl: Callable[..., str], cluster_home: Path) -> Iterator[Callable[[str], str]]:
+    """``new_namespace("shell")``: the name of an empty namespace in which pods can be made."""
+    made: list[str] = []
+
+    def takes_pods(name: str) -> bool:
+        words = ("-n", name, "run", "pod", "--image=x", "--dry-run=server")
+        return kubectl_of(cluster_home, *words).returncode == 0
+
+    def make(what: str) -> str:
+        name = f"memtop-{what}-{uuid.uuid4().hex[:6]}"
+        kubectl("create", "namespace", name)
+        made.append(name)
+        eventually(lambda: takes_pods(name), f"the service account of {name}, without which it has no pods")
+        return name
+
+    yield make
+    for name in made:
+        kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def oom_killed(kubectl: Callable[..., str]) -> None:
+    """user-service was OOM-killed when it last ended; in a new cluster that takes some minutes."""
+    reason = "jsonpath={.items[*].status.containerStatuses[*].lastState.terminated.reason}"
+    words = ("-n", "production", "get", "pods", "-l", "app=user-service", "-o", reason)
+    eventually(lambda: kubectl(*words) == "OOMKilled", "an OOM kill of user-service", 2 * PATIENCE)
+
+
+@pytest.fixture
+def clusters_prometheus(cluster_home: Path) -> None:
+    """The cluster's Prometheus answers, and has been told of a pod by the kubelet and kube-state-metrics."""
+    service = "/api/v1/namespaces/observability/services/prometheus-service:9090"
+    told = (
+        "container_memory_working_set_bytes%7Bcontainer%3D%22session-store%22%7D",
+        "kube_pod_container_status_restarts_total%7Bcontainer%3D%22session-store%22%7D",
+    )
+
+    def knows() -> bool:
+        # While its pod is not ready, the proxy says so and kubectl fails.
+        answers = [
+            kubectl_of(cluster_home, "get", "--raw", f"{service}/proxy/api/v1/query?query={query}")
+            for query in told
+        ]
+        return all(one.returncode == 0 and json.loads(one.stdout)["data"]["result"] for one in answers)
+
+    eventually(knows, "what the cluster's Prometheus knows")
 
 
 @pytest.fixture
@@ -97,7 +169,7 @@ def memtop(environ: dict[str, str]) -> Callable[..., subprocess.CompletedProcess
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=2 * PATIENCE,
         )
 
     return run
@@ -134,14 +206,16 @@ def terminal(environ: dict[str, str]) -> Iterator[Callable[[int, int], Terminal]
 COMMAND = (sys.executable, "-m", "tui.cli")
 
 
-def _kubectl(home: Path, kubeconfig: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def kubectl_of(home: Path, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    """What became of a kubectl command, as the admin; ``given`` is what it reads."""
     program = shutil.which("kubectl") or str(home / "bin" / "kubectl")
     if not Path(program).exists():
         pytest.skip("kubectl is not installed")
     return subprocess.run(
-        [program, "--kubeconfig", str(kubeconfig), "--request-timeout=20s", *words],
+        [program, "--kubeconfig", str(home / "kubeconfig"), "--request-timeout=60s", *words],
+        input=given,
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=2 * PATIENCE,
     )

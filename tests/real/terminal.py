@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-PATIENCE = 60.0  # seconds
+from tests.real.patience import PATIENCE
 
 
 class Terminal:
@@ -53,7 +53,7 @@ class Terminal:
         """What is on the screen now, as text."""
         return self._tmux("capture-pane", "-p")
 
-    def wait(self, until: Callable[[str], bool], what: str) -> str:
+    def wait(self, until: Callable[[str], object], what: str) -> str:
         """Waits until the screen is as it should be, and returns it."""
         deadline = time.monotonic() + PATIENCE
         while not until(screen := self.screen()):

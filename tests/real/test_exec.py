@@ -9,24 +9,7 @@ import pytest
 from memtop.cluster.client import ApiError, Client
 from memtop.cluster.errors import Unreachable
 from memtop.cluster.exec import Channel, NoSuchProgram, NotRunning, Place, ended, execute, refusal, run
-
-
-@pytest.fixture
-async def client(as_user):
-    async with Client(as_user("kubeconfig")) as client:
-        yield client
-
-
-@pytest.fixture
-def place(kubectl):
-    """``place("app=billing-jvm")``: a container of the pods with a label."""
-
-    def find(selector, namespace="production"):
-        words = ("-n", namespace, "get", "pods", "-l", selector, "-o")
-        line = kubectl(*words, "jsonpath={.items[0].metadata.name} {.items[0].spec.containers[0].name}")
-        return Place(namespace, *line.split())
-
-    return find
+from tests.real.patience import PATIENCE, eventually
 
 
 async def test_output_errors_and_exit_codes_come_back(client, place):
@@ -40,9 +23,11 @@ async def test_output_errors_and_exit_codes_come_back(client, place):
 
 async def test_much_output_is_whole_or_cut_where_asked(client, place):
     shell = place("app=steady-service")
-    done = await run(client, shell, ["sh", "-c", "head -c 20000000 /dev/zero"], most=30_000_000)
+    done = await run(
+        client, shell, ["sh", "-c", "head -c 20000000 /dev/zero"], most=30_000_000, timeout=PATIENCE
+    )
     assert (len(done.output), done.cut) == (20_000_000, False)
-    done = await run(client, shell, ["sh", "-c", "head -c 20000 /dev/zero"], most=1000)
+    done = await run(client, shell, ["sh", "-c", "head -c 20000 /dev/zero"], most=1000, timeout=PATIENCE)
     assert (len(done.output), done.cut) == (1000, True)
 
 
@@ -51,7 +36,7 @@ async def test_a_terminal_echoes_and_knows_its_size(client, place):
     sized = 'until [ "$(stty size 2>&1)" = "31 97" ]; do sleep 0.1; done; stty size; exit 5'
     words = ["sh", "-c", f"echo ready; read line; echo got $line; {sized}"]
     async with (
-        asyncio.timeout(30),
+        asyncio.timeout(PATIENCE),
         execute(client, place("app=steady-service"), words, terminal=True, typing=True) as shell,
     ):
         said = b""
@@ -66,7 +51,7 @@ async def test_a_terminal_echoes_and_knows_its_size(client, place):
 
 async def test_input_reaches_the_command(client, place):
     async with (
-        asyncio.timeout(30),
+        asyncio.timeout(PATIENCE),
         execute(client, place("app=steady-service"), ["head", "-c", "200000"], typing=True) as head,
     ):
         await head.write(b"x" * 200_000)
@@ -83,7 +68,10 @@ async def test_what_is_not_there_is_named(client, place):
         await run(client, Place("production", "no-such-pod", "x"), ["true"])
 
 
-async def test_a_container_that_does_not_run_is_said_to_be_so(client, place):
+async def test_a_container_that_does_not_run_is_said_to_be_so(client, place, kubectl):
+    waiting = "jsonpath={.items[*].status.containerStatuses[*].state.waiting.reason}"
+    words = ("-n", "production", "get", "pods", "-l", "app=missing-image", "-o", waiting)
+    eventually(lambda: kubectl(*words) == "ErrImageNeverPull", "the kubelet to look for the image")
     with pytest.raises(NotRunning, match="ErrImageNeverPull"):
         await run(client, place("app=missing-image"), ["true"])
     with pytest.raises((NotRunning, ApiError), match=r"Unschedulable|Pending|does not have a host"):

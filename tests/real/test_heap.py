@@ -15,8 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from memtop.cluster.client import Client
-from memtop.cluster.exec import Finished, Place, run
+from memtop.cluster.exec import Place, run
 from memtop.runtime.breakdown import answer, breakdown
 from memtop.runtime.captures import How
 from memtop.runtime.debug import debugging
@@ -25,33 +24,19 @@ from memtop.runtime.heap import plans
 from memtop.runtime.probe import NoShell, probe
 from memtop.runtime.take import CaptureFailed, Step, bring, resumed, take
 from memtop.runtime.transfer import partial, remove
-from tests.real.conftest import _kubectl
-
-
-@pytest.fixture
-async def client(as_user):
-    async with Client(as_user("kubeconfig")) as client:
-        yield client
-
-
-@pytest.fixture
-def place(kubectl):
-    """``place("app=billing-jvm")``: a container of the pods with a label."""
-
-    def find(selector, namespace="production"):
-        words = ("-n", namespace, "get", "pods", "-l", selector, "-o")
-        line = kubectl(*words, "jsonpath={.items[0].metadata.name} {.items[0].spec.containers[0].name}")
-        return Place(namespace, *line.split())
-
-    return find
+from tests.real.conftest import kubectl_of
+from tests.real.patience import PATIENCE, eventually
 
 
 @pytest.fixture
 def pod(kubectl, cluster_home):
-    """``pod(image, command…, mounts={"/there": "/here"})``: a running pod of the test's own, gone with it."""
+    """``pod(image, command…, mounts={"/there": "/here"})``: a running pod of the test's own, gone with it.
+
+    ``says`` is what its log says once it is ready.
+    """
     made = []
 
-    def make(image, *command, limit="256Mi", mounts=None, **more):
+    def make(image, *command, limit="256Mi", mounts=None, says="", **more):
         name = f"memtop-test-{uuid.uuid4().hex[:8]}"
         container = {
             "name": "main",
@@ -80,20 +65,17 @@ def pod(kubectl, cluster_home):
                 ],
             },
         }
-        config = str(cluster_home / "kubeconfig")
-        subprocess.run(
-            ["kubectl", "--kubeconfig", config, "-n", "default", "create", "-f", "-"],
-            input=json.dumps(body), text=True, check=True, capture_output=True, timeout=30,
-        )  # fmt: skip
+        kubectl("-n", "default", "create", "-f", "-", given=json.dumps(body))
         made.append(name)
-        kubectl("-n", "default", "wait", "--for=condition=Ready", f"pod/{name}", "--timeout=15s")
+        ready = ("wait", "--for=condition=Ready", f"pod/{name}", f"--timeout={PATIENCE:.0f}s")
+        kubectl("-n", "default", *ready)
+        if says:
+            eventually(lambda: says in kubectl("-n", "default", "logs", name), f"{name} to say {says}")
         return Place("default", name, "main")
 
     yield make
     for name in made:
-        _kubectl(
-            cluster_home, cluster_home / "kubeconfig", "-n", "default", "delete", "pod", name, "--wait=false"
-        )
+        kubectl_of(cluster_home, "-n", "default", "delete", "pod", name, "--wait=false")
 
 
 def chosen(found, title):
@@ -158,9 +140,8 @@ async def test_a_command_that_fails_leaves_the_container_as_it_was(client, place
 
 
 async def test_node_is_asked_through_its_inspector_and_left_closed(client, pod, tmp_path):
-    there = pod(
-        "localhost/lab/node:1", "node", "-e", "global.kept = 'memtop-was-here'; setInterval(()=>{}, 100)"
-    )
+    script = "global.kept = 'memtop-was-here'; setInterval(()=>{}, 100); console.log('up')"
+    there = pod("localhost/lab/node:1", "node", "-e", script, says="up")
     plan = chosen(await plans(client, there, tmp_path), "inspector")
     assert plan.program.runtime is Runtime.NODE
     taken = await take(client, plan, lambda _: None)
@@ -172,15 +153,14 @@ async def test_node_is_asked_through_its_inspector_and_left_closed(client, pod, 
         ports = await run(client, there, ["cat", "/proc/net/tcp"])
         return ":240D 00000000:0000 0A" not in ports.output.decode()  # 9229, listening
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not await closed():
             await asyncio.sleep(0.2)
 
 
 async def test_node_writes_a_snapshot_on_its_signal(client, pod, tmp_path):
-    there = pod(
-        "localhost/lab/node:1", "node", "--heapsnapshot-signal=SIGUSR2", "-e", "setInterval(()=>{}, 100)"
-    )
+    script = "setInterval(()=>{}, 100); console.log('up')"
+    there = pod("localhost/lab/node:1", "node", "--heapsnapshot-signal=SIGUSR2", "-e", script, says="up")
     plan = chosen(await plans(client, there, tmp_path), "signal USR2")
     taken = await take(client, plan, lambda _: None)
     assert json.loads(taken.path.read_bytes())["snapshot"]["node_count"] > 1000
@@ -188,7 +168,7 @@ async def test_node_writes_a_snapshot_on_its_signal(client, pod, tmp_path):
     assert await remove(client, there, taken.left) == ""
 
 
-async def test_a_go_programs_profile(client, place, tmp_path):
+async def test_a_go_programs_profile(client, place, clusters_prometheus, tmp_path):
     plan = (await plans(client, place("app=prometheus", "observability"), tmp_path))[0]
     assert plan.program.runtime is Runtime.GO
     taken = await take(client, plan, lambda _: None)
@@ -245,7 +225,7 @@ async def test_a_go_program_in_an_image_without_a_shell(client, pod, leaking_go,
     there = pod("localhost/lab/pause:1", "/go/leak", mounts={"/go": leaking_go})
     with pytest.raises(NoShell):
         await probe(client, there)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while True:  # until it listens, and has leaked enough to be sampled
             with contextlib.suppress(NoShell):
                 [plan] = await plans(client, there, tmp_path)
@@ -335,7 +315,7 @@ async def test_the_heap_of_dotnet_with_createdump(client, python_with, tmp_path)
         {"name": "DOTNET_ROOT", "value": "/tools/dotnetcore2/bin"},
         {"name": "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT", "value": "1"},
     )
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while True:  # until the runtime is loaded
             plan = chosen(await plans(client, there, tmp_path), "dump")
             if plan.program.runtime is Runtime.DOTNET:
@@ -357,34 +337,40 @@ async def test_an_image_without_a_shell_says_so_and_what_could_be_done(client, p
     assert f"kubectl debug -it {there.pod} -n default" in said.command
 
 
-async def test_a_container_that_dies_in_mid_transfer(client, pod, tmp_path):
-    there = pod("localhost/lab/busybox:1", "sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.1; done")
+async def test_a_container_that_dies_in_mid_transfer(client, pod, kubectl, tmp_path):
+    script = "trap 'exit 3' TERM; echo up; while :; do sleep 0.1; done"
+    there = pod("localhost/lab/busybox:1", "sh", "-c", script, says="up")
     path = "/tmp/memtop-test-big.bin"
-    await run(client, there, ["sh", "-c", f"head -c 60000000 /dev/urandom > {path}"])
+    await run(client, there, ["sh", "-c", f"head -c 60000000 /dev/urandom > {path}"], timeout=PATIENCE)
     listed = [plan for plan in await plans(client, there, tmp_path) if plan.capture.remote == path]
-    killing: list[asyncio.Task[Finished]] = []
+    killed: list[Step] = []
 
     def tell(step: Step) -> None:
-        if step.done and not killing:
-            killing.append(asyncio.ensure_future(run(client, there, ["sh", "-c", "kill -TERM 1"])))
+        """Kills at the first bytes; until it is dead nothing more is read here, so that much is left."""
+        if step.done and not killed:
+            killed.append(step)
+            pod = ("-n", "default", "get", "pod", there.pod, "-o", "jsonpath={.status.phase}")
+            kubectl("-n", "default", "exec", there.pod, "--", "kill", "-TERM", "1")
+            eventually(lambda: kubectl(*pod) == "Failed", "the end of the container")
 
     plan = listed[0]
     with pytest.raises(CaptureFailed) as failed:
-        await asyncio.wait_for(bring(client, plan, path, tell), 60)
-    await asyncio.gather(*killing, return_exceptions=True)
+        await asyncio.wait_for(bring(client, plan, path, tell), PATIENCE)
     assert any(path in left for left in failed.value.left)
     assert not plan.target.exists()
     assert 0 < partial(plan.target).stat().st_size < 60_000_000
 
 
-async def test_memory_by_kind_agrees_with_the_metrics(client, place):
+async def test_memory_by_kind_agrees_with_the_metrics(client, place, cluster_home):
     there = place("app=slow-leak-service")
+    path = f"/apis/metrics.k8s.io/v1beta1/namespaces/production/pods/{there.pod}"
+    measured = ("get", "--raw", path)
+    eventually(lambda: not kubectl_of(cluster_home, *measured).returncode, "its first sample")
     memory = breakdown(await probe(client, there))
     assert memory.limit == 512 * 1024 * 1024
     assert answer(memory).startswith("It is heap")
     assert memory.processes[0].name == "python3"
     assert 0.7 < memory.processes[0].anon / memory.anon < 1.3
-    path = f"/apis/metrics.k8s.io/v1beta1/namespaces/production/pods/{there.pod}"
     usage = json.loads(await client.get(path))["containers"][0]["usage"]["memory"]
     assert abs(int(usage.removesuffix("Ki")) * 1024 - memory.working_set) < 24 * 1024 * 1024
 
@@ -394,7 +380,7 @@ async def test_memory_of_a_service_that_leaks(client, pod):
     asked = await probe(client, there)
     assert detect(asked)[0].runtime is Runtime.PYTHON
     assert breakdown(asked).limit == 128 * 1024 * 1024
-    async with asyncio.timeout(30):  # it takes 4 MiB every 5 s
+    async with asyncio.timeout(PATIENCE):  # it takes 4 MiB every 5 s
         while "It is heap" not in (said := answer(breakdown(await probe(client, there)))):
             await asyncio.sleep(0.5)
     assert "python3 (PID 1)" in said
@@ -403,7 +389,7 @@ async def test_memory_of_a_service_that_leaks(client, pod):
 async def test_page_cache_is_told_from_heap(client, pod):
     writes = "head -c 60000000 /dev/zero > /tmp/file; cat /tmp/file > /dev/null; while :; do sleep 1; done"
     there = pod("localhost/lab/busybox:1", "sh", "-c", writes)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while breakdown(await probe(client, there)).file < 50_000_000:
             await asyncio.sleep(0.3)
     assert answer(breakdown(await probe(client, there))).startswith("It is page cache")

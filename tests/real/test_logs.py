@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
@@ -23,9 +24,7 @@ from memtop.logs.reader import LogReader
 from memtop.logs.request import LogRequest
 from memtop.logs.values.reading import Kind, Reading
 from memtop.logs.values.summary import summarise
-
-PATIENCE = 120.0
-"""Seconds; a container of the tests' own is killed after a quarter of a minute and soon started again."""
+from tests.real.patience import PATIENCE, eventually
 
 
 class Read:
@@ -38,8 +37,8 @@ class Read:
         self._news = asyncio.Event()
         self.channel = Channel(self._news.set)
 
-    async def until(self, holds: Callable[[Read], object], what: str, patience: float = 60.0) -> None:
-        deadline = time.monotonic() + patience
+    async def until(self, holds: Callable[[Read], object], what: str) -> None:
+        deadline = time.monotonic() + PATIENCE
         while True:
             self._news.clear()
             delivery = self.channel.take()
@@ -117,7 +116,7 @@ async def test_an_oom_kill_while_one_watches(as_user: Callable[[str], Any], doom
             kills = [n for n, line in enumerate(read.lines) if "was OOM-killed" in line.text]
             return bool(kills) and any("starting" in line.text for line in read.lines[kills[0] :])
 
-        await read.until(again, "a kill and a start after it", PATIENCE)
+        await read.until(again, "a kill and a start after it")
         assert starts() >= 1
 
     async with Client(as_user("kubeconfig-readonly")) as client:
@@ -143,10 +142,13 @@ async def test_the_last_words_of_node(as_user: Callable[[str], Any], pod: Callab
     async def to_its_end(read: Read) -> None:
         await read.until(lambda _: any(status.over for status in read.statuses), "the previous log")
 
-    async with Client(as_user("kubeconfig-readonly")) as client:
+    async with Client(as_user("kubeconfig-readonly")) as client, asyncio.timeout(2 * PATIENCE):
         wanted = request(pod("session-api"), "session-api", previous=True, tail=5000)
-        read = await reading(client, wanted, to_its_end)
-    assert any("Reached heap limit" in line.text for line in read.lines)
+        while True:  # until it has died of this; in a new cluster that takes some minutes
+            read = await reading(client, wanted, to_its_end)
+            if any("Reached heap limit" in line.text for line in read.lines):
+                break
+            await asyncio.sleep(1)
     full = [one for one in read.readings if one.kind is Kind.FULL]
     assert full
     assert full[-1].heap_after is not None
@@ -175,15 +177,18 @@ async def test_a_jvm_is_followed_and_understood(
 async def test_containers_of_one_pod_in_the_order_of_time(
     as_user: Callable[[str], Any], pod: Callable[[str], str]
 ) -> None:
-    async def both(read: Read) -> None:
-        await read.until(
-            lambda _: {"order-service", "log-agent"} <= {line.container for line in read.lines}, "both"
-        )
+    async def begun(read: Read) -> None:
+        await read.until(lambda _: read.lines, "lines")
 
-    async with Client(as_user("kubeconfig-readonly")) as client:
-        wanted = request(pod("order-service"), "order-service", "log-agent", tail=200)
-        read = await reading(client, wanted, both)
-    times = [line.at for line in read.lines if line.mark is Mark.PLAIN]
+    wanted = request(pod("order-service"), "order-service", "log-agent", tail=200)
+    async with Client(as_user("kubeconfig-readonly")) as client, asyncio.timeout(PATIENCE):
+        while True:  # until both have a log to begin with: the agent is killed again and again
+            read = await reading(client, wanted, begun)
+            lines = [line for line in read.lines if line.mark is Mark.PLAIN]
+            if {line.container for line in lines} == {"order-service", "log-agent"}:
+                break
+            await asyncio.sleep(1)
+    times = [line.at for line in lines]
     assert times == sorted(times)
 
 
@@ -214,7 +219,7 @@ def young(kubectl: Callable[..., str]) -> Iterator[str]:
     name = f"young-{uuid.uuid4().hex[:8]}"
     image = ("--image=localhost/lab/busybox:1", "--image-pull-policy=Never", "--restart=Never")
     kubectl("-n", "production", "run", name, *image, "--command", "--", "sleep", "600")
-    kubectl("-n", "production", "wait", "--for=condition=Ready", f"pod/{name}", "--timeout=15s")
+    kubectl("-n", "production", "wait", "--for=condition=Ready", f"pod/{name}", f"--timeout={PATIENCE:.0f}s")
     yield name
     kubectl("-n", "production", "delete", "pod", name, "--grace-period=0", "--force")
 
@@ -238,16 +243,20 @@ async def test_what_nobody_may_read(as_user: Callable[[str], Any], pod: Callable
 
 
 def test_figures_and_last_words_are_printed_without_a_screen(
-    memtop: Callable[..., subprocess.CompletedProcess[str]], admin: Path
+    memtop: Callable[..., subprocess.CompletedProcess[str]], admin: Path, oom_killed: None
 ) -> None:
-    done = memtop(admin, "logs", "deployment/session-jvm", "-n", "production", "--values", "--tail", "500")
-    assert done.returncode == 0, done.stderr
-    heading, *rows = done.stdout.splitlines()
-    assert heading.split()[0] == "TIME"
-    assert any(" full " in row and "MiB" in row for row in rows)
-    done = memtop(
-        admin, "logs", "deployment/user-service", "-n", "production", "-p", "--preset", "oom", "-C", "1"
-    )
+    def printed(deployment: str, *words: str) -> subprocess.CompletedProcess[str]:
+        return memtop(admin, "logs", f"deployment/{deployment}", "-n", "production", *words)
+
+    def collected() -> bool:
+        """It is killed again and again, and has to start and to fill its heap first."""
+        done = printed("session-jvm", "--values", "--tail", "500")
+        heading, *rows = done.stdout.splitlines() or [""]
+        full = any(" full " in row and "MiB" in row for row in rows)
+        return done.returncode == 0 and heading.startswith("TIME") and full
+
+    eventually(collected, "a full collection of session-jvm")
+    done = printed("user-service", "-p", "--preset", "oom", "-C", "1")
     assert done.returncode == 0, done.stderr
     assert "Cannot allocate memory" in done.stdout
 
@@ -262,8 +271,11 @@ def test_a_printed_log_is_followed_until_control_c(admin: Path, environ: dict[st
         text=True,
     ) as process:
         assert process.stdout is not None
+        patience = threading.Timer(PATIENCE, process.kill)
+        patience.start()
         assert [process.stdout.readline() for _ in range(2)][-1]
+        patience.cancel()
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert "Traceback" not in said

@@ -18,6 +18,7 @@ def line_with(*words: str) -> Callable[[str], bool]:
     return lambda screen: any(all(word in line for word in words) for line in screen.splitlines())
 
 
+@pytest.mark.usefixtures("oom_killed")
 def test_the_pod_that_is_oom_killed_is_on_the_screen(
     admin: Path, terminal: Callable[[int, int], Terminal]
 ) -> None:
@@ -35,6 +36,7 @@ def test_the_pod_that_is_oom_killed_is_on_the_screen(
     assert "OOMKilled" not in end, "the screen is as it was before"
 
 
+@pytest.mark.usefixtures("oom_killed")
 def test_a_narrow_terminal_shows_one_pane_at_a_time(
     admin: Path, terminal: Callable[[int, int], Terminal]
 ) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.real.conftest import COMMAND
+from tests.real.patience import PATIENCE
 from tests.real.terminal import Terminal
 
 pytestmark = pytest.mark.usefixtures("cluster_home")
@@ -24,7 +25,7 @@ def open_pod(screen: Terminal, kubeconfig: Path, *wrapper: str) -> None:
     screen.keys("/")
     screen.wait(lambda text: "label=value" in text, "the filter line")
     screen.keys("-l", POD)
-    screen.wait(lambda text: "1 container" in text and "slow-leak" not in text, "the filter to hold")
+    screen.wait(lambda text: re.search(r"(?<!\d)1 container\b", text), "the filter to hold")
     screen.keys("Enter")
     screen.wait(lambda text: f"\n/{POD}" not in text, "the filter line to close")
     screen.keys("Enter")
@@ -37,12 +38,15 @@ def test_a_shell_and_back_to_the_same_screen(admin: Path, terminal: Callable[[in
     screen.keys("e")
     screen.keys("x")
     screen.wait(lambda text: "exit or control-d comes back" in text and "#" in text, "the prompt")
-    screen.keys("-l", "echo $((6*7)) $(stty size)")
+    # The size comes on a way of its own, perhaps after the line that was typed after it.
+    screen.keys("-l", 'until [ "$(stty size)" = "30 100" ]; do sleep 0.1; done; echo $((6*7)) $(stty size)')
     screen.keys("Enter")
     screen.wait(lambda text: "42 30 100" in text, "the shell's answer, which knows the terminal's size")
-    screen.keys("-l", "sleep 100")
+    screen.keys("-l", "sh -c 'echo asleep; exec sleep 1000'")
     screen.keys("Enter")
+    screen.wait(lambda text: "\nasleep" in text, "what control-c is to end")
     screen.keys("C-c")
+    screen.wait(lambda text: text.rstrip().endswith("#"), "the prompt after control-c")
     screen.keys("-l", "echo still $((40+2)) here; exit 3")
     screen.wait(lambda text: "still $" in text, "the shell after control-c")
     screen.keys("Enter")
@@ -79,14 +83,12 @@ def test_a_reader_is_told_why_there_is_no_shell(
 
 
 @pytest.fixture
-def bare(kubectl: Callable[..., str]) -> Iterator[str]:
+def bare(kubectl: Callable[..., str], new_namespace: Callable[[str], str]) -> str:
     """The namespace of a pod whose image has no shell."""
-    namespace = f"memtop-shell-{uuid.uuid4().hex[:6]}"
-    kubectl("create", "namespace", namespace)
+    namespace = new_namespace("shell")
     kubectl("-n", namespace, "run", "bare", "--image=localhost/lab/pause:1", "--image-pull-policy=Never")
-    kubectl("-n", namespace, "wait", "--for=condition=Ready", "pod/bare", "--timeout=15s")
-    yield namespace
-    kubectl("delete", "namespace", namespace, "--wait=false")
+    kubectl("-n", namespace, "wait", "--for=condition=Ready", "pod/bare", f"--timeout={PATIENCE:.0f}s")
+    return namespace
 
 
 def test_an_image_without_a_shell_gives_the_screen_back(
