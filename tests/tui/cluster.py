@@ -322,6 +322,19 @@ class FakeEngine:
         self._on_frame(self._snapshots.build(self.view))
 
 
+BY_MEMORY = [
+    "user-service-7f86b968-bx2kq",
+    "user-service-7f86b968-ax2kq",
+    "billing-5d9c7f-kk2p9",
+    "search-0",
+    "order-6b5f-2x9qq/order",
+    "order-6b5f-2x9qq/log-agent",
+    "scratch",
+    "report-crash-77",
+]
+"""The rows of `busy_night` in the pane of the largest."""
+
+
 def busy_night() -> FakeCluster:
     """Seven pods in three namespaces: one workload leaks and is OOM-killed, one fails for another reason."""
     cluster = FakeCluster()

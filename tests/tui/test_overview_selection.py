@@ -1,0 +1,138 @@
+"""The selected row of the overview, by key and by mouse, whatever moves beneath it."""
+
+from __future__ import annotations
+
+import pytest
+
+from memtop.observe.identity import Key
+from memtop.observe.view import Column, Pane, Sort
+from tests.tui.cluster import GI, Ended, FakeCluster
+from tests.tui.conftest import Play
+from tests.tui.stage import Stage
+from tui.overview import screen, selection
+
+
+async def reorder(stage: Stage, night: FakeCluster, name: str = "noisy") -> None:
+    """Another pod comes to the top of every pane."""
+    night.pod(name, 3 * GI, 4 * GI, restarts=40, ended=Ended("OOMKilled", 137, 30))
+    night.wait(60)
+    night.sample()
+    await stage.push()
+
+
+class TestSelection:
+    async def test_it_stays_on_its_pod_when_rows_move(self, play: Play, night: FakeCluster) -> None:
+        async with play(night) as stage:
+            await stage.press("down", "down", "down")
+            assert stage.selected == "search-0"
+            night.pod("newcomer", 3 * GI, 4 * GI)
+            night.gone("billing-5d9c7f-kk2p9")
+            night.wait(60)
+            night.sample()
+            await stage.push()
+            assert stage.rows()[0] == "newcomer"
+            assert stage.selected == "search-0"
+
+    async def test_it_is_drawn_large(self, play: Play, night: FakeCluster) -> None:
+        async with play(night, size=(180, 50)) as stage:
+            await stage.press("down")
+            second = Key("user-service-7f86b968-ax2kq", "app")
+            await stage.until(lambda: stage.engine.view.selected == second, "the second row to be asked for")
+            await stage.shows("floor rises 512 MiB/h (±32)", "across 3 OOM kills", "✖ OOM kill")
+
+    async def test_a_moving_cursor_does_not_ask_at_every_row(self, play: Play, night: FakeCluster) -> None:
+        async with play(night) as stage:
+            await stage.press(*["down"] * 7)
+            last = Key("report-crash-77", "app")
+            await stage.until(lambda: stage.engine.view.selected == last, "the last row to be asked for")
+            assert len([view for view in stage.engine.views if view.selected]) < 7
+
+    async def test_the_selected_pod_may_go(self, play: Play, night: FakeCluster) -> None:
+        async with play(night) as stage:
+            await stage.press("end")
+            assert stage.selected == "report-crash-77"
+            night.gone("report-crash-77")
+            await stage.push()
+            assert stage.selected == "scratch"
+
+    async def test_what_was_drawn_large_stays_selected_when_rows_move(
+        self, play: Play, night: FakeCluster
+    ) -> None:
+        async with play(night, size=(180, 50)) as stage:
+            await stage.press("tab")
+            first = stage.rows(Pane.RESTARTS)[0]
+            plot = stage.app.overview.plot
+            await stage.until(lambda: plot.trend and first in plot.trend.title, "its graph")
+            await reorder(stage, night)
+            assert stage.rows(Pane.RESTARTS)[0] == "noisy"
+            assert stage.selected == first
+
+    async def test_a_filter_keeps_its_row_and_so_does_clearing_it(
+        self, play: Play, night: FakeCluster, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(screen, "SELECTION_SECONDS", 60.0)  # nothing is drawn large meanwhile
+        async with play(night) as stage:
+            await stage.press("tab", "slash")
+            await stage.paste("user")
+            await stage.press("enter")
+            chosen = stage.selected
+            await reorder(stage, night, "user-service-new")
+            assert stage.rows(Pane.RESTARTS)[0] == "user-service-new"
+            assert stage.selected == chosen
+            await stage.press("escape")
+            assert len(stage.rows(Pane.RESTARTS)) > 2
+            assert stage.selected == chosen
+
+    async def test_a_filter_without_the_row_selects_its_first(self, play: Play, night: FakeCluster) -> None:
+        async with play(night) as stage:
+            await stage.press("end", "slash")
+            await stage.paste("user")
+            assert stage.selected == stage.rows()[0]
+
+    async def test_a_key_never_means_a_row_that_slid_beneath_the_cursor_just_now(
+        self, play: Play, night: FakeCluster, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(screen, "SELECTION_SECONDS", 60.0)
+        async with play(night) as stage:
+            await stage.press("tab")
+            seen = stage.selected
+            await reorder(stage, night)
+            assert stage.selected == "noisy", "the cursor rests on the first row"
+            row = stage.app.overview.row
+            assert row is not None
+            assert row.title == seen
+            monkeypatch.setattr(selection, "MOMENT", 0.0)
+            row = stage.app.overview.row
+            assert row is not None
+            assert row.title == "noisy", "by then it has been seen"
+
+    async def test_what_a_key_opened_is_still_selected_when_one_comes_back(
+        self, play: Play, night: FakeCluster, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(screen, "SELECTION_SECONDS", 60.0)
+        async with play(night) as stage:
+            await stage.press("tab")
+            seen = stage.selected
+            await stage.press("enter")
+            await reorder(stage, night)
+            await stage.press("escape")
+            await stage.until(lambda: stage.rows(Pane.RESTARTS)[0] == "noisy", "the newest rows")
+            assert stage.selected == seen
+
+
+class TestMouse:
+    async def test_a_row_a_title_and_a_pane(self, play: Play, night: FakeCluster) -> None:
+        async with play(night) as stage:
+            await stage.click("billing-5d9c7f")
+            assert stage.selected == "billing-5d9c7f-kk2p9"
+            await stage.click("%LIMIT")
+            assert stage.engine.view.sorts[Pane.TOP] == Sort(Column.SHARE)
+            assert stage.selected == "billing-5d9c7f-kk2p9"
+            await stage.click("✖ OOMKilled")
+            assert stage.app.overview.tables[Pane.RESTARTS].has_focus
+
+    async def test_a_tab(self, play: Play, night: FakeCluster) -> None:
+        async with play(night, size=(80, 24)) as stage:
+            await stage.click("Growth")
+            assert stage.app.overview.tables[Pane.GROWTH].has_focus
+            assert "leak" in stage.line("ax2kq")
