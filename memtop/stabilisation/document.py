@@ -110,7 +110,7 @@ def _to_limit(side: Side) -> str:
     if side.leaks:
         return duration(side.seconds_to_limit)
     unsure = side.rate is None or side.shape in UNSURE
-    return UNKNOWN if unsure else "no growth in sight"
+    return UNKNOWN if unsure else "not in sight"
 
 
 def _per_hour(number: float | None) -> str:

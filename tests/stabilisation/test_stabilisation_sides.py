@@ -291,7 +291,7 @@ def test_what_ends_before_the_containers_start_is_not_watched():
         (Side(1, rate=5.0, shape="not enough data"), "–"),
         (Side(1, rate=5e6, shape="suspected leak", seconds_to_limit=60.0), "–"),
         (Side(1, rate=5e6, shape="leak", leaks=True, seconds_to_limit=60.0), "1 m"),
-        (Side(1, rate=5.0, shape="steady"), "no growth in sight"),
+        (Side(1, rate=5.0, shape="steady"), "not in sight"),
     ],
 )
 def test_the_limit_is_out_of_sight_only_where_it_is_known_that_nothing_grows(side, words):
