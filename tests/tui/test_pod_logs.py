@@ -231,6 +231,17 @@ async def test_how_far_back(open_pod: OpenPod) -> None:
         await stage.until(lambda: 0 < len(log.feed.buffer) <= 60, "the last five minutes")
 
 
+async def test_how_far_back_while_reading_further_up(open_pod: OpenPod) -> None:
+    async with open_pod("user-service", "l") as stage:
+        await stage.shows("following")
+        for key in ("1", "r"):
+            await stage.until(lambda: len(tab(stage).view.numbers) > 30, "lines")
+            await stage.press("f")
+            assert not tab(stage).view.following
+            await stage.press(key)
+            assert tab(stage).view.following
+
+
 async def test_a_workload_has_no_log_of_its_own(open_pod: OpenPod) -> None:
     async with open_pod("user-service", "t") as stage:
         await stage.press("escape")

@@ -171,11 +171,11 @@ class LiveLog(PodTab):
 
     def _restart(self) -> None:
         """Begins anew with what is wanted now."""
+        self.view.follow(True)  # while the lines that it shows are still there
         self.feed = LogFeed(self._request(), self._arrived)
         if self._search is not None:
             self._search = self._search.anew(self.feed.buffer)
         self.values.show(None)
-        self.view.follow(True)
         self._draw()
         self._read()
 
