@@ -24,6 +24,7 @@ from memtop.change.wish import (
 from memtop.cluster.client import Client
 from memtop.cluster.kubeconfig import load
 from memtop.cluster.refs import ObjectRef
+from tests.real.patience import PATIENCE, eventually
 
 NAMESPACE = "memtop-change"
 APP, STORE, AGENT = (
@@ -38,15 +39,19 @@ OLD, NEW = "localhost/lab/python:1", "localhost/lab/user-service:v2.1.0"
 def namespace(kubectl, tmp_path):
     """The namespace with its workloads, as new."""
     if NAMESPACE in kubectl("get", "namespaces", "-o", "name"):
-        kubectl("delete", "namespace", NAMESPACE, "--timeout=60s")
+        kubectl("delete", "namespace", NAMESPACE, f"--timeout={PATIENCE:.0f}s")
     manifest = tmp_path / "change.yaml"
     text = (Path(__file__).parent / "change.yaml").read_text()
     manifest.write_text(text.replace("NAMESPACE", NAMESPACE))
     kubectl("apply", "-f", str(manifest))
     for each in ("deployment/app", "statefulset/store", "daemonset/agent"):
-        kubectl("-n", NAMESPACE, "rollout", "status", each, "--timeout=50s")
+        kubectl("-n", NAMESPACE, "rollout", "status", each, f"--timeout={PATIENCE:.0f}s")
+    # A quota that is made while pods are made may count some of them minutes later.
+    kubectl("-n", NAMESPACE, "create", "quota", "memory", "--hard=limits.memory=768Mi,pods=10")
+    used = ("-n", NAMESPACE, "get", "quota", "memory", "-o", "jsonpath={.status.used.limits\\.memory}")
+    eventually(lambda: kubectl(*used) == "384Mi", "the quota to know of all pods")
     yield
-    kubectl("delete", "namespace", NAMESPACE, "--timeout=60s")
+    kubectl("delete", "namespace", NAMESPACE, f"--timeout={PATIENCE:.0f}s")
 
 
 @pytest.fixture
@@ -69,7 +74,7 @@ def seen(kubectl):
 @pytest.fixture
 def rolled(kubectl):
     """Waits for a rollout as kubectl does."""
-    return lambda name: kubectl("-n", NAMESPACE, "rollout", "status", name, "--timeout=50s")
+    return lambda name: kubectl("-n", NAMESPACE, "rollout", "status", name, f"--timeout={PATIENCE:.0f}s")
 
 
 def text_of(plan, label):
@@ -81,6 +86,11 @@ async def done(client, wish, log):
     result = await apply(client, plan, log)
     assert isinstance(result, Applied), result
     return plan, result
+
+
+def observed(found):
+    """An object whose controller knows its newest specification; None otherwise."""
+    return found if found["status"]["observedGeneration"] >= found["metadata"]["generation"] else None
 
 
 def container(found, name="main"):
@@ -120,7 +130,8 @@ async def test_a_story(client, kubectl, seen, rolled, log):
     plan, _ = await done(client, SetMemory(APP, "side", "96Mi", "48Mi"), log)
     assert not plan.opens_rollout
     assert "until it is resumed" in text_of(plan, "pods")
-    assert seen("deployment", "app")["status"].get("updatedReplicas", 0) < 2
+    paused = eventually(lambda: observed(seen("deployment", "app")), "the controller to see the change")
+    assert paused["status"].get("updatedReplicas", 0) < 2
     plan, _ = await done(client, Resume(APP), log)
     assert plan.opens_rollout
     rolled("deployment/app")
@@ -150,7 +161,7 @@ async def test_pods_by_number_and_by_name(client, kubectl, seen, log):
     before = seen("pod", "store-0")
     plan, _ = await done(client, DeletePod(ObjectRef("Pod", NAMESPACE, "store-0")), log)
     assert "StatefulSet/store makes one of the same name" in text_of(plan, "pods")
-    deadline = time.monotonic() + 50
+    deadline = time.monotonic() + PATIENCE
     while True:
         now = json.loads(kubectl("-n", NAMESPACE, "get", "pods", "-l", "app=store", "-o", "json"))["items"]
         if now and now[0]["metadata"]["uid"] != before["metadata"]["uid"]:
@@ -165,7 +176,7 @@ async def test_a_limit_for_which_there_is_no_room(client, kubectl, seen, rolled,
     foretold = [(line.label, line.weight) for line in plan.lines]
     assert ("quota", "critical") in foretold
     assert ("limit range", "critical") in foretold
-    deadline = time.monotonic() + 50
+    deadline = time.monotonic() + PATIENCE
     while "forbidden" not in (said := json.dumps(seen("deployment", "app")["status"].get("conditions"))):
         assert time.monotonic() < deadline, said
         await asyncio.sleep(0.5)
@@ -216,7 +227,7 @@ def guarded(kubectl, namespace, tmp_path):
 
 
 async def test_admission_that_refuses_is_heard_before_anybody_agrees(client, guarded, log):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while not (plan := await make(client, SetImage(APP, "main", NEW), "lab")).refused:
         assert time.monotonic() < deadline  # the API server takes a moment to learn of a webhook
         await asyncio.sleep(0.5)
