@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.real.patience import PATIENCE
+
 SCRAPE = 30.0
-PATIENCE = 60.0
 
 
 @dataclass(frozen=True)

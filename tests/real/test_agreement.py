@@ -1,8 +1,8 @@
 """What memtop prints of a real cluster is what kubectl prints of it at the same moment.
 
 Pods die and metrics change while both look, so kubectl is asked before and after memtop: what was the same
-both times has to be the same in memtop, and what changed is left out. Another round is allowed, since the
-server's cache may be a moment behind.
+both times has to be the same in memtop, and what changed is left out. Further rounds are allowed, since the
+server's cache may be a moment behind, and what is dying or measured anew often may change within one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 MIB = 1024**2
-ROUNDS = 3
+ROUNDS = 20
 Name = tuple[str, str, str]
 
 
@@ -26,9 +26,12 @@ def pods_of(kubectl: Callable[..., str]) -> dict[Name, dict[str, Any]]:
             (kind, state), *_ = status["state"].items()
             end = state if kind == "terminated" else status.get("lastState", {}).get("terminated")
             name = (pod["metadata"]["namespace"], pod["metadata"]["name"], status["name"])
+            words = "Running" if kind == "running" else state.get("reason")
+            if kind != "terminated" and "deletionTimestamp" in pod["metadata"]:
+                words = "Terminating"
             found[name] = {
                 "restarts": status["restartCount"],
-                "state": "Running" if kind == "running" else state.get("reason"),
+                "state": words,
                 "last_termination": end
                 and {
                     "reason": end["reason"],

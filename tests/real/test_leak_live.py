@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.real.conftest import COMMAND
+from tests.real.patience import PATIENCE
 
-WATCH = 300
+WATCH = 420
 """Seconds; the lab's metrics are renewed every 15 to 20 s."""
 WATCHING = (
     *("-n", "default", "--once", "-o", "json"),
@@ -40,7 +41,7 @@ def leaky(kubectl: Callable[..., str]) -> Iterator[str]:
     }
     spec = {"spec": {"containers": [container], "terminationGracePeriodSeconds": 0}}
     kubectl("-n", "default", "run", name, "--image=x", "--restart=Always", f"--overrides={json.dumps(spec)}")
-    kubectl("-n", "default", "wait", f"pod/{name}", "--for=condition=Ready", "--timeout=60s")
+    kubectl("-n", "default", "wait", f"pod/{name}", "--for=condition=Ready", f"--timeout={PATIENCE:.0f}s")
     yield name
     kubectl("-n", "default", "delete", "pod", name, "--grace-period=0", "--force")
 
@@ -52,7 +53,7 @@ def test_a_leak_is_called_one_before_it_kills(leaky: str, admin: Path, environ: 
         capture_output=True,
         text=True,
         check=False,
-        timeout=WATCH + 60,
+        timeout=WATCH + PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     found = next(each for each in json.loads(done.stdout)["containers"] if each["pod"] == leaky)

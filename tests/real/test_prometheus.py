@@ -5,7 +5,6 @@ import dataclasses
 import io
 import json
 import os
-import subprocess
 import time
 
 import numpy as np
@@ -23,10 +22,14 @@ from memtop.prometheus.connection import Prometheus, direct_session
 from memtop.prometheus.labels import LIMITS, RESTARTS, probe
 from memtop.prometheus.reach import NotFoundError, Why, reach
 from tests.real import prometheus_server
+from tests.real.conftest import kubectl_of
+from tests.real.patience import eventually
 from tests.real.prometheus_server import SCRAPE, Written
 
 MIB = 2.0**20
 DAY = 86400.0
+STILL = 1800.0
+"""Seconds for which it goes on after that day: the look-back of what is asked about the present is short."""
 LIFE = 2.5 * 3600
 KILLED = ContainerName("production", "user-service-1", "app")
 HEALTHY = ContainerName("production", "billing-1", "app")
@@ -56,7 +59,7 @@ def aggregates(name, times):
 def world(now):
     """A day of four containers, scraped every 30 s, as the kubelet and kube-state-metrics tell it."""
     rng = np.random.default_rng(3)
-    everything = np.arange(now - DAY, now, SCRAPE)
+    everything = np.arange(now - DAY, now + STILL, SCRAPE)
     series = []
     starts = np.arange(now - DAY, now, LIFE)
     for number, start in enumerate(starts):
@@ -164,7 +167,6 @@ def test_two_jobs_count_once(day):
 
 def test_the_fastest_growers(written, connection):
     schema = probe(connection, [name.pod for name in NAMES], written[1])
-    # Asked at the end of the day that was written, which is a minute ago: well within the look-back.
     found = history.fastest(connection, schema, ("production",), 2, 6 * 3600.0)
     assert SLOW in found
     assert len(found) == 2
@@ -178,7 +180,7 @@ def test_the_last_hour_in_detail(written, connection):
     assert np.median(steps) == SCRAPE
 
 
-async def test_memtop_finds_the_clusters_prometheus_through_the_proxy(admin):
+async def test_memtop_finds_the_clusters_prometheus_through_the_proxy(admin, clusters_prometheus):
     async with Client(load(kubeconfig=str(admin))) as client, reach(client, Settings().prometheus) as found:
         assert found.where == "observability/prometheus-service:9090"
         assert found.via == "service proxy"
@@ -200,17 +202,11 @@ async def test_a_reader_may_not_ask_it(reader):
 
 
 @contextlib.contextmanager
-def forwarder(admin, name="memtop-test-forwarder"):
+def forwarder(admin, kubectl, cluster_home, name="memtop-test-forwarder"):
     """A user who may list and forward, but not use the proxy; by impersonation."""
 
-    def kubectl(*words, given=None):
-        subprocess.run(
-            ["kubectl", "--kubeconfig", str(admin), *words],
-            check=True,
-            capture_output=True,
-            input=given,
-            text=True,
-        )
+    def may(*words):
+        return kubectl_of(cluster_home, "auth", "can-i", *words, "-A", "--as", name).returncode == 0
 
     rules = [
         {"apiGroups": [""], "resources": ["services", "pods"], "verbs": ["get", "list"]},
@@ -230,6 +226,8 @@ def forwarder(admin, name="memtop-test-forwarder"):
     listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
     kubectl("apply", "-f", "-", given=listed)
     try:
+        rights = (("list", "services"), ("list", "pods"), ("create", "pods", "--subresource=portforward"))
+        eventually(lambda: all(may(*right) for right in rights), "the server to learn of the rights")
         target = load(kubeconfig=str(admin))
         auth = dataclasses.replace(target.auth, impersonation=(("Impersonate-User", name),))
         yield dataclasses.replace(target, auth=auth)
@@ -237,8 +235,8 @@ def forwarder(admin, name="memtop-test-forwarder"):
         kubectl("delete", "-f", "-", "--ignore-not-found", given=listed)
 
 
-async def test_a_port_forward_where_the_proxy_is_forbidden(admin):
-    with forwarder(admin) as target:
+async def test_a_port_forward_where_the_proxy_is_forbidden(admin, kubectl, cluster_home, clusters_prometheus):
+    with forwarder(admin, kubectl, cluster_home) as target:
         async with Client(target) as client, reach(client, Settings().prometheus) as found:
             assert found.via == "port-forward"
             assert "services/proxy" in found.trail[0]
@@ -248,7 +246,7 @@ async def test_a_port_forward_where_the_proxy_is_forbidden(admin):
             assert b"container_memory_rss" in big
 
 
-def test_doctor_on_the_real_cluster(admin, reader, nobody, tmp_path, monkeypatch):
+def test_doctor_on_the_real_cluster(admin, reader, nobody, clusters_prometheus, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
 
     def examine(path):
@@ -267,7 +265,7 @@ def test_doctor_on_the_real_cluster(admin, reader, nobody, tmp_path, monkeypatch
     assert "!! pods" in report
 
 
-def test_once_knows_at_once_what_prometheus_knows(frame, admin, kubectl):
+def test_once_knows_at_once_what_prometheus_knows(frame, kubectl, clusters_prometheus):
     past = "/api/v1/namespaces/observability/services/prometheus-service:9090/proxy/api/v1/query?query="
     hour = "count(container_memory_rss%7Bcontainer%3D%22slow-leak-service%22%7D%20offset%2045m)"
     if not json.loads(kubectl("get", "--raw", past + hour))["data"]["result"]:

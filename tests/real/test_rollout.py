@@ -6,8 +6,7 @@ import asyncio
 import contextlib
 import json
 import subprocess
-import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,30 +17,28 @@ from memtop.cluster.refs import ObjectRef
 from memtop.cluster.revisions import revisions
 from memtop.rollout.model import Cause, Rollout
 from memtop.rollout.watch import follow
+from tests.real.patience import PATIENCE, eventually
 
 MANIFEST = Path(__file__).parent / "rollout.yaml"
-PATIENCE = 120.0
 
 Kubectl = Callable[..., str]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def place(kubectl: Kubectl, request: pytest.FixtureRequest) -> Iterator[tuple[str, Kubectl]]:
+def place(
+    kubectl: Kubectl, new_namespace: Callable[[str], str], request: pytest.FixtureRequest
+) -> tuple[str, Kubectl]:
     """A namespace of its own with one of the manifest's workloads rolled out, and kubectl in it."""
     kind, name = request.param
-    namespace = f"memtop-rollout-{uuid.uuid4().hex[:6]}"
-    kubectl("create", "namespace", namespace)
+    namespace = new_namespace("rollout")
 
     def inside(*words: str) -> str:
         return kubectl("--namespace", namespace, *words)
 
-    try:
-        inside("apply", "-f", str(MANIFEST), "-l", f"app={name}")
-        inside("rollout", "status", f"{kind}/{name}", "--timeout=60s")
-        yield namespace, inside
-    finally:
-        kubectl("delete", "namespace", namespace, "--wait=false")
+    inside("apply", "-f", str(MANIFEST), "-l", f"app={name}")
+    inside("rollout", "status", f"{kind}/{name}", f"--timeout={PATIENCE:.0f}s")
+    return namespace, inside
 
 
 def on(kind: str, name: str) -> pytest.MarkDecorator:
@@ -79,6 +76,11 @@ def blocked_by(cause: Cause, said: str = "") -> Callable[[Rollout], object]:
     return lambda one: any(reason.cause is cause and said in str(reason) for reason in one.stuck)
 
 
+def says_the_same(inside: Kubectl, one: Rollout, name: str) -> bool:
+    """Whether kubectl has the same words for how far it is; pods may be ahead of the workload's status."""
+    return one.status.words == inside("rollout", "status", name, "--watch=false").strip()
+
+
 def patch(inside: Kubectl, name: str, container: dict[str, Any], **pod: Any) -> None:
     spec = {"containers": [{"name": "app", **container}], **pod}
     inside("patch", name, "-p", json.dumps({"spec": {"template": {"spec": spec}}}))
@@ -92,8 +94,8 @@ async def test_a_good_rollout_to_its_end(place: tuple[str, Kubectl], target: Any
         first = await until(told, lambda one: one.status.done)
         assert first.revision is not None
         inside("set", "env", "deployment/web", "TRY=1")
-        going = await until(told, lambda one: {line.new for line in one.pods} == {True, False})
-        assert not going.status.done
+        going = {True, False}
+        await until(told, lambda one: {line.new for line in one.pods} == going and not one.status.done)
         done = await until(told, lambda one: one.status.done and one.arrived == 2)
     assert done.status.words == inside("rollout", "status", "deployment/web", "--watch=false").strip()
     assert done.revision is not None
@@ -114,9 +116,9 @@ async def test_a_missing_image_and_the_way_back(
     ref = ObjectRef("Deployment", namespace, "web")
     async with following(target, ref) as told:
         inside("set", "image", "deployment/web", "app=localhost/lab/absent:9")
-        stuck = await until(told, blocked_by(Cause.IMAGE))
+        image = blocked_by(Cause.IMAGE)
+        stuck = await until(told, lambda one: image(one) and says_the_same(inside, one, "deployment/web"))
         assert "localhost/lab/absent:9" in str(stuck.blocked)
-        assert stuck.status.words == inside("rollout", "status", "deployment/web", "--watch=false").strip()
         done = memtop(admin, "rollout", "undo", "deployment/web", "-n", namespace, "--yes")
         assert done.returncode == 0, done.stderr
         back = await until(told, lambda one: one.status.done)
@@ -196,8 +198,10 @@ async def test_quota_and_pause(place: tuple[str, Kubectl], target: Any) -> None:
     ref = ObjectRef("Deployment", namespace, "narrow")
     async with following(target, ref) as told:
         inside("create", "quota", "tight", "--hard=requests.memory=1Mi")
+        used = ("get", "quota", "tight", "-o", "jsonpath={.status.used}")
+        eventually(lambda: inside(*used), "the quota to count")
         inside("set", "env", "deployment/narrow", "TRY=1")
-        stuck = await until(told, blocked_by(Cause.REFUSED))
+        stuck = await until(told, blocked_by(Cause.REFUSED, "exceeded quota"))
         assert "exceeded quota: tight" in str(stuck.blocked)
         inside("rollout", "pause", "deployment/narrow")
         paused = await until(told, blocked_by(Cause.PAUSED))
@@ -213,10 +217,14 @@ async def test_a_stateful_set_waits_for_its_broken_pod(place: tuple[str, Kubectl
     namespace, inside = place
     async with following(target, ObjectRef("StatefulSet", namespace, "store")) as told:
         inside("set", "image", "statefulset/store", "app=localhost/lab/absent:9")
-        stuck = await until(told, blocked_by(Cause.ORDER))
+        order = blocked_by(Cause.ORDER)
+        stuck = await until(told, lambda one: order(one) and says_the_same(inside, one, "statefulset/store"))
         assert "waits for store-1" in stuck.stuck[-1].words
-        assert stuck.status.words == inside("rollout", "status", "statefulset/store", "--watch=false").strip()
         inside("rollout", "undo", "statefulset/store")
+        generations = "jsonpath={.metadata.generation}={.status.observedGeneration}"
+        seen = ("get", "statefulset", "store", "-o", generations)
+        # Before its controller knows, it would make the broken pod anew.
+        eventually(lambda: len({*inside(*seen).split("=")}) == 1, "the controller to see the way back")
         inside("delete", "pod", "store-1", "--wait=false")
         done = await until(told, lambda one: one.status.done and one.arrived == 2)
         assert done.revision is not None
@@ -249,9 +257,12 @@ def test_the_command_beside_kubectl(
     namespace, inside = place
     done = memtop(admin, "rollout", "status", "deployment/web", "-n", namespace)
     assert (done.returncode, done.stdout) == (0, inside("rollout", "status", "deployment/web"))
-    inside("patch", "deployment/web", "-p", '{"spec":{"progressDeadlineSeconds":12}}')
     inside("set", "image", "deployment/web", "app=localhost/lab/absent:9")
-    failed = memtop(admin, "rollout", "status", "deployment/web", "-n", namespace, "--timeout", "60s")
+    reasons = "jsonpath={.items[*].status.containerStatuses[*].state.waiting.reason}"
+    eventually(lambda: inside("get", "pods", "-o", reasons) == "ErrImageNeverPull", "a pod without its image")
+    inside("patch", "deployment/web", "-p", '{"spec":{"progressDeadlineSeconds":12}}')
+    limit = ("--timeout", f"{PATIENCE:.0f}s")
+    failed = memtop(admin, "rollout", "status", "deployment/web", "-n", namespace, *limit)
     assert failed.returncode == 1
     assert failed.stderr.splitlines()[-1] == 'error: deployment "web" exceeded its progress deadline'
     assert "localhost/lab/absent:9" in failed.stderr
