@@ -168,7 +168,7 @@ def _end(rollout: Rollout, now: float, ended: float | None) -> Text:
         line.append(f" {ago(now - ended)}", "ok")
     if ended is not None and rollout.started is not None:
         line.append(f", it took {duration(ended - rollout.started)}", "ok")
-    return line.append(".  ").append("b", "title").append(" shows whether the change has helped, and lasts.")
+    return line.append(".  ").append("b", "title").append(" shows whether it has helped.")
 
 
 def _differences(before: Revision, now: Revision) -> Iterator[str]:
