@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("untimed", deadline=None)  # how long an example takes says nothing of the product
+settings.load_profile("untimed")
 
 RECORDINGS = Path(__file__).parent / "recordings"
 

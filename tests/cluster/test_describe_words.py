@@ -84,7 +84,7 @@ def paths(value, at=()):
 @pytest.mark.parametrize(
     "case", ["pod", "node", "deployment", "stateful-set", "daemon-set", "job", "cron-job"]
 )
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_nonsense_anywhere_crashes_nothing(case, data):
     found = copy.deepcopy(recorded(case))

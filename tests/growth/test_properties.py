@@ -33,7 +33,7 @@ def example(verdict, seed, start=1.7e9, step=STEP, samples=SAMPLES, limit=600 * 
 
 shapes = st.sampled_from(sorted(SHAPES))
 seeds = st.integers(0, 50)
-few = settings(max_examples=40, deadline=None)
+few = settings(max_examples=40)
 
 
 @few
