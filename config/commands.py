@@ -77,6 +77,29 @@ class Command:
     files: bool = False
 
 
+def _switch(name: str, words: str, short: str = "") -> Flag:
+    return Flag(name, words, short, default=False)
+
+
+def _text(name: str, words: str, metavar: str = "NAME", short: str = "") -> Flag:
+    return Flag(name, words, short, metavar, default="")
+
+
+def _time(name: str, words: str) -> Flag:
+    return Flag(name, words, metavar="TIME", default=0.0, read=values.duration)
+
+
+def _number(
+    name: str, words: str, least: int, most: int, *, default: int = 0, short: str = "", metavar: str = "N"
+) -> Flag:
+    read = values.between(least, most, whole=True)
+    return Flag(name, words, short, metavar, default=default, read=read)
+
+
+def _output(words: str, *choices: str) -> Flag:
+    return Flag("--output", words, "-o", "FORMAT", choices, default=choices[0])
+
+
 HELP = Flag("--help", "Show this help.", short="-h")
 VERSION = Flag("--version", "Show the version.")
 CONFIG = Flag(
@@ -86,41 +109,36 @@ CONFIG = Flag(
     files=True,
 )
 EVERYWHERE = (CONFIG, HELP, VERSION)
-DEMO = Flag("--demo", "Open the embedded demo cluster; it needs no cluster of yours.", default=False)
-ONCE = Flag("--once", "Print what the screen would show, once, and end.", default=False)
-_ONCE_OUTPUT = Flag(
-    "--output", "How to print it.", "-o", "FORMAT", ("table", "wide", "json", "markdown"), default="table"
-)
-_CONFIG_OUTPUT = Flag(
-    "--output", "How to print them.", "-o", "FORMAT", ("table", "toml", "json"), default="table"
-)
-_WATCH_FOR = Flag(
-    "--watch-for", "Observe that long first.", metavar="TIME", default=0.0, read=values.duration
-)
-
-_ROLLOUT = "deployment/NAME"
+DEMO = _switch("--demo", "Open the embedded demo cluster; it needs no cluster of yours.")
+ONCE = _switch("--once", "Print what the screen would show, once, and end.")
+_SINCE = _time("--since", "Only what is not older than that.")
 _PLANNED = (
-    Flag("--yes", "Apply the plan without asking.", default=False),
-    Flag(
-        "--dry-run",
-        "Only show the plan, which the server has tried without making the change.",
-        default=False,
-    ),
-    Flag(
-        "--confirm",
-        "The object's name, which protected contexts want instead of --yes.",
-        metavar="NAME",
-        default="",
-    ),
+    _switch("--yes", "Apply the plan without asking."),
+    _switch("--dry-run", "Only show the plan, which the server has tried without making the change."),
+    _text("--confirm", "The object's name, which protected contexts want instead of --yes."),
 )
 """The flags of whatever changes something."""
 
 TUI = Command("tui", "open the screen", flags=(DEMO, ONCE), typed=False)
-ONE_SHOT = Command("once", "print once", flags=(DEMO, ONCE, _ONCE_OUTPUT, _WATCH_FOR), typed=False)
+ONE_SHOT = Command(
+    "once",
+    "print once",
+    flags=(
+        DEMO,
+        ONCE,
+        _output("How to print it.", "table", "wide", "json", "markdown"),
+        _time("--watch-for", "Observe that long first."),
+    ),
+    typed=False,
+)
 COMMANDS = (
     TUI,
     ONE_SHOT,
-    Command("config", "Print the effective settings and where each comes from.", flags=(_CONFIG_OUTPUT,)),
+    Command(
+        "config",
+        "Print the effective settings and where each comes from.",
+        flags=(_output("How to print them.", "table", "toml", "json"),),
+    ),
     Command("doctor", "Check what memtop can reach and may do.", flags=(DEMO,)),
     Command(
         "classify",
@@ -136,41 +154,23 @@ COMMANDS = (
         "Print the log of a pod, or of a workload's worst pod, searched for memory.",
         flags=(
             DEMO,
-            Flag("--container", "Only this container; by default all.", "-c", "NAME", default=""),
-            Flag("--previous", "The log of the run before: its last words.", "-p", default=False),
-            Flag("--follow", "Go on with what is written from now on.", "-f", default=False),
-            Flag(
-                "--since",
-                "Only what is not older than that.",
-                metavar="TIME",
-                default=0.0,
-                read=values.duration,
-            ),
-            Flag(
+            _text("--container", "Only this container; by default all.", short="-c"),
+            _switch("--previous", "The log of the run before: its last words.", "-p"),
+            _switch("--follow", "Go on with what is written from now on.", "-f"),
+            _SINCE,
+            _number(
                 "--tail",
                 "Only so many lines, counted from the end; at most 200,000.",
-                metavar="N",
+                0,
+                200_000,
                 default=200_000,
-                read=values.between(0, 200_000, whole=True),
             ),
-            Flag(
-                "--preset",
-                "Only lines that a preset finds: memory, heap, gc, oom ….",
-                metavar="NAME",
-                default="",
-            ),
-            Flag("--grep", "Only lines that match; capitals make case matter.", metavar="REGEX", default=""),
-            Flag("--invert", "The lines that do not match.", "-v", default=False),
-            Flag(
-                "--around",
-                "Lines to print before and after each match.",
-                "-C",
-                "N",
-                default=0,
-                read=values.between(0, 10_000, whole=True),
-            ),
-            Flag("--timestamps", "With the time of each line, in UTC.", default=False),
-            Flag("--values", "The figures of heap and GC lines, as a table.", default=False),
+            _text("--preset", "Only lines that a preset finds: memory, heap, gc, oom …."),
+            _text("--grep", "Only lines that match; capitals make case matter.", "REGEX"),
+            _switch("--invert", "The lines that do not match.", "-v"),
+            _number("--around", "Lines to print before and after each match.", 0, 10_000, short="-C"),
+            _switch("--timestamps", "With the time of each line, in UTC."),
+            _switch("--values", "The figures of heap and GC lines, as a table."),
         ),
         arguments="POD|KIND/NAME",
         at_least=1,
@@ -180,13 +180,7 @@ COMMANDS = (
         "demo serve",
         "Run the demo cluster alone, for kubectl and others.",
         flags=(
-            Flag(
-                "--port",
-                "Port to listen on; 0 takes a free one.",
-                metavar="PORT",
-                default=0,
-                read=values.between(0, 65535, whole=True),
-            ),
+            _number("--port", "Port to listen on; 0 takes a free one.", 0, 65535, metavar="PORT"),
             Flag(
                 "--kubeconfig-out",
                 "Where to write its kubeconfig; by default in the cache folder.",
@@ -199,15 +193,9 @@ COMMANDS = (
         "rollout status",
         "Follow a rollout to its end, in kubectl's words.",
         flags=(
-            Flag(
-                "--timeout",
-                "Give up after that long; 0 for never.",
-                metavar="TIME",
-                default=0.0,
-                read=values.duration,
-            ),
-            Flag("--watch", "Follow it to its end, which is the default.", default=False),
-            Flag("--no-watch", "Only say how far it is now.", default=False),
+            _time("--timeout", "Give up after that long; 0 for never."),
+            _switch("--watch", "Follow it to its end, which is the default."),
+            _switch("--no-watch", "Only say how far it is now."),
         ),
         arguments="KIND/NAME",
         at_least=1,
@@ -217,14 +205,8 @@ COMMANDS = (
         "rollout history",
         "Print a workload's revisions, or one of them in full.",
         flags=(
-            Flag(
-                "--revision",
-                "Only this revision, with its pod template.",
-                metavar="NUMBER",
-                default=0,
-                read=values.between(1, 2**31, whole=True),
-            ),
-            Flag("--output", "How to print them.", "-o", "FORMAT", ("table", "json"), default="table"),
+            _number("--revision", "Only this revision, with its pod template.", 1, 2**31, metavar="NUMBER"),
+            _output("How to print them.", "table", "json"),
         ),
         arguments="KIND/NAME",
         at_least=1,
@@ -241,31 +223,24 @@ COMMANDS = (
                 choices=("stable", "forever"),
                 default="stable",
             ),
-            Flag(
-                "--timeout",
-                "Give up after that long, with exit code 3; 0 for never.",
-                metavar="TIME",
-                default=0.0,
-                read=values.duration,
-            ),
-            Flag(
+            _time("--timeout", "Give up after that long, with exit code 3; 0 for never."),
+            _number(
                 "--revision",
                 "The revision that was the change; by default the newest.",
+                1,
+                2**31,
                 metavar="NUMBER",
-                default=0,
-                read=values.between(1, 2**31, whole=True),
             ),
-            Flag("--container", "Only this container.", metavar="NAME", default=""),
-            Flag("--bell", "Ring the bell when the verdict changes.", default=False),
-            Flag(
+            _text("--container", "Only this container."),
+            _switch("--bell", "Ring the bell when the verdict changes."),
+            _text(
                 "--exec",
                 "Command to run when the verdict changes, without a shell; see MEMTOP_VERDICT.",
-                metavar="COMMAND",
-                default="",
+                "COMMAND",
             ),
-            Flag("--output", "How to print verdicts.", "-o", "FORMAT", ("line", "json"), default="line"),
+            _output("How to print verdicts.", "line", "json"),
         ),
-        arguments=_ROLLOUT,
+        arguments="KIND/NAME",
         at_least=1,
         at_most=2,
     ),
@@ -292,28 +267,19 @@ COMMANDS = (
     Command(
         "audit",
         "Print what has been planned and changed from this machine.",
-        flags=(
-            Flag("--output", "How to print it.", "-o", "FORMAT", ("table", "json"), default="table"),
-            Flag(
-                "--since",
-                "Only what is not older than that.",
-                metavar="TIME",
-                default=0.0,
-                read=values.duration,
-            ),
-        ),
+        flags=(_output("How to print it.", "table", "json"), _SINCE),
         needs_settings=False,
     ),
     Command(
         "rollout undo",
         "Plan the way back to an earlier revision and, after a yes, take it.",
         flags=(
-            Flag(
+            _number(
                 "--to-revision",
                 "Which one; by default the one before the newest.",
+                0,
+                2**31,
                 metavar="NUMBER",
-                default=0,
-                read=values.between(0, 2**31, whole=True),
             ),
             *_PLANNED,
         ),

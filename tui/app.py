@@ -324,7 +324,8 @@ class Memtop(TerseDisplay[int]):
     def action_namespace(self) -> None:
         """Chooses the namespace to show."""
         frame = self.frame
-        everything = PickerItem("", "all namespaces", frame.scope if frame else "")
+        name, scope = "all namespaces", frame.scope if frame else ""
+        everything = PickerItem("", name, "" if scope == name else scope)
         known = [PickerItem(name, name) for name in (frame.namespaces if frame else ())]
         current = next(iter(self.overview.view.namespaces), "")
         self.push_screen(Picker("Namespace", [everything, *known], current=current), self._chose_namespace)

@@ -51,6 +51,11 @@ def test_each_command_has_its_help(command: str) -> None:
     assert max(len(line) for line in text.splitlines()) < 80
 
 
+@pytest.mark.parametrize("command", ["watch", "rollout status", "rollout undo"])
+def test_what_is_done_with_every_kind_does_not_name_one_only(command: str) -> None:
+    assert f"memtop {command} KIND/NAME" in help_text(command)
+
+
 def test_the_readmes_table_has_a_row_for_each_option() -> None:
     lines = markdown_table().splitlines()
     assert len(lines) == len(options()) + 2

@@ -45,6 +45,7 @@ class TestNamespaces:
         async with play(night) as stage:
             await stage.press("n")
             await stage.shows("batch")
+            assert max(line.count("all namespaces") for line in stage.lines) == 1
             await stage.press("escape")
             assert stage.rows() == BY_MEMORY
 
