@@ -383,6 +383,9 @@ def run(invocation: Invocation) -> int:
 
     Returns:
         The exit code.
+
+    Raises:
+        ConfigError: A setting is wrong, or there is no terminal.
     """
     from memtop.observe.setup import connection, plan  # noqa: PLC0415  (only with a screen)
 
@@ -390,6 +393,9 @@ def run(invocation: Invocation) -> int:
     if settings.ui.theme not in BUILTIN_THEMES:
         known = ", ".join(sorted(BUILTIN_THEMES))
         raise invocation.mistake("ui.theme", f"{settings.ui.theme!r} is no theme; there are {known}")
+    # Where stdout goes does not matter: keys come from stdin, and the screen is drawn on stderr.
+    if any(stream is None or not stream.isatty() for stream in (sys.stdin, sys.stderr)):
+        raise ConfigError("the screen needs a terminal; `memtop --once` prints what it would show")
     try:
         demo = bool(invocation.options.get("demo"))
         with connection(settings, os.environ, demo=demo) as first:

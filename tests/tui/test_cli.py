@@ -36,6 +36,12 @@ def test_the_version_needs_neither_pydantic_nor_textual() -> None:
     assert (done.returncode, done.stdout) == (0, f"memtop {__version__}\n")
 
 
+def test_the_screen_is_not_drawn_where_there_is_no_terminal() -> None:
+    done = memtop("--demo")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "memtop: the screen needs a terminal; `memtop --once` prints what it would show\n"
+
+
 def test_a_mistake_is_one_sentence_and_exit_code_2() -> None:
     done = memtop("--symbols", "brail")
     assert done.returncode == 2
