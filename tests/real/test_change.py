@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+import uuid
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ from memtop.cluster.kubeconfig import load
 from memtop.cluster.refs import ObjectRef
 from tests.real.patience import PATIENCE, eventually
 
-NAMESPACE = "memtop-change"
+NAMESPACE = f"memtop-change-{uuid.uuid4().hex[:6]}"
 APP, STORE, AGENT = (
     ObjectRef("Deployment", NAMESPACE, "app"),
     ObjectRef("StatefulSet", NAMESPACE, "store"),
