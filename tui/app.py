@@ -393,8 +393,8 @@ def run(invocation: Invocation) -> int:
     if settings.ui.theme not in BUILTIN_THEMES:
         known = ", ".join(sorted(BUILTIN_THEMES))
         raise invocation.mistake("ui.theme", f"{settings.ui.theme!r} is no theme; there are {known}")
-    # Where stdout goes does not matter: keys come from stdin, and the screen is drawn on stderr.
-    if any(stream is None or not stream.isatty() for stream in (sys.stdin, sys.stderr)):
+    # Keys come from stdin, the screen's size from stdout, and it is drawn on stderr.
+    if any(stream is None or not stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise ConfigError("the screen needs a terminal; `memtop --once` prints what it would show")
     try:
         demo = bool(invocation.options.get("demo"))
