@@ -13,7 +13,7 @@ from memtop.observe import once
 @pytest.fixture
 def run(kubeconfig, tmp_path, monkeypatch):
     """``run("-o", "json", user="admin")``: exit code, what was printed, and what was said of it."""
-    monkeypatch.setattr(once, "SETTLE_SECONDS", 3.0)
+    monkeypatch.setattr(once, "SETTLE_SECONDS", 20.0)
     environ = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path)}
 
     def go(*words, user="admin", path=None, **variables):
@@ -122,7 +122,8 @@ def test_a_server_that_is_down(run, tmp_path, demo):
     assert "127.0.0.1:9" in err
 
 
-def test_a_server_that_does_not_answer_in_time(run, demo):
+def test_a_server_that_does_not_answer_in_time(run, demo, monkeypatch):
+    monkeypatch.setattr(once, "SETTLE_SECONDS", 3.0)
     demo.server.faults.add(Fault(Harm.HANG, path="/api/v1/pods"))
     code, out, err = run()
     assert (code, out) == (1, "")

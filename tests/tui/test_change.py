@@ -13,9 +13,11 @@ from textual.events import Key
 
 from memtop.change.audit import AuditLog, default_path
 from memtop.demo.thread import DemoThread
+from memtop.growth.judgement import Verdict
 from tests.api import Api
 from tests.tui.conftest import Open, Play, Serve
 from tests.tui.stage import Stage
+from tui.change.usage import usage
 from tui.overview.screen import Overview
 from tui.rollout.screen import RolloutScreen
 from tui.stabilisation.screen import StabilisationScreen
@@ -173,7 +175,12 @@ async def test_one_of_several_containers_is_chosen_first(opened: Open, untouched
 
 async def test_memory_says_what_it_buys_and_is_set(opened: Open, cluster: Cluster) -> None:
     async with opened(cluster) as stage:
-        await stage.until(lambda: stage.app.frame.members.parts, "the pods to be judged")
+
+        def leaks() -> bool:
+            judgement = known["user-service"].judgement if (known := usage(stage.app.frame.members)) else None
+            return judgement is not None and judgement.verdict is Verdict.LEAK
+
+        await stage.until(leaks, "the leak to be seen in all of the past")
         await form(stage, "M")
         await stage.shows("in use", "verdict", "leak")
         await stage.type("1Mi")
