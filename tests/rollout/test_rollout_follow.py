@@ -25,7 +25,7 @@ from tests.api import Api
 
 APPS = "/apis/apps/v1/namespaces/production"
 API = ObjectRef("Deployment", "production", "user-service")
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 class Cluster:
