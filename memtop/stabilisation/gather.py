@@ -74,9 +74,12 @@ def compared(
 
 
 def _ran(series: Series) -> bool:
-    """Whether these are samples of something that ran, and did not only crash whenever it was started."""
+    """Whether these are samples of something that ran, and did not only crash whenever it was started.
+
+    What was OOM-killed has run, however briefly: it is what a change is to be compared with.
+    """
     times, restarts = series.timestamps, np.sort(series.restarts)
-    if not len(times) or not len(restarts):
+    if not len(times) or not len(restarts) or len(series.oom_kills):
         return len(times) > 0
     starts = np.append(min(times[0], restarts[0]), restarts)
     lasted = times - starts[np.searchsorted(starts, times, side="right") - 1]

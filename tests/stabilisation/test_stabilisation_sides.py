@@ -57,13 +57,13 @@ def past(start, end, metric="working_set", value=100.0, kills=()):
     return Past(metric, PROMETHEUS, times, np.full(len(times), value * MIB), ends + 1, ends)
 
 
-def pod(name, number=2, created=AT + 10, restarts=0, last=None, uid=None):
+def pod(name, number=2, created=AT + 10, restarts=0, last=None, uid=None, reason="OOMKilled"):
     began = created if last is None else last + 10
     running = ContainerState(running=Running(datetime.fromtimestamp(began, UTC)))
     ended = None
     if last is not None:
         moment = datetime.fromtimestamp(last, UTC)
-        ended = ContainerState(terminated=Terminated(137, "OOMKilled", "", moment, moment))
+        ended = ContainerState(terminated=Terminated(137, reason, "", moment, moment))
     labels = {"pod-template-hash": f"hash{number}"}
     metadata = Metadata(
         name,
@@ -236,12 +236,13 @@ def test_a_revision_that_only_crashed_is_passed_over():
     assert compared(after_a_stuck_one(), {}, memory, {}).previous.number == 3, "and a minute later"
 
 
-def test_a_pod_that_crashes_again_and_again_is_passed_over():
+@pytest.mark.parametrize(("reason", "previous"), [("Error", 2), ("OOMKilled", 3)])
+def test_a_pod_that_crashes_again_and_again_is_passed_over_unless_for_want_of_memory(reason, previous):
     lately = Lately("pod-template-hash")
-    lately.see_pods([pod("web-ccc-1", 3, AT - 600, restarts=5, last=AT + 20)], AT + 60)
+    lately.see_pods([pod("web-ccc-1", 3, AT - 600, restarts=5, last=AT + 20, reason=reason)], AT + 60)
     lately.see_metrics([metrics("web-ccc-1", AT + 60, 100)])
     memory = Memory(before={named("web-bbb-1"): past(AT - 7200, AT - 600)})
-    assert compared(after_a_stuck_one(), lately.containers, memory, {}).previous.number == 2
+    assert compared(after_a_stuck_one(), lately.containers, memory, {}).previous.number == previous
 
 
 def test_only_the_pods_of_the_revision_compared_are_before():
