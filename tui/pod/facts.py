@@ -49,12 +49,9 @@ def fact_lines(frame: Frame, row: int) -> list[tuple[str, str]]:
     last = rows.lasts[row]
     if last is not None:
         ended = wording.ago(None if last.finished_at is None else frame.time - last.finished_at)
-        ran = (
-            f", ran for {wording.duration(last.finished_at - last.started_at)}"
-            if last.finished_at is not None and last.started_at is not None
-            else ""
-        )
-        facts += [("last end", f"{last.words()}, exit code {last.exit_code}"), ("", f"{ended}{ran}")]
+        facts += [("last end", f"{last.words()}, exit code {last.exit_code}"), ("", ended)]
+        if last.finished_at is not None and last.started_at is not None:
+            facts.append(("", f"ran for {wording.duration(last.finished_at - last.started_at)}"))
     return facts
 
 
