@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import signal
 import sys
 import time
@@ -20,9 +19,7 @@ from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
-from textual.theme import BUILTIN_THEMES
 
-from config import ConfigError
 from memtop.cluster.errors import KubeconfigError
 from memtop.cluster.kubeconfig import IN_CLUSTER, contexts
 from memtop.observe.status import State
@@ -38,7 +35,7 @@ from widgets.picker import Picker, PickerItem
 from widgets.terminal import TerseDisplay
 
 if TYPE_CHECKING:
-    from config import Invocation, Settings
+    from config import Settings
     from memtop.observe.engine import Engine
     from memtop.observe.frame import Frame
     from memtop.observe.plan import Plan
@@ -376,31 +373,3 @@ def _load() -> type[Engine]:
     from tui.overview import cells, detail  # noqa: F401, PLC0415  (so that the first frame finds them there)
 
     return Engine
-
-
-def run(invocation: Invocation) -> int:
-    """Opens memtop's screen.
-
-    Returns:
-        The exit code.
-
-    Raises:
-        ConfigError: A setting is wrong, or there is no terminal.
-    """
-    from memtop.observe.setup import connection, plan  # noqa: PLC0415  (only with a screen)
-
-    settings = invocation.settings
-    if settings.ui.theme not in BUILTIN_THEMES:
-        known = ", ".join(sorted(BUILTIN_THEMES))
-        raise invocation.mistake("ui.theme", f"{settings.ui.theme!r} is no theme; there are {known}")
-    # Keys come from stdin, the screen's size from stdout, and it is drawn on stderr.
-    if any(stream is None or not stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
-        raise ConfigError("the screen needs a terminal; `memtop --once` prints what it would show")
-    try:
-        demo = bool(invocation.options.get("demo"))
-        with connection(settings, os.environ, demo=demo) as first:
-            app = Memtop(settings, first, lambda other: plan(other, os.environ), demo=demo)
-            code = app.run()
-    except KubeconfigError as error:
-        raise ConfigError(invocation.blame(error, error.setting)) from error
-    return code or app.return_code or 0

@@ -90,7 +90,7 @@ def _version(_: Invocation | None = None) -> int:
 
 
 def _tui(invocation: Invocation) -> int:
-    from tui.app import run
+    from tui.start import run
 
     return run(invocation)
 

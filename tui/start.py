@@ -1,0 +1,43 @@
+"""Opens memtop's screen, once it is known that there can be one."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from textual.theme import BUILTIN_THEMES
+
+from config import ConfigError
+from memtop.cluster.errors import KubeconfigError
+from memtop.observe.setup import connection, plan
+from tui.app import Memtop
+
+if TYPE_CHECKING:
+    from config import Invocation
+
+
+def run(invocation: Invocation) -> int:
+    """Opens memtop's screen.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        ConfigError: A setting is wrong, or there is no terminal.
+    """
+    settings = invocation.settings
+    if settings.ui.theme not in BUILTIN_THEMES:
+        known = ", ".join(sorted(BUILTIN_THEMES))
+        raise invocation.mistake("ui.theme", f"{settings.ui.theme!r} is no theme; there are {known}")
+    # Keys come from stdin, the screen's size from stdout, and it is drawn on stderr.
+    if any(stream is None or not stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        raise ConfigError("the screen needs a terminal; `memtop --once` prints what it would show")
+    try:
+        demo = bool(invocation.options.get("demo"))
+        with connection(settings, os.environ, demo=demo) as first:
+            app = Memtop(settings, first, lambda other: plan(other, os.environ), demo=demo)
+            code = app.run()
+    except KubeconfigError as error:
+        raise ConfigError(invocation.blame(error, error.setting)) from error
+    return code or app.return_code or 0
