@@ -200,12 +200,14 @@ class Engine:
         raise _OtherScope
 
     async def _frames(self, snapshots: Snapshots) -> None:
+        settled = False
         while True:
             self._asked.clear()
             self._changed.clear()
             frame = snapshots.build(self._view)
             self._on_frame(frame)
-            pause = FRAME_SECONDS if frame.settled else UNSETTLED_FRAME_SECONDS
+            settled = settled or frame.settled  # what comes later is news, and not awaited
+            pause = FRAME_SECONDS if settled else UNSETTLED_FRAME_SECONDS
             try:
                 await asyncio.wait_for(self._asked.wait(), pause)
             except TimeoutError:
