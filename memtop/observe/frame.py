@@ -215,6 +215,7 @@ class Frame:
         namespaces: Namespaces known to exist, for the picker.
         pressured_nodes: Nodes that report MemoryPressure.
         awaited: Of rows in sight, what is still to come before they can be judged by all that is known.
+        namesakes: Workloads that have one of the same name in another namespace in view.
     """
 
     number: int
@@ -236,3 +237,4 @@ class Frame:
     remembered: bool = True
     awaited: Mapping[int, Awaited] = field(default_factory=dict)
     members: Members | None = None
+    namesakes: frozenset[Workload] = frozenset()

@@ -8,6 +8,7 @@ from itertools import zip_longest
 import numpy as np
 import numpy.typing as npt
 
+from memtop.cluster.workloads import Workload
 from memtop.observe.detail import Details
 from memtop.observe.frame import (
     SPARK_BINS,
@@ -22,6 +23,7 @@ from memtop.observe.frame import (
 from memtop.observe.identity import Key
 from memtop.observe.lookback import MOST as MOST_BACK
 from memtop.observe.members import members, workload_of
+from memtop.observe.namesakes import namesakes
 from memtop.observe.observer import Observer
 from memtop.observe.order import Names, matching, order
 from memtop.observe.plan import Thresholds
@@ -57,6 +59,7 @@ class Snapshots:
         self._names = Names()
         self._workload_names = Names()
         self._groups: Groups | None = None
+        self._namesakes: dict[frozenset[str], frozenset[Workload]] = {}
         self._details = Details(observer)
         self._spark: npt.NDArray[np.float32] = np.empty((0, SPARK_BINS), np.float32)
         self._spark_of = -1
@@ -102,6 +105,7 @@ class Snapshots:
             pressured_nodes=store.pressured_nodes,
             remembered=observer.recollection.settled,
             awaited=awaited,
+            namesakes=self._namesakes_in(view),
             members=None if shown is None else members(observer, shown, containers),
         )
 
@@ -162,11 +166,18 @@ class Snapshots:
         if self._version != self._observer.store.version:
             self._version = self._observer.store.version
             self._names, self._workload_names, self._groups = Names(), Names(), None
+            self._namesakes.clear()
 
     def _workloads(self) -> Groups:
         if self._groups is None:
             self._groups = groups(self._observer.store)
         return self._groups
+
+    def _namesakes_in(self, view: View) -> frozenset[Workload]:
+        found = self._namesakes.get(view.namespaces)
+        if found is None:
+            found = self._namesakes[view.namespaces] = namesakes(self._observer.store, view.namespaces)
+        return found
 
     def _in_view(self, rows: Rows, view: View) -> Slots:
         """The rows of the namespaces in view, before the text filter, ascending."""

@@ -24,7 +24,7 @@ from memtop.observe.identity import Identity, Key
 from memtop.observe.lives import Lives
 from memtop.observe.samples import History
 from memtop.past import Past
-from memtop.quantity import QuantityError, parse_bytes
+from memtop.quantity import bytes_or_none
 
 __all__ = ["Identity", "Key", "Store", "Tick"]
 
@@ -354,10 +354,10 @@ class Store:
                 slot = its_slots.get(sanitize(container.name))
                 if slot is None:
                     continue
-                try:
-                    sizes.append(parse_bytes(container.usage.memory))
-                except QuantityError:
+                size = bytes_or_none(container.usage.memory)
+                if size is None:
                     continue
+                sizes.append(size)
                 slots.append(slot)
                 times.append(taken)
         places, moments = np.array(slots, np.intp), np.array(times)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 from rich.cells import cell_len
@@ -13,7 +12,6 @@ from rich.text import Text
 
 from memtop import wording
 from memtop.cluster.containers import Kind, Mood
-from memtop.cluster.workloads import Workload
 from memtop.growth.judgement import SURE, VERDICTS, Verdict
 from memtop.observe.frame import Frame, Rows, WorkloadIdentity
 from memtop.observe.rows import until_limit
@@ -45,28 +43,6 @@ class Place:
 
 
 @dataclass
-class Namesakes:
-    """Which workloads in view have one of the same name in another namespace; looked for when asked."""
-
-    frame: Frame
-
-    @cached_property
-    def workloads(self) -> frozenset[Workload]:
-        """Those workloads."""
-        wanted = self.frame.view.namespaces
-        if len(wanted) == 1 or len(self.frame.namespaces) == 1:
-            return frozenset()
-        first: dict[Workload, str] = {}
-        found: set[Workload] = set()
-        for identity in self.frame.rows.identities:
-            if identity is None or (wanted and identity.namespace not in wanted):
-                continue
-            if first.setdefault(identity.workload, identity.namespace) != identity.namespace:
-                found.add(identity.workload)
-        return frozenset(found)
-
-
-@dataclass
 class PaneRows:
     """The rows of one pane of one frame, as a table asks for them.
 
@@ -75,14 +51,12 @@ class PaneRows:
         pane: Which pane of it.
         look: How figures are drawn.
         place: Where the cursor's row was; shared by the rows of one pane from frame to frame.
-        namesakes: Which workloads have one of the same name in another namespace; shared by the panes.
     """
 
     frame: Frame
     pane: Pane
     look: Look
     place: Place = field(default_factory=Place)
-    namesakes: Namesakes | None = field(default=None, kw_only=True)
 
     def __len__(self) -> int:
         return len(self.frame.orders[self.pane])
@@ -187,7 +161,7 @@ _POD_SUFFIX = len("…-gmkkg")
 def _name_with_namespace(pane: PaneRows, row: int, width: int) -> Cell:
     """The name where there is no room for a column of namespaces: with its own, if it has a namesake."""
     identity = pane.identity(row)
-    if pane.namesakes is None or identity.workload not in pane.namesakes.workloads:
+    if identity.workload not in pane.frame.namesakes:
         return _name(pane, row, width)
     # The workload's name says most; what tells its pods apart comes next, as in ``user-service…-gmkkg``.
     needed = cell_len(identity.workload.name) + (0 if isinstance(identity, WorkloadIdentity) else _POD_SUFFIX)

@@ -182,15 +182,14 @@ class Overview(LiveScreen):
             table.hold()  # what was drawn large is what a person looks at
 
     def _fill(self, frame: Frame) -> None:
-        from tui.overview.cells import Namesakes, PaneRows, Place
+        from tui.overview.cells import PaneRows, Place
 
         asked = self.frame is None or not same_rows(self.frame.view, frame.view)
         self.frame = frame
-        namesakes = Namesakes(frame)
         for pane, table in self.tables.items():
             before, was = table.rows, subject(table)
             place = before.place if isinstance(before, PaneRows) else Place()
-            rows = PaneRows(frame, pane, self._look, place, namesakes=namesakes)
+            rows = PaneRows(frame, pane, self._look, place)
             sort = frame.view.sorts[pane]
             table.show(
                 rows,
