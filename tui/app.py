@@ -31,6 +31,7 @@ from tui.live import LiveScreen
 from tui.overview.grouping import looking_at
 from tui.overview.screen import Overview
 from tui.palette import key_commands
+from widgets.error_boundary import ErrorBoundary
 from widgets.picker import Picker, PickerItem
 from widgets.terminal import TerseDisplay
 
@@ -69,7 +70,7 @@ class Crashed(Message):
         self.error = error
 
 
-class Memtop(TerseDisplay[int]):
+class Memtop(ErrorBoundary[int], TerseDisplay[int]):
     """memtop's screens on one cluster.
 
     Args:
@@ -121,6 +122,7 @@ class Memtop(TerseDisplay[int]):
 
     def on_mount(self) -> None:
         """Watches for the end of the session, and starts the engine once the screen is painted."""
+        self.guard()
         loop = asyncio.get_running_loop()
         for number in _SIGNALS:
             with suppress(NotImplementedError, ValueError):

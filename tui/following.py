@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import ClassVar
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
+from memtop.cluster.client import Client
+from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable
 from memtop.cluster.refs import ObjectRef
 from memtop.observe.frame import Frame
 from tui.live import LiveScreen
 from tui.overview.status import header_data
 from tui.pod.tab import Ask
+from widgets.error_boundary import report_failure
 from widgets.header import StatusHeader
 from widgets.one_line import OneLine
 from widgets.palette import Symbols
 from widgets.pane import PaneTitle
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+"""Seconds before what failed by a mistake of memtop's own is followed again; each time twice as long."""
 
 
 class FollowingScreen(LiveScreen):
@@ -80,6 +87,32 @@ class FollowingScreen(LiveScreen):
     def on_unmount(self) -> None:
         """Ends every request."""
         self.workers.cancel_node(self)
+
+    async def _keep_following(self, work: Callable[[Client], Coroutine[Any, Any, None]]) -> None:
+        """Follows on the engine's loop until that ends; after a mistake of memtop's own it goes on.
+
+        Raises:
+            Unreachable: The engine does not run, or no answer came.
+            ApiError: The cluster refuses.
+            CredentialError: No credential could be had.
+            KubeconfigError: The kubeconfig is wrong.
+        """
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                await asyncio.wrap_future(self._ask(work))
+            except (Unreachable, ApiError, CredentialError, KubeconfigError):
+                raise
+            except Exception as error:  # noqa: BLE001  (it is reported; what is watched must not be lost)
+                report_failure(self, error)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+            else:
+                return
+
+    def show_failure(self, sentence: str) -> None:
+        """Says why nothing more is told."""
+        self.post_message(self.Told(sentence))
 
     def show(self, frame: Frame) -> None:
         """Brings the header up to date."""

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.screen import Screen
 
+from widgets.error_boundary import GuardedHandlers
+
 if TYPE_CHECKING:
     from memtop.observe.frame import Frame
     from tui.help import Group
     from tui.pod.tab import Subject
 
 
-class LiveScreen(Screen[None]):
+class LiveScreen(GuardedHandlers, Screen[None]):
     """A screen that is told of every frame.
 
     Attributes:

@@ -16,6 +16,7 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Button, Input, Static
 
+from widgets.error_boundary import GuardedHandlers
 from widgets.palette import inks
 from widgets.text import literal
 
@@ -60,7 +61,7 @@ def plan_grid(widget: Widget, lines: Sequence[PlanLine]) -> Table:
     return table
 
 
-class Confirm(ModalScreen[bool]):
+class Confirm(GuardedHandlers, ModalScreen[bool]):
     """Shows a plan, however long; returns whether it was agreed to.
 
     ``y`` agrees, and so does enter once the focus has been moved to that button; escape, ``n`` and enter

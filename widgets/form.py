@@ -17,6 +17,7 @@ from textual.widgets import Input, Static
 from textual.widgets.input import Selection
 
 from widgets.confirm import PlanLine, plan_grid
+from widgets.error_boundary import GuardedHandlers
 from widgets.lines import Lines
 from widgets.text import cut, fit, literal
 
@@ -84,7 +85,7 @@ class UnfitError(ValueError):
     """What was submitted will not do, as turned out only when something was made of it."""
 
 
-class Form(ModalScreen[T | None], Generic[T]):
+class Form(GuardedHandlers, ModalScreen[T | None], Generic[T]):
     """Fields above what is said of them; returns what was made of the values, or None if it is left.
 
     Nothing that was typed is lost while something is made of it: the form stays until that has succeeded.

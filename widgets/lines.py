@@ -14,6 +14,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from widgets import ink
+from widgets.error_boundary import GuardedHandlers
 from widgets.palette import inks
 
 _JOIN = 10  # moving the terminal's cursor costs about as many bytes as writing these many cells again
@@ -52,7 +53,7 @@ def _cells(strip: Strip) -> list[tuple[str, Style | None]]:
     return cells
 
 
-class Lines(Widget):
+class Lines(GuardedHandlers, Widget):
     """A widget that says what its lines are, and repaints what differs when it says so again."""
 
     def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:

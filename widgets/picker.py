@@ -16,6 +16,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from widgets.columns import Column, Placed
+from widgets.error_boundary import GuardedHandlers
 from widgets.rows import Cell
 from widgets.table import LiveTable
 from widgets.text import literal
@@ -108,7 +109,7 @@ class _Found(Generic[V]):
         return [label if column.key == "label" else note for column, _ in columns]
 
 
-class Picker(ModalScreen[V | None]):
+class Picker(GuardedHandlers, ModalScreen[V | None]):
     """Returns the value chosen, or ``None`` when it is left with escape."""
 
     DEFAULT_CSS = """

@@ -18,12 +18,13 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from widgets.columns import Column, Placed, layout
+from widgets.error_boundary import GuardedHandlers
 from widgets.lines import changed
 from widgets.rows import Cell, NoRows, Rows
 from widgets.table_line import TRACK, Line, column_at, paint, part_styles, thumb, titles
 
 
-class LiveTable(ScrollView, can_focus=True):
+class LiveTable(GuardedHandlers, ScrollView, can_focus=True):
     """Rows of columns with a cursor that stays on its row while the rows move.
 
     Until someone moves the cursor, or `hold` is called, it rests on the first row, whichever that is; then it

@@ -12,6 +12,8 @@ from memtop.cluster.sanitize import sanitize_text
 
 NANOSECOND = 1e-9
 NO_TIME = -1
+MOST_TIME = 2**63
+"""Nanoseconds since 1970 that 64 bits hold; a later time (after April 2262) is not taken for one."""
 MOST_BYTES = 16 * 1024
 """Bytes of one line that are kept; container runtimes write longer lines in pieces of as many."""
 _STAMP = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?(Z|[+-]\d\d:\d\d) ?")
@@ -74,13 +76,14 @@ def stamp_length(raw: bytes | bytearray) -> int:
 
 
 def _nanoseconds(second: bytes, fraction: bytes | None, zone: bytes) -> int:
-    return _second(second, zone) * 1_000_000_000 + (int(fraction.ljust(9, b"0")) if fraction else 0)
+    at = _second(second, zone) * 1_000_000_000 + (int(fraction.ljust(9, b"0")) if fraction else 0)
+    return at if 0 <= at < MOST_TIME else NO_TIME
 
 
 @lru_cache(maxsize=1024)  # the lines of one second follow each other
 def _second(second: bytes, zone: bytes) -> int:
     try:
         moment = datetime.fromisoformat((second + (b"+00:00" if zone == b"Z" else zone)).decode())
-    except ValueError:
-        return 0
-    return int(moment.astimezone(UTC).timestamp())
+        return int(moment.astimezone(UTC).timestamp())
+    except (ValueError, OverflowError):
+        return NO_TIME

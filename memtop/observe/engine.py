@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
@@ -16,12 +17,15 @@ from typing import Any, TypeVar
 
 from memtop.cluster.client import Client
 from memtop.cluster.credentials import Credentials
+from memtop.cluster.errors import Unreachable
+from memtop.failures import failure_sentence
 from memtop.observe.frame import Frame
 from memtop.observe.heap import map_large_buffers
-from memtop.observe.observer import Forbidden, Observer
+from memtop.observe.observer import Observer
 from memtop.observe.plan import Plan
 from memtop.observe.scope import Scope
 from memtop.observe.snapshot import Snapshots
+from memtop.observe.source import Forbidden
 from memtop.observe.view import View
 
 T = TypeVar("T")
@@ -29,6 +33,13 @@ T = TypeVar("T")
 FRAME_SECONDS = 1.0
 UNSETTLED_FRAME_SECONDS = 0.15
 STOP_SECONDS = 3.0
+FIRST_RESTART_SECONDS, LONGEST_RESTART_SECONDS = 0.5, 30.0
+"""Before it is observed afresh after a mistake of memtop's own; each time twice as long."""
+LOGGER = logging.getLogger("memtop.engine")
+
+
+class EngineStopped(Unreachable):
+    """The engine does not run: nothing can be asked any more, or not yet."""
 
 
 class _OtherScope(Exception):  # noqa: N818  (a wish and not a failure)
@@ -130,16 +141,16 @@ class Engine:
             What it returns or raises; a Textual worker awaits it with `asyncio.wrap_future`.
 
         Raises:
-            RuntimeError: The engine does not run.
+            EngineStopped: The engine does not run.
         """
         if self._loop is None:
-            raise RuntimeError("the engine does not run")
+            raise EngineStopped("the engine does not run")
         begun = work(self._client)
         try:
             return asyncio.run_coroutine_threadsafe(begun, self._loop)
-        except RuntimeError:  # the loop is closed
+        except RuntimeError as error:  # the loop is closed
             begun.close()
-            raise
+            raise EngineStopped("the engine does not run any more") from error
 
     # -- the engine's thread
 
@@ -170,7 +181,7 @@ class Engine:
             await self._client.close()
 
     async def _observe_scopes(self) -> None:
-        notes = self._plan.notes
+        notes, failed, pause = self._plan.notes, "", FIRST_RESTART_SECONDS
         while not self._stopped:
             self._other_scope.clear()
             observer = self._observer = Observer(
@@ -183,10 +194,11 @@ class Engine:
                 remember=self._plan.remember,
                 on_change=self._changed.set,
             )
+            said = (*notes, f"observed afresh after {failed}") if failed else notes
             try:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(observer.run())
-                    group.create_task(self._frames(Snapshots(observer, self._plan.thresholds, notes)))
+                    group.create_task(self._frames(Snapshots(observer, self._plan.thresholds, said)))
                     group.create_task(self._await_other_scope())
             except* _OtherScope:
                 notes = self._plan.notes
@@ -194,6 +206,12 @@ class Engine:
                 fallback = self._plan.target.namespace
                 self._scope = Scope((fallback,), self._scope.selector)
                 notes = (*self._plan.notes, f"listing all namespaces is forbidden: only {fallback} is shown")
+            except* Exception as errors:
+                # What screens have asked for runs on: a rollout that is followed, a heap that is fetched.
+                LOGGER.exception("observing failed; it begins afresh")
+                failed = failure_sentence(errors)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_RESTART_SECONDS)
 
     async def _await_other_scope(self) -> None:
         await self._other_scope.wait()

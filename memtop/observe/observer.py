@@ -31,7 +31,7 @@ from memtop.observe.pools import Pools
 from memtop.observe.recollection import Recollection
 from memtop.observe.samples import History
 from memtop.observe.scope import Scope
-from memtop.observe.source import Source
+from memtop.observe.source import Forbidden, Source
 from memtop.observe.status import SourceStatus, State, merged
 from memtop.observe.store import FIRST_SLOTS, Store
 from memtop.observe.verdicts import Verdicts
@@ -47,10 +47,6 @@ POOL_PAUSE = 0.5
 """Seconds between two looks for workloads that are due."""
 BATCH = 500
 """Pods taken in at a time: some 10 ms of work."""
-
-
-class Forbidden(Exception):  # noqa: N818  (not a failure but an answer)
-    """All namespaces together may not be listed."""
 
 
 class Observer:

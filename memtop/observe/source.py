@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -11,12 +12,18 @@ from dataclasses import replace
 from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable
 from memtop.cluster.reflector import WatchExpired
 from memtop.cluster.sanitize import sanitize
+from memtop.failures import failure_sentence
 from memtop.observe.status import SourceStatus, State
 
 FIRST_DELAY = 0.5
 LONGEST_DELAY = 30.0
+LOGGER = logging.getLogger("memtop.source")
 FORBIDDEN_DELAY = 120.0
 """Rights change rarely; asking again at this pace still notices that they were granted."""
+
+
+class Forbidden(Exception):  # noqa: N818  (not a failure but an answer)
+    """All namespaces together may not be listed."""
 
 
 class Source:
@@ -90,6 +97,11 @@ class Source:
                 pause = self._failed(State.FAILING, str(error), error.output)
             except (Unreachable, KubeconfigError) as error:
                 pause = self._failed(State.FAILING, str(error))
+            except Forbidden:
+                raise
+            except Exception as error:  # a mistake of memtop's own, or an answer that nobody thought of
+                LOGGER.exception("the source %s failed", self.status.name)
+                pause = self._failed(State.FAILING, failure_sentence(error))
             self._retry.clear()
             await self._rest(self._retry, pause)
 

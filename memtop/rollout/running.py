@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import time
 from collections.abc import Callable
 from contextlib import aclosing
@@ -12,10 +14,13 @@ from http import HTTPStatus
 from memtop.cluster.client import Client
 from memtop.cluster.errors import ApiError
 from memtop.cluster.refs import ObjectRef, fetch
-from memtop.rollout.keep import FAILURES
+from memtop.failures import failure_sentence
+from memtop.rollout.keep import FAILURES, RETRY_SECONDS
 from memtop.rollout.model import Cause, Rollout
 from memtop.rollout.watch import follow
 
+LONGEST_RETRY_SECONDS = 60.0
+LOGGER = logging.getLogger("memtop.rollout")
 _SHORT = {
     Cause.PAUSED: "paused",
     Cause.DEADLINE: "deadline exceeded",
@@ -86,6 +91,20 @@ async def follow_left(
         tell: Is told, on the engine's thread; must return at once.
         now: The cluster's clock, Unix seconds.
     """
+    pause = RETRY_SECONDS
+    while True:
+        try:
+            return await _follow_left(client, ref, tell, now)
+        except Exception as error:  # a mistake of memtop's own must not lose the rollout
+            LOGGER.exception("following a rollout failed; it is followed again")
+            tell(Left(ref, State.UNKNOWN, f"rollout {ref.name} ?", failure_sentence(error)))
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_RETRY_SECONDS)
+
+
+async def _follow_left(
+    client: Client, ref: ObjectRef, tell: Callable[[Left], None], now: Callable[[], float]
+) -> None:
     told: Left | None = None
     async with aclosing(follow(client, ref, now, measure=False)) as rollouts:
         async for rollout in rollouts:

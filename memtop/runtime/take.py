@@ -95,7 +95,10 @@ async def take(client: Client, plan: Plan, tell: Tell) -> Taken:
         CaptureFailed: It came to nothing, or not to its end.
     """
     capture = plan.capture
-    plan.target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        plan.target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CaptureFailed(_said(error)) from error
     if capture.how in (How.OUTPUT, How.PORT, How.INSPECTOR):
         return await _directly(client, plan, tell)
     remote = capture.remote
@@ -129,7 +132,10 @@ async def bring(client: Client, plan: Plan, path: str, tell: Tell) -> Taken:
 async def _in_the_container(client: Client, plan: Plan, tell: Tell) -> str:
     """Has the file written in the container; returns its path."""
     capture = plan.capture
-    before = await _files(client, plan) if capture.how is How.SIGNAL else frozenset()
+    try:
+        before = await _files(client, plan) if capture.how is How.SIGNAL else frozenset()
+    except FAILURES as error:
+        raise CaptureFailed(_said(error)) from error
     tell(Step(f"running {capture.shown}"))
     try:
         done = await run(client, plan.place, capture.command, timeout=LONGEST, most=_MOST_SAID)

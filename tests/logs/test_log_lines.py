@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memtop.logs.buffer import LogBuffer
 from memtop.logs.line import NO_TIME, parse
 from memtop.logs.place import Place
 from memtop.logs.splitter import LineSplitter
@@ -68,3 +70,14 @@ def test_a_replay_gives_only_what_is_new() -> None:
     ]
     place.reconnect()
     assert [place.passes(at) for at in (8, 8, 9)] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    "stamp", ["9999-12-31T23:59:59.999999999Z", "9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+05:00"]
+)
+def test_a_time_that_no_log_can_have_is_no_time(stamp):
+    line = parse(f"{stamp} hello".encode(), "app")
+    assert line.seconds is None
+    buffer = LogBuffer()
+    buffer.append([line])
+    assert buffer.line(0).text == "hello"

@@ -168,3 +168,18 @@ def test_what_a_collection_left_counts_more_than_what_is_used() -> None:
     assert summary is not None
     assert summary.heap == (2.0,)
     assert summarise([]) is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "current memory usage: 512 iB",
+        "gc 5 @0.1s 0%: 0.1.2+0.4+0.1 ms clock, 0.1 ms cpu, 4->4->1 MB, 5 MB goal",  # two over each other
+        "GC(3) Pause Young 1M(" + "9" * 400 + "%)->1M(" + "9" * 400 + "%) 1ms",
+        "heap usage " + "9" * 400 + "%",
+        "heap: " + "9" * 400 + " MB / 10 MB",
+        "full GC took " + "9" * 400 + " s",
+    ],
+)
+def test_a_line_that_only_looks_like_a_collectors_has_no_figures(line):
+    assert read(line) is None

@@ -154,3 +154,10 @@ def test_sources_of_one_name_count_as_the_worst_with_the_oldest_data():
     assert merged([one, two]) == two
     assert merged([one, SourceStatus("pods")]).state is State.CONNECTING
     assert merged([one, SourceStatus("pods")]).data_at == 30.0
+
+
+async def test_a_mistake_of_memtops_own_is_a_state_too_and_it_goes_on(caplog):
+    play = Play(KeyError("hunter2"), 900.0)
+    assert (await play.end()).state is State.LIVE
+    assert play.states[0] is State.FAILING
+    assert "KeyError" in caplog.text

@@ -17,6 +17,7 @@ from memtop.cluster.refs import ObjectRef
 from memtop.cluster.revisions import revisions
 from memtop.demo.faults import Fault, Harm
 from memtop.demo.thread import DemoThread
+from memtop.rollout import running
 from memtop.rollout.command import run_history, run_pause, run_restart, run_resume, run_status, run_undo
 from memtop.rollout.model import Cause
 from memtop.rollout.running import State, follow_left
@@ -203,6 +204,26 @@ async def test_a_rollout_that_was_left_is_told_in_short_lines(cluster):
     assert told[-1].words == "rollout user-service done"
     assert len({line.words for line in told}) == len(told)
     assert all(line.words.startswith("rollout user-service ") for line in told)
+
+
+async def test_one_that_was_left_is_followed_on_after_a_mistake_of_memtops_own(cluster, monkeypatch, caplog):
+    told, mistakes = [], [KeyError("hunter2"), ValueError("hunter2")]
+
+    def follow(*args, **kwargs):
+        if mistakes:
+            raise mistakes.pop()
+        return running.follow_it(*args, **kwargs)
+
+    monkeypatch.setattr(running, "follow_it", running.follow, raising=False)
+    monkeypatch.setattr(running, "follow", follow)
+    monkeypatch.setattr(running, "RETRY_SECONDS", 0.0)
+    cluster.set_image("user-service:v2.1.0")
+    async with cluster.client() as client, asyncio.timeout(PATIENCE):
+        await follow_left(client, API, told.append, cluster.now)
+    assert [line.state for line in told[:2]] == [State.UNKNOWN] * 2
+    assert "hunter2" not in str(told)
+    assert told[-1].state is State.DONE
+    assert caplog.text.count("Traceback") == 2
 
 
 async def test_one_that_was_left_and_is_gone_already_is_told_as_gone(cluster):

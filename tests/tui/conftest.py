@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -85,6 +86,28 @@ def app_on(engines: Engines) -> Callable[..., Memtop]:
         return Memtop(settings, clusters[0].plan, lambda other: plans[str(other.cluster.context)])
 
     return make
+
+
+@pytest.fixture
+def failures() -> list[logging.LogRecord]:
+    """What memtop logs as failed; a test that expects any takes it out, what is left fails the test."""
+    return []
+
+
+@pytest.fixture(autouse=True)
+def no_silent_failure(failures: list[logging.LogRecord]) -> Iterator[None]:
+    """The app lives on after a mistake of its own, so a test would not notice one otherwise."""
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.exc_info:
+                failures.append(record)
+
+    handler, logger = Handler(), logging.getLogger("memtop")
+    logger.addHandler(handler)
+    yield
+    logger.removeHandler(handler)
+    assert not [logging.Formatter().format(record) for record in failures]
 
 
 Play = Callable[..., AbstractAsyncContextManager[Stage]]

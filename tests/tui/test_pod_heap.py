@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -122,6 +123,52 @@ async def test_a_failure_says_what_is_left_and_can_be_taken_up_again(
         await stage.shows("It failed: the connection was lost", "memtop-x.hprof is in billing")
         await stage.press("r")
         await stage.shows("Captured: 5 B")
+
+
+async def test_a_container_that_dies_between_the_plan_and_the_yes(
+    open_pod: OpenPod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def dead(*_: Any, **__: Any) -> Any:
+        raise NotRunning("billing does not run any more")
+
+    async with open_pod("billing") as stage:
+        await to_the_plan(stage)
+        monkeypatch.setattr("memtop.runtime.take.run", dead)
+        await stage.press("y")
+        await stage.shows("It failed: billing does not run any more", "esc closes")
+        await stage.press("escape")
+        await stage.until(lambda: isinstance(stage.app.screen, PodScreen), "the pod's screen again")
+
+
+async def test_a_folder_that_cannot_be_made_is_a_sentence(
+    open_pod: OpenPod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_pod("billing") as stage:
+        await to_the_plan(stage)
+        here = Path.cwd()
+        here.rmdir()
+        here.write_text("a file where the folder was")
+        await stage.press("y")
+        await stage.shows("It failed:", "esc closes")
+        here.unlink()
+        here.mkdir()
+
+
+async def test_whatever_else_a_capture_raises_is_a_sentence_too(
+    open_pod: OpenPod, monkeypatch: pytest.MonkeyPatch, failures: list[logging.LogRecord]
+) -> None:
+    async def broken(*_: Any) -> Taken:
+        raise ZeroDivisionError("hunter2")
+
+    monkeypatch.setattr("tui.pod.heap.take", broken)
+    async with open_pod("billing") as stage:
+        await to_the_plan(stage)
+        await stage.press("y")
+        await stage.shows("It failed: a mistake in memtop: ZeroDivisionError", "may be in billing")
+        assert "hunter2" not in stage.text
+        assert failures.pop().exc_info
+        await stage.press("escape")
+        await stage.until(lambda: isinstance(stage.app.screen, PodScreen), "the pod's screen again")
 
 
 async def test_what_needs_no_file_is_kept_here_alone(open_pod: OpenPod) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from rich.text import Text
@@ -12,6 +14,7 @@ from memtop.cluster.refs import ObjectRef
 from memtop.demo.thread import DemoThread
 from memtop.rollout.model import Cause, Reason, Rollout
 from memtop.rollout.status import Status
+from memtop.rollout.watch import follow
 from tests.api import Api
 from tests.tui.conftest import Open, Serve
 from tests.tui.stage import Stage
@@ -139,3 +142,22 @@ def test_what_may_pass_by_itself_looks_other_than_what_needs_somebody() -> None:
 def test_the_sentence_always_takes_two_lines() -> None:
     for words in ("done", "a very long sentence " * 9):
         assert len(status_lines(rollout(words=words), 80, "braille")) == 2
+
+
+async def test_a_mistake_of_memtops_own_does_not_lose_the_rollout(
+    demo: DemoThread, opened: Open, monkeypatch: pytest.MonkeyPatch, failures: list[logging.LogRecord]
+) -> None:
+    mistakes = [KeyError("hunter2")]
+
+    def once(*args: Any, **kwargs: Any) -> Any:
+        if mistakes:
+            raise mistakes.pop()
+        return follow(*args, **kwargs)
+
+    monkeypatch.setattr("tui.rollout.screen.follow", once)
+    async with opened() as stage:
+        await stage.until(lambda: failures, "the failure")
+        await stage.shows("successfully rolled out")
+        set_image(demo, f"{APP}:v2.1.0")
+        await stage.shows("v2.1.0", "2 old")
+        assert "KeyError" in logging.Formatter().format(failures.pop())

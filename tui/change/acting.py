@@ -117,7 +117,7 @@ class Acting:
 
             permissions = self._permissions or Permissions(read_only=self._app.settings.safety.read_only)
             if questions := permissions.unasked(row):
-                with suppress(Unreachable, RuntimeError):  # the engine has ended, or there is none
+                with suppress(Unreachable):  # the engine has ended, or there is none
                     await asyncio.wrap_future(self._ask(lambda client: permissions.learn(client, questions)))
             self._permissions = permissions
             self._asked.add(place)

@@ -25,6 +25,7 @@ from memtop.change.wish import DeletePod, Pause, Restart, Resume, Undo, Wish
 from memtop.cluster.client import Client
 from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable
 from memtop.cluster.refs import ObjectRef
+from memtop.observe.engine import EngineStopped
 from memtop.wording import bytes_
 from tui.change import image, memory, scale
 from tui.change.asked import Asked
@@ -305,7 +306,7 @@ class Flow:
     def _begun(self, work: Callable[[Client], Coroutine[Any, Any, T]]) -> Future[T]:
         try:
             return self._ask(work)
-        except RuntimeError as error:  # such as one that was ended for another context
+        except EngineStopped as error:  # such as one that was ended for another context
             raise Unreachable(f"the connection to {self._context} has ended") from error
 
     async def _soon(self, waited: Awaitable[T], words: str) -> T:

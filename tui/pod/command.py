@@ -18,6 +18,7 @@ from memtop.cluster.errors import ApiError, CredentialError, Unreachable
 from memtop.cluster.exec import Finished, NoSuchProgram, NotRunning, Place, run
 from memtop.cluster.sanitize import sanitize_bytes
 from tui.pod.tab import Ask
+from widgets.error_boundary import GuardedHandlers
 from widgets.text import literal
 
 MOST = 256 * 1024
@@ -25,7 +26,7 @@ MOST = 256 * 1024
 SECONDS = 120.0
 
 
-class CommandScreen(ModalScreen[None]):
+class CommandScreen(GuardedHandlers, ModalScreen[None]):
     """Runs what is typed; no shell looks at it, unless it begins with ``sh -c``.
 
     Args:

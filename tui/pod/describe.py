@@ -120,8 +120,12 @@ class DescribeTab(PodTab):
         try:
             future = self.ask(partial(follow, ref=ref, publish=partial(self._tell, ref)))
             await asyncio.wrap_future(future)
-        except (Unreachable, RuntimeError) as error:
+        except Unreachable as error:
             self._tell(ref, str(error))
+
+    def show_failure(self, sentence: str) -> None:
+        """Says why the object is not followed any more."""
+        self._tell(self._refs[self._at], sentence)
 
     def _tell(self, ref: ObjectRef, known: Known | str) -> None:
         """Called on the engine's thread."""

@@ -104,8 +104,12 @@ class EventsTab(PodTab):
         try:
             future = self.ask(partial(follow, ref=reference(self.subject), publish=self._tell))
             await asyncio.wrap_future(future)
-        except (Unreachable, RuntimeError) as error:
+        except Unreachable as error:
             self._tell(EventsSeen((), (), (str(error),)))
+
+    def show_failure(self, sentence: str) -> None:
+        """Says why no more events are told."""
+        self._tell(EventsSeen((), (), (sentence,)))
 
     def _tell(self, seen: EventsSeen) -> None:
         """Called on the engine's thread."""

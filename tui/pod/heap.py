@@ -21,6 +21,7 @@ from memtop.runtime.viewer import viewer
 from memtop.wording import bytes_
 from tui.pod.tab import Ask
 from widgets.confirm import PlanLine
+from widgets.error_boundary import GuardedHandlers
 from widgets.lines import Lines
 from widgets.palette import Symbols
 from widgets.picker import PickerItem
@@ -73,7 +74,7 @@ def debugging_lines(why: str, found: Debugging) -> list[PlanLine]:
     ]
 
 
-class HeapScreen(ModalScreen[None]):
+class HeapScreen(GuardedHandlers, ModalScreen[None]):
     """Takes a capture that was agreed to, and says what came of it.
 
     Args:
@@ -164,11 +165,17 @@ class HeapScreen(ModalScreen[None]):
         keys = "r takes the transfer up again · d removes the file there · " if error.remote else ""
         self.box.tell([("critical", f"It failed: {error}"), ("", ""), *left], f"{keys}esc closes")
 
+    def show_failure(self, sentence: str) -> None:
+        """Says why the capture ended, and what may be left where."""
+        self._ended([("critical", f"It failed: {sentence}"), ("", "")])
+
     def _cancelled(self) -> None:
+        self._ended([("warn", "Cancelled."), ("", "")])
+
+    def _ended(self, lines: list[tuple[str, str]]) -> None:
         """What was begun in the container goes on there: the kubelet ends no command whose streams close."""
         capture, part = self.plan.capture, partial(self.plan.target)
         self._there = self._there or capture.remote
-        lines = [("warn", "Cancelled."), ("", "")]
         if self._there:
             lines.append(("", f"· {self._there} may be in {self.plan.place.container}, whole or in part"))
         if part.exists():

@@ -15,6 +15,7 @@ from textual.message import Message
 from textual.timer import Timer
 
 from memtop.cluster.client import ApiError, Client, CredentialError, Unreachable
+from memtop.logs.channel import Status
 from memtop.logs.moments import zone_name
 from memtop.logs.pod import lives
 from memtop.logs.request import MOST_LINES, LogRequest
@@ -122,6 +123,11 @@ class LiveLog(PodTab):
         if self._containers == (self.subject.container,):
             self._containers = await self._known_containers()
         await feed.run(self.ask)
+
+    def show_failure(self, sentence: str) -> None:
+        """Says why the log is not read any more; what was read stays."""
+        self.feed.status = Status(sentence, over=True, wrong=True)
+        self._say()
 
     async def _known_containers(self) -> tuple[str, ...]:
         async def ask(client: Client) -> tuple[str, ...]:

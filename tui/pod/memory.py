@@ -76,6 +76,10 @@ class MemoryTab(PodTab):
         except FAILURES as error:
             self.picture.explain(str(error))
 
+    def show_failure(self, sentence: str) -> None:
+        """Says why there is no picture."""
+        self.picture.explain(sentence)
+
 
 class MemoryPicture(Lines):
     """A breakdown as bars, counters and processes.

@@ -71,8 +71,6 @@ class RuntimeScreen(LiveScreen):
             self._inside.forbidden = await asyncio.wrap_future(self._ask(self._inside.ask))
         except FAILURES:
             return  # whether it may be done will then be said by whoever tries
-        except (RuntimeError, Unreachable):
-            return  # the engine has ended or there is none: then it is tried and not asked
         self.refresh_bindings()
 
     # -- a shell, a command

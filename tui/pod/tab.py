@@ -14,6 +14,7 @@ from memtop.cluster.refs import ObjectRef
 from memtop.cluster.workloads import Workload
 from memtop.observe.frame import Frame, RowKey, WorkloadIdentity, WorkloadKey
 from memtop.observe.identity import Identity
+from widgets.error_boundary import GuardedHandlers
 
 T = TypeVar("T")
 
@@ -73,7 +74,7 @@ class Subject:
         return self.workload if self.workload.kind == "Pod" else None
 
 
-class PodTab(Vertical):
+class PodTab(GuardedHandlers, Vertical):
     """One tab: it gets every frame while it is open, and cancels its streams when it is closed.
 
     Attributes:

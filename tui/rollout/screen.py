@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -13,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from memtop.cluster.client import Client
-from memtop.cluster.errors import Unreachable
+from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable
 from memtop.cluster.refs import ObjectRef
 from memtop.observe.identity import Key
 from memtop.rollout.model import Cause, Rollout
@@ -144,8 +143,8 @@ class RolloutScreen(FollowingScreen):
                 self.post_message(self.Told(told))
 
         try:
-            await asyncio.wrap_future(self._ask(tell))
-        except (Unreachable, RuntimeError) as error:
+            await self._keep_following(tell)
+        except (Unreachable, ApiError, CredentialError, KubeconfigError) as error:
             self.post_message(self.Told(str(error)))
 
     @on(FollowingScreen.Told)

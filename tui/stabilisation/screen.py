@@ -150,8 +150,8 @@ class StabilisationScreen(FollowingScreen):
                             self.post_message(self.Complaint(words))
 
         try:
-            await asyncio.wrap_future(self._ask(tell))
-        except (ApiError, Unreachable, CredentialError, KubeconfigError, RuntimeError) as error:
+            await self._keep_following(tell)
+        except (ApiError, Unreachable, CredentialError, KubeconfigError) as error:
             self._wake = None
             self.post_message(self.Told(str(error)))
 

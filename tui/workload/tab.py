@@ -113,8 +113,12 @@ class WorkloadTab(PodTab):
             await asyncio.wrap_future(
                 self.ask(partial(follow, ref=self.subject.workload, publish=self._tell))
             )
-        except (Unreachable, RuntimeError) as error:
+        except Unreachable as error:
             self._tell(str(error))
+
+    def show_failure(self, sentence: str) -> None:
+        """Says why the workload is not followed any more."""
+        self._tell(sentence)
 
     def _tell(self, told: Standing | str) -> None:
         """Called on the engine's thread."""

@@ -11,12 +11,19 @@ _READERS = (jvm.read, runtimes.read_v8, runtimes.read_go, runtimes.read_python, 
 
 
 def read(text: str) -> Reading | None:
-    """The figures of one line, or None where it has none; nearly every line has none."""
+    """The figures of one line, or None where it has none; nearly every line has none.
+
+    A line may look like a collector's and be none: two that were written over each other, a unit that does
+    not exist, a number of 400 digits. It has no figures then.
+    """
     if not _may_tell(text):
         return None
-    for reader in _READERS:
-        if (reading := reader(text)) is not None:
-            return reading
+    try:
+        for reader in _READERS:
+            if (reading := reader(text)) is not None:
+                return reading if reading.finite else None
+    except (ValueError, ArithmeticError, LookupError):
+        return None
     return None
 
 

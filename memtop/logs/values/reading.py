@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -44,6 +45,12 @@ class Reading:
     pause_seconds: float | None = None
     share: float | None = None
     at: float | None = None
+
+    @property
+    def finite(self) -> bool:
+        """Whether all figures are numbers that something can hold."""
+        figures = (self.heap_after, self.heap_before, self.heap_total, self.pause_seconds, self.share)
+        return all(figure is None or math.isfinite(figure) for figure in figures)
 
 
 def amount(number: str, unit: str) -> float:

@@ -1,0 +1,52 @@
+"""An engine that fails by a mistake of memtop's own observes afresh; what screens have asked for goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+
+from memtop.cluster.target import Target
+from memtop.observe import engine
+from memtop.observe.engine import Engine
+from memtop.observe.plan import Plan
+from memtop.observe.scope import Scope
+from memtop.observe.snapshot import Snapshots
+
+PATIENCE = 30.0  # seconds
+
+
+def test_it_observes_afresh_and_what_was_asked_goes_on(monkeypatch, caplog):
+    frames, crashes, await_asked = queue.Queue(), [], threading.Event()
+    mistakes = [KeyError("hunter2"), ZeroDivisionError("hunter2")]
+
+    class Faulty(Snapshots):
+        def build(self, view):
+            await_asked.wait(PATIENCE)
+            if mistakes:
+                raise mistakes.pop()
+            return super().build(view)
+
+    monkeypatch.setattr(engine, "Snapshots", Faulty)
+    monkeypatch.setattr(engine, "FIRST_RESTART_SECONDS", 0.0)
+    target = Target("test", "c", "u", "http://127.0.0.1:1", "shop", "a test")
+    running = Engine(Plan(target, Scope()), frames.put, crashes.append)
+    running.start()
+    try:
+        release = asyncio.Event()
+
+        async def follow(_client):
+            await release.wait()
+            return "still here"
+
+        asked = running.ask(follow)
+        await_asked.set()
+        frame = frames.get(timeout=PATIENCE)
+        running._loop.call_soon_threadsafe(release.set)
+        assert asked.result(PATIENCE) == "still here"
+    finally:
+        running.stop()
+    assert not crashes
+    assert any("observed afresh after a mistake in memtop: KeyError" in note for note in frame.notes)
+    assert caplog.text.count("observing failed") == 2
+    assert "hunter2" not in " ".join(frame.notes)
