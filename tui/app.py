@@ -27,7 +27,7 @@ from memtop.observe.view import Pane, Sort, View
 from tui import preferences
 from tui.change.acting import Acting
 from tui.help import Help
-from tui.live import LiveScreen
+from tui.live import LiveScreen, OpenScreen, OpenSubject
 from tui.overview.grouping import looking_at
 from tui.overview.screen import Overview
 from tui.palette import key_commands
@@ -146,7 +146,15 @@ class Memtop(ErrorBoundary[int], TerseDisplay[int]):
         gc.enable()
         sys.setswitchinterval(SWITCH_SECONDS)
         self._engine = engine(self._plan, self._arrived, self._crashed, self.overview.view)
-        self._acting = Acting(self, self._engine.ask, self._plan)
+        self._acting = Acting(
+            self,
+            self._engine.ask,
+            self._plan,
+            self.settings,
+            warnings=self.warnings,
+            now=self.cluster_time,
+            frame=lambda: self.frame,
+        )
         self._engine.start()
 
     def _arrived(self, frame: Frame) -> None:
@@ -276,6 +284,15 @@ class Memtop(ErrorBoundary[int], TerseDisplay[int]):
             self.notify(self.overview.nothing, markup=False)
         else:
             self.open(subject)
+
+    def on_open_subject(self, message: OpenSubject) -> None:
+        """Opens what a screen asks for."""
+        self.open(message.subject)
+
+    def on_open_screen(self, message: OpenScreen) -> None:
+        """Opens a screen that has been asked for; a key that was pressed twice opens one."""
+        if not message.screen.is_about_the_same(self.screen):
+            self.open_screen(message.screen)
 
     def open(self, subject: Subject) -> None:
         """Opens a pod or a workload."""

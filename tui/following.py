@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.message import Message
+from textual.screen import Screen
 
 from memtop.cluster.client import Client
 from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable
@@ -87,6 +88,10 @@ class FollowingScreen(LiveScreen):
     def on_unmount(self) -> None:
         """Ends every request."""
         self.workers.cancel_node(self)
+
+    def is_about_the_same(self, other: Screen[Any]) -> bool:
+        """Whether another screen tells the same of the same workload."""
+        return isinstance(other, FollowingScreen) and type(self) is type(other) and self.ref == other.ref
 
     async def _keep_following(self, work: Callable[[Client], Coroutine[Any, Any, None]]) -> None:
         """Follows on the engine's loop until that ends; after a mistake of memtop's own it goes on.

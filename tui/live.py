@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual.message import Message
 from textual.screen import Screen
 
 from widgets.error_boundary import GuardedHandlers
@@ -13,6 +14,22 @@ if TYPE_CHECKING:
     from memtop.observe.frame import Frame
     from tui.help import Group
     from tui.pod.tab import Subject
+
+
+class OpenSubject(Message):
+    """Asks the app to open a pod or a workload."""
+
+    def __init__(self, subject: Subject) -> None:
+        super().__init__()
+        self.subject = subject
+
+
+class OpenScreen(Message):
+    """Asks the app to open a screen, unless one about the same is in front."""
+
+    def __init__(self, screen: LiveScreen) -> None:
+        super().__init__()
+        self.screen = screen
 
 
 class LiveScreen(GuardedHandlers, Screen[None]):
@@ -27,6 +44,10 @@ class LiveScreen(GuardedHandlers, Screen[None]):
     def show(self, frame: Frame) -> None:
         """Shows a new frame."""
         raise NotImplementedError
+
+    def is_about_the_same(self, other: Screen[Any]) -> bool:
+        """Whether another screen shows the same."""
+        return self is other
 
     @property
     def row(self) -> Subject | None:

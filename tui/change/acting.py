@@ -18,13 +18,15 @@ from textual.worker import Worker
 from tui.change.keys import FOLLOWING, GROUP, TITLES
 from tui.change.left import LeftRunning
 from tui.help import Group
-from tui.live import LiveScreen
+from tui.live import LiveScreen, OpenScreen, OpenSubject
 
 if TYPE_CHECKING:
+    from textual.app import App
+
+    from config import Settings
     from memtop.cluster.refs import ObjectRef
     from memtop.observe.frame import Frame
     from memtop.observe.plan import Plan
-    from tui.app import Memtop
     from tui.change.flow import Flow
     from tui.change.permissions import Permissions
     from tui.change.usage import Usage
@@ -42,19 +44,37 @@ class Acting:
     """The actions that change the workload of a row, or follow what became of a change.
 
     Args:
-        app: On whose screens.
+        app: On whose screens; it is asked by messages to open others.
         ask: Does something with the cluster.
         plan: What is observed.
+        settings: Every option.
+        warnings: What every header must say.
+        now: The cluster's time, Unix seconds.
+        frame: The newest frame; None before the first.
 
     Attributes:
         left: The rollouts that were left running.
     """
 
-    def __init__(self, app: Memtop, ask: Ask, plan: Plan) -> None:
+    def __init__(
+        self,
+        app: App[int],
+        ask: Ask,
+        plan: Plan,
+        settings: Settings,
+        *,
+        warnings: tuple[str, ...],
+        now: Callable[[], float],
+        frame: Callable[[], Frame | None],
+    ) -> None:
         self._app = app
         self._ask = ask
         self._plan = plan
-        self.left = LeftRunning(app, ask, app.cluster_time)
+        self._settings = settings
+        self._warnings = warnings
+        self._now = now
+        self._frame = frame
+        self.left = LeftRunning(app, ask, now)
         self._permissions: Permissions | None = None
         self._asked: set[tuple[str, str]] = set()
         self._asking: tuple[str, str] | None = None
@@ -115,7 +135,7 @@ class Acting:
             from memtop.cluster.errors import Unreachable
             from tui.change.permissions import Permissions
 
-            permissions = self._permissions or Permissions(read_only=self._app.settings.safety.read_only)
+            permissions = self._permissions or Permissions(read_only=self._settings.safety.read_only)
             if questions := permissions.unasked(row):
                 with suppress(Unreachable):  # the engine has ended, or there is none
                     await asyncio.wrap_future(self._ask(lambda client: permissions.learn(client, questions)))
@@ -177,23 +197,23 @@ class Acting:
         from tui.change.flow import Flow
         from tui.change.usage import members_of, usage
 
-        app, settings = self._app, self._app.settings
+        settings = self._settings
 
         async def uses() -> Mapping[str, Usage]:
             """A key may be quicker than the frame that knows more of its row."""
             for _ in range(_LOOKS):
-                if members_of(app.frame, row.workload) is not None:
+                if members_of(self._frame(), row.workload) is not None:
                     break
                 await asyncio.sleep(_LOOK_SECONDS)
-            return usage(members_of(app.frame, row.workload))
+            return usage(members_of(self._frame(), row.workload))
 
         self._flow = Flow(
-            app,
+            self._app,
             self._ask,
             context=self._plan.target.context,
             protected=tuple(settings.safety.protected_contexts),
             log=AuditLog(default_path(os.environ)),
-            now=app.cluster_time,
+            now=self._now,
             ascii_only=settings.ui.symbols == "ascii",
         )
         plan = await self._flow.run(action, row, uses)
@@ -213,21 +233,20 @@ class Acting:
     def _show_rollout(self, ref: ObjectRef) -> None:
         from tui.rollout.screen import RolloutScreen
 
-        in_front, app, settings = self._app.screen, self._app, self._app.settings
+        in_front, settings = self._app.screen, self._settings
         if isinstance(in_front, RolloutScreen) and in_front.ref == ref:
             return  # which shows this one already
         self.left.forget(ref)
         thresholds = settings.observe.warn_ratio, settings.observe.critical_ratio
-        app.open_screen(
-            RolloutScreen(ref, self._ask, app.cluster_time, settings.ui.symbols, app.warnings, thresholds)
-        )
+        screen = RolloutScreen(ref, self._ask, self._now, settings.ui.symbols, self._warnings, thresholds)
+        self._app.post_message(OpenScreen(screen))
 
     def _show_stabilisation(self, ref: ObjectRef) -> None:
         from memtop.stabilisation import alarm
         from memtop.stabilisation.watch import Options
         from tui.stabilisation.screen import StabilisationScreen
 
-        app, settings = self._app, self._app.settings
+        app, settings = self._app, self._settings
         if isinstance(app.screen, StabilisationScreen) and app.screen.ref == ref:
             return  # which shows this one already
         command: tuple[str, ...] = ()
@@ -236,18 +255,17 @@ class Acting:
                 command = alarm.split(settings.watch.command)
             except ValueError as error:
                 app.notify(f"watch.command: {settings.watch.command!r} {error}", markup=False)
-        app.open_screen(
-            StabilisationScreen(
-                ref,
-                self._ask,
-                app.cluster_time,
-                settings.ui.symbols,
-                app.warnings,
-                options=Options.of(self._plan),
-                bell=settings.watch.bell,
-                command=command,
-            )
+        screen = StabilisationScreen(
+            ref,
+            self._ask,
+            self._now,
+            settings.ui.symbols,
+            self._warnings,
+            options=Options.of(self._plan),
+            bell=settings.watch.bell,
+            command=command,
         )
+        app.post_message(OpenScreen(screen))
 
     def _show_workload(self, about: Subject) -> None:
         """Opens a workload, or goes back to it where it is in front already, or lies right below."""
@@ -260,4 +278,4 @@ class Acting:
         elif below and isinstance(below[0], PodScreen) and below[0].subject == about:
             app.pop_screen()
         else:
-            app.open(about)
+            app.post_message(OpenSubject(about))

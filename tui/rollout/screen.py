@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from rich.text import Text
 from textual import on, work
@@ -18,6 +18,7 @@ from memtop.observe.identity import Key
 from memtop.rollout.model import Cause, Rollout
 from memtop.rollout.watch import follow
 from tui.following import FollowingScreen
+from tui.live import OpenSubject
 from tui.overview.look import Look
 from tui.pod.tab import Ask, Subject
 from tui.rollout.keys import WORDS
@@ -27,9 +28,6 @@ from widgets.key_bar import KeyBar
 from widgets.palette import Symbols
 from widgets.said import Said
 from widgets.table import LiveTable
-
-if TYPE_CHECKING:
-    from tui.app import Memtop
 
 STANDING_LINES = 5
 """Two for kubectl's sentence, one each for the bar, the figures, and what has changed."""
@@ -172,7 +170,7 @@ class RolloutScreen(FollowingScreen):
         """Opens a pod, at the container that asks most for attention: its log, its events."""
         event.stop()
         if (subject := self._subject(event.key)) is not None:
-            cast("Memtop", self.app).open(subject)
+            self.post_message(OpenSubject(subject))
 
     # -- drawing
 
