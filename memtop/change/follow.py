@@ -14,9 +14,11 @@ from memtop.cluster.containers import epoch
 from memtop.cluster.describe.labels import selector_words
 from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable
 from memtop.cluster.objects import METADATA_LIST, PartialObject
+from memtop.cluster.reflector import await_change
 from memtop.cluster.refs import ObjectRef
 from memtop.cluster.sanitize import sanitize
 from memtop.cluster.tree import mapping
+from memtop.retry import Backoff
 
 PAUSE = 1.0
 """Seconds between two looks at a workload that changes all the time."""
@@ -51,15 +53,17 @@ async def follow(client: Client, ref: ObjectRef, publish: Callable[[Standing | s
         ref: The workload.
         publish: Gets how it stands, or why that is not known; must return at once.
     """
+    backoff, of_watch = Backoff(), Backoff()
     while True:
         try:
             found = await subject(client, ref)
             publish(Standing(found, await _born(client, found)))
-            await _changed(client, ref, found.resource_version)
+            backoff.reset()
+            await _changed(client, ref, found.resource_version, of_watch)
             await asyncio.sleep(PAUSE)
         except (ApiError, Unreachable, CredentialError, KubeconfigError) as error:
             publish(str(error))
-            await asyncio.sleep(RETRY)
+            await backoff.rest(error, at_least=RETRY)
 
 
 async def _born(client: Client, found: Subject) -> dict[str, float]:
@@ -77,17 +81,12 @@ async def _born(client: Client, found: Subject) -> dict[str, float]:
     return {name: age for name, age in ages.items() if age is not None}
 
 
-async def _changed(client: Client, ref: ObjectRef, version: str) -> None:
+async def _changed(client: Client, ref: ObjectRef, version: str, backoff: Backoff) -> None:
     """Returns when the workload has changed, or after a while."""
     params = {
-        "watch": "true",
         "fieldSelector": f"metadata.name={ref.name}",
         "resourceVersion": version,
         "timeoutSeconds": str(round(REVIEW)),
     }
-    try:
-        async with client.stream(ref.collections()[0], params, idle_timeout=REVIEW + RETRY) as lines:
-            async for _ in lines:
-                return
-    except (ApiError, Unreachable):
-        await asyncio.sleep(RETRY)
+    path, silence = ref.collections()[0], REVIEW + RETRY
+    await await_change(client, path, params, backoff, at_least=RETRY, idle_timeout=silence)

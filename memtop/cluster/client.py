@@ -15,10 +15,10 @@ from multidict import CIMultiDict
 from memtop import __version__
 from memtop.cluster.credentials import Credentials, Grant
 from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable
-from memtop.cluster.retry_after import retry_after
 from memtop.cluster.sanitize import sanitize, sanitize_bytes
 from memtop.cluster.target import Target
 from memtop.cluster.tls import ssl_context
+from memtop.retry import retry_after
 
 if TYPE_CHECKING:
     from memtop.cluster.transport import Answer, Transport

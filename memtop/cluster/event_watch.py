@@ -12,6 +12,7 @@ from memtop.cluster.events import CoreEvent, EventLog, EventsSeen
 from memtop.cluster.reflector import Changed, Collection, Listed, Position, WatchExpired, list_and_watch
 from memtop.cluster.refs import ObjectRef, fetch, owner_chain, owner_of, reference_to
 from memtop.cluster.tree import Json, decode, mapping, objects, text, uid_of
+from memtop.retry import Backoff
 
 MOST_PODS = 20
 """Of a workload's pods so many are followed; each takes a watch."""
@@ -93,25 +94,27 @@ async def _pods(client: Client, ref: ObjectRef, found: Json) -> list[ObjectRef]:
 
 
 async def _watch(client: Client, ref: ObjectRef, log: EventLog, news: asyncio.Event) -> None:
-    namespace, position = ref.namespace, Position()
+    namespace, position, backoff = ref.namespace, Position(), Backoff()
     while True:
+        backoff.begin()
         try:
             async for step in list_and_watch(client, _collection(ref, namespace), position):
                 if isinstance(step, Listed):
                     log.listed(ref, step.items)
                 elif isinstance(step, Changed):
                     log.changed(ref, step.type, step.object)
+                backoff.works()
                 log.notes.pop(str(ref), None)
                 news.set()
-        except WatchExpired:
-            await asyncio.sleep(GATHER_SECONDS)
+        except WatchExpired as expired:
+            await backoff.rest(expired)
         except (ApiError, Unreachable, CredentialError, KubeconfigError) as error:
             if isinstance(error, ApiError) and error.status == 403 and not namespace:
                 namespace = _NODE_NAMESPACE
                 continue
             log.notes[str(ref)] = str(error)
             news.set()
-            await asyncio.sleep(RETRY_SECONDS)
+            await backoff.rest(error, at_least=RETRY_SECONDS)
 
 
 def _collection(ref: ObjectRef, namespace: str) -> Collection[CoreEvent]:

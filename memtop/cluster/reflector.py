@@ -18,7 +18,7 @@ from typing import Generic, Protocol, TypeVar
 import msgspec
 
 from memtop.cluster.client import MAX_BODY, Client
-from memtop.cluster.errors import ApiError, Unreadable
+from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable, Unreadable
 from memtop.cluster.listing import Listing
 from memtop.cluster.objects import (
     METADATA,
@@ -31,6 +31,7 @@ from memtop.cluster.objects import (
     Status,
     WatchEvent,
 )
+from memtop.retry import Backoff
 
 WATCH_SECONDS = (300, 600)
 """A watch asks to be ended after a time in this range, so that many clients do not return at once."""
@@ -41,8 +42,10 @@ PAGE = 100
 asks for take 60 ms or more, and the whole list comes that much later."""
 LIST_TIMEOUT = 60.0
 EMPTY_PAUSE = 1.0
-"""Seconds from one watch to the next where the first said nothing: a proxy that ends every stream at once
-must not be asked as fast as it answers."""
+"""Seconds from the beginning of one watch to that of the next, at least."""
+LONGEST_GAP = 5.0
+"""Seconds between two watches where each ends soon and without a failure: a proxy that ends every stream at
+once must not be asked as fast as it answers, and changes should not wait for long."""
 
 
 class _Named(Protocol):
@@ -237,27 +240,67 @@ async def list_and_watch(
         Unreachable: The connection failed, was cut, or fell silent.
     """
     position = position or Position()
+    backoff, loop = Backoff(longest=LONGEST_GAP), asyncio.get_running_loop()
     try:
         if position.version is None:
             async with contextlib.aclosing(_list(client, collection, position, in_parts=in_parts)) as listed:
                 async for step in listed:
                     yield step
         while position.version is not None:
-            begun, said = asyncio.get_running_loop().time(), 0
+            begun = loop.time()
+            backoff.begin()
             async with contextlib.aclosing(_watch(client, collection, position.version)) as changes:
                 async for change in changes:
+                    backoff.works()
                     if isinstance(change, str):
                         position.version = change
                         yield Alive()
                     else:
                         position.version = change.object.metadata.resource_version or position.version
                         yield change
-                said += 1
-            if said <= 1:  # only that it was open
-                await asyncio.sleep(begun + EMPTY_PAUSE - asyncio.get_running_loop().time())
+            await backoff.rest(at_least=EMPTY_PAUSE - (loop.time() - begun))
     except (WatchExpired, Unreadable):
         position.version = None
         raise
+
+
+async def await_change(
+    client: Client,
+    path: str,
+    params: Mapping[str, str],
+    backoff: Backoff,
+    *,
+    at_least: float,
+    idle_timeout: float | None = None,
+) -> bool:
+    """Watches until something changes; waits before it returns where that cannot be watched.
+
+    Args:
+        client: The connection.
+        path: The collection's path.
+        params: Selectors, the version to go on from, and how long the watch may take.
+        backoff: Of this watch; it outlives the call.
+        at_least: Seconds to wait after a failure.
+        idle_timeout: Seconds of silence after which the connection is taken for dead; None for never.
+
+    Returns:
+        Whether there was a change.
+    """
+    backoff.begin()
+    failure: Exception | None = None
+    try:
+        async with client.stream(path, {**params, "watch": "true"}, idle_timeout=idle_timeout) as lines:
+            backoff.works()
+            async for line in lines:
+                event = _decode(line, WatchEvent, f"an event of {path}")
+                if event.type == "ERROR":
+                    raise _refusal(_decode(event.object, Status, "an error event"))
+                backoff.reset()
+                return True
+    except (ApiError, Unreachable, CredentialError, KubeconfigError) as error:
+        failure = error
+    await backoff.rest(failure, at_least=at_least if failure is not None else 0.0)
+    return False
 
 
 async def _list(

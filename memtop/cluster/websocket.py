@@ -16,10 +16,10 @@ from memtop.aside import aside
 from memtop.cluster.client import Client
 from memtop.cluster.credentials import Credentials, Grant
 from memtop.cluster.errors import ApiError, Unreachable
-from memtop.cluster.retry_after import retry_after
 from memtop.cluster.sanitize import sanitize
 from memtop.cluster.target import Target
 from memtop.cluster.tls import ssl_context
+from memtop.retry import retry_after
 
 CONNECT_TIMEOUT = 10.0
 MOST_MESSAGE = 16 * 1024 * 1024

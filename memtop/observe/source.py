@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -14,9 +12,8 @@ from memtop.cluster.reflector import WatchExpired
 from memtop.cluster.sanitize import sanitize
 from memtop.failures import failure_sentence
 from memtop.observe.status import SourceStatus, State
+from memtop.retry import LONGEST_DELAY, Backoff, Rest
 
-FIRST_DELAY = 0.5
-LONGEST_DELAY = 30.0
 LOGGER = logging.getLogger("memtop.source")
 FORBIDDEN_DELAY = 120.0
 """Rights change rarely; asking again at this pace still notices that they were granted."""
@@ -43,24 +40,23 @@ class Source:
         run: Callable[[Source], Awaitable[None]],
         now: Callable[[], float],
         on_change: Callable[[], None],
-        rest: Callable[[asyncio.Event, float], Awaitable[None]] | None = None,
+        rest: Rest | None = None,
     ) -> None:
-        self._rest = rest or _rest
         self.status = SourceStatus(name)
         self._run = run
         self._now = now
         self._on_change = on_change
-        self._failures = 0
+        self._backoff = Backoff(rest=rest)
         self._retry = asyncio.Event()
 
     def live(self, data_at: float | None = None, words: str = "") -> None:
-        """Data has come; what failed before is over.
+        """Data has come: the source answers.
 
         Args:
             data_at: Cluster time of the newest data, Unix seconds; by default now.
             words: What is missing all the same.
         """
-        self._failures = 0
+        self._backoff.works()
         before = self.status
         self.status = replace(
             before,
@@ -75,7 +71,7 @@ class Source:
 
     def waiting(self, words: str) -> None:
         """The source answers, but has nothing yet; words say why."""
-        self._failures = 0
+        self._backoff.works()
         self.status = replace(self.status, state=State.LIVE, words=words, output="", code=None)
         self._on_change()
 
@@ -86,26 +82,32 @@ class Source:
     async def loop(self) -> None:
         """Runs for ever; every failure becomes a state, a pause and another attempt."""
         while True:
-            pause = 0.0
+            self._backoff.begin()
+            failure: Exception | None = None
+            at_least = 0.0
             try:
                 await self._run(self)
-            except WatchExpired:
-                pause = random.uniform(0, FIRST_DELAY)
+            except WatchExpired as expired:
+                failure = expired  # no bad state: only a new list is needed
             except ApiError as error:
-                pause = self._refused(error)
+                failure, at_least = error, self._refused(error)
             except CredentialError as error:
-                pause = self._failed(State.FAILING, str(error), error.output)
+                failure = error
+                self._failed(State.FAILING, str(error), error.output)
             except (Unreachable, KubeconfigError) as error:
-                pause = self._failed(State.FAILING, str(error))
+                failure = error
+                self._failed(State.FAILING, str(error))
             except Forbidden:
                 raise
             except Exception as error:  # a mistake of memtop's own, or an answer that nobody thought of
                 LOGGER.exception("the source %s failed", self.status.name)
-                pause = self._failed(State.FAILING, failure_sentence(error))
+                failure = error
+                self._failed(State.FAILING, failure_sentence(error))
             self._retry.clear()
-            await self._rest(self._retry, pause)
+            await self._backoff.rest(failure, at_least=at_least, until=self._retry)
 
     def _refused(self, error: ApiError) -> float:
+        """Says it in the status; returns the seconds to wait at least."""
         words = sanitize(error.message or error.reason or f"HTTP {error.status}")
         if error.status == 403:
             self._failed(State.FORBIDDEN, words, code=403)
@@ -114,21 +116,11 @@ class Source:
             self._failed(State.ABSENT, words, code=404)
             return LONGEST_DELAY
         words = f"not logged in: {words}" if error.status == 401 else words
-        pause = self._failed(State.FAILING, words, code=error.status)
-        return pause if error.retry_after is None else max(pause, error.retry_after)
+        self._failed(State.FAILING, words, code=error.status)
+        return 0.0
 
-    def _failed(self, state: State, words: str, output: str = "", code: int | None = None) -> float:
+    def _failed(self, state: State, words: str, output: str = "", code: int | None = None) -> None:
         if state is State.FAILING and self.status.data_at is not None:
             state = State.STALE
         self.status = replace(self.status, state=state, words=words, output=output, code=code)
         self._on_change()
-        self._failures += 1
-        # Exponential with full jitter, so that many clients do not come back together (AWS, "Exponential
-        # Backoff And Jitter"); never less than a quarter, so that it cannot spin.
-        ceiling = min(LONGEST_DELAY, FIRST_DELAY * 2 ** (self._failures - 1))
-        return random.uniform(ceiling / 4, ceiling)
-
-
-async def _rest(woken: asyncio.Event, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(woken.wait(), seconds)

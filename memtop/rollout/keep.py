@@ -23,12 +23,11 @@ from memtop.cluster.reflector import (
     list_and_watch,
 )
 from memtop.cluster.tree import mapping
+from memtop.retry import Backoff
 from memtop.rollout.seen import Whole
 
 RETRY_SECONDS = 2.0
-"""Pause after a failure, and between two looks where watching is forbidden."""
-EXPIRED_SECONDS = 0.2
-"""Pause before a new list: the next watch may be too old at once as well."""
+"""Least pause after a failure, and between two looks where watching is forbidden."""
 FAILURES = (ApiError, Unreachable, CredentialError, KubeconfigError)
 """What can go wrong with a cluster, and is tried again."""
 
@@ -108,30 +107,35 @@ async def keep(
         notes: Where it is said why nothing can be learned at present, by the collection's path.
         news: Is set whenever something was learned, or could not be.
     """
-    position = Position()
+    position, backoff = Position(), Backoff()
     while True:
+        backoff.begin()
         try:
             async for step in list_and_watch(client, collection, position):
                 if isinstance(step, Listed):
                     keeper.listed(step.items)
                 elif isinstance(step, Changed):
                     keeper.changed(step.type, step.object)
+                backoff.works()
                 notes.pop(collection.path, None)
                 keeper.heard = True
                 news.set()
-        except WatchExpired:
+        except WatchExpired as expired:
             position.version = None
-            await asyncio.sleep(EXPIRED_SECONDS)
+            await backoff.rest(expired)
         except FAILURES as error:
-            await _failed(error, collection, keeper, notes)
+            got_otherwise = await _failed(error, collection, keeper, notes)
             keeper.heard = True
             news.set()
-            await asyncio.sleep(RETRY_SECONDS)
+            if got_otherwise:
+                backoff.reset()
+            await backoff.rest(error, at_least=RETRY_SECONDS)
 
 
 async def _failed(
     error: Exception, collection: Collection[T], keeper: Keeper[T], notes: MutableMapping[str, str]
-) -> None:
+) -> bool:
+    """Says why nothing can be learned; returns whether the same was learned in another way."""
     why = str(error)
     if isinstance(error, ApiError) and error.status == HTTPStatus.FORBIDDEN:
         try:
@@ -142,3 +146,4 @@ async def _failed(
         notes[collection.path] = why
     else:
         notes.pop(collection.path, None)
+    return not why

@@ -21,6 +21,7 @@ from memtop.cluster.reflector import Collection
 from memtop.cluster.refs import ROLLING, ObjectRef, fetch
 from memtop.cluster.tree import clean, mapping
 from memtop.quantity import QuantityError, parse_bytes
+from memtop.retry import Backoff
 from memtop.rollout.keep import FAILURES, RETRY_SECONDS, Keeper, Wholes, keep
 from memtop.rollout.model import Rollout
 from memtop.rollout.pods import leaving, ready
@@ -87,12 +88,13 @@ async def follow(
 
 async def _begun(client: Client, seen: Seen) -> AsyncIterator[str]:
     """Reads the workload for the first time; yields why that fails until it does not."""
+    backoff = Backoff()
     while seen.workload is None:
         try:
             _, seen.workload = await fetch(client, seen.ref)
         except FAILURES as error:
             yield str(error)
-            await asyncio.sleep(RETRY_SECONDS)
+            await backoff.rest(error, at_least=RETRY_SECONDS)
 
 
 def _collections(client: Client, seen: Seen, news: asyncio.Event) -> tuple[list[_Work], Callable[[], bool]]:
@@ -152,16 +154,23 @@ class _Workload(Keeper[Whole]):
 async def _measure(client: Client, seen: Seen, news: asyncio.Event) -> None:
     """Asks for the memory of the pods, and for the nodes of those that are not ready."""
     path = f"/apis/metrics.k8s.io/v1beta1/namespaces/{seen.ref.namespace}/pods"
+    backoff = Backoff(first=MEASURE_SECONDS)
     while True:
+        failure: Exception | None = None
         try:
             answer = msgspec.json.decode(await client.get(path, _selected(seen)), type=PodMetricsList)
             seen.memory = _memory(answer)
-        except (*FAILURES, msgspec.MsgspecError):
+            backoff.reset()
+        except (*FAILURES, msgspec.MsgspecError) as error:
+            failure = error
             seen.memory = {}  # unknown; the header of every screen says why
         troubled = {pod.spec.node_name for pod in seen.own_pods() if not leaving(pod) and not ready(pod)}
         seen.nodes = await _nodes(client, sorted(name for name in troubled if name)[:MOST_NODES])
         news.set()
-        await asyncio.sleep(MEASURE_SECONDS)
+        if failure is None:
+            await asyncio.sleep(MEASURE_SECONDS)
+        else:
+            await backoff.rest(failure, at_least=MEASURE_SECONDS)
 
 
 def _memory(answer: PodMetricsList) -> dict[str, float]:

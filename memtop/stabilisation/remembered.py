@@ -19,6 +19,7 @@ from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Un
 from memtop.cluster.sanitize import sanitize
 from memtop.observe.archive import pods_of, read
 from memtop.past import DISK, ContainerName, Metric, Past
+from memtop.retry import LONGEST_DELAY, Backoff
 from memtop.stabilisation.change import Change, of_set
 
 if TYPE_CHECKING:
@@ -104,7 +105,8 @@ class FromPrometheus:
         self._client = client
         self._settings = settings
         self._pause = REFRESH * max(1.0, speed / MOST_OFTEN)
-        self._patience = max(1.0, PATIENCE / speed)
+        patience = max(1.0, PATIENCE / speed)
+        self._backoff = Backoff(first=patience, longest=max(patience, LONGEST_DELAY))
         self._stack = contextlib.AsyncExitStack()
         self._prometheus: Prometheus | None = None
         self._where = ""
@@ -135,9 +137,10 @@ class FromPrometheus:
                 self._prometheus, self._where = found.prometheus, found.where
             await self._ask(self._prometheus, change, living, now)
             self._next = now + self._pause
+            self._backoff.reset()
         except (ApiError, Unreachable, CredentialError, KubeconfigError, reach.NotFoundError) as error:
             self.memory.words = f"Prometheus: {sanitize(str(error))}"
-            self._next_try = clock() + self._patience
+            self._next_try = clock() + self._backoff.after(error)
             await self.close()
 
     def hurry(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import traceback
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from memtop.cluster.sanitize import sanitize
 from memtop.growth.stability import Stability, StabilityVerdict, judge
 from memtop.observe.clock import ServerClock
 from memtop.observe.plan import SHORTEST_PAUSE, Plan
+from memtop.retry import Backoff, rest
 from memtop.stabilisation.change import Change, earliest, find
 from memtop.stabilisation.gather import Sides, compared, gather
 from memtop.stabilisation.lately import Lately
@@ -146,13 +146,15 @@ async def follow(
     """
     watch = Watch(client, ref, options)
     again = again or asyncio.Event()
-    failures = 0
+    pause = max(SHORTEST_PAUSE, options.interval / options.speed)
+    backoff = Backoff(first=2 * pause, longest=max(2 * pause, LONGEST_PAUSE))
     try:
         while True:
             seen: Seen | str
+            failure: Exception | None = None
             try:
                 seen = await watch.look()
-                failures = 0
+                backoff.reset()
             except _FAILURES as error:
                 if (
                     watch.seen is None
@@ -160,20 +162,21 @@ async def follow(
                     and not _passing(error)
                 ):
                     raise
-                failures += 1
+                failure = error
                 seen = watch.failed(error)
             except Exception as error:  # a watch of two days outlives it, and says it
                 if watch.seen is None:
                     raise
-                failures += 1
+                failure = error
                 seen = replace(watch.seen, problem=_mistake(error))
             yield seen
             if isinstance(seen, Seen) and seen.hasty and not seen.problem:
                 continue
-            pause = max(SHORTEST_PAUSE, options.interval / options.speed)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(min(pause * 2 ** min(failures, 6), max(pause, LONGEST_PAUSE))):
-                    await again.wait()
+            if failure is None:
+                await rest(again, pause)
+            else:
+                await backoff.rest(failure, at_least=pause, until=again)
+            if again.is_set():
                 again.clear()
                 watch.hurry()
     finally:
@@ -211,6 +214,9 @@ class Watch:
         self._options = options
         self._clock = ServerClock(options.speed)
         self._lately = Lately(hash_label(ref.kind))
+        self._metrics = Backoff(first=options.interval / options.speed, longest=LONGEST_PAUSE)
+        self._metrics_problem = ""
+        self._ask_metrics_at = float("-inf")
         self._key: tuple[int, str] | None = None
         self._disk: Pasts = {}
         self._record = Record(options.folder, ref.namespace) if options.folder and options.record else None
@@ -309,14 +315,21 @@ class Watch:
 
     async def _see_metrics(self, change: Change) -> str:
         """Asks for samples; why there are none, if so."""
+        loop_time = asyncio.get_running_loop().time
+        if loop_time() < self._ask_metrics_at:
+            return self._metrics_problem
         path = f"{METRICS}/namespaces/{self._ref.namespace}/pods"
         try:
             body = await self._client.get(path, {"labelSelector": change.selector})
             self._lately.see_metrics(msgspec.json.decode(body, type=PodMetricsList).items or [])
         except (*_FAILURES, msgspec.MsgspecError) as error:
             if isinstance(error, ApiError) and error.status == 404:
-                return "this cluster has no metrics API"
-            return f"metrics: {sanitize(str(error))}"
+                self._metrics_problem = "this cluster has no metrics API"
+            else:
+                self._metrics_problem = f"metrics: {sanitize(str(error))}"
+            self._ask_metrics_at = loop_time() + self._metrics.after(error)
+            return self._metrics_problem
+        self._metrics.reset()
         return ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,8 +12,10 @@ from memtop.cluster.describe.autoscalers import horizontal_sentences, vertical_s
 from memtop.cluster.describe.labels import selector_words
 from memtop.cluster.describe.memory import Surroundings
 from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable
+from memtop.cluster.reflector import await_change
 from memtop.cluster.refs import ObjectRef, fetch, owner_chain, reference_to
 from memtop.cluster.tree import Json, decode, mapping, objects, text
+from memtop.retry import Backoff
 
 PAUSE = 1.0
 """Seconds between two looks at an object that changes all the time."""
@@ -101,6 +104,8 @@ async def follow(client: Client, ref: ObjectRef, publish: Callable[[Known | str]
     loop = asyncio.get_running_loop()
     around: Surroundings | None = None
     expires = 0.0
+    backoff = Backoff()
+    of_watches: defaultdict[str, Backoff] = defaultdict(Backoff)
     while True:
         try:
             if loop.time() >= expires:
@@ -108,36 +113,33 @@ async def follow(client: Client, ref: ObjectRef, publish: Callable[[Known | str]
             known = await gather(client, ref, around)
             ref, around = known.ref, known.around  # which says where it is, so that nobody has to search
             publish(known)
-            await _changed(client, known.watches)
+            backoff.reset()
+            await _changed(client, known.watches, of_watches)
             await asyncio.sleep(PAUSE)
         except (ApiError, Unreachable, CredentialError, KubeconfigError) as error:
             publish(str(error))
-            await asyncio.sleep(UNWATCHED)
+            await backoff.rest(error, at_least=UNWATCHED)
 
 
 async def _done(around: Surroundings) -> Surroundings:
     return around
 
 
-async def _changed(client: Client, watches: Sequence[Watch]) -> None:
+async def _changed(client: Client, watches: Sequence[Watch], backoffs: Mapping[str, Backoff]) -> None:
     """Returns when one of the watched collections has changed, or cannot be watched any longer."""
-    waits = [asyncio.ensure_future(_next_change(client, watch)) for watch in watches]
+    ending = {"timeoutSeconds": str(round(STALE) + 30)}
+    waits = [
+        asyncio.ensure_future(
+            await_change(client, one.path, {**one.params, **ending}, backoffs[one.path], at_least=UNWATCHED)
+        )
+        for one in watches
+    ]
     try:
         await asyncio.wait(waits, timeout=STALE, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for wait in waits:
             wait.cancel()
         await asyncio.gather(*waits, return_exceptions=True)
-
-
-async def _next_change(client: Client, watch: Watch) -> None:
-    params = {**watch.params, "watch": "true", "timeoutSeconds": str(round(STALE) + 30)}
-    try:
-        async with client.stream(watch.path, params, idle_timeout=None) as lines:
-            async for _ in lines:
-                return
-    except (ApiError, Unreachable):
-        await asyncio.sleep(UNWATCHED)
 
 
 async def _events(client: Client, ref: ObjectRef, found: Json) -> tuple[list[Json] | None, str, Watch | None]:

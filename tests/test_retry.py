@@ -1,0 +1,273 @@
+"""Trying again: each user of `Backoff` keeps to what a server asks for, and does not spin."""
+
+import asyncio
+import contextlib
+import json
+import time
+from dataclasses import dataclass
+from email.utils import formatdate
+
+import pytest
+
+from memtop import retry
+from memtop.change import follow as follow_module
+from memtop.change.follow import follow as change_follow
+from memtop.cluster import event_watch
+from memtop.cluster.describe import gather
+from memtop.cluster.errors import ApiError, Unreachable
+from memtop.cluster.events import EventLog
+from memtop.cluster.reflector import EMPTY_PAUSE, LONGEST_GAP, Position, list_and_watch, pods
+from memtop.cluster.refs import ObjectRef
+from memtop.observe.source import Source
+from memtop.retry import (
+    FIRST_DELAY,
+    LONGEST_DELAY,
+    LONGEST_RETRY_AFTER,
+    STEADY_SECONDS,
+    Backoff,
+    retry_after,
+)
+from memtop.rollout.keep import Keeper, keep
+from memtop.rollout.watch import follow as rollout_follow
+from memtop.stabilisation import watch as stabilisation_watch
+
+
+@pytest.mark.parametrize("value", ["", "soon", "-3", "²", "Sun, 99 Nov 2026 14:03:00 GMT"])
+def test_what_is_neither_number_nor_date_says_nothing(value):
+    assert retry_after({"Retry-After": value}) is None
+
+
+def test_seconds_are_read():
+    assert retry_after({"Retry-After": " 7 "}) == 7.0
+
+
+@pytest.mark.parametrize(
+    "date",
+    ["Sun, 22 Nov 2026 14:03:30 GMT", "Sunday, 22-Nov-26 14:03:30 GMT", "Sun Nov 22 14:03:30 2026"],
+)
+def test_a_date_counts_from_the_servers_own_clock(date):
+    assert retry_after({"Retry-After": date, "Date": "Sun, 22 Nov 2026 14:03:00 GMT"}) == 30.0
+
+
+def test_a_date_in_the_past_asks_for_no_wait():
+    headers = {"Retry-After": "Sun, 22 Nov 2026 14:03:00 GMT", "Date": "Sun, 22 Nov 2026 15:00:00 GMT"}
+    assert retry_after(headers) == 0.0
+
+
+def test_without_the_servers_clock_this_machines_counts():
+    wait = retry_after({"Retry-After": formatdate(time.time() + 60, usegmt=True)})
+    assert wait is not None
+    assert 30 < wait <= 61
+
+
+def test_no_server_may_silence_memtop_for_long():
+    assert retry_after({"Retry-After": "999999999"}) == LONGEST_RETRY_AFTER
+    assert retry_after({"Retry-After": "Fri, 22 Nov 2126 14:03:00 GMT"}) == LONGEST_RETRY_AFTER
+
+
+class Clock:
+    """Time that passes only while somebody waits; `waited` holds each wait in seconds."""
+
+    def __init__(self):
+        self.now = 0.0
+        self.waited = []
+        self.patience = 12
+        self.enough = asyncio.Event()
+
+    async def rest(self, until, seconds):
+        self.waited.append(seconds)
+        self.now += seconds
+        if len(self.waited) >= self.patience:
+            self.enough.set()
+            await asyncio.Event().wait()
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Every `Backoff` waits on this clock; no wait after the 11th ends."""
+    clock = Clock()
+    monkeypatch.setattr(retry, "rest", clock.rest)
+    monkeypatch.setattr(retry, "now", lambda: clock.now)
+    return clock
+
+
+async def test_waits_grow_and_an_attempt_that_worked_for_long_ends_that(clock):
+    backoff = Backoff()
+    for _ in range(10):
+        await backoff.rest()
+    assert all(0.1 <= wait <= LONGEST_DELAY for wait in clock.waited)
+    assert clock.waited[-1] >= LONGEST_DELAY / 4
+    backoff.begin()
+    backoff.works()
+    clock.now += STEADY_SECONDS
+    assert backoff.after() <= FIRST_DELAY
+
+
+async def test_an_attempt_that_works_and_breaks_at_once_ends_nothing(clock):
+    backoff = Backoff()
+    for _ in range(10):
+        backoff.begin()
+        backoff.works()
+        await backoff.rest()
+    assert clock.waited[-1] >= LONGEST_DELAY / 4
+
+
+async def test_a_long_wait_for_an_answer_is_no_attempt_that_works(clock):
+    backoff = Backoff()
+    for _ in range(10):
+        backoff.begin()
+        clock.now += 60.0
+        await backoff.rest()
+    assert clock.waited[-1] >= LONGEST_DELAY / 4
+
+
+def test_retry_after_is_kept_to_but_not_for_ever():
+    assert 17.0 <= Backoff().after(ApiError(429, "", "", 17.0)) <= 17.0 * 1.1
+    assert LONGEST_RETRY_AFTER <= Backoff().after(ApiError(429, "", "", 1e9)) <= LONGEST_RETRY_AFTER * 1.1
+
+
+POD = ObjectRef("Pod", "ns", "a", "uid-a")
+API = ObjectRef("Deployment", "ns", "a", "uid-a")
+
+
+class Script:
+    """A client whose lists and watches are scripted: a failure, or a watch that breaks, at each request."""
+
+    def __init__(self, listing, watching):
+        self.listing, self.watching = listing, watching
+        self.asked = 0
+
+    async def request(self, method, path, *args, **kwargs):
+        self.asked += 1
+        if isinstance(self.listing, Exception):
+            raise self.listing
+        body = json.dumps({"metadata": {"resourceVersion": "1", "name": "a", "uid": "uid-a"}, "items": []})
+        return Answered(body.encode(), {})
+
+    async def get(self, path, *args, **kwargs):
+        return (await self.request("GET", path)).body
+
+    @contextlib.asynccontextmanager
+    async def stream(self, *args, **kwargs):
+        self.asked += 1
+
+        async def lines():
+            if isinstance(self.watching, bytes):
+                yield self.watching
+            elif self.watching is not None:
+                raise self.watching
+
+        yield lines()
+
+
+@dataclass
+class Answered:
+    body: bytes
+    headers: dict
+
+
+async def source(client):
+    async def run(source):
+        async for _ in list_and_watch(client, pods("ns"), Position()):
+            source.live()
+
+    await Source("pods", run, lambda: 0.0, lambda: None).loop()
+
+
+async def collection(client):
+    await keep(client, pods("ns"), Keeper({}), {}, asyncio.Event())
+
+
+async def pod_events(client):
+    await event_watch._watch(client, POD, EventLog(()), asyncio.Event())
+
+
+async def describe(client):
+    await gather.follow(client, POD, lambda _: None)
+
+
+async def workload(client):
+    await change_follow(client, API, lambda _: None)
+
+
+async def rollout(client):
+    async for _ in rollout_follow(client, API):
+        pass
+
+
+USERS = (source, collection, pod_events, describe, workload)
+"""What lists and watches, or looks and watches, again and again."""
+
+
+def by_name(user):
+    return user.__name__
+
+
+async def waits(clock, user, client):
+    """Runs somebody until the clock has been waited on often enough."""
+    task = asyncio.ensure_future(user(client))
+    try:
+        async with asyncio.timeout(30):
+            await clock.enough.wait()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.parametrize("user", [*USERS, rollout], ids=by_name)
+async def test_everybody_keeps_to_retry_after(clock, user):
+    client = Script(ApiError(429, "TooManyRequests", "slow down", 60.0), None)
+    await waits(clock, user, client)
+    assert min(clock.waited) >= 60.0
+    assert client.asked <= 2 * len(clock.waited)
+
+
+TOO_OLD = b'{"type": "ERROR", "object": {"code": 410, "reason": "Expired", "message": "too old"}}'
+
+
+@pytest.mark.parametrize("user", USERS, ids=by_name)
+@pytest.mark.parametrize("watching", [TOO_OLD, Unreachable("cut")], ids=["410", "breaks"])
+async def test_everybody_waits_longer_while_watches_fail_at_once(clock, user, watching, monkeypatch):
+    monkeypatch.setattr(gather, "PAUSE", 0.0)
+    monkeypatch.setattr(follow_module, "PAUSE", 0.0)
+    monkeypatch.setattr(follow_module, "subject", stands)
+    monkeypatch.setattr(follow_module, "_born", born)
+    await waits(clock, user, Script(None, watching))
+    assert len(clock.waited) == clock.patience
+    assert min(clock.waited[-3:]) >= LONGEST_DELAY / 4
+
+
+async def test_a_proxy_that_ends_every_watch_at_once_is_asked_ever_more_rarely(clock):
+    await waits(clock, source, Script(None, None))
+    assert len(clock.waited) == clock.patience
+    assert min(clock.waited) >= EMPTY_PAUSE / 2
+    assert min(clock.waited[-3:]) >= LONGEST_GAP / 4
+
+
+async def test_a_change_that_is_watched_keeps_to_retry_after(clock, monkeypatch):
+    async def refused(_):
+        raise ApiError(429, "TooManyRequests", "slow down", 60.0)
+
+    monkeypatch.setattr(stabilisation_watch.Watch, "look", refused)
+
+    async def user(client):
+        async for _ in stabilisation_watch.follow(client, API, stabilisation_watch.Options(interval=5.0)):
+            pass
+
+    await waits(clock, user, Script(None, None))
+    assert len(clock.waited) == clock.patience
+    assert min(clock.waited) >= 60.0
+
+
+@dataclass
+class Stands:
+    resource_version: str = "1"
+
+
+async def stands(*_):
+    return Stands()
+
+
+async def born(*_):
+    return {}
