@@ -18,6 +18,7 @@ from platformdirs import user_cache_path
 
 from config.layers import Layer
 from config.options import options
+from config.private_files import private_folder, replace_file
 from config.settings import Settings
 
 MOST = 16
@@ -78,13 +79,11 @@ def _folder(environ: Mapping[str, str]) -> Path:
 
 
 def _keep(path: Path, content: bytes) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(path.parent)
     others = sorted(path.parent.glob("*.json"), key=lambda other: other.stat().st_mtime_ns)
     for old in others[: max(len(others) - MOST + 1, 0)]:
         old.unlink(missing_ok=True)
-    part = path.with_suffix(f".{os.getpid()}")
-    part.write_bytes(content)
-    part.replace(path)
+    replace_file(path, content)
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from config.private_files import open_new
+
 
 class NewFileError(Exception):
     """The file could not be written; one sentence."""
@@ -25,7 +27,7 @@ def new_file(path: Path, called: str) -> Iterator[TextIO]:
         NewFileError: There is a file of that name, or it cannot be written.
     """
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor = open_new(path)
     except FileExistsError as error:
         raise NewFileError(f"there is such a file already: {called}") from error
     except OSError as error:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from platformdirs import user_state_path
 
+from config.private_files import replace_file
 from memtop.observe.view import DEFAULT_SORTS, Column, Pane, Sort
 
 
@@ -32,11 +31,7 @@ def save_sorts(file: Path, sorts: Mapping[Pane, Sort]) -> None:
     """Remembers the order of each pane. A state folder that cannot be written loses nothing but this."""
     kept = {"sorts": {pane: [sort.column, sort.descending] for pane, sort in sorts.items()}}
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=file.parent, prefix=file.name)
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(kept, stream)
-        Path(name).replace(file)
+        replace_file(file, json.dumps(kept).encode())
     except OSError:
         return
 

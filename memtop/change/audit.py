@@ -16,6 +16,7 @@ from typing import Literal
 
 import msgspec
 
+from config.private_files import open_own, private_folder
 from memtop.change.plan import Plan
 
 Outcome = Literal["begun", "applied", "declined", "refused", "conflict", "failed", "dry run"]
@@ -143,7 +144,7 @@ class AuditLog:
         """
         encoded = msgspec.json.encode(line) + b"\n"
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_folder(self.path.parent)
             with self._locked():
                 self._rotate(len(encoded))
                 written = self._append(encoded)
@@ -153,7 +154,7 @@ class AuditLog:
             raise AuditError(f"the audit log {self.path} cannot be written: the disk is full")
 
     def _append(self, encoded: bytes) -> int:
-        handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = open_own(self.path)
         try:
             if (size := os.fstat(handle).st_size) and os.pread(handle, 1, size - 1) != b"\n":
                 os.write(handle, b"\n")  # a line that was cut short must not take this one with it
@@ -198,7 +199,7 @@ class AuditLog:
     def _locked(self) -> Iterator[None]:
         """One writer at a time, so that nobody writes to a file that is being put aside."""
         lock = self.path.with_name(f".{self.path.name}.lock")
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = open_own(lock)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield

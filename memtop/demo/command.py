@@ -11,6 +11,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from config.private_files import replace_file
 from memtop.demo.parent import PARENT_DIED
 from memtop.demo.server import DEFAULT_PODS, DEFAULT_SEED, DemoServer
 
@@ -28,12 +29,7 @@ class DemoOptions:
 
 def write_kubeconfig(path: Path, text: str) -> None:
     """Write a kubeconfig that only its owner can read, in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-    draft.replace(path)
+    replace_file(path, text.encode())
 
 
 async def serve(

@@ -10,6 +10,7 @@ from typing import TextIO
 
 from platformdirs import user_state_path
 
+from config.private_files import private_folder
 from memtop.doctor.finding import Finding, bad, good, open_
 
 SMALLEST = (80, 24)
@@ -49,7 +50,7 @@ def state_folder(keep_history: bool) -> Finding:
     """
     folder = user_state_path("memtop", appauthor=False)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".doctor-"):
             pass
     except OSError as error:

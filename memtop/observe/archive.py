@@ -21,6 +21,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from config.private_files import open_new, open_own, private_folder
 from memtop.past import Floats, nothing
 
 MOST_BYTES = 32 * 1024 * 1024
@@ -140,7 +141,7 @@ class Writer:
         )
         body = zlib.compress(_ENCODER.encode(block), 1)
         try:
-            with segment.open("ab") as stream:
+            with os.fdopen(open_own(segment), "ab") as stream:
                 stream.write(_HEAD.pack(_MAGIC, len(body), zlib.crc32(body)) + body)
         except OSError:
             self._segment = None  # its end may be torn
@@ -157,8 +158,8 @@ class Writer:
     def _locked(self) -> bool:
         if self._lock is not None:
             return True
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        private_folder(self._folder)
+        lock = open_own(self._folder / "lock")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:  # held by another, or a file system without locks: better not to write than to mix
@@ -182,8 +183,7 @@ class Writer:
         taken = {path.name for path in self._folder.glob(f"*{_SUFFIX}")}
         name = next(name for n in range(10_000) if (name := f"{stem}-{n:04d}{_SUFFIX}") not in taken)
         self._segment = self._folder / name
-        descriptor = os.open(self._segment, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        os.close(descriptor)
+        os.close(open_new(self._segment))
         return self._segment
 
     def _make_room(self) -> None:

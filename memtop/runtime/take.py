@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import os
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -15,6 +16,7 @@ from typing import BinaryIO
 
 import aiohttp
 
+from config.private_files import give_name, open_new, private_folder
 from memtop.aside import aside
 from memtop.cluster.client import Client
 from memtop.cluster.errors import ApiError, CredentialError, Unreachable
@@ -24,7 +26,7 @@ from memtop.cluster.sanitize import sanitize, sanitize_bytes
 from memtop.runtime.captures import How
 from memtop.runtime.inspector import snapshot
 from memtop.runtime.plan import Plan
-from memtop.runtime.transfer import PRIVATE, TransferFailed, fetch, look_at, partial, remove, verify
+from memtop.runtime.transfer import TransferFailed, arrived, fetch, look_at, partial, remove, verify
 
 FAILURES = (TransferFailed, Unreachable, ApiError, CredentialError, NotRunning, NoSuchProgram, OSError)
 LONGEST = 3600.0
@@ -96,7 +98,7 @@ async def take(client: Client, plan: Plan, tell: Tell) -> Taken:
     """
     capture = plan.capture
     try:
-        plan.target.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(plan.target.parent)
     except OSError as error:
         raise CaptureFailed(_said(error)) from error
     if capture.how in (How.OUTPUT, How.PORT, How.INSPECTOR):
@@ -188,8 +190,7 @@ async def _directly(client: Client, plan: Plan, tell: Tell) -> Taken:
     tell(Step(words))
     try:
         part.unlink(missing_ok=True)
-        part.touch(mode=PRIVATE)
-        with part.open("wb") as file:
+        with os.fdopen(open_new(part), "wb") as file:
             if capture.how is How.OUTPUT:
                 await _output(client, plan, file, lambda: tell(Step(words, file.tell())))
             elif capture.how is How.INSPECTOR:
@@ -203,12 +204,14 @@ async def _directly(client: Client, plan: Plan, tell: Tell) -> Taken:
             else:
                 await _profile(client, plan, file)
         checked = await aside(_complete, part)
-        part.rename(plan.target)
+        give_name(part, plan.target)
     except FAILURES as error:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
         raise CaptureFailed(_said(error)) from error
     except asyncio.CancelledError:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
         raise
     return Taken(plan.target, plan.target.stat().st_size, checked)
 
@@ -278,9 +281,8 @@ def _complete(part: Path) -> str:
 
 def _left(plan: Plan, path: str) -> tuple[str, ...]:
     left = [f"{path} is in {plan.place.container}"]
-    part = partial(plan.target)
-    if part.exists():
-        left.append(f"{part} is here, with {part.stat().st_size} bytes of it")
+    if (size := arrived(plan.target)) is not None:
+        left.append(f"{partial(plan.target)} is here, with {size} bytes of it")
     return tuple(left)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import shutil
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from config.private_files import give_name, open_own
 from memtop.aside import aside
 from memtop.cluster.client import Client
 from memtop.cluster.errors import ApiError, CredentialError, Unreachable
@@ -27,8 +29,6 @@ TRIES = 5
 PAUSE = 1.0
 """Seconds before a transfer is taken up again."""
 CHECKSUM_SECONDS = 900.0
-PRIVATE = 0o600
-"""A heap holds what the process knows, passwords included: only its owner may read the file."""
 _PIECE = 1024 * 1024
 _BLOCK = 64 * 1024
 
@@ -85,6 +85,14 @@ def partial(target: Path) -> Path:
     return target.with_name(f"{target.name}.part")
 
 
+def arrived(target: Path) -> int | None:
+    """Bytes of a file that have arrived and are kept until it is whole; None where there are none."""
+    try:
+        return partial(target).lstat().st_size
+    except OSError:
+        return None
+
+
 async def fetch(client: Client, remote: Remote, target: Path, progress: Progress) -> None:
     """Brings a file here; what arrived earlier is not asked for again.
 
@@ -97,8 +105,8 @@ async def fetch(client: Client, remote: Remote, target: Path, progress: Progress
     """
     part = partial(target)
     tries = 0
-    part.touch(mode=PRIVATE)
-    with part.open("ab") as file:
+    # A heap holds what the process knows, passwords included: only its owner may read the file.
+    with os.fdopen(open_own(part), "ab") as file:
         if file.tell() > remote.size:
             file.truncate(0)
         _room(part, remote.size - file.tell())
@@ -146,7 +154,7 @@ async def verify(remote: Remote, target: Path) -> str:
         raise TransferFailed(
             f"what arrived is not what is in the container ({remote.path}); it was deleted here"
         )
-    part.rename(target)
+    give_name(part, target)
     if remote.digest:
         return f"size and SHA-256 equal ({digest})"
     return f"size equal; the image has no sha256sum to compare SHA-256 {digest} with"

@@ -150,7 +150,7 @@ def test_a_disk_that_cannot_be_written_says_so(folder, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("pathlib.Path.open", full)
+        patched.setattr("os.open", full)
         with pytest.raises(OSError, match="No space left"):
             writer.append(tick(NOW + 120, whose(1), [2]))
     writer.append(tick(NOW + 240, whose(1), [3]))

@@ -169,3 +169,14 @@ def test_without_a_tool_to_begin_in_the_middle_it_says_so():
     assert reading(remote({}), 0) == (("sh", "-c", 'cat "$1"', "sh", "/tmp/memtop-x.hprof"), False)
     with pytest.raises(TransferFailed, match="neither tail nor dd"):
         reading(remote({}), 5)
+
+
+@pytest.mark.parametrize("link", ["symlink_to", "hardlink_to"])
+async def test_nothing_is_written_through_a_planted_link(container, tmp_path, link):
+    container(DATA, [None])
+    public, target = tmp_path / "public", tmp_path / "heap.hprof"
+    public.write_bytes(b"theirs")
+    getattr(partial(target), link)(public)
+    with pytest.raises(OSError, match=r"links|not a file of your own"):
+        await fetch(None, remote(), target, nothing)
+    assert public.read_bytes() == b"theirs"

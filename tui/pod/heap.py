@@ -16,7 +16,7 @@ from textual.screen import ModalScreen
 from memtop.runtime.debug import Debugging
 from memtop.runtime.plan import Plan
 from memtop.runtime.take import CaptureFailed, Step, Taken, bring, take
-from memtop.runtime.transfer import partial, remove
+from memtop.runtime.transfer import arrived, partial, remove
 from memtop.runtime.viewer import viewer
 from memtop.wording import bytes_
 from tui.pod.tab import Ask
@@ -174,12 +174,12 @@ class HeapScreen(GuardedHandlers, ModalScreen[None]):
 
     def _ended(self, lines: list[tuple[str, str]]) -> None:
         """What was begun in the container goes on there: the kubelet ends no command whose streams close."""
-        capture, part = self.plan.capture, partial(self.plan.target)
+        capture, target = self.plan.capture, self.plan.target
         self._there = self._there or capture.remote
         if self._there:
             lines.append(("", f"· {self._there} may be in {self.plan.place.container}, whole or in part"))
-        if part.exists():
-            lines.append(("", f"· {part} is here, with {part.stat().st_size} bytes"))
+        if (size := arrived(target)) is not None:
+            lines.append(("", f"· {partial(target)} is here, with {size} bytes"))
         keys = "r brings it here · d removes it there · " if self._there else ""
         self.box.tell(lines, f"{keys}esc closes")
 

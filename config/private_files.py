@@ -1,0 +1,117 @@
+"""The one place where memtop makes files: private, exclusive where they are new, never through a link.
+
+Others may be able to write to the folder, as in ``/tmp``: a symbolic or hard link that was planted there
+must not lead what a heap, a log or the audit log holds to a file that others can read.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from contextlib import suppress
+from errno import EPERM
+from pathlib import Path
+
+FILE_MODE = 0o600
+FOLDER_MODE = 0o700
+
+
+def private_folder(folder: Path) -> None:
+    """Makes a folder and those above it that are missing, for their owner alone, whatever the umask.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    if folder.is_dir():
+        return
+    private_folder(folder.parent)
+    try:
+        folder.mkdir(FOLDER_MODE)
+    except FileExistsError:  # another process was quicker
+        if not folder.is_dir():
+            raise
+    else:
+        folder.chmod(FOLDER_MODE)
+
+
+def open_new(path: Path) -> int:
+    """Makes a file that is not there yet; returns its descriptor, for writing.
+
+    Raises:
+        FileExistsError: There is something of that name, if only a link that leads nowhere.
+        OSError: It cannot be made.
+    """
+    return _private(
+        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
+    )
+
+
+def open_own(path: Path, *, append: bool = True) -> int:
+    """Opens a file of one's own for reading and writing, or makes it; returns its descriptor.
+
+    Args:
+        path: Where.
+        append: Whether what is written goes to its end.
+
+    Raises:
+        OSError: It cannot be opened, is a link, somebody else's, or has another name somewhere.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    descriptor = os.open(path, flags | (os.O_APPEND if append else 0), FILE_MODE)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_nlink != 1:
+            raise PermissionError(EPERM, "it is not a file of your own alone", str(path))
+    except OSError:
+        os.close(descriptor)
+        raise
+    return _private(descriptor)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Writes a file anew in one step: readers find the old content or the new; a link is replaced itself.
+
+    Raises:
+        OSError: It cannot be written; then the old content stays.
+    """
+    private_folder(path.parent)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = open_new(draft)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        draft.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            draft.unlink()
+        raise
+
+
+def give_name(draft: Path, path: Path) -> None:
+    """Gives a finished file its name, unless there is something of that name.
+
+    Raises:
+        FileExistsError: There is something of that name.
+        OSError: It cannot be renamed.
+    """
+    try:
+        os.link(draft, path, follow_symlinks=False)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        if os.path.lexists(path):
+            raise FileExistsError(f"{path} is there already") from None
+        draft.rename(path)
+    else:
+        draft.unlink()
+
+
+def _private(descriptor: int) -> int:
+    """A descriptor whose file only its owner may read, whatever the umask and whatever it was before."""
+    try:
+        os.fchmod(descriptor, FILE_MODE)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
