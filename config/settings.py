@@ -104,6 +104,7 @@ HeaderName = Annotated[str, Check(values.header_name)]
 HeaderValue = Annotated[str, Check(values.header_value)]
 Selector = Annotated[str, Check(values.selector)]
 Words = Annotated[tuple[str, ...], Check(values.words)]
+Service = Annotated[str, Check(values.service)]
 Namespaces = Annotated[tuple[str, ...], Check(values.namespaces)]
 Ratio = Annotated[float, Check(values.ratio)]
 Regex = Annotated[str, Check(values.regex)]
@@ -164,6 +165,9 @@ class Prometheus(Section):
 
     url: Annotated[Url | None, Mark(metavar="URL")] = None
     """Address of Prometheus, Thanos, VictoriaMetrics or Mimir; by default it is looked for."""
+
+    service: Annotated[Service | None, Mark(metavar="NS/NAME")] = None
+    """Service of Prometheus in the cluster; headers and login go only to it, or to the URL."""
 
     headers: Annotated[dict[HeaderName, HeaderValue], Check(_headers), Mark(metavar="NAME=VALUE")] = field(
         default_factory=dict, repr=False

@@ -139,6 +139,18 @@ def namespaces(value: object) -> tuple[str, ...]:
     return names
 
 
+def service(value: object) -> str:
+    """A service as ``NAMESPACE/NAME``.
+
+    Raises:
+        ValueError: It is none.
+    """
+    said = text(value)
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?/[a-z0-9]([-a-z0-9]*[a-z0-9])?", said):
+        raise ValueError("is not a service as NAMESPACE/NAME, such as monitoring/prometheus-k8s")
+    return said
+
+
 def selector(value: object) -> str:
     """A label selector, as kubectl takes it: ``app=shop,tier!=cache,env in (a,b),!canary``.
 

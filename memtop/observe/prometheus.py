@@ -148,7 +148,7 @@ class PrometheusPast:
             warnings = ["knows none of these pods", *warnings]
         if newest is not None:
             source.live(newest)
-        source.waiting("; ".join(dict.fromkeys([found.where, *warnings])))
+        source.waiting("; ".join(dict.fromkeys([f"{found.where} (found by {found.why})", *warnings])))
 
     async def _schema(self, prometheus: Prometheus) -> Schema:
         wishes = (*self._pasts.wishes, *self._live())[: 4 * AT_A_TIME]

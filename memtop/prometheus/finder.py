@@ -177,12 +177,16 @@ class Looked:
     forbidden: bool = False
 
 
-async def look(client: Client, namespaces: Sequence[str]) -> Looked:
+async def look(client: Client, namespaces: Sequence[str], usual: Sequence[str] | None = None) -> Looked:
     """Looks for Prometheus: its custom resource, then services by label, then by name.
+
+    Anybody who may make a service in some namespace can name it like a Prometheus: where one of the usual
+    namespaces has a service that fits, no other is tried.
 
     Args:
         client: The connection to the API server.
         namespaces: Where to look for services, and for the resource, where all together may not be listed.
+        usual: The namespaces that are trusted more than others; by default all of `namespaces`.
 
     Raises:
         Unreachable: The API server did not answer.
@@ -194,7 +198,36 @@ async def look(client: Client, namespaces: Sequence[str]) -> Looked:
     places = list(_unique([*_of_resources(resources, services), *_of_services(services)]))
     if not places and not forbidden:
         trail.append(f"{_count(len(services), 'service')} listed, none with Prometheus' labels or names")
-    return Looked(tuple(places[:MOST_PLACES]), tuple(trail), forbidden)
+    inside = [place for place in places if place.namespace in (namespaces if usual is None else usual)]
+    if inside and (passed := [str(place) for place in places if place not in inside]):
+        trail.append(f"not tried, outside the usual namespaces: {', '.join(passed[:MOST_PLACES])}")
+    found = inside or [replace(place, why=f"{place.why}, outside the usual namespaces") for place in places]
+    return Looked(tuple(found[:MOST_PLACES]), tuple(trail), forbidden)
+
+
+async def look_at(client: Client, service: str) -> Looked:
+    """Looks at the one service that the settings name.
+
+    Args:
+        client: The connection to the API server.
+        service: ``NAMESPACE/NAME``.
+
+    Raises:
+        Unreachable: The API server did not answer.
+        CredentialError: No credential could be had.
+    """
+    namespace, _, name = service.partition("/")
+    why = "--prometheus-service"
+    try:
+        found = _decoded(await client.get(f"/api/v1/namespaces/{namespace}/services/{name}"), Service)
+    except ApiError as error:
+        return Looked((), (f"{why}, {service}: {error.message}",), error.status == 403)
+    labels = found.metadata.labels or {}
+    sort = next((one for one in SORTS if one.labels.items() <= labels.items()), Sort(PROMETHEUS, {}))
+    place = _place(found, sort, why)
+    if place is None:
+        return Looked((), (f"{why}, {service}: has no TCP port in this cluster",))
+    return Looked((place,), ())
 
 
 async def _services(

@@ -133,7 +133,11 @@ async def reach(client: Client, wanted: PrometheusSettings) -> AsyncGenerator[Fo
         with direct_session() as session:
             yield await _at_address(wanted, wanted.url, session)
         return
-    looked = await finder.look(client, (*wanted.namespaces, client.target.namespace))
+    if wanted.service is not None:
+        looked = await finder.look_at(client, wanted.service)
+    else:
+        namespaces = (*wanted.namespaces, client.target.namespace)
+        looked = await finder.look(client, namespaces, wanted.namespaces)
     trail = list(looked.trail)
     refusals = 0
     for place in looked.places:
@@ -184,10 +188,13 @@ async def _at_service(
 ) -> Found:
     """Through the service proxy, else, where that is forbidden, through a port-forward.
 
+    Headers and login of the settings go only to a service that the settings name: one that was found may be
+    anybody's.
+
     The API server keeps ``Authorization`` to itself, so how to log in at Prometheus counts for the
     port-forward only.
     """
-    headers = {**place.headers, **wanted.headers}
+    headers = {**place.headers, **(wanted.headers if wanted.service is not None else {})}
     try:
         session = stack.enter_context(await aside(requests_session, client.target, client.credentials))
         url = f"{client.target.server}{place.proxy_path}"
@@ -203,6 +210,10 @@ async def _at_service(
         except _Failed as second:
             trail.append(f"{place}, port-forward: {second}")
             raise
+    if wanted.service is None and (kept := _kept_back(wanted)):
+        trail.append(
+            f"{kept} not sent to {place}: --prometheus-service or --prometheus-url says whom to trust"
+        )
     return Found(prometheus, str(place), via, place.why, place.kind, version, tuple(trail))
 
 
@@ -221,12 +232,19 @@ async def _forwarded(
     session.trust_env = False  # the listener is on this machine: no proxy is on the way
     session.verify = not place.tls  # its certificate cannot be for 127.0.0.1; the API server's was checked
     url = f"{address.replace('http:', 'https:') if place.tls else address}{place.path}"
-    prometheus = Prometheus(url, session, timeout=wanted.timeout, headers=headers, auth=_auth(wanted))
+    auth = _auth(wanted) if wanted.service is not None else None
+    prometheus = Prometheus(url, session, timeout=wanted.timeout, headers=headers, auth=auth)
     try:
         await aside(_checked, prometheus)
     except Unreachable as error:
         raise Unreachable(forward.problem or str(error)) from None
     return prometheus
+
+
+def _kept_back(wanted: PrometheusSettings) -> str:
+    """What the settings hold that is only for a Prometheus they name; empty for nothing."""
+    login = wanted.username or wanted.password or wanted.bearer_token or wanted.bearer_token_file
+    return " and ".join(filter(None, ["headers" if wanted.headers else "", "login" if login else ""]))
 
 
 def _auth(wanted: PrometheusSettings) -> AuthBase:

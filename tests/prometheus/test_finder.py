@@ -111,22 +111,25 @@ async def test_part_of_the_labels_is_not_enough():
 async def test_the_operators_resource_comes_first():
     resources = [
         {
-            "metadata": {"name": "k8s", "namespace": "mon"},
+            "metadata": {"name": "k8s", "namespace": "observability"},
             "spec": {"routePrefix": "/prom/", "portName": "metrics"},
         }
     ]
     services = [
         service("a", "app=prometheus,component=server"),
-        service("prometheus-operated", ports="grpc:10901,metrics:9091", namespace="mon"),
+        service("prometheus-operated", ports="grpc:10901,metrics:9091", namespace="observability"),
     ]
     looked = await look(Api(services, resources), HERE)
-    assert [str(place) for place in looked.places] == ["mon/prometheus-operated:9091", "monitoring/a:9090"]
+    assert [str(place) for place in looked.places] == [
+        "observability/prometheus-operated:9091",
+        "monitoring/a:9090",
+    ]
     assert looked.places[0].path == "/prom"
     assert looked.places[0].why == "resource prometheuses/k8s"
 
 
 async def test_of_two_prometheuses_each_has_its_own_service():
-    resources = [{"metadata": {"name": name, "namespace": "mon"}} for name in ("one", "two")]
+    resources = [{"metadata": {"name": name, "namespace": "observability"}} for name in ("one", "two")]
     services = [
         service("prometheus-operated", namespace="mon", selector={"app.kubernetes.io/name": "prometheus"}),
         service("b", namespace="mon", selector={"operator.prometheus.io/name": "two"}),
@@ -175,3 +178,13 @@ async def test_a_service_counts_once_and_there_are_not_too_many():
     ]
     looked = await look(Api(services), HERE)
     assert len(looked.places) == len({place.service for place in looked.places}) == 6
+
+
+async def test_a_service_outside_the_usual_namespaces_never_beats_one_inside():
+    fake = service("prometheus", "app=kube-prometheus-stack-prometheus", namespace="attacker")
+    real = service("prometheus", namespace="monitoring")
+    looked = await look(Api([fake, real]), HERE)
+    assert [place.namespace for place in looked.places] == ["monitoring"]
+    assert looked.trail == ("not tried, outside the usual namespaces: attacker/prometheus:9090",)
+    (alone,) = (await look(Api([fake]), HERE)).places
+    assert alone.why.endswith("outside the usual namespaces")

@@ -5,6 +5,7 @@ import contextlib
 import json
 
 import pytest
+import requests
 from aiohttp import WSMsgType
 from aiohttp import web as http
 
@@ -42,10 +43,12 @@ class Cluster:
             if not path.endswith(f"/proxy{self.api_path}/api/v1/query"):
                 return http.Response(status=404, text="404 page not found")
             return http.Response(text=ONE)
+        spec = {"ports": [{"name": "web", "port": 9090, "targetPort": "http"}], "selector": {"app": "p"}}
+        metadata = {"name": "prom", "namespace": "monitoring", "labels": self.labels}
         if path == "/api/v1/services":
-            spec = {"ports": [{"name": "web", "port": 9090, "targetPort": "http"}], "selector": {"app": "p"}}
-            metadata = {"name": "prom", "namespace": "monitoring", "labels": self.labels}
             return http.json_response({"items": [{"metadata": metadata, "spec": spec}]})
+        if path == "/api/v1/namespaces/monitoring/services/prom":
+            return http.json_response({"metadata": metadata, "spec": spec})
         if path == "/api/v1/namespaces/monitoring/pods":
             assert request.query["labelSelector"] == "app=p"
             return http.json_response({"items": self.pods})
@@ -141,7 +144,9 @@ async def test_through_the_service_proxy(cluster, client):
 async def test_mimirs_path_and_tenant(cluster, client):
     cluster.labels = {"app.kubernetes.io/name": "mimir", "app.kubernetes.io/component": "query-frontend"}
     cluster.api_path = "/prometheus"
-    async with reach(client, Settings(headers={"X-Scope-OrgID": "team-7"})) as found:
+    async with reach(
+        client, Settings(headers={"X-Scope-OrgID": "team-7"}, service="monitoring/prom")
+    ) as found:
         assert found.kind == "Mimir"
     sent = [headers for path, headers in cluster.asked if "/proxy/" in path]
     assert {headers["X-Scope-OrgID"] for headers in sent} == {"team-7"}
@@ -276,3 +281,39 @@ async def test_cancelled_it_waits_for_nobody(client, web):
         await task
     assert task.cancelled()
     release.set()
+
+
+SECRETS = {"headers": {"X-Scope-OrgID": "team-7"}, "bearer_token": "hunter2"}
+
+
+def told(cluster):
+    return [value for _, headers in cluster.asked for value in headers.values()]
+
+
+@pytest.mark.parametrize("proxy_status", [200, 403])
+async def test_a_service_that_was_found_gets_no_secrets(cluster, client, proxy_status):
+    cluster.proxy_status = proxy_status
+    async with reach(client, Settings(**SECRETS)) as found:
+        sent = signed(found)
+        assert any("headers and login not sent to monitoring/prom:9090" in step for step in found.trail)
+    assert not any("hunter2" in value or "team-7" in value for value in [*told(cluster), *sent])
+
+
+async def test_the_service_that_the_settings_name_gets_them(cluster, client):
+    cluster.proxy_status = 403
+    async with reach(client, Settings(service="monitoring/prom", **SECRETS)) as found:
+        assert found.why == "--prometheus-service"
+        sent = signed(found)
+    assert {"Bearer hunter2", "team-7"} <= set(sent)
+
+
+async def test_a_named_service_that_is_not_there_is_said_and_no_other_is_tried(cluster, client):
+    error = await refused(client, service="monitoring/absent")
+    assert error.trail == ("--prometheus-service, monitoring/absent: not found",)
+    assert not any("/proxy/" in path for path, _ in cluster.asked)
+
+
+def signed(found):
+    """The headers that the connection puts on a request."""
+    request = requests.Request("GET", found.prometheus.url, headers=found.prometheus.headers)
+    return found.prometheus._signed_by(request.prepare()).headers.values()
