@@ -29,13 +29,13 @@ class Backoff:
     Call `begin` before each attempt, `works` whenever something came of it, and `rest` after it.
 
     Args:
-        first: Longest wait after the first failure, in seconds.
-        longest: Longest wait after many, in seconds.
+        first: Longest wait after the first failure, in seconds; by default `FIRST_DELAY`.
+        longest: Longest wait after many, in seconds; by default `LONGEST_DELAY`.
         rest: Waits for so many seconds, or until the event is set, if there is one.
     """
 
     def __init__(
-        self, first: float = FIRST_DELAY, longest: float = LONGEST_DELAY, rest: Rest | None = None
+        self, first: float | None = None, longest: float | None = None, rest: Rest | None = None
     ) -> None:
         self.failures = 0
         self._first = first
@@ -73,7 +73,9 @@ class Backoff:
         self.failures += 1
         # Exponential with full jitter, so that many clients do not come back together (AWS, "Exponential
         # Backoff And Jitter"); never less than a quarter, so that it cannot spin.
-        ceiling = min(self._longest, self._first * 2 ** min(self.failures - 1, 30))
+        first = FIRST_DELAY if self._first is None else self._first
+        longest = LONGEST_DELAY if self._longest is None else self._longest
+        ceiling = min(longest, first * 2 ** min(self.failures - 1, 30))
         pause = max(random.uniform(ceiling / 4, ceiling), at_least)
         asked: float | None = getattr(error, "retry_after", None)
         if asked is not None:

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from memtop import retry
 from memtop.cluster.kubeconfig import load
 from memtop.demo.faults import Fault, Harm
 from memtop.demo.thread import DemoThread
@@ -81,7 +82,8 @@ def pods(frame):
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     """Rests between attempts are short here; what they are otherwise is tested with a scripted clock."""
-    monkeypatch.setattr(source, "FIRST_DELAY", 0.05)
+    monkeypatch.setattr(retry, "FIRST_DELAY", 0.05)
+    monkeypatch.setattr(retry, "LONGEST_DELAY", 0.2)
     monkeypatch.setattr(source, "LONGEST_DELAY", 0.2)
     monkeypatch.setattr(source, "FORBIDDEN_DELAY", 0.2)
     monkeypatch.setattr(observer, "SHORTEST_PAUSE", 0.1)
@@ -196,8 +198,8 @@ class TestServer:
     def test_an_endless_line_in_a_watch_ends_the_watch_and_not_the_program(self, watch, demo, monkeypatch):
         watcher = watch()
         watcher.settled()
-        monkeypatch.setattr(source, "FIRST_DELAY", 600.0)
-        monkeypatch.setattr(source, "LONGEST_DELAY", 600.0)  # what went wrong is there until it is asked for
+        monkeypatch.setattr(retry, "FIRST_DELAY", 600.0)
+        monkeypatch.setattr(retry, "LONGEST_DELAY", 600.0)  # what went wrong is there until it is asked for
         demo.server.faults.add(Fault(Harm.ENDLESS_LINE, path=WATCH, times=1))
         demo.call(demo.server.close_watches)
         stale = watcher.state("pods", State.STALE)
