@@ -131,9 +131,13 @@ async def test_the_operators_resource_comes_first():
 async def test_of_two_prometheuses_each_has_its_own_service():
     resources = [{"metadata": {"name": name, "namespace": "observability"}} for name in ("one", "two")]
     services = [
-        service("prometheus-operated", namespace="mon", selector={"app.kubernetes.io/name": "prometheus"}),
-        service("b", namespace="mon", selector={"operator.prometheus.io/name": "two"}),
-        service("a", namespace="mon", selector={"prometheus": "one"}),
+        service(
+            "prometheus-operated",
+            namespace="observability",
+            selector={"app.kubernetes.io/name": "prometheus"},
+        ),
+        service("b", namespace="observability", selector={"operator.prometheus.io/name": "two"}),
+        service("a", namespace="observability", selector={"prometheus": "one"}),
     ]
     looked = await look(Api(services, resources), HERE)
     assert [place.service for place in looked.places] == ["a", "b", "prometheus-operated"]
