@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from memtop.cluster.client import Client
 from memtop.cluster.credentials import Credentials
-from memtop.cluster.errors import Unreachable
+from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable
 from memtop.failures import failure_sentence
 from memtop.observe.frame import Frame
 from memtop.observe.heap import map_large_buffers
@@ -25,8 +25,9 @@ from memtop.observe.observer import Observer
 from memtop.observe.plan import Plan
 from memtop.observe.scope import Scope
 from memtop.observe.snapshot import Snapshots
-from memtop.observe.source import Forbidden
+from memtop.observe.source import FORBIDDEN_DELAY, Forbidden
 from memtop.observe.view import View
+from memtop.retry import rest
 
 T = TypeVar("T")
 
@@ -75,6 +76,7 @@ class Engine:
         self._observer: Observer | None = None
         self._main: asyncio.Task[None] | None = None
         self._other_scope = asyncio.Event()
+        self._look_again = asyncio.Event()
         self._stopped = False
         self._changed = asyncio.Event()
         self._asked = asyncio.Event()
@@ -128,7 +130,13 @@ class Engine:
 
     def retry(self) -> None:
         """Tries at once whatever waits to be tried again."""
-        self._call(lambda: self._observer.retry() if self._observer else None)
+
+        def again() -> None:
+            self._look_again.set()
+            if self._observer is not None:
+                self._observer.retry()
+
+        self._call(again)
 
     def ask(self, work: Callable[[Client], Coroutine[Any, Any, T]]) -> Future[T]:
         """Does something else with the cluster, for a screen that wants to know more of one object.
@@ -182,6 +190,7 @@ class Engine:
 
     async def _observe_scopes(self) -> None:
         notes, failed, pause = self._plan.notes, "", FIRST_RESTART_SECONDS
+        narrowed_from: Scope | None = None
         while not self._stopped:
             self._other_scope.clear()
             observer = self._observer = Observer(
@@ -200,9 +209,12 @@ class Engine:
                     group.create_task(observer.run())
                     group.create_task(self._frames(Snapshots(observer, self._plan.thresholds, said)))
                     group.create_task(self._await_other_scope())
+                    if narrowed_from is not None:
+                        group.create_task(self._await_rights(narrowed_from))
             except* _OtherScope:
-                notes = self._plan.notes
+                notes, narrowed_from = self._plan.notes, None
             except* Forbidden:
+                narrowed_from = self._scope
                 fallback = self._plan.target.namespace
                 self._scope = Scope((fallback,), self._scope.selector)
                 notes = (*self._plan.notes, f"listing all namespaces is forbidden: only {fallback} is shown")
@@ -216,6 +228,18 @@ class Engine:
     async def _await_other_scope(self) -> None:
         await self._other_scope.wait()
         raise _OtherScope
+
+    async def _await_rights(self, scope: Scope) -> None:
+        """Returns to all namespaces as soon as they may be listed."""
+        selected = {"labelSelector": scope.selector} if scope.selector else {}
+        while True:
+            self._look_again.clear()
+            await rest(self._look_again, FORBIDDEN_DELAY)
+            with contextlib.suppress(ApiError, Unreachable, CredentialError, KubeconfigError):
+                await self._client.get("/api/v1/pods", {"limit": "1", **selected})
+                self._scope = scope
+                self._other_scope.set()
+                return
 
     async def _frames(self, snapshots: Snapshots) -> None:
         settled = False

@@ -229,7 +229,8 @@ class Observer:
                 source.live()
                 self._on_change()
         except ApiError as error:
-            if error.status == 403 and namespace is None:
+            # Once they have been listed, a refusal is a state of the source as any other, and may pass.
+            if error.status == 403 and namespace is None and namespace in self._unlisted:
                 raise Forbidden(error.message) from error
             raise
 

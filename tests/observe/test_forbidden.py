@@ -1,0 +1,102 @@
+"""Only a refusal at the start narrows all namespaces to one, and only for as long as it lasts."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from memtop.cluster import reflector
+from memtop.cluster.errors import ApiError
+from memtop.cluster.reflector import Listed, Position
+from memtop.cluster.target import Target
+from memtop.observe.engine import Engine
+from memtop.observe.observer import Observer
+from memtop.observe.plan import Plan
+from memtop.observe.scope import Scope
+from memtop.observe.source import Forbidden, Source
+from memtop.observe.status import State
+
+PATIENCE = 30.0  # seconds
+
+
+def target(url):
+    return Target("test", "c", "u", url, "shop", "a test")
+
+
+async def refused_after(monkeypatch, *steps):
+    """What becomes of a list of all pods that tells some steps and is refused then."""
+
+    async def told(*_, **__):
+        for step in steps:
+            yield step
+        raise ApiError(403, "Forbidden", "pods is forbidden")
+
+    monkeypatch.setattr(reflector, "list_and_watch", told)
+    observer = Observer(target("http://127.0.0.1:1"), Scope(), interval=15, hours=1, on_change=lambda: None)
+    observer._unlisted = {None}
+    source = Source("pods", lambda _: None, lambda: 0.0, lambda: None)
+    await observer._watch_pods(None, Position(), source)
+
+
+async def test_a_refusal_at_the_start_says_that_all_namespaces_are_forbidden(monkeypatch):
+    with pytest.raises(Forbidden):
+        await refused_after(monkeypatch)
+
+
+async def test_a_refusal_in_the_middle_is_a_failure_of_the_source_alone(monkeypatch):
+    with pytest.raises(ApiError, match="pods is forbidden"):
+        await refused_after(monkeypatch, Listed(iter(()), 0))
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Lists no pods; those of all namespaces only to who may."""
+
+    def do_GET(self):
+        path, _, query = self.path.partition("?")
+        code, body = 404, {"code": 404, "message": "not found"}
+        if path == "/api/v1/pods" and not self.server.allowed:
+            code, body = 403, {"code": 403, "message": "pods is forbidden"}
+        elif path.endswith("/pods") and "metrics" not in path and "watch" not in query:
+            code, body = 200, {"metadata": {"resourceVersion": "1"}, "items": []}
+        raw = json.dumps(body).encode()
+        self.send_response(code)
+        self.send_header("Content-Length", str(len(raw)))
+        self.end_headers()
+        self.wfile.write(raw)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_rights_that_come_bring_all_namespaces_back():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.allowed = False
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    frames, crashes = queue.Queue(), []
+    url = f"http://127.0.0.1:{server.server_address[1]}"
+    engine = Engine(Plan(target(url), Scope()), frames.put, crashes.append)
+    engine.start()
+
+    def narrowed(frame):
+        return any("listing all namespaces is forbidden: only shop" in note for note in frame.notes)
+
+    def listed(frame):
+        return any(one.name == "pods" and one.state is not State.CONNECTING for one in frame.sources)
+
+    try:
+        while not (narrowed(frame := frames.get(timeout=PATIENCE)) and listed(frame)):
+            pass
+        server.allowed = True
+        engine.retry()
+        while narrowed(frame := frames.get(timeout=PATIENCE)):
+            pass
+    finally:
+        engine.stop()
+        server.shutdown()
+        server.server_close()
+    assert not crashes
+    assert frame.scope == "all namespaces"
