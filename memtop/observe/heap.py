@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import threading
 from contextlib import suppress
 from functools import cache
 from typing import Protocol
@@ -39,12 +40,26 @@ def give_back() -> None:
 
 
 def spare_collector() -> None:
-    """Has the garbage collector never again look at what is there now.
+    """Has the garbage collector not look at what is there now, until `end_sparing`.
 
     For when a large list has been taken in, of which next to nothing is garbage: a collection over 10,000
-    pods stops every thread, the screen's too, for 60 ms.
+    pods stops every thread, the screen's too, for 60 ms. What was observed before is collected first, since
+    nothing would ever look at it again.
     """
+    if _ended.is_set():
+        _ended.clear()
+        gc.collect()
     gc.freeze()
+
+
+def end_sparing() -> None:
+    """Has the collector look at everything again: what was observed becomes garbage."""
+    gc.unfreeze()
+    _ended.set()
+
+
+_ended = threading.Event()
+"""Whether something that was spared has become garbage, or soon will."""
 
 
 @cache

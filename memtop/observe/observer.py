@@ -25,7 +25,7 @@ from memtop.cluster.target import Target
 from memtop.observe.bites import in_small_bites
 from memtop.observe.clock import ServerClock
 from memtop.observe.frame import SPARK_BINS
-from memtop.observe.heap import give_back, spare_collector
+from memtop.observe.heap import end_sparing, give_back, spare_collector
 from memtop.observe.plan import SHORTEST_PAUSE, Remember
 from memtop.observe.pools import Pools
 from memtop.observe.recollection import Recollection
@@ -138,6 +138,7 @@ class Observer:
         except* Forbidden as several:
             raise Forbidden(str(several.exceptions[0])) from several
         finally:
+            end_sparing()
             await self._client.close()
 
     def _owners_of(self, namespace: str | None) -> list[Source]:

@@ -1,10 +1,12 @@
-"""Only a refusal at the start narrows all namespaces to one, and only for as long as it lasts."""
+"""What an engine shows and keeps as rights come and go, and as contexts are left."""
 
 from __future__ import annotations
 
+import gc
 import json
 import queue
 import threading
+import weakref
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -72,13 +74,42 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-def test_rights_that_come_bring_all_namespaces_back():
+@pytest.fixture
+def server():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.allowed = False
+    server.allowed = True
+    server.url = f"http://127.0.0.1:{server.server_address[1]}"
     threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def status_of(frame):
+    """The state of the source of pods."""
+    return next((one.state for one in frame.sources if one.name == "pods"), State.CONNECTING)
+
+
+def test_stores_of_contexts_that_were_left_are_collected(server):
+    left = []
+    for _ in range(3):
+        frames, crashes = queue.Queue(), []
+        engine = Engine(Plan(target(server.url), Scope()), frames.put, crashes.append)
+        engine.start()
+        while status_of(frames.get(timeout=PATIENCE)) is State.CONNECTING:
+            pass
+        left.append(weakref.ref(engine._observer.store))
+        engine.stop()
+        assert not crashes
+    del engine, frames
+    gc.collect()
+    assert [store() for store in left] == [None] * 3
+
+
+def test_rights_that_come_bring_all_namespaces_back(server):
+    server.allowed = False
     frames, crashes = queue.Queue(), []
-    url = f"http://127.0.0.1:{server.server_address[1]}"
-    engine = Engine(Plan(target(url), Scope()), frames.put, crashes.append)
+    engine = Engine(Plan(target(server.url), Scope()), frames.put, crashes.append)
     engine.start()
 
     def narrowed(frame):
@@ -96,7 +127,5 @@ def test_rights_that_come_bring_all_namespaces_back():
             pass
     finally:
         engine.stop()
-        server.shutdown()
-        server.server_close()
     assert not crashes
     assert frame.scope == "all namespaces"
