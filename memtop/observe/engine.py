@@ -13,6 +13,7 @@ import logging
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, TypeVar
 
 from memtop.cluster.client import Client
@@ -207,7 +208,8 @@ class Engine:
             try:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(observer.run())
-                    group.create_task(self._frames(Snapshots(observer, self._plan.thresholds, said)))
+                    snapshots = Snapshots(observer, self._plan.thresholds, said)
+                    group.create_task(self._frames(partial(next_frame, observer, snapshots)))
                     group.create_task(self._await_other_scope())
                     if narrowed_from is not None:
                         group.create_task(self._await_rights(narrowed_from))
@@ -241,12 +243,12 @@ class Engine:
                 self._other_scope.set()
                 return
 
-    async def _frames(self, snapshots: Snapshots) -> None:
+    async def _frames(self, build: Callable[[View], Frame]) -> None:
         settled = False
         while True:
             self._asked.clear()
             self._changed.clear()
-            frame = snapshots.build(self._view)
+            frame = build(self._view)
             self._on_frame(frame)
             settled = settled or frame.settled  # what comes later is news, and not awaited
             pause = FRAME_SECONDS if settled else UNSETTLED_FRAME_SECONDS
@@ -254,6 +256,22 @@ class Engine:
                 await asyncio.wait_for(self._asked.wait(), pause)
             except TimeoutError:
                 await _either(self._asked, self._changed)
+
+
+def next_frame(observer: Observer, snapshots: Snapshots, view: View) -> Frame:
+    """The frame of this moment; what a person may be looking at there is asked for.
+
+    Args:
+        observer: Whose store is shown.
+        snapshots: Builds its frames.
+        view: What to show.
+    """
+    observer.store.pass_time(observer.clock.now())
+    arranged = snapshots.arrange(view)
+    observer.recollection.look_at(arranged.looked_at)
+    observer.recollection.look_back(arranged.looked_back, view.reach)
+    observer.pools.look_at(arranged.pooled)
+    return snapshots.build(arranged)
 
 
 async def _either(*events: asyncio.Event) -> None:

@@ -12,7 +12,7 @@ from memtop.growth import Batch, Judgement, Judgements, Series, Verdict, judge, 
 from memtop.growth.judgement import CODES
 from memtop.observe.past import Pasts
 from memtop.observe.store import Store
-from memtop.past import PROMETHEUS, WORDS, ContainerName, Past, instead, joined, legible
+from memtop.past import WORDS, ContainerName, Past, instead, joined, legible
 from memtop.wording import duration
 
 BATCH = 32
@@ -44,7 +44,7 @@ class Overlay:
     """What is judged of containers that have a remembered past.
 
     Args:
-        store: Whose containers they are; only read, but for what it shows of the time before it saw them.
+        store: Whose containers they are; only read.
         pasts: What is remembered.
         live: What is judged by live samples alone.
         now: The cluster's time.
@@ -97,8 +97,8 @@ class Overlay:
             self._due |= {name for name, judged in self._judged.items() if now - judged.at >= EVERY}
         return bool(self._due)
 
-    def judge_next(self) -> bool:
-        """Judges the next few of those due; true if more are waiting."""
+    def judge_next(self) -> list[tuple[ContainerName, int]]:
+        """Judges the next few of those due; returns which, with the slot of each."""
         batch: list[tuple[ContainerName, int]] = []
         while self.pending and len(batch) < BATCH:
             name = self._due.pop()
@@ -112,12 +112,8 @@ class Overlay:
             for (name, slot), judgement in zip(batch, judgements, strict=True):
                 generation = int(self._store.columns.generation[slot])
                 self._judged[name] = _Judged(generation, self._now(), judgement)
-                whole = self.series(slot)
-                self._store.history.peaks.recall(slot, whole.timestamps, whole.values)
-                if (told := self._pasts.of(name, origin=PROMETHEUS)) is not None:
-                    self._store.recall_ends(slot, told, self._now())
             self._laid = None
-        return self.pending
+        return batch
 
     def judgements(self) -> Judgements:
         """What is judged of every slot, as a copy that never changes: ours where we know more."""

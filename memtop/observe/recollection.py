@@ -18,7 +18,7 @@ from memtop.observe.past import Pasts, Wish
 from memtop.observe.plan import Remember
 from memtop.observe.source import Source
 from memtop.observe.store import Store
-from memtop.past import ContainerName, joined
+from memtop.past import PROMETHEUS, ContainerName, joined
 
 if TYPE_CHECKING:
     from memtop.observe.prometheus import PrometheusPast
@@ -136,10 +136,19 @@ class Recollection:
     async def _judge(self) -> None:
         while True:
             if self.overlay.pending:
-                while self.overlay.judge_next():
+                while judged := self.overlay.judge_next():
+                    self._recall(judged)
                     await asyncio.sleep(0)
                 self._on_change()
             await asyncio.sleep(JUDGE_EVERY if self.settled else LOOK)
+
+    def _recall(self, judged: Iterable[tuple[ContainerName, int]]) -> None:
+        """Has the store show containers also from the time before it saw them."""
+        for name, slot in judged:
+            whole = self.overlay.series(slot)
+            self._store.history.peaks.recall(slot, whole.timestamps, whole.values)
+            if (told := self.pasts.of(name, origin=PROMETHEUS)) is not None:
+                self._store.recall_ends(slot, told, self._now())
 
     async def _ask(self, source: Source) -> None:
         if self._remember.prometheus is None:

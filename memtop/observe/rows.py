@@ -33,16 +33,14 @@ class Judges(Protocol):
         """What is judged of every slot, as a copy that never changes."""
 
 
-def container_rows(store: Store, verdicts: Judges, spark: npt.NDArray[np.float32], now: float) -> Rows:
+def container_rows(store: Store, verdicts: Judges, spark: npt.NDArray[np.float32]) -> Rows:
     """One row per slot of the store; a slot that is not in use has no identity.
 
     Args:
-        store: The store, as it is now.
+        store: The store, as it is now; only read.
         verdicts: What is judged of its containers.
         spark: The recent past of every slot, shape (slots, bins).
-        now: The cluster's time, Unix seconds.
     """
-    store.pass_time(now)
     columns = store.columns
     judgements = verdicts.judgements()
     judgements = replace(judgements, seconds_to_limit=_until_limit(columns, judgements))

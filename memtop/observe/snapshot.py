@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
 
 import numpy as np
@@ -41,8 +42,37 @@ OF_A_WORKLOAD = 5
 """Containers of a workload whose past is wished for; its replicas are much alike."""
 
 
+@dataclass(frozen=True, eq=False)
+class Arranged:
+    """The rows of a frame in their order, and what has to be asked for since somebody may look at it.
+
+    Attributes:
+        view: What was asked for.
+        time: The cluster's time, Unix seconds.
+        containers: A row for each container.
+        rows: The rows shown: containers or workloads.
+        orders: The rows of each pane, in order.
+        counts: For the header.
+        selected: The workload of the selected row; None without one.
+        looked_at: Containers whose past is wanted, what matters most first.
+        looked_back: Containers of the selected row, whose past is wanted for as far as the view reaches.
+        pooled: Workloads to be judged as a whole, what matters most first.
+    """
+
+    view: View
+    time: float
+    containers: Rows
+    rows: Rows
+    orders: dict[Pane, Slots]
+    counts: Counts
+    selected: Wanted | None
+    looked_at: tuple[int, ...]
+    looked_back: tuple[int, ...]
+    pooled: tuple[Wanted, ...]
+
+
 class Snapshots:
-    """Builds one frame after another from one observer.
+    """Builds one frame after another from one observer, which it only reads.
 
     Args:
         observer: Whose store is shown.
@@ -64,13 +94,13 @@ class Snapshots:
         self._spark: npt.NDArray[np.float32] = np.empty((0, SPARK_BINS), np.float32)
         self._spark_of = -1
 
-    def build(self, view: View) -> Frame:
-        """The frame of this moment."""
+    def arrange(self, view: View) -> Arranged:
+        """The rows of this moment under a view."""
         observer = self._observer
         store = observer.store
         now = observer.clock.now()
         self._renew()
-        rows = container_rows(store, observer.recollection.overlay, self._recent_past(), now)
+        rows = container_rows(store, observer.recollection.overlay, self._recent_past())
         containers, everyone = rows, self._in_view(rows, view)
         counts = self._counts(rows, everyone, view)
         names = self._names
@@ -79,22 +109,36 @@ class Snapshots:
             candidates = matching(rows, self._in_view(rows, view), view.filter)
         else:
             candidates = matching(rows, everyone, view.filter)
-        self._number += 1
         orders = {pane: order(pane, rows, candidates, view.sorts[pane], names) for pane in Pane}
-        observer.recollection.look_at(self._looked_at(view, orders))
         shown = workload_of(observer, view.selected, self._workloads() if view.workloads else None)
-        observer.recollection.look_back(self._selected(view), view.reach)
-        observer.pools.look_at(self._pooled(shown, orders, view))
+        return Arranged(
+            view=view,
+            time=now,
+            containers=containers,
+            rows=rows,
+            orders=orders,
+            counts=counts,
+            selected=shown,
+            looked_at=tuple(self._looked_at(view, orders)),
+            looked_back=tuple(self._selected(view)),
+            pooled=tuple(self._pooled(shown, orders, view)),
+        )
+
+    def build(self, arranged: Arranged) -> Frame:
+        """The frame of rows that were just arranged, once what they want has been asked for."""
+        observer, view, rows, orders = self._observer, arranged.view, arranged.rows, arranged.orders
+        store = observer.store
+        self._number += 1
         awaited = self._awaited(rows, orders)
         return Frame(
             number=self._number,
-            time=now,
+            time=arranged.time,
             context=observer.target.context,
             scope=observer.scope.words(),
             observed=observer.scope,
             notes=(*self._notes, *self._skew(), *observer.recollection.notes),
             sources=observer.statuses(),
-            counts=counts,
+            counts=arranged.counts,
             view=view,
             rows=rows,
             orders=orders,
@@ -106,7 +150,9 @@ class Snapshots:
             remembered=observer.recollection.settled,
             awaited=awaited,
             namesakes=self._namesakes_in(view),
-            members=None if shown is None else members(observer, shown, containers),
+            members=None
+            if arranged.selected is None
+            else members(observer, arranged.selected, arranged.containers),
         )
 
     def _looked_at(self, view: View, orders: dict[Pane, Slots]) -> Iterator[int]:

@@ -9,6 +9,7 @@ import pytest
 from memtop.cluster.objects import Pod, PodMetrics
 from memtop.cluster.target import Target
 from memtop.growth.judgement import CODES, Verdict
+from memtop.observe.engine import next_frame
 from memtop.observe.observer import Observer
 from memtop.observe.plan import Thresholds
 from memtop.observe.samples import History
@@ -190,7 +191,7 @@ class Stage:
         self.observer.verdicts._frozen = None
 
     def frame(self, **view):
-        return self.snapshots.build(View(**view))
+        return next_frame(self.observer, self.snapshots, View(**view))
 
     def shown(self, pane=Pane.TOP, **view):
         """The names in a pane, in order; a container's where its pod has several."""

@@ -43,5 +43,5 @@ async def test_frames_are_fast_until_all_has_come_once_and_not_while_new_samples
     engine = Engine(Plan(target, Scope()), lambda frame: None, lambda error: None)
     monkeypatch.setattr(asyncio, "wait_for", no_time)
     with pytest.raises(EnoughError):
-        await engine._frames(Frames(False, False, True, False, True))
+        await engine._frames(Frames(False, False, True, False, True).build)
     assert pauses == [UNSETTLED_FRAME_SECONDS] * 2 + [FRAME_SECONDS] * 3

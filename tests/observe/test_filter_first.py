@@ -13,5 +13,5 @@ from memtop.observe.view import Filter
 def test_nothing_matches_where_there_is_nothing():
     store = Store(History(8, interval=15.0))
     verdicts = Verdicts(store, interval=15.0, hours=1.0)
-    rows = container_rows(store, verdicts, store.history.peaks.read(), now=1.7e9)
+    rows = container_rows(store, verdicts, store.history.peaks.read())
     assert len(matching(rows, np.empty(0, np.intp), Filter("user"))) == 0

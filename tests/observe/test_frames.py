@@ -12,7 +12,7 @@ from memtop.observe.frame import WorkloadKey
 from memtop.observe.identity import Key
 from memtop.observe.rows import until_limit
 from memtop.observe.tables import as_table
-from memtop.observe.view import Column, Filter, Pane, Sort
+from memtop.observe.view import Column, Filter, Pane, Sort, View
 
 MI = 2**20
 HOUR = 3600.0
@@ -412,3 +412,18 @@ async def test_oom_kills_of_pods_that_are_gone_still_count_in_the_header(shop, w
     assert "down" not in shop.shown()
     assert shop.frame().counts.oom_killed_last_hour == 1
     assert shop.frame(namespaces=frozenset({"other"})).counts.oom_killed_last_hour == 0
+
+
+def test_a_frame_is_built_by_reading_alone(stage, world, monkeypatch):
+    stage.put(world.pod("web-1"))
+    stage.tick(world.sample("web-1", 0, app="64Mi"))
+    for part, name in (
+        (stage.observer.recollection, "look_at"),
+        (stage.observer.recollection, "look_back"),
+        (stage.observer.pools, "look_at"),
+        (stage.observer.store, "pass_time"),
+    ):
+        monkeypatch.setattr(part, name, lambda *_: pytest.fail("it writes"))
+    arranged = stage.snapshots.arrange(View(selected=stage.observer.store.identities[0].key, reach=7200.0))
+    assert stage.snapshots.build(arranged).counts.pods == 1
+    assert (arranged.looked_at[0], arranged.looked_back) == (0, (0,))

@@ -134,7 +134,7 @@ async def test_a_longer_range_than_is_kept_is_drawn_for_the_row_looked_at(demo, 
         assert kept.back == ""
         assert frame.time - kept.times[0] < 2.5 * HOUR
         watch.view = View(selected=kept.key, reach=24 * HOUR)
-        on_its_way = watch.snapshots.build(watch.view)
+        on_its_way = watch.next()
         assert on_its_way.detail.back == "asking Prometheus for 1 d …"
         far = await watch.frame(lambda frame: frame.detail.back == "")
         assert far.time - far.detail.times[0] > 20 * HOUR
@@ -143,7 +143,7 @@ async def test_a_longer_range_than_is_kept_is_drawn_for_the_row_looked_at(demo, 
         assert kept.judgement.window_seconds > 1.5 * HOUR
         assert far.detail.judgement.window_seconds < 2.5 * HOUR, "what is drawn is not what is judged"
         watch.view = View(selected=kept.key)
-        assert len(watch.snapshots.build(watch.view).detail.times) == len(kept.times)
+        assert len(watch.next().detail.times) == len(kept.times)
 
 
 async def test_a_past_that_cannot_be_had_is_said(demo, tmp_path):
@@ -175,7 +175,7 @@ async def test_a_workload_waits_for_its_past_and_not_for_more_samples(demo, tmp_
         row = rows(first, "user-service")[0]
         assert first.awaited[row] is Awaited.PAST
         watch.view = View(workloads=True, selected=first.rows.identities[row].key)
-        waiting = watch.snapshots.build(watch.view)
+        waiting = watch.next()
         assert waiting.detail.awaited is Awaited.PAST
 
         def pooled(frame):

@@ -11,6 +11,7 @@ from memtop.cluster import kubeconfig
 from memtop.demo.faults import Fault, Harm
 from memtop.demo.thread import DemoThread
 from memtop.growth import Verdict
+from memtop.observe.engine import next_frame
 from memtop.observe.observer import Observer
 from memtop.observe.plan import Remember, Thresholds
 from memtop.observe.scope import Scope
@@ -53,12 +54,16 @@ class Watch:
         self.snapshots = Snapshots(self.observer, Thresholds())
         self.view = View()
 
+    def next(self):
+        """The frame of this moment."""
+        return next_frame(self.observer, self.snapshots, self.view)
+
     async def frame(self, holds):
         """The first frame of which something holds."""
         async with asyncio.timeout(60):
             while True:
                 self.changed.clear()
-                frame = self.snapshots.build(self.view)
+                frame = self.next()
                 if holds(frame):
                     return frame
                 with contextlib.suppress(TimeoutError):

@@ -21,6 +21,7 @@ from memtop.cluster.objects import Pod, PodMetrics
 from memtop.cluster.target import Auth, Target
 from memtop.growth.judgement import SURE, VERDICTS, Judgement, Judgements, Verdict
 from memtop.growth.series import Series
+from memtop.observe.engine import next_frame
 from memtop.observe.frame import Frame
 from memtop.observe.lookback import LookBack
 from memtop.observe.plan import Plan, Thresholds
@@ -319,7 +320,7 @@ class FakeEngine:
 
     def push(self) -> None:
         """Sends a frame of what the cluster is like now."""
-        self._on_frame(self._snapshots.build(self.view))
+        self._on_frame(next_frame(self.cluster, self._snapshots, self.view))  # type: ignore[arg-type]
 
 
 BY_MEMORY = [
