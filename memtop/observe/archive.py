@@ -157,7 +157,9 @@ class Writer:
 
     def _locked(self) -> bool:
         if self._lock is not None:
-            return True
+            if self._still_there(self._lock):
+                return True
+            self.close()  # the folder was deleted, and perhaps made anew: what is locked is not in it
         private_folder(self._folder)
         lock = open_own(self._folder / "lock")
         try:
@@ -168,10 +170,18 @@ class Writer:
         self._lock = lock
         return True
 
+    def _still_there(self, lock: int) -> bool:
+        """Whether the file that is locked is the one that others find in the folder."""
+        try:
+            return os.path.samestat(os.fstat(lock), (self._folder / "lock").stat())
+        except FileNotFoundError:
+            return False
+
     def _segment_for(self, moment: float) -> Path:
         segment = self._segment
         if (
             segment is not None
+            and segment.exists()
             and moment - self._began < SEGMENT_SECONDS
             and segment.stat().st_size < min(SEGMENT_BYTES, self._most // 8)
         ):

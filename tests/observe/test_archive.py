@@ -1,6 +1,7 @@
 """Samples on disk: what is written comes back, whatever happens in between."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -156,3 +157,18 @@ def test_a_disk_that_cannot_be_written_says_so(folder, monkeypatch):
     writer.append(tick(NOW + 240, whose(1), [3]))
     assert len(segments(folder)) == 2  # the first one's end may be torn
     assert read(folder, whose(1), 0)[whose(1)[0]].values.tolist() == [1, 3]
+
+
+@pytest.mark.parametrize("what", ["folder", "segments"])
+def test_what_is_deleted_under_it_is_begun_anew(folder, what):
+    (one,) = whose(1)
+    writer = Writer(folder)
+    assert writer.append(tick(NOW, [one], [1.0]))
+    if what == "folder":
+        shutil.rmtree(folder)
+    else:
+        for segment in segments(folder):
+            segment.unlink()
+    assert writer.append(tick(NOW + 120, [one], [2.0]))
+    assert read(folder, [one], NOW - 60)[one].values.tolist() == [2.0]
+    assert not Writer(folder).append(tick(NOW + 120, [one], [3.0])), "the folder is locked again"
