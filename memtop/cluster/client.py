@@ -250,9 +250,15 @@ class Client:
         """Sends with current credentials, once more with renewed ones on a 401; raises what is an error."""
         grant = await self._granted()
         answer = await self._send_as(grant, call)
-        if answer.status == HTTPStatus.UNAUTHORIZED and await self._renewed(grant):
-            answer.close()
-            answer = await self._send_as(await self._granted(), call)
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            try:
+                renewed = await self._granted() if await self._renewed(grant) else None
+            except BaseException:  # the plugin failed, or nobody waits any longer: the answer is not read
+                answer.close()
+                raise
+            if renewed is not None:
+                answer.close()
+                answer = await self._send_as(renewed, call)
         if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
             with contextlib.closing(answer):
                 raise await _error(answer)

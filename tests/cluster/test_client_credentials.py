@@ -36,12 +36,19 @@ class TestCredentials:
             assert (await refused(client.get("/"))).status == 401
         assert plugin_runs() == 2
 
-    async def test_a_plugin_that_fails_while_running_is_said(self, client_for, plugin):
+    async def test_a_plugin_that_fails_while_running_is_said(self, client_for, plugin, monkeypatch):
+        closed = []
+
+        def close(answer):
+            closed.append(answer.status)
+
+        monkeypatch.setattr("memtop.cluster.transport.Answer.close", close)
         spec = plugin("grant(token='old') if runs < 2 else sys.exit('session expired')")
         client = await client_for(only("new"), auth=Auth(plugin=spec))
         with pytest.raises(CredentialError) as raised:
             await client.get("/")
         assert raised.value.output == "session expired"
+        assert closed == [401], "the answer that was refused is closed"
 
     async def test_closing_does_not_wait_for_a_hanging_plugin(self, client_for, plugin, plugin_runs):
         client = await client_for(only("t"), auth=Auth(plugin=plugin("time.sleep(600)")))
