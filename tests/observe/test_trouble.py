@@ -14,6 +14,7 @@ from memtop.observe import observer, source
 from memtop.observe.engine import Engine
 from memtop.observe.plan import Plan
 from memtop.observe.scope import Scope
+from memtop.observe.snapshot import Snapshots
 from memtop.observe.status import State
 from memtop.observe.view import Filter, Pane, View
 from tests.api import Api
@@ -429,12 +430,17 @@ class TestEngine:
         assert not watcher.engine._thread.is_alive()
 
     def test_a_mistake_of_its_own_is_told_and_not_swallowed(self, watch, monkeypatch):
-        def broken(*_):
-            raise ZeroDivisionError("a mistake")
+        build, mistakes = Snapshots.build, [ZeroDivisionError("a mistake")]
+
+        def broken(*arguments):
+            if mistakes:
+                raise mistakes.pop()
+            return build(*arguments)
 
         watcher = watch()
         watcher.settled()
         monkeypatch.setattr("memtop.observe.snapshot.Snapshots.build", broken)
-        with pytest.raises(BaseExceptionGroup) as caught:
-            watcher.until(lambda frame: False)
-        assert caught.group_contains(ZeroDivisionError)
+        watcher.engine.show(View(workloads=True))
+        told = watcher.until(lambda frame: any("observed afresh" in note for note in frame.notes))
+        assert any("a mistake in memtop: ZeroDivisionError" in note for note in told.notes)
+        assert watcher.until(lambda frame: frame.settled).view.workloads
