@@ -43,7 +43,7 @@ OF_A_WORKLOAD = 5
 
 
 @dataclass(frozen=True, eq=False)
-class Arranged:
+class ArrangedRows:
     """The rows of a frame in their order, and what has to be asked for since somebody may look at it.
 
     Attributes:
@@ -94,7 +94,7 @@ class Snapshots:
         self._spark: npt.NDArray[np.float32] = np.empty((0, SPARK_BINS), np.float32)
         self._spark_of = -1
 
-    def arrange(self, view: View) -> Arranged:
+    def arrange(self, view: View) -> ArrangedRows:
         """The rows of this moment under a view."""
         observer = self._observer
         store = observer.store
@@ -111,7 +111,7 @@ class Snapshots:
             candidates = matching(rows, everyone, view.filter)
         orders = {pane: order(pane, rows, candidates, view.sorts[pane], names) for pane in Pane}
         shown = workload_of(observer, view.selected, self._workloads() if view.workloads else None)
-        return Arranged(
+        return ArrangedRows(
             view=view,
             time=now,
             containers=containers,
@@ -124,7 +124,7 @@ class Snapshots:
             pooled=tuple(self._pooled(shown, orders, view)),
         )
 
-    def build(self, arranged: Arranged) -> Frame:
+    def build(self, arranged: ArrangedRows) -> Frame:
         """The frame of rows that were just arranged, once what they want has been asked for."""
         observer, view, rows, orders = self._observer, arranged.view, arranged.rows, arranged.orders
         store = observer.store
