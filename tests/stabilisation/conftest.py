@@ -39,7 +39,11 @@ class World:
 
     async def patch(self, container: dict[str, Any], path: str = _PATH) -> None:
         """Changes a container of the pod template."""
-        body = {"spec": {"template": {"spec": {"containers": [{"name": "user-service", **container}]}}}}
+        await self.patch_all([{"name": "user-service", **container}], path)
+
+    async def patch_all(self, containers: list[dict[str, Any]], path: str = _PATH) -> None:
+        """Changes containers of the pod template in one rollout."""
+        body = {"spec": {"template": {"spec": {"containers": containers}}}}
         kind = "application/strategic-merge-patch+json"
         await self.client.request("PATCH", path, body=json.dumps(body).encode(), content_type=kind)
 
