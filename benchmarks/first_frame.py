@@ -24,10 +24,10 @@ from installed import installed_memtop
 from populate import cluster_kubeconfig, down, up
 from terminal import Screen, Terminal
 
-from memtop.cluster import kubeconfig
-from memtop.cluster.client import Client
 from memtop.demo.child import DemoChild
 from memtop.demo.command import DemoOptions
+from memtop.kube import kubeconfig
+from memtop.kube.client import Client
 
 MEMTOP = installed_memtop()
 _CONTAINERS = re.compile(r"Top memory.*?([\d,]+) containers")
@@ -112,12 +112,12 @@ def compare(kubeconfig_path: str, pods: int, pairs: int) -> None:
 
 
 async def _fill(path: str, pods: int) -> None:
-    async with Client(kubeconfig.load(kubeconfig=path)) as client:
+    async with Client(kubeconfig.load_target(kubeconfig=path)) as client:
         await up(client, pods)
 
 
 async def _empty(path: str) -> None:
-    async with Client(kubeconfig.load(kubeconfig=path)) as client:
+    async with Client(kubeconfig.load_target(kubeconfig=path)) as client:
         await down(client)
 
 

@@ -6,8 +6,8 @@ import gc
 import os
 import sys
 
-from config import parse
-from memtop.observe.setup import at_speed, plan
+from config.invocation import parse
+from memtop.observe.watchlist import at_speed, make_watchlist
 from tui.app import Memtop
 
 
@@ -16,8 +16,8 @@ def main() -> None:
     path, speed = sys.argv[1:]
     gc.disable()  # as tui.cli does until the screen is painted
     settings = parse(["--kubeconfig", path, "-A", "--no-prometheus"], os.environ).settings
-    hurried = at_speed(plan(settings, os.environ), float(speed))
-    Memtop(settings, hurried, lambda other: plan(other, os.environ), demo=True).run()
+    hurried = at_speed(make_watchlist(settings, os.environ), float(speed))
+    Memtop(settings, hurried, lambda other: make_watchlist(other, os.environ), demo=True).run()
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from memtop.commands.classify import run_classify
 
-from memtop.growth.classify import classify
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 
 def main() -> int:
@@ -32,7 +32,7 @@ def main() -> int:
         return 2
     out = io.StringIO()
     began = time.process_time()
-    code = classify([str(cases)], out, sys.stderr)
+    code = run_classify([str(cases)], out, sys.stderr)
     took = time.process_time() - began
     if code:
         return code

@@ -20,18 +20,16 @@ from pathlib import Path
 
 from aiohttp import web
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 from config.presets import DEFAULT_PRESETS
-from memtop.cluster.client import Client
-from memtop.cluster.target import Auth, Target
-from memtop.logs.buffer import LogBuffer
-from memtop.logs.channel import Channel
-from memtop.logs.grep import Grep, PatternError
-from memtop.logs.line import Line
+from memtop.kube.client import Client
+from memtop.kube.connection_target import Auth, ClusterTarget
+from memtop.logs.buffer import LogBuffer, LogChannel
+from memtop.logs.log_lines import LogLine
+from memtop.logs.log_request import LogRequest
 from memtop.logs.reader import LogReader
-from memtop.logs.request import LogRequest
-from memtop.logs.search import Filter, Search
+from memtop.logs.search import Grep, LogFilter, LogSearch, PatternError
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 SECOND = 1_000_000_000
 WORK = (
@@ -59,13 +57,13 @@ async def filters(count: int) -> None:
     """Each preset and some expressions, over as many lines as are kept."""
     buffer = LogBuffer(most_lines=count + 10_000, most_bytes=1 << 40)
     began = time.perf_counter()
-    buffer.append(Line(n * SECOND // 100, text, "web") for n, text in enumerate(texts(count)))
+    buffer.append(LogLine(n * SECOND // 100, text, "web") for n, text in enumerate(texts(count)))
     took = time.perf_counter() - began
     print(f"keep {count:,} lines of {buffer.size / count:.0f} bytes: {took:.2f} s (their making included)")
     lines = [buffer.line(n).text for n in range(count)]
     grep = Grep()
     for name, pattern in (DEFAULT_PRESETS | EXPRESSIONS).items():
-        search = Search(Filter(pattern, name), buffer, grep)
+        search = LogSearch(LogFilter(pattern, name), buffer, grep)
         began, burnt = time.perf_counter(), _cpu(grep)
         longest = [0.0]
         ticker = asyncio.create_task(_gaps(longest))
@@ -116,11 +114,11 @@ def _plainly(pattern: str, lines: list[str]) -> float:
 async def gigabyte(megabytes: int) -> None:
     """A log of so many megabytes from a server in a process of its own."""
     port, server = await _server(megabytes)
-    target = Target(
+    target = ClusterTarget(
         "bench", "bench", "bench", server=f"http://127.0.0.1:{port}", namespace="x", source="", auth=Auth()
     )
     news = asyncio.Event()
-    channel, buffer = Channel(news.set), LogBuffer()
+    channel, buffer = LogChannel(news.set), LogBuffer()
     readings = 0
     before, cpu, began = _resident(), time.process_time(), time.perf_counter()
     async with Client(target) as client:

@@ -21,9 +21,9 @@ from collections.abc import AsyncIterator, Awaitable, Iterable
 from pathlib import Path
 from typing import Any
 
-from memtop.cluster import kubeconfig
-from memtop.cluster.client import Client
-from memtop.cluster.errors import ApiError
+from memtop.kube import kubeconfig
+from memtop.kube.api_errors import ApiError
+from memtop.kube.client import Client
 
 PREFIX = "memtop-bench-"
 PER_NAMESPACE = 1000
@@ -222,7 +222,7 @@ async def populated(client: Client, pods: int) -> AsyncIterator[None]:
 
 
 async def _main(direction: str, pods: int) -> None:
-    target = kubeconfig.load(kubeconfig=cluster_kubeconfig())
+    target = kubeconfig.load_target(kubeconfig=cluster_kubeconfig())
     began = time.perf_counter()
     async with Client(target) as client:
         await (up(client, pods) if direction == "up" else down(client))

@@ -19,12 +19,14 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from memtop.analysis.judgement import Verdict
+from memtop.commands.classify import NamedSeries, judge_named_series
+from tests.growth.healthy import HEALTHY, SHARE
+from tests.growth.kinds import all_kinds, make
+from tests.growth.leaking import LEAKS
+from tests.growth.unfinished import UNFINISHED
 
-from memtop.growth import Verdict
-from memtop.growth.classify import judge_named
-from memtop.growth.readers import Named
-from tests.growth.kinds import HEALTHY, LEAKS, SHARE, UNFINISHED, all_kinds, make
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 WINDOWS = ((0.0, 0.75), (0.75, 2.0), (2.0, 6.0), (6.0, 12.0), (12.0, 1e9))
 """Hours."""
@@ -46,7 +48,7 @@ def main() -> None:
         for kind in UNFINISHED
         for number in range(2 * asked.each)
     ]
-    judged = judge_named([Named(one.kind, one.series) for one in made])
+    judged = judge_named_series([NamedSeries(one.kind, one.series) for one in made])
     whole = sum(SHARE.get(kind, 1.0) for kind in (*HEALTHY, *UNFINISHED))
     weight = np.array(
         [

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from memtop.growth.stability import StabilityVerdict, judge
+from memtop.analysis.stability import StabilityVerdict, judge_change
 from tests.growth.changes import TRUTHS, change
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 LOOKS = (
     10,
@@ -61,7 +61,7 @@ def first_verdict(truth: str, seed: int) -> tuple[StabilityVerdict, float, str]:
     made = change(truth, seed)
     for minutes in LOOKS:
         now = made.at + 60.0 * minutes
-        stability = judge(made.before, made.until(now), made.at, now)
+        stability = judge_change(made.before, made.until(now), made.at, now)
         if stability.verdict.decided:
             return stability.verdict, minutes / 60, stability.sentence
     return StabilityVerdict.WATCHING, 48.0, stability.sentence

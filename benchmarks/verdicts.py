@@ -7,11 +7,8 @@ Prints figures, asserts nothing. Use one core: it pins itself to one, with one t
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
 import argparse
+import os
 import resource
 import sys
 import time
@@ -20,10 +17,14 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from memtop.analysis.incremental import IncrementalJudge
+from memtop.analysis.judgement import VERDICT_CODES, Verdict
+from memtop.analysis.memory_series import Batch
+from memtop.analysis.verdict import judge_batch
 
-from memtop.growth import Batch, Incremental, Verdict, judge_many
-from memtop.growth.judgement import CODES
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 START = 1.7e9
 MIB = 2.0**20
@@ -46,26 +47,26 @@ def fleet(containers: int, samples: int, random: np.random.Generator) -> tuple[n
 
 
 def whole(containers: int, samples: int) -> None:
-    """Times `judge_many` over a whole fleet."""
+    """Times `judge_batch` over a whole fleet."""
     values, leaks = fleet(containers, samples, np.random.default_rng(1))
     batch = Batch.shared(START + 60.0 * np.arange(samples), values)
-    judge_many(batch.rows(0, 64))
+    judge_batch(batch.rows(0, 64))
     runs = []
     for _ in range(3):
         began = time.process_time()
-        judged = judge_many(batch)
+        judged = judge_batch(batch)
         runs.append(time.process_time() - began)
-    found = judged.codes == CODES[Verdict.LEAK]
+    found = judged.codes == VERDICT_CODES[Verdict.LEAK]
     print(f"{containers} series x {samples} samples: {min(runs):.2f} s of CPU (best of 3)")
     print(f"  {found[leaks].mean():.1%} of the leaks found, {found[~leaks].sum()} others called")
 
 
 def live(containers: int, ticks: int) -> None:
-    """Times `Incremental` while samples come every 15 seconds."""
+    """Times `IncrementalJudge` while samples come every 15 seconds."""
     random = np.random.default_rng(2)
     base = np.exp(random.uniform(np.log(30), np.log(4000), containers)) * MIB
     slope = np.where(random.random(containers) < 0.02, base * 0.05, 0.0)
-    keeper = Incremental()
+    keeper = IncrementalJudge()
     slots = keeper.admit(base * 3)
     updating, judging = np.zeros(ticks), np.zeros(ticks)
     for tick in range(ticks):

@@ -13,14 +13,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 
 FIRST_DELAY = 0.5
-LONGEST_DELAY = 30.0
-LONGEST_RETRY_AFTER = 300.0
+MAX_DELAY = 30.0
+MAX_RETRY_AFTER = 300.0
 """Seconds of ``Retry-After`` that are kept; a wrong clock must not silence memtop for a day."""
 STEADY_SECONDS = 10.0
 """An attempt that has worked for so long has ended the trouble before it. A stream that opens and breaks at
 once, or a list whose version is too old at once, has not."""
 
-Rest = Callable[[asyncio.Event | None, float], Awaitable[None]]
+Waiter = Callable[[asyncio.Event | None, float], Awaitable[None]]
 
 
 class Backoff:
@@ -30,12 +30,12 @@ class Backoff:
 
     Args:
         first: Longest wait after the first failure, in seconds; by default `FIRST_DELAY`.
-        longest: Longest wait after many, in seconds; by default `LONGEST_DELAY`.
+        longest: Longest wait after many, in seconds; by default `MAX_DELAY`.
         rest: Waits for so many seconds, or until the event is set, if there is one.
     """
 
     def __init__(
-        self, first: float | None = None, longest: float | None = None, rest: Rest | None = None
+        self, first: float | None = None, longest: float | None = None, rest: Waiter | None = None
     ) -> None:
         self.failures = 0
         self._first = first
@@ -50,7 +50,7 @@ class Backoff:
     def works(self) -> None:
         """Something came of the attempt."""
         if self._works_since is None:
-            self._works_since = now()
+            self._works_since = steady_now()
 
     def reset(self) -> None:
         """All is well: the next failure counts as the first."""
@@ -61,25 +61,25 @@ class Backoff:
 
         Args:
             error: Why it ended; its ``retry_after``, where it has one, is kept to, up to
-                `LONGEST_RETRY_AFTER`.
+                `MAX_RETRY_AFTER`.
             at_least: Seconds to wait in any case.
 
         Returns:
             Seconds.
         """
-        if self._works_since is not None and now() - self._works_since >= STEADY_SECONDS:
+        if self._works_since is not None and steady_now() - self._works_since >= STEADY_SECONDS:
             self.failures = 0
         self._works_since = None
         self.failures += 1
         # Exponential with full jitter, so that many clients do not come back together (AWS, "Exponential
         # Backoff And Jitter"); never less than a quarter, so that it cannot spin.
         first = FIRST_DELAY if self._first is None else self._first
-        longest = LONGEST_DELAY if self._longest is None else self._longest
+        longest = MAX_DELAY if self._longest is None else self._longest
         ceiling = min(longest, first * 2 ** min(self.failures - 1, 30))
         pause = max(random.uniform(ceiling / 4, ceiling), at_least)
         asked: float | None = getattr(error, "retry_after", None)
         if asked is not None:
-            pause = max(pause, min(asked, LONGEST_RETRY_AFTER) * random.uniform(1.0, 1.1))
+            pause = max(pause, min(asked, MAX_RETRY_AFTER) * random.uniform(1.0, 1.1))
         return pause
 
     async def rest(
@@ -96,10 +96,10 @@ class Backoff:
             at_least: Seconds to wait in any case.
             until: Ends the wait at once when it is set.
         """
-        await (self._rest or rest)(until, self.after(error, at_least))
+        await (self._rest or wait_or_until)(until, self.after(error, at_least))
 
 
-async def rest(until: asyncio.Event | None, seconds: float) -> None:
+async def wait_or_until(until: asyncio.Event | None, seconds: float) -> None:
     """Waits for so many seconds, or until the event is set."""
     if until is None:
         await asyncio.sleep(seconds)
@@ -108,7 +108,7 @@ async def rest(until: asyncio.Event | None, seconds: float) -> None:
         await asyncio.wait_for(until.wait(), seconds)
 
 
-def now() -> float:
+def steady_now() -> float:
     """A steady clock, in seconds."""
     return time.monotonic()
 
@@ -120,15 +120,15 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     """
     said = headers.get("Retry-After", "").strip()
     if said.isascii() and said.isdecimal():
-        return min(float(said), LONGEST_RETRY_AFTER)
-    until = _date(said)
+        return min(float(said), MAX_RETRY_AFTER)
+    until = _parse_http_date(said)
     if until is None:
         return None
-    server_now = _date(headers.get("Date", ""))
-    return min(max(0.0, until - (time.time() if server_now is None else server_now)), LONGEST_RETRY_AFTER)
+    server_now = _parse_http_date(headers.get("Date", ""))
+    return min(max(0.0, until - (time.time() if server_now is None else server_now)), MAX_RETRY_AFTER)
 
 
-def _date(said: str) -> float | None:
+def _parse_http_date(said: str) -> float | None:
     """Unix seconds of an HTTP date, in any of its three formats; all of them are in UTC."""
     for form in ("%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y"):
         try:

@@ -21,11 +21,11 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
-from config import settings_from
+from config.check import settings_from
 from memtop.demo.thread import DemoThread
 from memtop.observe.frame import Frame
-from memtop.observe.setup import at_speed, plan
-from memtop.observe.status import State
+from memtop.observe.view import SourceCondition
+from memtop.observe.watchlist import at_speed, make_watchlist
 from screenshots.svg import picture as picture_of
 from tui.app import Memtop
 
@@ -94,7 +94,12 @@ async def take(picture: Picture, kubeconfig: Path) -> str:
         TimeoutError: The words never came.
     """
     settings = settings_from({"cluster": {"kubeconfig": str(kubeconfig)}})
-    app = Memtop(settings, at_speed(plan(settings, {}), SPEED), lambda other: plan(other, {}), demo=True)
+    app = Memtop(
+        settings,
+        at_speed(make_watchlist(settings, {}), SPEED),
+        lambda other: make_watchlist(other, {}),
+        demo=True,
+    )
     async with app.run_test(size=picture.size) as pilot:
         await _until(pilot, app, ("user-service",))
         for key in picture.keys:
@@ -120,7 +125,7 @@ async def _until(pilot: Pilot[object], app: Memtop, words: Sequence[str]) -> Non
 
 
 def _complete(frame: Frame) -> bool:
-    return frame.settled and all(source.state is State.LIVE for source in frame.sources)
+    return frame.settled and all(source.state is SourceCondition.LIVE for source in frame.sources)
 
 
 def rasterize(svg: str, path: Path, columns: int) -> None:

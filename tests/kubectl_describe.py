@@ -10,12 +10,12 @@ import time
 
 import pytest
 
-from memtop.cluster.client import Client
-from memtop.cluster.describe.document import described
-from memtop.cluster.describe.gather import gather
-from memtop.cluster.describe.moment import Moment
-from memtop.cluster.kubeconfig import load
-from memtop.cluster.refs import ObjectRef
+from memtop.describe.description import describe_object
+from memtop.describe.description_facts import gather_facts
+from memtop.describe.formatting import ZonedNow
+from memtop.kube.client import Client
+from memtop.kube.kubeconfig import load_target
+from memtop.kube.object_ref import ObjectRef
 
 SAME_WORDS = range(30, 34)
 """Minor versions of kubectl with the words and the alignment that we have, but for `_LATER`."""
@@ -59,9 +59,9 @@ def printed(kubectl, config, ref):
 
 async def ours(config, ref):
     """What we say of it."""
-    async with Client(load(kubeconfig=str(config))) as client:
-        known = await gather(client, ref)
-        return described(known, Moment(time.time()))
+    async with Client(load_target(kubeconfig=str(config))) as client:
+        known = await gather_facts(client, ref)
+        return describe_object(known, ZonedNow(time.time()))
 
 
 def comparable(lines, minor, kind, theirs):

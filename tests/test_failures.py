@@ -2,9 +2,9 @@
 
 import pytest
 
-from memtop.cluster.errors import Unreachable
-from memtop.failures import failure_sentence
+from memtop.kube.api_errors import Unreachable
 from memtop.quantity import parse_bytes
+from memtop.wording import failure_sentence
 
 
 def raised(error):

@@ -10,26 +10,19 @@ from email.utils import formatdate
 import pytest
 
 from memtop import retry
-from memtop.change import follow as follow_module
-from memtop.change.follow import follow as change_follow
-from memtop.cluster import event_watch
-from memtop.cluster.describe import gather
-from memtop.cluster.errors import ApiError, Unreachable
-from memtop.cluster.events import EventLog
-from memtop.cluster.reflector import EMPTY_PAUSE, LONGEST_GAP, Position, list_and_watch, pods
-from memtop.cluster.refs import ObjectRef
+from memtop.change import workload_state as follow_module
+from memtop.change.rollout_objects import ObjectKeeper, keep_collection
+from memtop.change.rollout_watch import follow_rollout as rollout_follow
+from memtop.change.workload_state import follow_workload as change_follow
+from memtop.describe import description_facts
+from memtop.kube import event_watch
+from memtop.kube.api_errors import ApiError, Unreachable
+from memtop.kube.core_events import EventCollector
+from memtop.kube.list_watch import EMPTY_PAUSE, MAX_GAP, WatchPosition, list_and_watch, pod_collection
+from memtop.kube.object_ref import ObjectRef
 from memtop.observe.source import Source
-from memtop.retry import (
-    FIRST_DELAY,
-    LONGEST_DELAY,
-    LONGEST_RETRY_AFTER,
-    STEADY_SECONDS,
-    Backoff,
-    retry_after,
-)
-from memtop.rollout.keep import Keeper, keep
-from memtop.rollout.watch import follow as rollout_follow
-from memtop.stabilisation import watch as stabilisation_watch
+from memtop.retry import FIRST_DELAY, MAX_DELAY, MAX_RETRY_AFTER, STEADY_SECONDS, Backoff, retry_after
+from memtop.stabilisation import stabilisation_watch
 
 
 @pytest.mark.parametrize("value", ["", "soon", "-3", "²", "Sun, 99 Nov 2026 14:03:00 GMT"])
@@ -61,8 +54,8 @@ def test_without_the_servers_clock_this_machines_counts():
 
 
 def test_no_server_may_silence_memtop_for_long():
-    assert retry_after({"Retry-After": "999999999"}) == LONGEST_RETRY_AFTER
-    assert retry_after({"Retry-After": "Fri, 22 Nov 2126 14:03:00 GMT"}) == LONGEST_RETRY_AFTER
+    assert retry_after({"Retry-After": "999999999"}) == MAX_RETRY_AFTER
+    assert retry_after({"Retry-After": "Fri, 22 Nov 2126 14:03:00 GMT"}) == MAX_RETRY_AFTER
 
 
 class Clock:
@@ -87,8 +80,8 @@ class Clock:
 def clock(monkeypatch):
     """Every `Backoff` waits on this clock; no wait after the 11th ends."""
     clock = Clock()
-    monkeypatch.setattr(retry, "rest", clock.rest)
-    monkeypatch.setattr(retry, "now", lambda: clock.now)
+    monkeypatch.setattr(retry, "wait_or_until", clock.rest)
+    monkeypatch.setattr(retry, "steady_now", lambda: clock.now)
     return clock
 
 
@@ -96,8 +89,8 @@ async def test_waits_grow_and_an_attempt_that_worked_for_long_ends_that(clock):
     backoff = Backoff()
     for _ in range(10):
         await backoff.rest()
-    assert all(0.1 <= wait <= LONGEST_DELAY for wait in clock.waited)
-    assert clock.waited[-1] >= LONGEST_DELAY / 4
+    assert all(0.1 <= wait <= MAX_DELAY for wait in clock.waited)
+    assert clock.waited[-1] >= MAX_DELAY / 4
     backoff.begin()
     backoff.works()
     clock.now += STEADY_SECONDS
@@ -110,7 +103,7 @@ async def test_an_attempt_that_works_and_breaks_at_once_ends_nothing(clock):
         backoff.begin()
         backoff.works()
         await backoff.rest()
-    assert clock.waited[-1] >= LONGEST_DELAY / 4
+    assert clock.waited[-1] >= MAX_DELAY / 4
 
 
 async def test_a_long_wait_for_an_answer_is_no_attempt_that_works(clock):
@@ -119,12 +112,12 @@ async def test_a_long_wait_for_an_answer_is_no_attempt_that_works(clock):
         backoff.begin()
         clock.now += 60.0
         await backoff.rest()
-    assert clock.waited[-1] >= LONGEST_DELAY / 4
+    assert clock.waited[-1] >= MAX_DELAY / 4
 
 
 def test_retry_after_is_kept_to_but_not_for_ever():
     assert 17.0 <= Backoff().after(ApiError(429, "", "", 17.0)) <= 17.0 * 1.1
-    assert LONGEST_RETRY_AFTER <= Backoff().after(ApiError(429, "", "", 1e9)) <= LONGEST_RETRY_AFTER * 1.1
+    assert MAX_RETRY_AFTER <= Backoff().after(ApiError(429, "", "", 1e9)) <= MAX_RETRY_AFTER * 1.1
 
 
 POD = ObjectRef("Pod", "ns", "a", "uid-a")
@@ -169,22 +162,22 @@ class Answered:
 
 async def source(client):
     async def run(source):
-        async for _ in list_and_watch(client, pods("ns"), Position()):
+        async for _ in list_and_watch(client, pod_collection("ns"), WatchPosition()):
             source.live()
 
     await Source("pods", run, lambda: 0.0, lambda: None).loop()
 
 
 async def collection(client):
-    await keep(client, pods("ns"), Keeper({}), {}, asyncio.Event())
+    await keep_collection(client, pod_collection("ns"), ObjectKeeper({}), {}, asyncio.Event())
 
 
 async def pod_events(client):
-    await event_watch._watch(client, POD, EventLog(()), asyncio.Event())
+    await event_watch._watch_object(client, POD, EventCollector(()), asyncio.Event())
 
 
 async def describe(client):
-    await gather.follow(client, POD, lambda _: None)
+    await description_facts.follow_object(client, POD, lambda _: None)
 
 
 async def workload(client):
@@ -229,30 +222,32 @@ TOO_OLD = b'{"type": "ERROR", "object": {"code": 410, "reason": "Expired", "mess
 @pytest.mark.parametrize("user", USERS, ids=by_name)
 @pytest.mark.parametrize("watching", [TOO_OLD, Unreachable("cut")], ids=["410", "breaks"])
 async def test_everybody_waits_longer_while_watches_fail_at_once(clock, user, watching, monkeypatch):
-    monkeypatch.setattr(gather, "PAUSE", 0.0)
-    monkeypatch.setattr(follow_module, "PAUSE", 0.0)
-    monkeypatch.setattr(follow_module, "subject", stands)
-    monkeypatch.setattr(follow_module, "_born", born)
+    monkeypatch.setattr(description_facts, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(follow_module, "FOLLOW_PAUSE", 0.0)
+    monkeypatch.setattr(follow_module, "read_workload", stands)
+    monkeypatch.setattr(follow_module, "_pod_creation_times", born)
     await waits(clock, user, Script(None, watching))
     assert len(clock.waited) == clock.patience
-    assert min(clock.waited[-3:]) >= LONGEST_DELAY / 4
+    assert min(clock.waited[-3:]) >= MAX_DELAY / 4
 
 
 async def test_a_proxy_that_ends_every_watch_at_once_is_asked_ever_more_rarely(clock):
     await waits(clock, source, Script(None, None))
     assert len(clock.waited) == clock.patience
     assert min(clock.waited) >= EMPTY_PAUSE / 2
-    assert min(clock.waited[-3:]) >= LONGEST_GAP / 4
+    assert min(clock.waited[-3:]) >= MAX_GAP / 4
 
 
 async def test_a_change_that_is_watched_keeps_to_retry_after(clock, monkeypatch):
     async def refused(_):
         raise ApiError(429, "TooManyRequests", "slow down", 60.0)
 
-    monkeypatch.setattr(stabilisation_watch.Watch, "look", refused)
+    monkeypatch.setattr(stabilisation_watch.StabilisationWatch, "look", refused)
 
     async def user(client):
-        async for _ in stabilisation_watch.follow(client, API, stabilisation_watch.Options(interval=5.0)):
+        async for _ in stabilisation_watch.follow_stabilisation(
+            client, API, stabilisation_watch.StabilisationOptions(interval=5.0)
+        ):
             pass
 
     await waits(clock, user, Script(None, None))

@@ -20,35 +20,32 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
 
-from memtop.cluster.errors import KubeconfigError
-from memtop.cluster.kubeconfig import IN_CLUSTER, contexts
-from memtop.observe.status import State
-from memtop.observe.view import Pane, Sort, View
-from tui import preferences
-from tui.change.acting import Acting
-from tui.help import Help
-from tui.live import LiveScreen, OpenScreen, OpenSubject
-from tui.overview.grouping import looking_at
+from memtop.kube.api_errors import KubeconfigError
+from memtop.kube.kubeconfig import IN_CLUSTER, list_contexts
+from memtop.observe.view import OverviewPane, RowSort, SourceCondition, View
+from tui.change.workload_actions import WorkloadActions
+from tui.live_screen import HelpScreen, LiveScreen, OpenScreen, OpenSubject, key_commands
+from tui.overview import pane_columns
 from tui.overview.screen import Overview
-from tui.palette import key_commands
+from tui.overview.selection import view_of_row
 from widgets.error_boundary import ErrorBoundary
 from widgets.picker import Picker, PickerItem
-from widgets.terminal import TerseDisplay
+from widgets.terse_display import TerseDisplay
 
 if TYPE_CHECKING:
-    from config import Settings
+    from config.settings import Settings
     from memtop.observe.engine import Engine
     from memtop.observe.frame import Frame
-    from memtop.observe.plan import Plan
-    from tui.change.left import RolloutTold
+    from memtop.observe.watchlist import Watchlist
+    from tui.change.workload_actions import BackgroundRolloutNews
     from tui.pod.screen import PodScreen
-    from tui.pod.tab import Subject
-    from tui.pod.trend import TrendTab
+    from tui.pod.tab import TabSubject
+    from tui.pod.trend_tab import TrendTab
     from tui.rollout.screen import RolloutScreen
 
-INTERVALS = (1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0)
+SCREEN_INTERVALS = (1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 """Steps of ``+`` and ``-``, in seconds."""
-SWITCH_SECONDS = 0.0005
+THREAD_SWITCH_SECONDS = 0.0005
 """How long one thread may keep the interpreter while another wants it. Between a key and its picture the
 screen lets go of it some ten times, and each time would wait 5 ms (Python's choice) for a busy engine."""
 _SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
@@ -62,7 +59,7 @@ class FrameReady(Message):
         return isinstance(message, FrameReady)
 
 
-class Crashed(Message):
+class EngineCrashed(Message):
     """The engine ended by a mistake of memtop's own."""
 
     def __init__(self, error: BaseException) -> None:
@@ -97,7 +94,12 @@ class Memtop(ErrorBoundary[int], TerseDisplay[int]):
     ]
 
     def __init__(
-        self, settings: Settings, plan: Plan, plan_for: Callable[[Settings], Plan], *, demo: bool = False
+        self,
+        settings: Settings,
+        plan: Watchlist,
+        plan_for: Callable[[Settings], Watchlist],
+        *,
+        demo: bool = False,
     ) -> None:
         super().__init__()
         self._plan_for = plan_for
@@ -105,14 +107,14 @@ class Memtop(ErrorBoundary[int], TerseDisplay[int]):
         self.settings = settings
         self._plan = plan
         self._engine: Engine | None = None
-        self._acting: Acting | None = None
+        self._acting: WorkloadActions | None = None
         self.frame: Frame | None = None
         self._frame_at = 0.0
-        self._preferences = preferences.path(demo=demo)
+        self._preferences = pane_columns.preferences_path(demo=demo)
         self._interval = settings.observe.interval
         self.theme = settings.ui.theme
         self.warnings = ("read-only",) if settings.safety.read_only else ()
-        self._sorts: Mapping[Pane, Sort] = preferences.load_sorts(self._preferences)
+        self._sorts: Mapping[OverviewPane, RowSort] = pane_columns.load_sorts(self._preferences)
         view = View(sorts=self._sorts)
         self.overview = Overview(settings, view, self.cluster_time, self.warnings)
 
@@ -141,12 +143,12 @@ class Memtop(ErrorBoundary[int], TerseDisplay[int]):
     # -- the engine
 
     async def _start(self) -> None:
-        engine = await asyncio.to_thread(_load)
+        engine = await asyncio.to_thread(_import_engine)
         gc.freeze()  # modules and widgets stay: no collection needs to look at them again
         gc.enable()
-        sys.setswitchinterval(SWITCH_SECONDS)
+        sys.setswitchinterval(THREAD_SWITCH_SECONDS)
         self._engine = engine(self._plan, self._arrived, self._crashed, self.overview.view)
-        self._acting = Acting(
+        self._acting = WorkloadActions(
             self,
             self._engine.ask,
             self._plan,
@@ -164,7 +166,7 @@ class Memtop(ErrorBoundary[int], TerseDisplay[int]):
         self.post_message(FrameReady())
 
     def _crashed(self, error: BaseException) -> None:
-        self.post_message(Crashed(error))
+        self.post_message(EngineCrashed(error))
 
     def on_frame_ready(self) -> None:
         """Shows the newest frame on every screen that is open; while the app ends, on none."""
@@ -182,7 +184,7 @@ class Memtop(ErrorBoundary[int], TerseDisplay[int]):
         lines = () if self._acting is None else self._acting.left.lines
         return replace(frame, notes=(*lines, *frame.notes)) if lines else frame
 
-    def on_crashed(self, message: Crashed) -> None:
+    def on_engine_crashed(self, message: EngineCrashed) -> None:
         """Ends with what went wrong; a screen that stands still would be worse."""
         said = "".join(traceback.format_exception(message.error))
         self.exit(return_code=1, message=f"{said}\nThis is a mistake in memtop; please report it.")
@@ -199,7 +201,7 @@ class Memtop(ErrorBoundary[int], TerseDisplay[int]):
             self._engine.show(message.view)
         if message.view.sorts != self._sorts:
             self._sorts = message.view.sorts
-            preferences.save_sorts(self._preferences, self._sorts)
+            pane_columns.save_sorts(self._preferences, self._sorts)
 
     @property
     def _in_front(self) -> LiveScreen:
@@ -209,19 +211,19 @@ class Memtop(ErrorBoundary[int], TerseDisplay[int]):
     def on_pod_screen_looked(self, message: PodScreen.Looked) -> None:
         """Has the engine draw the row that the open screen is about."""
         if self._engine is not None:
-            view = looking_at(self.overview.view, message.subject.key)
+            view = view_of_row(self.overview.view, message.subject.key)
             self._engine.show(replace(view, reach=message.reach))
 
     def on_trend_tab_reached(self, message: TrendTab.Reached) -> None:
         """Has the engine draw the row for as far back as its graph reaches."""
         if self._engine is not None and self._in_front.row == message.subject:
-            view = looking_at(self.overview.view, message.subject.key)
+            view = view_of_row(self.overview.view, message.subject.key)
             self._engine.show(replace(view, reach=message.seconds))
 
     def action_interval(self, step: int) -> None:
         """Asks for the metrics less often (1) or more often (-1)."""
-        later = [pace for pace in INTERVALS if pace > self._interval]
-        sooner = [pace for pace in INTERVALS if pace < self._interval]
+        later = [pace for pace in SCREEN_INTERVALS if pace > self._interval]
+        sooner = [pace for pace in SCREEN_INTERVALS if pace < self._interval]
         if step > 0 and later:
             self._interval = later[0]
         elif step < 0 and sooner:
@@ -245,7 +247,7 @@ class Memtop(ErrorBoundary[int], TerseDisplay[int]):
             return "a change is on its way to this cluster: wait for its outcome"
         if action == "interval" and self.frame is not None:
             metrics = next((source for source in self.frame.sources if source.name == "metrics"), None)
-            if metrics is not None and metrics.state in {State.ABSENT, State.FORBIDDEN}:
+            if metrics is not None and metrics.state in {SourceCondition.ABSENT, SourceCondition.FORBIDDEN}:
                 return metrics.words
         return ""
 
@@ -268,7 +270,7 @@ class Memtop(ErrorBoundary[int], TerseDisplay[int]):
         """Shows the keys of the present screen."""
         if isinstance(self.screen, LiveScreen):
             title, words = self.screen.WORDS
-            self.push_screen(Help(title, words if self._acting is None else self._acting.words(words)))
+            self.push_screen(HelpScreen(title, words if self._acting is None else self._acting.words(words)))
 
     def action_retry(self) -> None:
         """Tries again at once whatever waits."""
@@ -294,7 +296,7 @@ class Memtop(ErrorBoundary[int], TerseDisplay[int]):
         if not message.screen.is_about_the_same(self.screen):
             self.open_screen(message.screen)
 
-    def open(self, subject: Subject) -> None:
+    def open(self, subject: TabSubject) -> None:
         """Opens a pod or a workload."""
         from tui.pod.screen import PodScreen  # noqa: PLC0415  (after the first paint)
 
@@ -331,7 +333,7 @@ class Memtop(ErrorBoundary[int], TerseDisplay[int]):
         if self._acting is not None and self.is_running:
             self._acting.left.follow(message.ref)
 
-    def on_rollout_told(self, message: RolloutTold) -> None:
+    def on_background_rollout_news(self, message: BackgroundRolloutNews) -> None:
         """Says in every header how the rollouts stand that were left running."""
         if self._acting is not None:
             self._acting.left.told(message.left)
@@ -355,7 +357,7 @@ class Memtop(ErrorBoundary[int], TerseDisplay[int]):
         """Chooses another context and starts afresh on it."""
         cluster = self.settings.cluster
         try:
-            known = await asyncio.to_thread(contexts, kubeconfig=cluster.kubeconfig)
+            known = await asyncio.to_thread(list_contexts, kubeconfig=cluster.kubeconfig)
             if not any(context.name != self._plan.target.context for context in known):
                 self.notify("No kubeconfig names another context")
                 return
@@ -386,9 +388,12 @@ class Memtop(ErrorBoundary[int], TerseDisplay[int]):
         yield from key_commands(self, screen)
 
 
-def _load() -> type[Engine]:
+def _import_engine() -> type[Engine]:
     """Imports what observing and drawing take, which is more than an empty screen takes."""
     from memtop.observe.engine import Engine  # noqa: PLC0415  (after the first paint)
-    from tui.overview import cells, detail  # noqa: F401, PLC0415  (so that the first frame finds them there)
+    from tui.overview import (  # noqa: PLC0415
+        cells,  # noqa: F401  (so that the first frame finds them there)
+        row_details,  # noqa: F401  (so that the first frame finds them there)
+    )
 
     return Engine

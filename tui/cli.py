@@ -1,4 +1,4 @@
-"""The command ``memtop``: understands the command line and hands over to whoever does the work."""
+"""The command ``memtop``: reads the command line and hands over to the command that does the work."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TextIO
 
-from config import ConfigError
+from config.errors import ConfigError
 
 if TYPE_CHECKING:
-    from config import Invocation
+    from config.invocation import Invocation
 
 # Each import waits until its command is asked for: `memtop --version` must not pay for the screen.
 # ruff: noqa: PLC0415
@@ -66,7 +66,7 @@ def _printable(text: str) -> str:
 
 
 def _run(words: Sequence[str]) -> int:
-    from config import parse
+    from config.invocation import parse
 
     gc.disable()  # next to nothing that is made while starting is garbage, and looking for it takes a while
     try:
@@ -90,15 +90,15 @@ def _version(_: Invocation | None = None) -> int:
 
 
 def _tui(invocation: Invocation) -> int:
-    from tui.start import run
+    from tui.start import run_app
 
-    return run(invocation)
+    return run_app(invocation)
 
 
 def _once(invocation: Invocation) -> int:
-    from memtop.observe.once import run
+    from memtop.commands.once import run_once
 
-    return run(invocation, sys.stdout, sys.stderr)
+    return run_once(invocation, sys.stdout, sys.stderr)
 
 
 def _config(invocation: Invocation) -> int:
@@ -109,21 +109,21 @@ def _config(invocation: Invocation) -> int:
 
 
 def _doctor(invocation: Invocation) -> int:
-    from memtop.doctor import run
+    from memtop.commands.doctor import run_doctor
 
-    return run(invocation, sys.stdout)
+    return run_doctor(invocation, sys.stdout)
 
 
 def _classify(invocation: Invocation) -> int:
-    from memtop.growth.classify import classify
+    from memtop.commands.classify import run_classify
 
-    return classify(invocation.arguments, sys.stdout, sys.stderr)
+    return run_classify(invocation.arguments, sys.stdout, sys.stderr)
 
 
 def _logs(invocation: Invocation) -> int:
-    from memtop.logs.command import run
+    from memtop.commands.logs import run_logs
 
-    return run(invocation, sys.stdout, sys.stderr)
+    return run_logs(invocation, sys.stdout, sys.stderr)
 
 
 def _demo_serve(invocation: Invocation) -> int:
@@ -146,69 +146,67 @@ def _demo_serve(invocation: Invocation) -> int:
 
 
 def _rollout_status(invocation: Invocation) -> int:
-    from memtop.rollout.command import run_status
+    from memtop.commands.rollout import run_status
 
     return run_status(invocation, sys.stdout, sys.stderr)
 
 
 def _rollout_history(invocation: Invocation) -> int:
-    from memtop.rollout.command import run_history
+    from memtop.commands.rollout import run_history
 
     return run_history(invocation, sys.stdout, sys.stderr)
 
 
 def _rollout_undo(invocation: Invocation) -> int:
-    from memtop.change.console import Console
-    from memtop.rollout.command import run_undo
+    from memtop.commands.change import Console
+    from memtop.commands.rollout import run_undo
 
     return run_undo(invocation, Console(sys.stdout, sys.stderr, sys.stdin))
 
 
 def _rollout_restart(invocation: Invocation) -> int:
-    from memtop.change.console import Console
-    from memtop.rollout.command import run_restart
+    from memtop.commands.change import Console
+    from memtop.commands.rollout import run_restart
 
     return run_restart(invocation, Console(sys.stdout, sys.stderr, sys.stdin))
 
 
 def _rollout_pause(invocation: Invocation) -> int:
-    from memtop.change.console import Console
-    from memtop.rollout.command import run_pause
+    from memtop.commands.change import Console
+    from memtop.commands.rollout import run_pause
 
     return run_pause(invocation, Console(sys.stdout, sys.stderr, sys.stdin))
 
 
 def _rollout_resume(invocation: Invocation) -> int:
-    from memtop.change.console import Console
-    from memtop.rollout.command import run_resume
+    from memtop.commands.change import Console
+    from memtop.commands.rollout import run_resume
 
     return run_resume(invocation, Console(sys.stdout, sys.stderr, sys.stdin))
 
 
 def _watch(invocation: Invocation) -> int:
-    from memtop.stabilisation.command import run
+    from memtop.commands.watch import run_watch
 
-    return run(invocation, sys.stdout, sys.stderr)
+    return run_watch(invocation, sys.stdout, sys.stderr)
 
 
 def _set_image(invocation: Invocation) -> int:
-    from memtop.change.command import run_set_image
-    from memtop.change.console import Console
+    from memtop.commands.change import Console, run_set_image
 
     return run_set_image(invocation, Console(sys.stdout, sys.stderr, sys.stdin))
 
 
 def _set_memory(invocation: Invocation) -> int:
-    from memtop.change.command import run_set_memory
-    from memtop.change.console import Console
+    from memtop.commands.change import Console, run_set_memory
 
     return run_set_memory(invocation, Console(sys.stdout, sys.stderr, sys.stdin))
 
 
 def _audit(invocation: Invocation) -> int:
-    from memtop.change.audit_command import run
+    from memtop.commands.audit import run_audit
 
-    return run(invocation, sys.stdout, sys.stderr)
+    return run_audit(invocation, sys.stdout, sys.stderr)
 
 
 def _completion(invocation: Invocation) -> int:

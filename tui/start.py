@@ -1,4 +1,4 @@
-"""Opens memtop's screen, once it is known that there can be one."""
+"""Opens memtop's screen after it is known that there can be one."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 from textual.theme import BUILTIN_THEMES
 
-from config import ConfigError
-from memtop.cluster.errors import KubeconfigError
-from memtop.observe.setup import connection, plan
+from config.errors import ConfigError
+from memtop.kube.api_errors import KubeconfigError
+from memtop.observe.watchlist import make_watchlist, open_watchlist
 from tui.app import Memtop
 
 if TYPE_CHECKING:
-    from config import Invocation
+    from config.invocation import Invocation
 
 
-def run(invocation: Invocation) -> int:
+def run_app(invocation: Invocation) -> int:
     """Opens memtop's screen.
 
     Returns:
@@ -35,8 +35,8 @@ def run(invocation: Invocation) -> int:
         raise ConfigError("the screen needs a terminal; `memtop --once` prints what it would show")
     try:
         demo = bool(invocation.options.get("demo"))
-        with connection(settings, os.environ, demo=demo) as first:
-            app = Memtop(settings, first, lambda other: plan(other, os.environ), demo=demo)
+        with open_watchlist(settings, os.environ, demo=demo) as first:
+            app = Memtop(settings, first, lambda other: make_watchlist(other, os.environ), demo=demo)
             code = app.run()
     except KubeconfigError as error:
         raise ConfigError(invocation.blame(error, error.setting)) from error

@@ -1,4 +1,4 @@
-"""A plan in full, and a yes or a no to it: nothing is done without the yes, and the no has the focus."""
+"""A dialog that shows a plan in full and asks for a yes or a no; the no has the focus."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, Static
 
 from widgets.error_boundary import GuardedHandlers
-from widgets.palette import inks
-from widgets.text import literal
+from widgets.styled_text import literal, role_styles
 
 Weight = Literal["plain", "warn", "critical", "command"]
 _LABEL_ROOM = 16
-_SIGNS: dict[Weight, str] = {"plain": "", "warn": "! ", "critical": "!! ", "command": ""}
-_ROLES: dict[Weight, str] = {"plain": "", "warn": "warn", "critical": "critical", "command": "accent"}
+_WEIGHT_SIGNS: dict[Weight, str] = {"plain": "", "warn": "! ", "critical": "!! ", "command": ""}
+_WEIGHT_ROLES: dict[Weight, str] = {"plain": "", "warn": "warn", "critical": "critical", "command": "accent"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +47,20 @@ def plan_grid(widget: Widget, lines: Sequence[PlanLine]) -> Table:
         widget: In whose colours.
         lines: What to draw; long ones are folded.
     """
-    styles = inks(widget)
+    styles = role_styles(widget)
     table = Table.grid(padding=(0, 2))
     table.add_column(max_width=_LABEL_ROOM, justify="right")
     table.add_column(ratio=1, overflow="fold")
     for line in lines:
-        style = styles.get(_ROLES[line.weight], "")
+        style = styles.get(_WEIGHT_ROLES[line.weight], "")
         table.add_row(
             Text(literal(line.label), styles["dim"]),
-            Text(_SIGNS[line.weight] + literal(line.text), style),
+            Text(_WEIGHT_SIGNS[line.weight] + literal(line.text), style),
         )
     return table
 
 
-class Confirm(GuardedHandlers, ModalScreen[bool]):
+class ConfirmDialog(GuardedHandlers, ModalScreen[bool]):
     """Shows a plan, however long; returns whether it was agreed to.
 
     ``y`` agrees, and so does enter once the focus has been moved to that button; escape, ``n`` and enter
@@ -70,21 +69,21 @@ class Confirm(GuardedHandlers, ModalScreen[bool]):
     """
 
     DEFAULT_CSS = """
-    Confirm { align: center middle; background: $background 60%; }
-    Confirm > Vertical {
+    ConfirmDialog { align: center middle; background: $background 60%; }
+    ConfirmDialog > Vertical {
         width: 96%; max-width: 100; height: auto; max-height: 96%;
         background: $surface; border: round $primary; border-title-color: $text-primary; padding: 0 1;
     }
-    Confirm VerticalScroll { height: auto; max-height: 70vh; padding: 0 1; scrollbar-size-vertical: 1; }
-    Confirm VerticalScroll Static { width: 100%; height: auto; }
-    Confirm Horizontal { height: 1; margin: 1 0 0 0; align-horizontal: right; }
-    Confirm Button { margin: 0 0 0 2; min-width: 12; }
-    Confirm.-command VerticalScroll { max-height: 60vh; }
-    Confirm.-demanding VerticalScroll { max-height: 46vh; }
-    Confirm #command { width: 100%; height: auto; max-height: 4; margin: 1 1 0 1; color: $text-accent; }
-    Confirm #demand { height: auto; margin: 1 1 0 1; color: $text-warning; text-style: bold; }
-    Confirm Input { border: none; height: 1; padding: 0 1; margin: 0 1; background: $boost; }
-    Confirm ToastRack { dock: top; align: right top; }
+    ConfirmDialog VerticalScroll { height: auto; max-height: 70vh; padding: 0 1; scrollbar-size-vertical: 1; }
+    ConfirmDialog VerticalScroll Static { width: 100%; height: auto; }
+    ConfirmDialog Horizontal { height: 1; margin: 1 0 0 0; align-horizontal: right; }
+    ConfirmDialog Button { margin: 0 0 0 2; min-width: 12; }
+    ConfirmDialog.-command VerticalScroll { max-height: 60vh; }
+    ConfirmDialog.-demanding VerticalScroll { max-height: 46vh; }
+    ConfirmDialog #command { width: 100%; height: auto; max-height: 4; margin: 1 1 0 1; color: $text-accent; }
+    ConfirmDialog #demand { height: auto; margin: 1 1 0 1; color: $text-warning; text-style: bold; }
+    ConfirmDialog Input { border: none; height: 1; padding: 0 1; margin: 0 1; background: $boost; }
+    ConfirmDialog ToastRack { dock: top; align: right top; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "decide(True)", "Yes"),

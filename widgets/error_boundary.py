@@ -1,8 +1,4 @@
-"""The error boundary: what a worker, a message handler or a timer raises ends neither the app nor its screen.
-
-Textual ends the whole app when anything of it raises. Here every such exception becomes a sentence on the
-screen it belongs to, and a traceback in the log.
-"""
+"""The error boundary: what a worker, a message handler or a timer raises ends neither app nor screen."""
 
 from __future__ import annotations
 
@@ -18,7 +14,7 @@ from textual.message import Message
 from textual.message_pump import MessagePump
 from textual.worker import WorkerFailed, get_current_worker
 
-from memtop.failures import failure_place, failure_sentence
+from memtop.wording import failure_place, failure_sentence
 
 R = TypeVar("R")
 

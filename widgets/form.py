@@ -1,4 +1,4 @@
-"""A dialog that asks for a few values, and says while one types what is wrong with them or what they mean."""
+"""A dialog that asks for a few values, and says during typing what is wrong with them or what they mean."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from textual.widgets.input import Selection
 
 from widgets.confirm import PlanLine, plan_grid
 from widgets.error_boundary import GuardedHandlers
-from widgets.lines import Lines
-from widgets.text import cut, fit, literal
+from widgets.line_widget import LineWidget
+from widgets.styled_text import cut, fit, literal
 
 T = TypeVar("T")
-Values = Mapping[str, str]
+FormValues = Mapping[str, str]
 """What stands in each field, by the field's name."""
 
-_SUBMIT = "submit"
-_STEPS = {"up": -1, "down": 1}
+_SUBMIT_ID = "submit"
+_KEY_STEPS = {"up": -1, "down": 1}
 _LABEL_ROOM = 24
-_LEAST_NOTE = 12
+_NARROWEST_NOTE = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class FormField:
     """One value to type.
 
     Attributes:
@@ -52,7 +52,7 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class FormChoice:
     """Values that are offered: ↑ and ↓ put them into the fields.
 
     Attributes:
@@ -61,13 +61,13 @@ class Choice:
         note: What is said beside it.
     """
 
-    values: Values
+    values: FormValues
     label: str
     note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class FormNote:
     """What is to be said of the values as they stand.
 
     Attributes:
@@ -81,32 +81,32 @@ class Said:
     lines: Sequence[PlanLine] = ()
 
 
-class UnfitError(ValueError):
+class FormValueError(ValueError):
     """What was submitted will not do, as turned out only when something was made of it."""
 
 
-class Form(GuardedHandlers, ModalScreen[T | None], Generic[T]):
+class FormDialog(GuardedHandlers, ModalScreen[T | None], Generic[T]):
     """Fields above what is said of them; returns what was made of the values, or None if it is left.
 
     Nothing that was typed is lost while something is made of it: the form stays until that has succeeded.
     """
 
     DEFAULT_CSS = """
-    Form { align: center middle; background: $background 60%; }
-    Form > Vertical {
+    FormDialog { align: center middle; background: $background 60%; }
+    FormDialog > Vertical {
         width: 90%; max-width: 100; height: auto; max-height: 96%;
         background: $surface; border: round $primary; border-title-color: $text-primary; padding: 0 1;
     }
-    Form Static { width: 100%; height: auto; }
-    Form #facts { padding: 0 1; }
-    Form .field { height: 1; margin: 1 1 0 1; }
-    Form .field > Static { width: auto; color: $foreground-muted; padding: 0 2 0 0; }
-    Form .field > Input { width: 1fr; border: none; height: 1; padding: 0 1; background: $boost; }
-    Form .problem { padding: 0 1; color: $foreground-muted; min-height: 1; }
-    Form .problem.-grave { color: $text-error; text-style: bold; }
-    Form #said { padding: 0 1; margin: 0 0 1 0; }
-    Form Offers { margin: 0 1; }
-    Form ToastRack { dock: top; align: right top; }
+    FormDialog Static { width: 100%; height: auto; }
+    FormDialog #facts { padding: 0 1; }
+    FormDialog .field { height: 1; margin: 1 1 0 1; }
+    FormDialog .field > Static { width: auto; color: $foreground-muted; padding: 0 2 0 0; }
+    FormDialog .field > Input { width: 1fr; border: none; height: 1; padding: 0 1; background: $boost; }
+    FormDialog .problem { padding: 0 1; color: $foreground-muted; min-height: 1; }
+    FormDialog .problem.-grave { color: $text-error; text-style: bold; }
+    FormDialog #said { padding: 0 1; margin: 0 0 1 0; }
+    FormDialog FormChoices { margin: 0 1; }
+    FormDialog ToastRack { dock: top; align: right top; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Leave"),
@@ -115,14 +115,14 @@ class Form(GuardedHandlers, ModalScreen[T | None], Generic[T]):
     def __init__(
         self,
         title: str,
-        fields: Sequence[Field],
-        check: Callable[[Values], Said],
-        make: Callable[[Values], Awaitable[T | None]],
+        fields: Sequence[FormField],
+        check: Callable[[FormValues], FormNote],
+        make: Callable[[FormValues], Awaitable[T | None]],
         *,
         facts: Sequence[PlanLine] = (),
-        choices: Sequence[Choice] = (),
+        choices: Sequence[FormChoice] = (),
         offers: str = "",
-        typed: Values | None = None,
+        typed: FormValues | None = None,
         complaint: str = "",
         ascii_only: bool = False,
     ) -> None:
@@ -133,7 +133,7 @@ class Form(GuardedHandlers, ModalScreen[T | None], Generic[T]):
             fields: What to type.
             check: What is said of values while they are typed; quick, since it is called for every key.
             make: Makes something of values without a problem, and shows it; None goes on with the form. It
-                raises `UnfitError` to say why it cannot.
+                raises `FormValueError` to say why it cannot.
             facts: What is to be known before one types.
             choices: Values to choose from.
             offers: What the choices are, in a few words.
@@ -151,7 +151,7 @@ class Form(GuardedHandlers, ModalScreen[T | None], Generic[T]):
         self._initial = {field.name: field.value for field in fields}
         self._typed = {**self._initial, **(typed or {})}
         self._complaint = complaint
-        self.offers = Offers(choices, offers, ascii_only=ascii_only)
+        self.offers = FormChoices(choices, offers, ascii_only=ascii_only)
         self.busy = False
         self._frozen = False
 
@@ -163,7 +163,7 @@ class Form(GuardedHandlers, ModalScreen[T | None], Generic[T]):
             for field in self._fields:
                 with Horizontal(classes="field"):
                     yield Static(field.label.rjust(width), markup=False)
-                    yield _Entry(
+                    yield _FormInput(
                         self._typed[field.name],
                         field.hint,
                         id=field.name,
@@ -205,7 +205,7 @@ class Form(GuardedHandlers, ModalScreen[T | None], Generic[T]):
         was to be made of them.
         """
         values = self.values
-        said = Said(problem=complaint) if complaint else self._check(values)
+        said = FormNote(problem=complaint) if complaint else self._check(values)
         at = said.field or self._fields[-1].name
         grave = wanted or bool(complaint) or values != self._initial
         for field in self._fields:
@@ -267,7 +267,7 @@ class Form(GuardedHandlers, ModalScreen[T | None], Generic[T]):
             field.cursor_position = len(value)
         self._say()
 
-    def on_offers_clicked(self, event: Offers.Clicked) -> None:
+    def on_form_choices_clicked(self, event: FormChoices.Clicked) -> None:
         """A click is as good as a key."""
         self._offer(event.number)
 
@@ -284,13 +284,13 @@ class Form(GuardedHandlers, ModalScreen[T | None], Generic[T]):
         else:
             self._work()
 
-    @work(exclusive=True, group=_SUBMIT)
+    @work(exclusive=True, group=_SUBMIT_ID)
     async def _work(self) -> None:
         self.busy = self._frozen = True
         self._tell("making the plan … · esc stops")
         try:
             made = await self._make(self.values)
-        except UnfitError as error:
+        except FormValueError as error:
             self._say(str(error))
         else:
             if made is not None:
@@ -302,28 +302,28 @@ class Form(GuardedHandlers, ModalScreen[T | None], Generic[T]):
     def action_leave(self) -> None:
         """Stops what is under way; leaves the form if nothing is."""
         if self.busy:
-            self.workers.cancel_group(self, _SUBMIT)
+            self.workers.cancel_group(self, _SUBMIT_ID)
         else:
             self.dismiss(None)
 
 
-class _Entry(Input):
+class _FormInput(Input):
     """A field that drops what comes after enter, however fast it comes: it was not typed for the field.
 
     Enter takes effect only after it has gone up to the app, and the next keys would be here before it.
     """
 
-    def _form(self) -> Form[Any]:
-        return cast("Form[Any]", self.screen)
+    def _form(self) -> FormDialog[Any]:
+        return cast("FormDialog[Any]", self.screen)
 
     async def _on_key(self, event: events.Key) -> None:
         if not self._form().takes(event.key):
             event.stop()
             event.prevent_default()
-        elif event.key in _STEPS:
+        elif event.key in _KEY_STEPS:
             event.stop()
             event.prevent_default()
-            self._form().action_offer(_STEPS[event.key])
+            self._form().action_offer(_KEY_STEPS[event.key])
 
     def _on_paste(self, event: events.Paste) -> None:
         if self._form().frozen:
@@ -331,7 +331,7 @@ class _Entry(Input):
             event.prevent_default()
 
 
-class Offers(Lines):
+class FormChoices(LineWidget):
     """The choices, with the one that stands in the fields marked.
 
     Attributes:
@@ -340,7 +340,7 @@ class Offers(Lines):
     """
 
     DEFAULT_CSS = """
-    Offers { height: auto; max-height: 10; }
+    FormChoices { height: auto; max-height: 10; }
     """
 
     class Clicked(Message):
@@ -350,7 +350,7 @@ class Offers(Lines):
             super().__init__()
             self.number = number
 
-    def __init__(self, choices: Sequence[Choice], title: str, *, ascii_only: bool = False) -> None:
+    def __init__(self, choices: Sequence[FormChoice], title: str, *, ascii_only: bool = False) -> None:
         super().__init__()
         self.choices = tuple(choices)
         self.at = -1
@@ -374,7 +374,7 @@ class Offers(Lines):
         room = max(1, height - 1)
         self._first = min(max(self._first, self.at - room + 1), max(self.at, 0))
         names = max((len(choice.label) for choice in self.choices), default=0)
-        names = max(_LABEL_ROOM, min(names, width - _LEAST_NOTE - 4))
+        names = max(_LABEL_ROOM, min(names, width - _NARROWEST_NOTE - 4))
         more = len(self.choices) - self._first - room
         title = self._title + (f"  ({more} more below)" if more > 0 else "")
         lines = [Text(cut(title, width), "dim")]

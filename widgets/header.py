@@ -1,4 +1,4 @@
-"""The lines at the top: where we are, how it stands, and how old what we see is."""
+"""The lines at the top: context and namespace, counts, the state of each source, and the age of its data."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from memtop import wording
-from widgets.lines import Lines
-from widgets.palette import Level
-from widgets.text import literal, shorten
+from widgets.line_widget import LineWidget
+from widgets.styled_text import Level, literal, shorten
 
 SourceState = Literal["connecting", "live", "stale", "forbidden", "absent", "failing"]
 
-WIDE = 120
+WIDE_COLUMNS = 120
 """From this many columns on two lines are enough."""
-_ROOMY = 150  # and from this many on there is room for ornament in them
+_ROOMY_COLUMNS = 150  # and from this many on there is room for ornament in them
 
-_SIGNS: Final[dict[SourceState, tuple[str, str, str]]] = {
+_SOURCE_SIGNS: Final[dict[SourceState, tuple[str, str, str]]] = {
     "live": ("●", "+", "ok"),
     "connecting": ("◌", "~", "dim"),
     "stale": ("◐", "!", "warn"),
@@ -28,7 +27,7 @@ _SIGNS: Final[dict[SourceState, tuple[str, str, str]]] = {
     "absent": ("○", "-", "dim"),
     "failing": ("✖", "X", "critical"),
 }
-_LEAST_PLACE = 32
+_NARROWEST_PLACE = 32
 """Cells that context and namespace keep, however long the warnings beside them are."""
 _LEVEL_SIGN: Final[dict[Level, str]] = {"ok": "", "unknown": "", "warn": "! ", "critical": "!! "}
 
@@ -75,7 +74,7 @@ class HeaderData:
     filter: str = ""
 
 
-class StatusHeader(Lines):
+class StatusHeader(LineWidget):
     """Two lines from `WIDE` columns on if what there is to say fits on them, else three."""
 
     DEFAULT_CSS = """
@@ -121,25 +120,27 @@ class StatusHeader(Lines):
         if not width:
             return  # not laid out yet
         place = f"{data.context} ▸ {data.namespace}" + "".join(f"    {warning}" for warning in data.warnings)
-        counts = self._counts(wide=width >= _ROOMY)
+        counts = self._counts(wide=width >= _ROOMY_COLUMNS)
         crowded = cell_len(literal(place)) + cell_len(counts.plain) + 3 > width
-        self.set_class(width < WIDE or crowded, "-narrow")
+        self.set_class(width < WIDE_COLUMNS or crowded, "-narrow")
 
     def draw(self, width: int, height: int) -> Sequence[Text]:
         """Returns the two or three lines."""
         data = self._data
         if height < 3:
-            counts = self._counts(wide=width >= _ROOMY)
+            counts = self._counts(wide=width >= _ROOMY_COLUMNS)
             return [
-                _spread(
-                    self._place(width - cell_len(counts.plain) - 1, brand=width >= _ROOMY), counts, width
+                _spread_line(
+                    self._place(width - cell_len(counts.plain) - 1, brand=width >= _ROOMY_COLUMNS),
+                    counts,
+                    width,
                 ),
-                _spread(self._sources(), self._now(data.clock), width),
+                _spread_line(self._sources(), self._now(data.clock), width),
             ]
         return [
-            _spread(self._place(width - 12), self._now(data.clock, with_filter=False), width),
-            _spread(self._counts(wide=False), self._now("", with_frozen=False), width),
-            _spread(self._sources(), Text(), width),
+            _spread_line(self._place(width - 12), self._now(data.clock, with_filter=False), width),
+            _spread_line(self._counts(wide=False), self._now("", with_frozen=False), width),
+            _spread_line(self._sources(), Text(), width),
         ]
 
     def _place(self, width: int, *, brand: bool = True) -> Text:
@@ -149,7 +150,7 @@ class StatusHeader(Lines):
             warnings.append("  ").append(f" {literal(warning)} ", "alert")
         line = Text(" ").append("memtop  " if brand else "", "brand")
         whole = cell_len(literal(data.context)) + cell_len(literal(data.namespace))
-        least = min(whole, _LEAST_PLACE)
+        least = min(whole, _NARROWEST_PLACE)
         room = max(least, width - cell_len(line.plain) - cell_len(warnings.plain) - 3)
         namespace = shorten(literal(data.namespace), room // 2)
         line.append(shorten(literal(data.context), room - cell_len(namespace)), "strong")
@@ -172,12 +173,14 @@ class StatusHeader(Lines):
         line = Text(" ")
         for i, source in enumerate(self._data.sources):
             line.append("   " if i else "")
-            sign, plain, role = _SIGNS[source.state]
+            sign, plain, role = _SOURCE_SIGNS[source.state]
             line.append(plain if self._ascii else sign, role).append(f" {literal(source.name)} ")
             quiet = source.state in {"live", "absent", "connecting"}
             words = literal(source.words) or source.state
             if source.age_seconds is not None:
-                words = wording.ago(source.age_seconds) if not source.words else f"{words}, {_age(source)}"
+                words = (
+                    wording.ago(source.age_seconds) if not source.words else f"{words}, {_source_age(source)}"
+                )
             line.append(words, "dim" if quiet else role)
         return line
 
@@ -192,11 +195,11 @@ class StatusHeader(Lines):
         return line.append(clock, "dim").append(" ")
 
 
-def _age(source: SourceLine) -> str:
+def _source_age(source: SourceLine) -> str:
     return wording.ago(source.age_seconds)
 
 
-def _spread(left: Text, right: Text, width: int) -> Text:
+def _spread_line(left: Text, right: Text, width: int) -> Text:
     """Sets ``left`` and ``right`` against their sides of a line; ``left`` gives way, at its end."""
     room = width - cell_len(right.plain)
     if cell_len(left.plain) > room - 1:

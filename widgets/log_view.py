@@ -1,4 +1,4 @@
-"""The lines of a log, of which only those on the screen are drawn: wrapped or not, following or not."""
+"""A view of a log that draws only the visible lines: wrapped or not, following or not."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from widgets.lines import Lines
-from widgets.table_line import thumb
-from widgets.text import literal
+from widgets.line_widget import LineWidget
+from widgets.styled_text import literal
+from widgets.table_parts import scroll_thumb
 
-GAP = -1
+GAP_LINE = -1
 """In place of a line's number: here lines are left out."""
-_HINT = re.compile(r"\b(?:(FATAL|ERROR|SEVERE|CRITICAL|PANIC|OOM|OutOfMemoryError)|(WARN|WARNING))\b")
-_HINT_WITHIN = 160  # characters from the start of a line, where programs put its level
+_SEVERITY = re.compile(r"\b(?:(FATAL|ERROR|SEVERE|CRITICAL|PANIC|OOM|OutOfMemoryError)|(WARN|WARNING))\b")
+_SEVERITY_WITHIN = 160  # characters from the start of a line, where programs put its level
 _SIDEWAYS = 16  # characters
 
 
@@ -48,7 +48,7 @@ class LogRow:
     tail: str = ""
 
 
-class LogView(Lines, can_focus=True):
+class LogView(LineWidget, can_focus=True):
     """Shows some of the lines of a log by their numbers.
 
     While it follows, the newest line is at the bottom. Scrolling up stops that, and reaching the end again
@@ -209,7 +209,7 @@ class LogView(Lines, can_focus=True):
     def _number(self, index: int) -> int | None:
         """The number of the line at an index, or of the one after a gap there."""
         for number in self.numbers[index : index + 2]:
-            if number != GAP:
+            if number != GAP_LINE:
                 return int(number)
         return None
 
@@ -219,7 +219,7 @@ class LogView(Lines, can_focus=True):
 
         def key(index: int) -> int:
             at = int(numbers[index])
-            return 2 * at if at != GAP else 2 * int(numbers[index - 1]) + 1  # a gap comes after its line
+            return 2 * at if at != GAP_LINE else 2 * int(numbers[index - 1]) + 1  # a gap comes after its line
 
         return bisect_left(range(len(numbers)), 2 * number, key=key)
 
@@ -265,7 +265,7 @@ class LogView(Lines, can_focus=True):
         drawn = []
         for y, line in enumerate(lines):
             line.append(" " * (width - 1 - cell_len(line.plain)))
-            bar = thumb(y, height, total, min(1.0, scrolled), self._marks[3])
+            bar = scroll_thumb(y, height, total, min(1.0, scrolled), self._marks[3])
             drawn.append(line.append(bar.plain, "faint"))
         return drawn
 
@@ -275,7 +275,7 @@ class LogView(Lines, can_focus=True):
 
     def _visual(self, index: int, width: int) -> list[Text]:
         number = int(self.numbers[index])
-        if number == GAP:
+        if number == GAP_LINE:
             return [Text("  --", "faint")]
         row = self._row(number)
         mark = self._marks[0] if number == self._current else " "
@@ -284,11 +284,11 @@ class LogView(Lines, can_focus=True):
             head.append(f"{row.stamp} ", "dim")
         if row.owner:
             head.append(f"{literal(row.owner)} ", "accent")
-        body = _body(row)
+        body = _row_text(row)
         room = max(1, width - 1 - cell_len(head.plain))
         if not self.wrap:
             return [head.append_text(self._cropped(body, room))]
-        pieces = list(_pieces(body, room))
+        pieces = list(_wrapped_pieces(body, room))
         indent = Text(" " * cell_len(head.plain), end="", no_wrap=True)
         return [(head if at == 0 else indent.copy()).append_text(piece) for at, piece in enumerate(pieces)]
 
@@ -304,12 +304,12 @@ class LogView(Lines, can_focus=True):
         return body
 
 
-def _body(row: LogRow) -> Text:
+def _row_text(row: LogRow) -> Text:
     text = literal(row.text)
     if row.note:
         return Text(f"-- {text} --", "alert", end="", no_wrap=True)
     body = Text(text, "dim" if row.faint else "", end="", no_wrap=True)
-    if not row.faint and (hint := _HINT.search(text, 0, _HINT_WITHIN)) is not None:
+    if not row.faint and (hint := _SEVERITY.search(text, 0, _SEVERITY_WITHIN)) is not None:
         body.stylize("critical" if hint.group(1) else "warn", *hint.span())
     for start, end in row.spans:
         body.stylize("match", start, end)
@@ -318,7 +318,7 @@ def _body(row: LogRow) -> Text:
     return body
 
 
-def _pieces(body: Text, room: int) -> Iterator[Text]:
+def _wrapped_pieces(body: Text, room: int) -> Iterator[Text]:
     """Cuts a text into pieces of at most ``room`` cells."""
     plain = body.plain
     if cell_len(plain) <= room:

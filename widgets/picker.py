@@ -1,4 +1,4 @@
-"""A list over the screen that narrows down as one types: namespaces, contexts, containers."""
+"""A list over the screen that narrows down during typing: namespaces, contexts, containers."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ from textual.fuzzy import FuzzySearch
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from widgets.columns import Column, Placed
 from widgets.error_boundary import GuardedHandlers
-from widgets.rows import Cell
+from widgets.styled_text import literal
 from widgets.table import LiveTable
-from widgets.text import literal
+from widgets.table_parts import Cell, PlacedColumn, TableColumn
 
 V = TypeVar("V", bound=Hashable)
 _FUZZY = FuzzySearch()
 _MOST_PLACEMENTS = 500
-"""Ways to place a query's letters in one label that are ranked. `FuzzySearch` tries every way: ``e-e-e-e-`` in
-2,000 names of 60 letters took 4.4 s, and the screen waited for it."""
+"""Ways to place a query's letters in one label that are ranked. `FuzzySearch` tries every way: ``e-e-e-e-``
+in 2,000 names of 60 letters took 4.4 s, and the screen waited for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ class PickerItem(Generic[V]):
     disabled: str = ""
 
 
-def match(query: str, label: str) -> tuple[float, Sequence[int]] | None:
+def fuzzy_match(query: str, label: str) -> tuple[float, Sequence[int]] | None:
     """Looks for the letters of a query in a label, in order, in capitals or not.
 
     Args:
@@ -80,11 +79,11 @@ def _placements(query: str, text: str) -> list[int]:
     return ways
 
 
-class _Found(Generic[V]):
+class _MatchingItems(Generic[V]):
     """The items that match, best first, as rows of a table."""
 
     def __init__(self, items: Sequence[PickerItem[V]], query: str) -> None:
-        matches = [(found, item) for item in items if (found := match(query, item.label))]
+        matches = [(found, item) for item in items if (found := fuzzy_match(query, item.label))]
         if query:
             matches.sort(key=lambda match: -match[0][0])
         self.items = [item for _, item in matches]
@@ -100,7 +99,7 @@ class _Found(Generic[V]):
     def index(self, key: Hashable) -> int | None:
         return self._index.get(key)
 
-    def cells(self, i: int, columns: Sequence[Placed]) -> Sequence[Cell]:
+    def cells(self, i: int, columns: Sequence[PlacedColumn]) -> Sequence[Cell]:
         item = self.items[i]
         label = Text(literal(item.label), "dim" if item.disabled else "")
         for letter in self._letters[i]:
@@ -144,8 +143,8 @@ class Picker(GuardedHandlers, ModalScreen[V | None]):
         self._current = current
         self._table = LiveTable(
             [
-                Column("label", "Name", 20, flex=3, sortable=False),
-                Column("note", "", 12, flex=2, drop=1, sortable=False),
+                TableColumn("label", "Name", 20, flex=3, sortable=False),
+                TableColumn("note", "", 12, flex=2, drop=1, sortable=False),
             ],
             empty="Nothing matches",
             always_lit=True,
@@ -161,7 +160,7 @@ class Picker(GuardedHandlers, ModalScreen[V | None]):
     def on_mount(self) -> None:
         """Shows every choice and starts on the current one."""
         self._table.can_focus = False
-        self._table.show(_Found(self._items, ""))
+        self._table.show(_MatchingItems(self._items, ""))
         if self._current is not None:
             self._table.select(self._current)
         self.query_one(Input).focus()
@@ -173,7 +172,7 @@ class Picker(GuardedHandlers, ModalScreen[V | None]):
 
     @on(Input.Changed)
     def _narrow(self, event: Input.Changed) -> None:
-        self._table.show(_Found(self._items, event.value.strip()))
+        self._table.show(_MatchingItems(self._items, event.value.strip()))
         self._table.action_first()
 
     @on(Input.Submitted)
@@ -183,7 +182,7 @@ class Picker(GuardedHandlers, ModalScreen[V | None]):
     @on(LiveTable.Activated)
     def _choose(self, event: LiveTable.Activated) -> None:
         rows = self._table.rows
-        if not isinstance(rows, _Found) or (at := rows.index(event.key)) is None:
+        if not isinstance(rows, _MatchingItems) or (at := rows.index(event.key)) is None:
             return
         item = rows.items[at]
         if item.disabled:

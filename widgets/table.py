@@ -1,8 +1,4 @@
-"""A table whose cost depends on what is visible of it, not on how many rows it has.
-
-It asks its rows only for the lines on screen, and repaints only the cells that came out different, so that a
-frame in which five of 10,000 containers changed writes five short pieces to the terminal.
-"""
+"""A table whose cost depends on the visible rows, not on how many rows it has."""
 
 from __future__ import annotations
 
@@ -17,11 +13,23 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from widgets.columns import Column, Placed, layout
 from widgets.error_boundary import GuardedHandlers
-from widgets.lines import changed
-from widgets.rows import Cell, NoRows, Rows
-from widgets.table_line import TRACK, Line, column_at, paint, part_styles, thumb, titles
+from widgets.line_widget import changed_spans
+from widgets.table_parts import (
+    TRACK_WIDTH,
+    Cell,
+    NoRows,
+    PaintedLine,
+    PlacedColumn,
+    TableColumn,
+    TableRows,
+    column_at,
+    paint_line,
+    part_styles,
+    place_columns,
+    scroll_thumb,
+    title_cells,
+)
 
 
 class LiveTable(GuardedHandlers, ScrollView, can_focus=True):
@@ -95,7 +103,7 @@ class LiveTable(GuardedHandlers, ScrollView, can_focus=True):
 
     def __init__(
         self,
-        columns: Sequence[Column],
+        columns: Sequence[TableColumn],
         *,
         empty: str = "Nothing here yet",
         ascii_only: bool = False,
@@ -117,7 +125,7 @@ class LiveTable(GuardedHandlers, ScrollView, can_focus=True):
         """
         super().__init__(name=name, id=id, classes=classes)
         self._columns = tuple(columns)
-        self._rows: Rows = NoRows()
+        self._rows: TableRows = NoRows()
         self._empty = empty
         self._note = ""
         self._sort: tuple[str, bool] | None = None
@@ -125,9 +133,9 @@ class LiveTable(GuardedHandlers, ScrollView, can_focus=True):
         self._cursor_key: Hashable | None = None
         self._clicked: Hashable | None = None
         self._touched = False
-        self._placed: list[Placed] = []
-        self._laid_out: tuple[int, tuple[Column, ...]] | None = None
-        self._painted: dict[int, Line] = {}
+        self._placed: list[PlacedColumn] = []
+        self._laid_out: tuple[int, tuple[TableColumn, ...]] | None = None
+        self._painted: dict[int, PaintedLine] = {}
         self._styles_known: dict[str, Style] | None = None
         self._look = 0
         self._always_lit = always_lit
@@ -137,7 +145,7 @@ class LiveTable(GuardedHandlers, ScrollView, can_focus=True):
     # What it shows
 
     @property
-    def rows(self) -> Rows:
+    def rows(self) -> TableRows:
         """The rows shown now."""
         return self._rows
 
@@ -152,7 +160,7 @@ class LiveTable(GuardedHandlers, ScrollView, can_focus=True):
         return self._cursor
 
     @property
-    def placed(self) -> Sequence[Placed]:
+    def placed(self) -> Sequence[PlacedColumn]:
         """The columns shown at the present width."""
         self._lay_out()
         return self._placed
@@ -164,9 +172,9 @@ class LiveTable(GuardedHandlers, ScrollView, can_focus=True):
 
     def show(
         self,
-        rows: Rows,
+        rows: TableRows,
         *,
-        columns: Sequence[Column] | None = None,
+        columns: Sequence[TableColumn] | None = None,
         sort: tuple[str, bool] | None = None,
         note: str = "",
         empty: str | None = None,
@@ -342,7 +350,7 @@ class LiveTable(GuardedHandlers, ScrollView, can_focus=True):
         """Fits the columns into the present width, if that isn't done yet."""
         if self._laid_out != (self.size.width, self._columns):
             self._laid_out = (self.size.width, self._columns)
-            self._placed = layout(self._columns, max(1, self.size.width - TRACK))
+            self._placed = place_columns(self._columns, max(1, self.size.width - TRACK_WIDTH))
             self._look += 1
 
     def render_line(self, y: int) -> Strip:
@@ -361,10 +369,10 @@ class LiveTable(GuardedHandlers, ScrollView, can_focus=True):
             new = self._line(y)
             if new is old:
                 continue
-            for x, cells in changed(old.strip, new.strip):
+            for x, cells in changed_spans(old.strip, new.strip):
                 self.refresh(Region(x, y, cells, 1))
 
-    def _line(self, y: int) -> Line:
+    def _line(self, y: int) -> PaintedLine:
         """Returns line ``y``, painted afresh only if it differs from what was painted there."""
         self._lay_out()
         cells, part = self._contents(y)
@@ -374,18 +382,18 @@ class LiveTable(GuardedHandlers, ScrollView, can_focus=True):
             return old
         base = self._styles[part]
         roles = {} if base.reverse else self._styles  # colours would tear holes into a reversed line
-        return Line(cells, look, paint(cells, self._placed, self.size.width, base, roles))
+        return PaintedLine(cells, look, paint_line(cells, self._placed, self.size.width, base, roles))
 
     def _contents(self, y: int) -> tuple[tuple[Cell, ...], str]:
         """Returns the cells of line ``y`` and which part of the table it is."""
         row, scrolled = y - 1 + round(self.scroll_y), self.scroll_y / max(1, self.max_scroll_y)
         if y == 0:
-            return (*titles(self._placed, self._sort, self._marks), " "), "livetable--header"
+            return (*title_cells(self._placed, self._sort, self._marks), " "), "livetable--header"
         if self._note and y == self.size.height - 1:
             return (self._note,), "livetable--note"
         if row >= len(self._rows):
             return (self._empty if y == 2 and not len(self._rows) else "",), "livetable--note"
-        track = thumb(y - 1, self._page, len(self._rows), scrolled, self._bar)
+        track = scroll_thumb(y - 1, self._page, len(self._rows), scrolled, self._bar)
         part = "row"
         if row == self._cursor:
             lit = self.has_focus or self._always_lit

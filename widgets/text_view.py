@@ -1,7 +1,4 @@
-"""A document to read: lines that scroll, wrap on request, and can be searched.
-
-For texts that are there as a whole, such as a description; what grows without end is no document.
-"""
+"""A document to read: lines that scroll, wrap on request, and can be searched."""
 
 from __future__ import annotations
 
@@ -15,19 +12,19 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
 
-from widgets.lines import Lines
+from widgets.line_widget import LineWidget
 
 MOST_LINES = 20_000
 MOST_LETTERS = 8_000
 """Of one line; what is longer is cut."""
 MOST_MATCHES = 10_000
-_SEEK = 60  # lines up and down in which the line at the top is looked for after a change
-_WHEEL = 3
+_SEEK_LETTERS = 60  # lines up and down in which the line at the top is looked for after a change
+_WHEEL_LINES = 3
 _SIDEWAYS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class _ScreenRow:
     """A row of the screen: which line, and which letters of it."""
 
     line: int
@@ -36,7 +33,7 @@ class _Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class TextMatch:
     """Where the searched text stands: the line, and the letters from ``start`` up to ``end``."""
 
     line: int
@@ -44,7 +41,7 @@ class Match:
     end: int
 
 
-class TextView(Lines, can_focus=True):
+class TextView(LineWidget, can_focus=True):
     """A document. What it shows is other people's text: nothing in it is interpreted."""
 
     DEFAULT_CSS = """
@@ -71,13 +68,13 @@ class TextView(Lines, can_focus=True):
         """
         super().__init__(id=id)
         self._lines: list[Text] = []
-        self._rows: list[_Row] = []
+        self._rows: list[_ScreenRow] = []
         self._laid_out: tuple[int, bool] | None = None
         self._top = 0
         self._left = 0
         self.wraps = False
         self._needle = ""
-        self._matches: list[Match] = []
+        self._matches: list[TextMatch] = []
         self._in_line: dict[int, list[int]] = {}
         self._match: int | None = None
         self._thumb, self._more = ("|", ">") if ascii_only else ("▐", "›")
@@ -88,11 +85,11 @@ class TextView(Lines, can_focus=True):
         """Shows another version of the document; the place that was read stays in view.
 
         Args:
-            lines: The lines; the styles of a `Text` are roles (see `widgets.palette`).
+            lines: The lines; the styles of a `Text` are roles (see `widgets.styled_text`).
         """
         anchor = self._rows[self._top].line if self._top < len(self._rows) else 0
         words = self._lines[anchor].plain if self._lines else ""
-        self._lines = [_bounded(line) for line in lines[:MOST_LINES]]
+        self._lines = [_bounded_line(line) for line in lines[:MOST_LINES]]
         if len(lines) > MOST_LINES:
             self._lines.append(Text(f"… {len(lines) - MOST_LINES:,} more lines are not shown", "dim"))
         self._laid_out = None
@@ -120,7 +117,7 @@ class TextView(Lines, can_focus=True):
 
     def _nearest(self, line: int, words: str) -> int:
         """Where the line that stood at the top stands now: the nearest one with its words, or its number."""
-        for distance in range(_SEEK):
+        for distance in range(_SEEK_LETTERS):
             for at in (line - distance, line + distance):
                 if 0 <= at < len(self._lines) and self._lines[at].plain == words:
                     return at
@@ -172,7 +169,7 @@ class TextView(Lines, can_focus=True):
 
     def _find(self) -> None:
         before = self._matches[self._match] if self._match is not None and self._matches else None
-        self._matches = list(_found(self._lines, self._needle)) if self._needle else []
+        self._matches = list(_find_matches(self._lines, self._needle)) if self._needle else []
         self._in_line = {}
         for at, match in enumerate(self._matches):
             self._in_line.setdefault(match.line, []).append(at)
@@ -232,12 +229,12 @@ class TextView(Lines, can_focus=True):
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         """Scrolls with the wheel."""
         event.stop()
-        self.action_scroll_lines(_WHEEL)
+        self.action_scroll_lines(_WHEEL_LINES)
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         """Scrolls with the wheel."""
         event.stop()
-        self.action_scroll_lines(-_WHEEL)
+        self.action_scroll_lines(-_WHEEL_LINES)
 
     def on_resize(self, event: events.Resize) -> None:
         """Wraps anew, and keeps the first line."""
@@ -262,11 +259,11 @@ class TextView(Lines, can_focus=True):
         self._rows = []
         for number, line in enumerate(self._lines):
             if not self.wraps or cell_len(line.plain) <= width:
-                self._rows.append(_Row(number, 0, None))
+                self._rows.append(_ScreenRow(number, 0, None))
                 continue
             start = 0
             for piece in chop_cells(line.plain, width):
-                self._rows.append(_Row(number, start, start + len(piece)))
+                self._rows.append(_ScreenRow(number, start, start + len(piece)))
                 start += len(piece)
 
     def draw(self, width: int, height: int) -> list[Text]:
@@ -297,23 +294,23 @@ class TextView(Lines, can_focus=True):
         return line
 
 
-def _bounded(line: str | Text) -> Text:
+def _bounded_line(line: str | Text) -> Text:
     text = Text(line) if isinstance(line, str) else line
     if len(text.plain) <= MOST_LETTERS:
         return text
     return text[:MOST_LETTERS].append(f"… ({len(text.plain) - MOST_LETTERS:,} more)", "dim")
 
 
-def _found(lines: Sequence[Text], needle: str) -> list[Match]:
+def _find_matches(lines: Sequence[Text], needle: str) -> list[TextMatch]:
     exact = needle != needle.lower()
     wanted = needle if exact else needle.lower()
-    matches: list[Match] = []
+    matches: list[TextMatch] = []
     for number, line in enumerate(lines):
         plain = line.plain if exact else line.plain.lower()
         if len(plain) != len(line.plain):
             plain = line.plain  # a letter whose small form is longer would shift what follows
         at = plain.find(wanted)
         while at >= 0 and len(matches) < MOST_MATCHES:
-            matches.append(Match(number, at, at + len(wanted)))
+            matches.append(TextMatch(number, at, at + len(wanted)))
             at = plain.find(wanted, at + len(wanted))
     return matches

@@ -1,4 +1,4 @@
-"""What happened when: marks above a time axis, a few lines high."""
+"""Events as marks above a time axis, a few lines high."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Final, Literal
 from rich.cells import cell_len
 from rich.text import Text
 
-from widgets.lines import Lines
-from widgets.trend import time_ticks
+from widgets.line_widget import LineWidget
+from widgets.trend_data import time_ticks
 
-Happening = Literal["oom", "restart", "memory", "warning", "ordinary"]
+MarkKind = Literal["oom", "restart", "memory", "warning", "ordinary"]
 """What a mark stands for, the most important first."""
 
-_SIGNS: Final[dict[Happening, tuple[str, str, str, str]]] = {
+_MARK_SIGNS: Final[dict[MarkKind, tuple[str, str, str, str]]] = {
     "oom": ("✖", "X", "critical", "OOM kill"),
     "restart": ("↻", "r", "accent", "restart"),
     "memory": ("◆", "m", "warn", "memory"),
@@ -24,12 +24,12 @@ _SIGNS: Final[dict[Happening, tuple[str, str, str, str]]] = {
     "ordinary": ("·", ".", "dim", "other"),
 }
 """Sign, sign in ASCII, role, and words; the first of two that share a column is shown."""
-_LABEL = 12  # cells between two times on the axis
+_LABEL_WIDTH = 12  # cells between two times on the axis
 _SPAN, _SPAN_ASCII = "╌", "-"
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class TimeMark:
     """Something that happened.
 
     Attributes:
@@ -39,7 +39,7 @@ class Mark:
     """
 
     at: float
-    what: Happening
+    what: MarkKind
     until: float | None = None
 
     @property
@@ -48,7 +48,7 @@ class Mark:
         return self.at if self.until is None else self.until
 
 
-class TimeStrip(Lines):
+class TimeStrip(LineWidget):
     """Four lines: a title with the key to the signs, the marks, the axis and its times."""
 
     DEFAULT_CSS = """
@@ -70,9 +70,9 @@ class TimeStrip(Lines):
         self._ascii = ascii_only
         self._title = ""
         self._start, self._end = 0.0, 0.0
-        self._marks: tuple[Mark, ...] = ()
+        self._marks: tuple[TimeMark, ...] = ()
 
-    def show(self, title: str, start: float, end: float, marks: Sequence[Mark]) -> None:
+    def show(self, title: str, start: float, end: float, marks: Sequence[TimeMark]) -> None:
         """Shows another stretch of time or other marks.
 
         Args:
@@ -86,21 +86,21 @@ class TimeStrip(Lines):
 
     def draw(self, width: int, height: int) -> list[Text]:
         """Returns title, marks, axis and times."""
-        if self._end <= self._start or width < _LABEL:
+        if self._end <= self._start or width < _LABEL_WIDTH:
             return []
         return [self._heading(width), self._row(width), *self._axis(width)]
 
     def _column(self, at: float, width: int) -> int:
         return min(width - 1, int((at - self._start) / (self._end - self._start) * width))
 
-    def _inside(self) -> list[Mark]:
+    def _inside(self) -> list[TimeMark]:
         return [mark for mark in self._marks if mark.at <= self._end and mark.end >= self._start]
 
     def _heading(self, width: int) -> Text:
         key = Text()
         inside = self._inside()
         shown = {mark.what for mark in inside}
-        for what, (sign, plain, role, words) in _SIGNS.items():
+        for what, (sign, plain, role, words) in _MARK_SIGNS.items():
             if what in shown:
                 key.append("  ").append(plain if self._ascii else sign, role).append(f" {words}", "dim")
         if any(mark.end > mark.at for mark in inside):
@@ -110,9 +110,9 @@ class TimeStrip(Lines):
         return title if cell_len(key.plain) > room else title.append_text(key)
 
     def _row(self, width: int) -> Text:
-        order = list(_SIGNS)
-        cells: dict[int, Happening] = {}
-        spans: dict[int, Happening] = {}
+        order = list(_MARK_SIGNS)
+        cells: dict[int, MarkKind] = {}
+        spans: dict[int, MarkKind] = {}
         for mark in self._inside():
             first = self._column(max(mark.at, self._start), width)
             last = self._column(min(mark.end, self._end), width)
@@ -123,10 +123,10 @@ class TimeStrip(Lines):
         row = Text()
         for column in range(width):
             if column in cells:
-                sign, plain, role, _ = _SIGNS[cells[column]]
+                sign, plain, role, _ = _MARK_SIGNS[cells[column]]
                 row.append(plain if self._ascii else sign, role)
             elif column in spans:
-                row.append(_SPAN_ASCII if self._ascii else _SPAN, _SIGNS[spans[column]][2])
+                row.append(_SPAN_ASCII if self._ascii else _SPAN, _MARK_SIGNS[spans[column]][2])
             else:
                 row.append(" ")
         return row
@@ -137,7 +137,7 @@ class TimeStrip(Lines):
     def _axis(self, width: int) -> list[Text]:
         rule = list(("-" if self._ascii else "─") * width)
         times = [" "] * width
-        for at, label in time_ticks(self._start, self._end, max(1, width // _LABEL), self._zone):
+        for at, label in time_ticks(self._start, self._end, max(1, width // _LABEL_WIDTH), self._zone):
             column = self._column(at, width)
             rule[column] = "+" if self._ascii else "┬"
             first = min(max(0, column - len(label) // 2), width - len(label))

@@ -1,1 +1,4 @@
-"""Changes of a workload: a wish becomes a plan, and a plan is applied only after a yes."""
+"""Changes of a workload and their rollouts.
+
+A request becomes a plan, a plan is applied after a yes, and the rollout is followed.
+"""

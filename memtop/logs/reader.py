@@ -7,39 +7,37 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
 
-from memtop.cluster.client import ApiError, Client, CredentialError, KubeconfigError, Unreachable
-from memtop.logs import refusal
-from memtop.logs.channel import Channel, Status
-from memtop.logs.line import NO_TIME, Line, Mark, parse
-from memtop.logs.place import Place
-from memtop.logs.pod import Ending, Life, lives
-from memtop.logs.request import LogRequest
-from memtop.logs.splitter import LineSplitter
-from memtop.logs.values import lines as values
-from memtop.logs.values.reading import Reading
+from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable
+from memtop.kube.client import Client
+from memtop.logs import gc_log_parsers as values
+from memtop.logs import log_request
+from memtop.logs.buffer import LogChannel, LogStatus
+from memtop.logs.heap_readings import HeapReading
+from memtop.logs.log_lines import NO_TIME, LineSplitter, LogLine, LogMark, LogPosition, parse_line
+from memtop.logs.log_request import ContainerEnding, ContainerRun, LogRequest, container_runs
 
-PORTION = 2_000
+LINES_PER_PORTION = 2_000
 """Lines that are read at a stretch before the loop may do something else."""
-QUIET = 30.0
+IDLE_SECONDS = 30.0
 """Seconds without a byte after which an answer that should end is given up; a followed log may be quiet."""
-PUT_AWAY_TRIES = 6
+ROTATION_TRIES = 6
 """How often a log that the kubelet is just putting away is asked for."""
-PUT_AWAY_WAIT = 1.0  # seconds before the second time; each further wait is as much longer
-FIRST_WAIT, LONGEST_WAIT = 0.5, 10.0  # seconds before connecting again
-POLL = 1.0  # seconds between looks at a pod whose container is down
-_DROPPED = "; reading on as soon as it answers"
+ROTATION_WAIT = 1.0  # seconds before the second time; each further wait is as much longer
+FIRST_WAIT, MAX_WAIT = 0.5, 10.0  # seconds before connecting again
+POLL_SECONDS = 1.0  # seconds between looks at a pod whose container is down
+_RECONNECTING = "; reading on as soon as it answers"
 
 
-class _PutAway(Exception):  # noqa: N818  (not a failure yet)
+class _LogRotating(Exception):  # noqa: N818  (not a failure yet)
     """The kubelet cannot find the log just now."""
 
 
-class _Over(Exception):  # noqa: N818
+class _NothingMore(Exception):  # noqa: N818
     """Nothing more will come; says why."""
 
     def __init__(self, words: str, *, wrong: bool = True) -> None:
         super().__init__(words)
-        self.status = Status(words, over=True, wrong=wrong)
+        self.status = LogStatus(words, over=True, wrong=wrong)
 
 
 class LogReader:
@@ -50,12 +48,12 @@ class LogReader:
         channel: Where the lines go.
     """
 
-    def __init__(self, request: LogRequest, channel: Channel) -> None:
+    def __init__(self, request: LogRequest, channel: LogChannel) -> None:
         self.request = request
         self._channel = channel
-        self._places = {name: Place() for name in request.containers}
-        self._statuses: dict[str, Status] = {}
-        self._endings: dict[str, Ending] = {}  # that came while reading
+        self._places = {name: LogPosition() for name in request.containers}
+        self._statuses: dict[str, LogStatus] = {}
+        self._endings: dict[str, ContainerEnding] = {}  # that came while reading
         self._finished = False
 
     async def run(self, client: Client) -> None:
@@ -75,13 +73,13 @@ class LogReader:
                 for name in self.request.containers:
                     group.create_task(self._follow(client, name))
         except* (CredentialError, KubeconfigError) as errors:
-            self._channel.say(Status(str(errors.exceptions[0]), over=True, wrong=True))
+            self._channel.say(LogStatus(str(errors.exceptions[0]), over=True, wrong=True))
 
     # -- reading to the end
 
     async def _once(self, client: Client) -> None:
         """Reads each container's log to its end, in the order of time where there are several."""
-        together: list[Line] = []
+        together: list[LogLine] = []
         missing: list[str] = []
         for name in self.request.containers:
             try:
@@ -89,7 +87,7 @@ class LogReader:
                     await self._patiently(client, name, None)
                 else:
                     await self._patiently(client, name, together)
-            except _Over as over:
+            except _NothingMore as over:
                 missing.append(over.status.words)
             except asyncio.CancelledError:
                 if len(self.request.containers) > 1:
@@ -99,35 +97,37 @@ class LogReader:
             together.sort(key=lambda line: line.at)
             await self._deliver(together)
         if missing and len(missing) == len(self.request.containers):
-            self._channel.say(Status("; ".join(missing), over=True, wrong=True))
+            self._channel.say(LogStatus("; ".join(missing), over=True, wrong=True))
         else:
             which = "previous log" if self.request.previous else "log"
-            self._channel.say(Status(f"the {which} ends here", over=True))
+            self._channel.say(LogStatus(f"the {which} ends here", over=True))
 
-    async def _patiently(self, client: Client, name: str, into: list[Line] | None) -> None:
+    async def _patiently(self, client: Client, name: str, into: list[LogLine] | None) -> None:
         """Reads one log to its end, as often as it takes until the kubelet finds it."""
-        for attempt in range(1, PUT_AWAY_TRIES + 1):
+        for attempt in range(1, ROTATION_TRIES + 1):
             try:
                 await self._read(client, name, follow=False, into=into)
-            except _PutAway:
-                self._channel.say(Status(f"the kubelet is putting {name}'s log away; asking again"))
-                await asyncio.sleep(attempt * PUT_AWAY_WAIT)
+            except _LogRotating:
+                self._channel.say(LogStatus(f"the kubelet is putting {name}'s log away; asking again"))
+                await asyncio.sleep(attempt * ROTATION_WAIT)
             except ApiError as error:
-                raise _Over(refusal.words(error)) from error
+                raise _NothingMore(log_request.refusal_words(error)) from error
             except Unreachable as error:
-                raise _Over(str(error)) from error
+                raise _NothingMore(str(error)) from error
             else:
                 return
-        raise _Over(f"the kubelet does not find {name}'s log: it may have been removed with its container")
+        raise _NothingMore(
+            f"the kubelet does not find {name}'s log: it may have been removed with its container"
+        )
 
     async def _begin_together(self, client: Client) -> None:
         """Reads what there is of several containers, in the order of time, before following them."""
         share = replace(self.request, tail=max(1, self.request.tail // len(self.request.containers)))
         whole, self.request = self.request, share
-        together: list[Line] = []
+        together: list[LogLine] = []
         try:
             for name in share.containers:
-                with suppress(ApiError, Unreachable, _PutAway):  # following it will say what is wrong
+                with suppress(ApiError, Unreachable, _LogRotating):  # following it will say what is wrong
                     await self._read(client, name, follow=False, into=together)
         except asyncio.CancelledError:
             self._forget()
@@ -142,7 +142,7 @@ class LogReader:
     async def _follow(self, client: Client, name: str) -> None:
         """Follows one container's log for as long as its pod lives."""
         wait = FIRST_WAIT
-        life: Life | None = None
+        life: ContainerRun | None = None
         try:
             life = await self._life(client, name)
             # What has ended before and runs again, or has ended for good, is no news.
@@ -150,11 +150,11 @@ class LogReader:
             while True:
                 before = self._places[name].last
                 failure = await self._connect(client, name)
-                wait = FIRST_WAIT if self._places[name].last != before else min(wait * 2, LONGEST_WAIT)
+                wait = FIRST_WAIT if self._places[name].last != before else min(wait * 2, MAX_WAIT)
                 run, life = life, await self._life(client, name)
                 if life is not None:
                     told = await self._tell_ending(life, told)
-                    _unless_over(life)
+                    _raise_if_over(life)
                     if life.started_at is None:
                         life = await self._await_start(client, name, life)
                         told = await self._tell_ending(life, told)
@@ -162,9 +162,9 @@ class LogReader:
                         await self._tell_start(life, again=run is not None)
                         continue
                 if failure:
-                    self._say(name, Status(f"{failure}{_DROPPED}", wrong=True))
+                    self._say(name, LogStatus(f"{failure}{_RECONNECTING}", wrong=True))
                 await asyncio.sleep(wait)
-        except _Over as over:
+        except _NothingMore as over:
             self._say(name, replace(over.status, ending=life.ending if life is not None else None))
 
     async def _connect(self, client: Client, name: str) -> str:
@@ -175,27 +175,27 @@ class LogReader:
         """
         try:
             await self._read(client, name, follow=True)
-        except _PutAway:
+        except _LogRotating:
             return f"the kubelet is putting {name}'s log away"
         except ApiError as error:
-            if not refusal.may_come(error):
-                raise _Over(refusal.words(error)) from error
-            return refusal.words(error)
+            if not log_request.may_come_later(error):
+                raise _NothingMore(log_request.refusal_words(error)) from error
+            return log_request.refusal_words(error)
         except Unreachable as error:
             return str(error)
         return ""
 
-    async def _life(self, client: Client, name: str) -> Life | None:
+    async def _life(self, client: Client, name: str) -> ContainerRun | None:
         """The container now; None where the pod cannot be asked for.
 
         Raises:
             _Over: The pod is gone, or has no such container.
         """
         try:
-            known = await lives(client, self.request)
+            known = await container_runs(client, self.request)
         except ApiError as error:
             if error.status == 404:
-                raise _Over("the pod is gone; what was read stays", wrong=False) from error
+                raise _NothingMore("the pod is gone; what was read stays", wrong=False) from error
             return None
         except Unreachable:
             return None
@@ -203,17 +203,17 @@ class LogReader:
             return None  # an ephemeral container; its log says whether it is there
         return known[name]
 
-    async def _await_start(self, client: Client, name: str, life: Life) -> Life:
+    async def _await_start(self, client: Client, name: str, life: ContainerRun) -> ContainerRun:
         """Waits until the container runs."""
         while life.started_at is None:
             words = f"{name} waits to be started: {life.state}"
-            self._say(name, Status(words, ending=life.ending))
-            await asyncio.sleep(POLL)
+            self._say(name, LogStatus(words, ending=life.ending))
+            await asyncio.sleep(POLL_SECONDS)
             life = await self._life(client, name) or life
-            _unless_over(life)
+            _raise_if_over(life)
         return life
 
-    async def _tell_ending(self, life: Life, told: Ending | None) -> Ending | None:
+    async def _tell_ending(self, life: ContainerRun, told: ContainerEnding | None) -> ContainerEnding | None:
         """Writes into the log that the container ended, once."""
         if life.ending is None or life.ending == told:
             return told
@@ -221,10 +221,10 @@ class LogReader:
         code = f", exit code {end.exit_code}"
         await self._note(life.name, f"{life.ending.words()}{code}", end.finished_at)
         self._endings[life.name] = life.ending
-        self._say(life.name, Status(life.ending.words(), ending=life.ending))
+        self._say(life.name, LogStatus(life.ending.words(), ending=life.ending))
         return life.ending
 
-    async def _tell_start(self, life: Life, *, again: bool) -> None:
+    async def _tell_start(self, life: ContainerRun, *, again: bool) -> None:
         if again and life.restarts:
             await self._note(
                 life.name, f"{life.name} started again (restart {life.restarts})", life.started_at
@@ -233,38 +233,40 @@ class LogReader:
     async def _note(self, name: str, words: str, at: float | None) -> None:
         last = self._places[name].last or NO_TIME
         moment = last if at is None else max(last, int(at * 1e9))
-        await self._channel.put([Line(moment, words, name, Mark.NOTE)], [])
+        await self._channel.put([LogLine(moment, words, name, LogMark.NOTE)], [])
 
     # -- one connection
 
-    async def _read(self, client: Client, name: str, *, follow: bool, into: list[Line] | None = None) -> None:
+    async def _read(
+        self, client: Client, name: str, *, follow: bool, into: list[LogLine] | None = None
+    ) -> None:
         place = self._places[name]
         place.reconnect()
         query = self.request.params(name, follow=follow, after=place.last)
-        idle = None if follow else QUIET
+        idle = None if follow else IDLE_SECONDS
         async with client.chunks(self.request.path, query, idle_timeout=idle) as chunks:
             if follow:
-                self._say(name, Status("following", live=True, ending=self._endings.get(name)))
+                self._say(name, LogStatus("following", live=True, ending=self._endings.get(name)))
             async for lines in self._portions(chunks, name):
                 if into is None:
                     await self._deliver(lines)
                 else:
                     into += lines
 
-    async def _portions(self, chunks: AsyncIterator[bytes], name: str) -> AsyncIterator[list[Line]]:
+    async def _portions(self, chunks: AsyncIterator[bytes], name: str) -> AsyncIterator[list[LogLine]]:
         splitter = LineSplitter()
         place = self._places[name]
         first = True
-        lines: list[Line] = []
+        lines: list[LogLine] = []
         async for chunk in chunks:
             for raw, cut in splitter.feed(chunk):
-                if first and refusal.from_kubelet(raw):
-                    raise _PutAway
+                if first and log_request.is_kubelet_error(raw):
+                    raise _LogRotating
                 first = False
-                line = parse(raw, name, cut=cut)
+                line = parse_line(raw, name, cut=cut)
                 if place.passes(line.at):
                     lines.append(line)
-                if len(lines) >= PORTION:
+                if len(lines) >= LINES_PER_PORTION:
                     yield lines
                     lines = []
                     await asyncio.sleep(0)
@@ -272,21 +274,21 @@ class LogReader:
                 yield lines
                 lines = []
         for raw, cut in splitter.rest():
-            if first and refusal.from_kubelet(raw):
-                raise _PutAway
-            line = parse(raw, name, cut=cut)
+            if first and log_request.is_kubelet_error(raw):
+                raise _LogRotating
+            line = parse_line(raw, name, cut=cut)
             if place.passes(line.at):
                 yield [line]
 
-    async def _deliver(self, lines: list[Line]) -> None:
-        readings: list[Reading] = []
+    async def _deliver(self, lines: list[LogLine]) -> None:
+        readings: list[HeapReading] = []
         for line in lines:
-            reading = values.read(line.text)
+            reading = values.read_heap_figures(line.text)
             if reading is not None:
                 readings.append(replace(reading, at=line.seconds))
         await self._channel.put(lines, readings)
 
-    def _say(self, name: str, status: Status) -> None:
+    def _say(self, name: str, status: LogStatus) -> None:
         """Tells how all containers are: the worst of them, or that all are followed."""
         self._statuses[name] = status
         if len(self.request.containers) == 1:
@@ -304,14 +306,16 @@ class LogReader:
             if told:
                 self._channel.say(replace(told[-1], live=any(one.live for one in going_on)))
                 return
-        self._channel.say(Status(f"following {len(going_on)} containers", live=True))
+        self._channel.say(LogStatus(f"following {len(going_on)} containers", live=True))
 
     def _forget(self) -> None:
         """What was read has not been handed over: it has to be read again."""
-        self._places = {name: Place() for name in self.request.containers}
+        self._places = {name: LogPosition() for name in self.request.containers}
 
 
-def _unless_over(life: Life) -> None:
+def _raise_if_over(life: ContainerRun) -> None:
     """Raises if the container has ended for good."""
     if life.over:
-        raise _Over(life.ending.words() if life.ending is not None else f"{life.name} has ended", wrong=False)
+        raise _NothingMore(
+            life.ending.words() if life.ending is not None else f"{life.name} has ended", wrong=False
+        )

@@ -1,1 +1,1 @@
-"""Observation: sources feed a store, the store is judged, and a frame is what a screen may show."""
+"""Live observation of one cluster: sources fill a store, the store is judged, frames come out."""

@@ -16,26 +16,25 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any, TypeVar
 
-from memtop.cluster.client import Client
-from memtop.cluster.credentials import Credentials
-from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable
-from memtop.failures import failure_sentence
+from memtop.background import map_large_buffers
+from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable
+from memtop.kube.client import Client
+from memtop.kube.credentials import Credentials
 from memtop.observe.frame import Frame
-from memtop.observe.heap import map_large_buffers
 from memtop.observe.observer import Observer
-from memtop.observe.plan import Plan
-from memtop.observe.scope import Scope
-from memtop.observe.snapshot import Snapshots
-from memtop.observe.source import FORBIDDEN_DELAY, Forbidden
-from memtop.observe.view import View
-from memtop.retry import rest
+from memtop.observe.snapshot import FrameBuilder
+from memtop.observe.source import FORBIDDEN_DELAY, NamespacesForbidden
+from memtop.observe.view import Scope, View
+from memtop.observe.watchlist import Watchlist
+from memtop.retry import wait_or_until
+from memtop.wording import failure_sentence
 
 T = TypeVar("T")
 
 FRAME_SECONDS = 1.0
 UNSETTLED_FRAME_SECONDS = 0.15
 STOP_SECONDS = 3.0
-FIRST_RESTART_SECONDS, LONGEST_RESTART_SECONDS = 0.5, 30.0
+FIRST_RESTART_SECONDS, MAX_RESTART_SECONDS = 0.5, 30.0
 """Before it is observed afresh after a mistake of memtop's own; each time twice as long."""
 LOGGER = logging.getLogger("memtop.engine")
 
@@ -44,7 +43,7 @@ class EngineStopped(Unreachable):
     """The engine does not run: nothing can be asked any more, or not yet."""
 
 
-class _OtherScope(Exception):  # noqa: N818  (a wish and not a failure)
+class _ScopeChanged(Exception):  # noqa: N818  (a wish and not a failure)
     """A screen asked for another scope."""
 
 
@@ -60,7 +59,7 @@ class Engine:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: Watchlist,
         on_frame: Callable[[Frame], None],
         on_crash: Callable[[BaseException], None],
         view: View | None = None,
@@ -208,14 +207,14 @@ class Engine:
             try:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(observer.run())
-                    snapshots = Snapshots(observer, self._plan.thresholds, said)
-                    group.create_task(self._frames(partial(next_frame, observer, snapshots)))
+                    snapshots = FrameBuilder(observer, self._plan.thresholds, said)
+                    group.create_task(self._frames(partial(build_next_frame, observer, snapshots)))
                     group.create_task(self._await_other_scope())
                     if narrowed_from is not None:
                         group.create_task(self._await_rights(narrowed_from))
-            except* _OtherScope:
+            except* _ScopeChanged:
                 notes, narrowed_from = self._plan.notes, None
-            except* Forbidden:
+            except* NamespacesForbidden:
                 narrowed_from = self._scope
                 fallback = self._plan.target.namespace
                 self._scope = Scope((fallback,), self._scope.selector)
@@ -225,18 +224,18 @@ class Engine:
                 LOGGER.exception("observing failed; it begins afresh")
                 failed = failure_sentence(errors)
                 await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_RESTART_SECONDS)
+                pause = min(2 * pause, MAX_RESTART_SECONDS)
 
     async def _await_other_scope(self) -> None:
         await self._other_scope.wait()
-        raise _OtherScope
+        raise _ScopeChanged
 
     async def _await_rights(self, scope: Scope) -> None:
         """Returns to all namespaces as soon as they may be listed."""
         selected = {"labelSelector": scope.selector} if scope.selector else {}
         while True:
             self._look_again.clear()
-            await rest(self._look_again, FORBIDDEN_DELAY)
+            await wait_or_until(self._look_again, FORBIDDEN_DELAY)
             with contextlib.suppress(ApiError, Unreachable, CredentialError, KubeconfigError):
                 await self._client.get("/api/v1/pods", {"limit": "1", **selected})
                 self._scope = scope
@@ -255,10 +254,10 @@ class Engine:
             try:
                 await asyncio.wait_for(self._asked.wait(), pause)
             except TimeoutError:
-                await _either(self._asked, self._changed)
+                await _wait_for_any(self._asked, self._changed)
 
 
-def next_frame(observer: Observer, snapshots: Snapshots, view: View) -> Frame:
+def build_next_frame(observer: Observer, snapshots: FrameBuilder, view: View) -> Frame:
     """The frame of this moment; what a person may be looking at there is asked for.
 
     Args:
@@ -274,7 +273,7 @@ def next_frame(observer: Observer, snapshots: Snapshots, view: View) -> Frame:
     return snapshots.build(arranged)
 
 
-async def _either(*events: asyncio.Event) -> None:
+async def _wait_for_any(*events: asyncio.Event) -> None:
     """Returns when any of the events is set."""
     waits = [asyncio.ensure_future(event.wait()) for event in events]
     try:

@@ -13,21 +13,17 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from memtop.cluster.containers import Mood, Termination
-from memtop.cluster.workloads import Workload
-from memtop.growth.judgement import Judgement, Judgements
-from memtop.observe.columns import Coded
-from memtop.observe.identity import Identity, Key
-from memtop.observe.scope import Scope
-from memtop.observe.status import SourceStatus
-from memtop.observe.view import Pane, View
+from memtop.analysis.judgement import Judgement, Judgements
+from memtop.kube.pod_facts import StateSeverity, Termination, Workload
+from memtop.observe.slots import CodedColumn, ContainerIdentity, ContainerKey
+from memtop.observe.view import OverviewPane, Scope, SourceStatus, View
 
 Floats = npt.NDArray[np.float64]
 Slots = npt.NDArray[np.intp]
 SPARK_BINS = 32
 
 
-class Awaited(StrEnum):
+class AwaitedData(StrEnum):
     """What is still to come before a row can be judged by all that is known of it."""
 
     PAST = "asking Prometheus for its past …"
@@ -56,11 +52,11 @@ class WorkloadIdentity:
         return f"{self.namespace}/{self.workload}".lower()
 
 
-RowKey = Key | WorkloadKey
+RowKey = ContainerKey | WorkloadKey
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class FrameRows:
     """Rows in columns; all arrays have one entry a row, NaN is unknown.
 
     Attributes:
@@ -79,7 +75,7 @@ class Rows:
         judgements: What is judged of each; the next four are columns of it.
         rate: Growth of the floor, bytes per hour.
         seconds_to_limit: Until the limit is reached at that rate.
-        verdict: Code as in `memtop.growth.judgement.VERDICTS`.
+        verdict: Code as in `memtop.analysis.judgement.VERDICTS`.
         confidence: Of the verdict, 0..1.
         spark: Highest value of each part of the recent past, shape (rows, `SPARK_BINS`), bytes.
         states: The current state in words.
@@ -91,7 +87,7 @@ class Rows:
         first: Whether it stands for its pod where pods are counted.
     """
 
-    identities: list[Identity | WorkloadIdentity | None]
+    identities: list[ContainerIdentity | WorkloadIdentity | None]
     working_set: Floats
     sampled_at: Floats
     limit: Floats
@@ -110,7 +106,7 @@ class Rows:
     confidence: Floats
     spark: npt.NDArray[np.float32]
     states: Sequence[str]
-    moods: Coded[Mood]
+    moods: CodedColumn[StateSeverity]
     lasts: list[Termination | None]
     pods: npt.NDArray[np.int32]
     namespace: npt.NDArray[np.int32]
@@ -119,7 +115,7 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class HeaderCounts:
     """The numbers of the header; None is unknown."""
 
     pods: int
@@ -134,7 +130,7 @@ class Counts:
 
 
 @dataclass(frozen=True, eq=False)
-class Detail:
+class RowDetail:
     """The selected row drawn large.
 
     Attributes:
@@ -149,8 +145,8 @@ class Detail:
         oom_kills: When it was OOM-killed, Unix seconds.
         judgement: What is judged of it, or None before anything is.
         basis: Which memory the judgement is made on, and who remembered it, in words.
-        floor: The floor that the judgement speaks of, see `memtop.growth.floor_line`: Unix seconds and bytes
-            of its points; None where nothing was fitted.
+        floor: The floor that the judgement speaks of, see `memtop.analysis.judgement.floor_line`: Unix
+            seconds and bytes of its points; None where nothing was fitted.
         awaited: What is still to come before it can be judged by all that is known of it.
         back: How it stands with what lies further back than samples are kept, in words; empty where nobody
             asked, or it is drawn.
@@ -168,12 +164,12 @@ class Detail:
     judgement: Judgement | None
     basis: str = ""
     floor: tuple[Floats, Floats] | None = None
-    awaited: Awaited | None = None
+    awaited: AwaitedData | None = None
     back: str = ""
 
 
 @dataclass(frozen=True, eq=False)
-class Members:
+class WorkloadMembers:
     """The containers behind the workload of the selected row.
 
     Attributes:
@@ -185,7 +181,7 @@ class Members:
     """
 
     key: WorkloadKey
-    rows: Rows
+    rows: FrameRows
     slots: Slots
     judgement: Judgement | None
     parts: Mapping[tuple[str, str], Judgement]
@@ -225,16 +221,16 @@ class Frame:
     observed: Scope
     notes: tuple[str, ...]
     sources: tuple[SourceStatus, ...]
-    counts: Counts
+    counts: HeaderCounts
     view: View
-    rows: Rows
-    orders: dict[Pane, Slots]
-    detail: Detail | None
+    rows: FrameRows
+    orders: dict[OverviewPane, Slots]
+    detail: RowDetail | None
     remaining: int
     settled: bool
     namespaces: tuple[str, ...]
     pressured_nodes: frozenset[str]
     remembered: bool = True
-    awaited: Mapping[int, Awaited] = field(default_factory=dict)
-    members: Members | None = None
+    awaited: Mapping[int, AwaitedData] = field(default_factory=dict)
+    members: WorkloadMembers | None = None
     namesakes: frozenset[Workload] = frozenset()

@@ -1,7 +1,7 @@
 """The observer: every source of one cluster, feeding one store, on one event loop.
 
 It knows nothing of threads or screens: `memtop.observe.engine` runs it beside a screen and
-`memtop.observe.once` without one.
+`memtop.commands.once` without one.
 """
 
 from __future__ import annotations
@@ -15,37 +15,41 @@ from typing import TypeVar
 
 import msgspec
 
-from memtop.cluster import reflector
-from memtop.cluster.client import Client
-from memtop.cluster.credentials import Credentials
-from memtop.cluster.errors import ApiError, Unreachable
-from memtop.cluster.objects import PartialObject, Pod, PodMetrics, RawList
-from memtop.cluster.reflector import Alive, Changed, Collection, Listed, Part, Position, Preview
-from memtop.cluster.target import Target
-from memtop.observe.bites import in_small_bites
-from memtop.observe.clock import ServerClock
+from memtop.background import freeze_collector, release_memory, run_throttled, unfreeze_collector
+from memtop.kube import list_watch
+from memtop.kube.api_errors import ApiError, Unreachable
+from memtop.kube.api_objects import PartialObjectMetadata, Pod, PodMetrics, RawList
+from memtop.kube.client import Client
+from memtop.kube.connection_target import ClusterTarget
+from memtop.kube.credentials import Credentials
+from memtop.kube.list_watch import (
+    ApiCollection,
+    FirstPage,
+    FullList,
+    ListPart,
+    ObjectChange,
+    WatchAlive,
+    WatchPosition,
+)
+from memtop.observe.container_store import INITIAL_SLOTS, ContainerStore
 from memtop.observe.frame import SPARK_BINS
-from memtop.observe.heap import end_sparing, give_back, spare_collector
-from memtop.observe.plan import SHORTEST_PAUSE, Remember
-from memtop.observe.pools import Pools
-from memtop.observe.recollection import Recollection
-from memtop.observe.samples import History
-from memtop.observe.scope import Scope
-from memtop.observe.source import Forbidden, Source
-from memtop.observe.status import SourceStatus, State, merged
-from memtop.observe.store import FIRST_SLOTS, Store
-from memtop.observe.verdicts import Verdicts
+from memtop.observe.live_verdicts import LiveVerdicts, WorkloadVerdicts
+from memtop.observe.past_sources import PastSources
+from memtop.observe.sample_rings import SampleHistory
+from memtop.observe.source import NamespacesForbidden, ServerClock, Source
+from memtop.observe.view import Scope, SourceCondition, SourceStatus, merge_statuses
+from memtop.observe.watchlist import MIN_POLL_SECONDS, HistorySettings
 
 D = TypeVar("D")
 
-RECENT = 3600.0
+SPARKLINE_SECONDS = 3600.0
 """Seconds that a sparkline covers."""
-NOBODY_REMEMBERS = Remember()
-METRICS = "/apis/metrics.k8s.io/v1beta1"
+NO_HISTORY = HistorySettings()
+METRICS_PATH = "/apis/metrics.k8s.io/v1beta1"
 METRICS_TIMEOUT = 30.0
 POOL_PAUSE = 0.5
 """Seconds between two looks for workloads that are due."""
-BATCH = 500
+PODS_PER_BATCH = 500
 """Pods taken in at a time: some 10 ms of work."""
 
 
@@ -65,22 +69,24 @@ class Observer:
 
     def __init__(
         self,
-        target: Target,
+        target: ClusterTarget,
         scope: Scope,
         *,
         interval: float,
         hours: float,
         speed: float = 1.0,
         credentials: Credentials | None = None,
-        remember: Remember = NOBODY_REMEMBERS,
+        remember: HistorySettings = NO_HISTORY,
         on_change: Callable[[], None],
     ) -> None:
         self.target = target
         self.scope = scope
         self.interval = interval
         self.clock = ServerClock(speed)
-        self.store = Store(History(FIRST_SLOTS, interval, RECENT, hours, SPARK_BINS))
-        self.verdicts = Verdicts(self.store, interval, hours)
+        self.store = ContainerStore(
+            SampleHistory(INITIAL_SLOTS, interval, SPARKLINE_SECONDS, hours, SPARK_BINS)
+        )
+        self.verdicts = LiveVerdicts(self.store, interval, hours)
         self.remaining = 0
         self.ticks = 0
         self._speed = speed
@@ -93,7 +99,7 @@ class Observer:
         self._pods_seen = asyncio.Event()
         self._tick = asyncio.Event()
         self._poll_now = asyncio.Event()
-        self.recollection = Recollection(
+        self.recollection = PastSources(
             self._client,
             self.store,
             self.verdicts,
@@ -105,7 +111,7 @@ class Observer:
             namespaces=scope.namespaces,
             on_change=on_change,
         )
-        self.pools = Pools(
+        self.pools = WorkloadVerdicts(
             self.store,
             lambda slot: self.recollection.overlay.basis(slot)[0],
             self.clock.now,
@@ -124,9 +130,11 @@ class Observer:
         self._unlisted = set(namespaces)
         self._sources = [self._source("metrics", self._poll_metrics)]
         for namespace in namespaces:
-            self._pods_of[namespace] = self._source("pods", partial(self._watch_pods, namespace, Position()))
+            self._pods_of[namespace] = self._source(
+                "pods", partial(self._watch_pods, namespace, WatchPosition())
+            )
             self._sources += [self._pods_of[namespace], *self._owners_of(namespace)]
-        self._sources.append(self._source("nodes", partial(self._watch_nodes, Position())))
+        self._sources.append(self._source("nodes", partial(self._watch_nodes, WatchPosition())))
         self._sources += self.recollection.sources(self._source)
         try:
             async with asyncio.TaskGroup() as group:
@@ -135,16 +143,16 @@ class Observer:
                 group.create_task(self._judge())
                 group.create_task(self._pool())
                 group.create_task(self.recollection.keep())
-        except* Forbidden as several:
-            raise Forbidden(str(several.exceptions[0])) from several
+        except* NamespacesForbidden as several:
+            raise NamespacesForbidden(str(several.exceptions[0])) from several
         finally:
-            end_sparing()
+            unfreeze_collector()
             await self._client.close()
 
     def _owners_of(self, namespace: str | None) -> list[Source]:
         return [
-            self._source("owners", partial(self._watch_owners, kind, Position()))
-            for kind in (reflector.replica_sets(namespace), reflector.jobs(namespace))
+            self._source("owners", partial(self._watch_owners, kind, WatchPosition()))
+            for kind in (list_watch.replica_set_collection(namespace), list_watch.job_collection(namespace))
         ]
 
     def _source(self, name: str, run: Callable[[Source], object]) -> Source:
@@ -167,7 +175,7 @@ class Observer:
         """How each source is, one status a name."""
         names = dict.fromkeys(source.status.name for source in self._sources)
         return tuple(
-            merged([source.status for source in self._sources if source.status.name == name])
+            merge_statuses([source.status for source in self._sources if source.status.name == name])
             for name in names
         )
 
@@ -179,7 +187,7 @@ class Observer:
         if len(self._unlisted) == len(self._pods_of):
             return bool(self._pods_of)  # there are no pods to have metrics of
         metrics_known = all(
-            source.status.state is not State.CONNECTING
+            source.status.state is not SourceCondition.CONNECTING
             for source in self._sources
             if source.status.name == "metrics"
         )
@@ -189,27 +197,28 @@ class Observer:
     def _lists_to_come(self) -> bool:
         """Whether pods of some namespace are still on their way, and nothing is known to be in the way."""
         return any(
-            namespace in self._unlisted and source.status.state in {State.CONNECTING, State.LIVE}
+            namespace in self._unlisted
+            and source.status.state in {SourceCondition.CONNECTING, SourceCondition.LIVE}
             for namespace, source in self._pods_of.items()
         )
 
     # -- sources
 
-    async def _watch_pods(self, namespace: str | None, position: Position, source: Source) -> None:
-        collection = reflector.pods(namespace, self.scope.selector)
+    async def _watch_pods(self, namespace: str | None, position: WatchPosition, source: Source) -> None:
+        collection = list_watch.pod_collection(namespace, self.scope.selector)
         seen: set[str] = set()
         expected = 0
         try:
-            async for update in reflector.list_and_watch(self._client, collection, position, in_parts=True):
+            async for update in list_watch.list_and_watch(self._client, collection, position, in_parts=True):
                 match update:
-                    case Preview(items, remaining):
+                    case FirstPage(items, remaining):
                         expected = remaining + len(await self._take_pods(items))
                         self.store.reserve(expected)
                         self.remaining = remaining
-                    case Part(pods):
+                    case ListPart(pods):
                         seen |= await self._take_pods(iter(pods))
                         self.remaining = min(max(expected - len(seen), 0), self.remaining)
-                    case Listed(items, count, date):
+                    case FullList(items, count, date):
                         self.clock.observe(date)
                         if namespace is not None and not count:
                             await self._require_namespace(namespace)
@@ -219,20 +228,20 @@ class Observer:
                         self._arrived()
                         del update, items
                         seen = set()
-                        give_back()
-                        spare_collector()
-                    case Changed("DELETED", pod):
+                        release_memory()
+                        freeze_collector()
+                    case ObjectChange("DELETED", pod):
                         self.store.remove_pod(pod.metadata.uid)
-                    case Changed(_, pod):
+                    case ObjectChange(_, pod):
                         self.store.put_pod(pod, self.clock.now())
-                    case Alive():
+                    case WatchAlive():
                         pass
                 source.live()
                 self._on_change()
         except ApiError as error:
             # Once they have been listed, a refusal is a state of the source as any other, and may pass.
             if error.status == 403 and namespace is None and namespace in self._unlisted:
-                raise Forbidden(error.message) from error
+                raise NamespacesForbidden(error.message) from error
             raise
 
     async def _take_pods(self, pods: Iterator[Pod]) -> set[str]:
@@ -242,7 +251,7 @@ class Observer:
             The uids of all.
         """
         seen: set[str] = set()
-        while batch := list(islice(pods, BATCH)):
+        while batch := list(islice(pods, PODS_PER_BATCH)):
             now = self.clock.now()
             for pod in batch:
                 seen.add(pod.metadata.uid)
@@ -274,29 +283,29 @@ class Observer:
                 self._take_metrics(waiting)
 
     async def _watch_owners(
-        self, collection: Collection[PartialObject], position: Position, source: Source
+        self, collection: ApiCollection[PartialObjectMetadata], position: WatchPosition, source: Source
     ) -> None:
-        async for update in reflector.list_and_watch(self._client, collection, position):
+        async for update in list_watch.list_and_watch(self._client, collection, position):
             match update:
-                case Listed(items) | Preview(items):
+                case FullList(items) | FirstPage(items):
                     self.store.learn_owners(items)
-                case Changed("DELETED", owner):
+                case ObjectChange("DELETED", owner):
                     self.store.forget_owner(owner.metadata.uid)
-                case Changed(_, owner):
+                case ObjectChange(_, owner):
                     self.store.learn_owners([owner])
-                case Alive():
+                case WatchAlive():
                     pass
             source.live()
             self._on_change()
 
-    async def _watch_nodes(self, position: Position, source: Source) -> None:
-        async for update in reflector.list_and_watch(self._client, reflector.nodes(), position):
+    async def _watch_nodes(self, position: WatchPosition, source: Source) -> None:
+        async for update in list_watch.list_and_watch(self._client, list_watch.node_collection(), position):
             match update:
-                case Listed(items):
+                case FullList(items):
                     self.store.put_nodes(items)
-                case Changed(kind, node):
+                case ObjectChange(kind, node):
                     self.store.put_node(node, gone=kind == "DELETED")
-                case Preview() | Alive():
+                case FirstPage() | WatchAlive():
                     pass
             source.live()
             self._on_change()
@@ -312,11 +321,11 @@ class Observer:
             else:
                 source.live(newest, refusal)
             del metrics
-            give_back()
+            release_memory()
             self._poll_now.clear()
             try:
                 await asyncio.wait_for(
-                    self._poll_now.wait(), max(SHORTEST_PAUSE, self.interval / self._speed)
+                    self._poll_now.wait(), max(MIN_POLL_SECONDS, self.interval / self._speed)
                 )
             except TimeoutError:
                 continue
@@ -336,7 +345,7 @@ class Observer:
         return found, refusals[0].message if refusals else ""
 
     async def _metrics_of(self, namespace: str | None) -> list[msgspec.Raw]:
-        path = f"{METRICS}/namespaces/{namespace}/pods" if namespace else f"{METRICS}/pods"
+        path = f"{METRICS_PATH}/namespaces/{namespace}/pods" if namespace else f"{METRICS_PATH}/pods"
         params = {"labelSelector": self.scope.selector} if self.scope.selector else None
         try:
             response = await self._client.request("GET", path, params, timeout=METRICS_TIMEOUT)
@@ -346,7 +355,7 @@ class Observer:
                 raise ApiError(404, error.reason, words) from error
             raise
         self.clock.observe(response.headers.get("Date"))
-        return _read(response.body, RawList, f"the answer to {path}").items or []
+        return _decode_as(response.body, RawList, f"the answer to {path}").items or []
 
     def _take_metrics(self, metrics: list[msgspec.Raw]) -> float | None:
         """Takes in one answer, a sample at a time: decoded all at once they would leave holes in the heap.
@@ -355,7 +364,7 @@ class Observer:
             Unreachable: A sample cannot be read; none has been taken in.
         """
         now = self.clock.now()
-        tick = self.store.put_metrics((_read(raw, PodMetrics, "a sample") for raw in metrics), now)
+        tick = self.store.put_metrics((_decode_as(raw, PodMetrics, "a sample") for raw in metrics), now)
         self.verdicts.take(tick, now)
         self.ticks += 1
         self._tick.set()
@@ -367,18 +376,18 @@ class Observer:
         while True:
             await self._tick.wait()
             self._tick.clear()
-            await in_small_bites(self.verdicts.judge_next)
+            await run_throttled(self.verdicts.judge_next)
             self._on_change()
 
     async def _pool(self) -> None:
         """Judges the workloads that are looked at."""
         while True:
-            if await in_small_bites(self.pools.judge_next):
+            if await run_throttled(self.pools.judge_next):
                 self._on_change()
             await asyncio.sleep(POOL_PAUSE)
 
 
-def _read(raw: bytes | msgspec.Raw, kind: type[D], what: str) -> D:
+def _decode_as(raw: bytes | msgspec.Raw, kind: type[D], what: str) -> D:
     try:
         return msgspec.json.decode(raw, type=kind)
     except msgspec.MsgspecError as error:

@@ -1,44 +1,111 @@
-"""Builds frames: the store as it is now, under the view that a screen asked for."""
+"""Builds frames: the store as it is now, under the view that a screen asked for.
+
+Also here: the containers behind the selected workload, and workloads that share a name across namespaces.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
 import numpy as np
 import numpy.typing as npt
 
-from memtop.cluster.workloads import Workload
-from memtop.observe.detail import Details
+from memtop.history.past_requests import MAX_LOOK_BACK as MOST_BACK
+from memtop.kube.pod_facts import Workload
+from memtop.observe.container_store import ContainerStore
 from memtop.observe.frame import (
     SPARK_BINS,
-    Awaited,
-    Counts,
+    AwaitedData,
     Frame,
-    Rows,
+    FrameRows,
+    HeaderCounts,
     Slots,
     WorkloadIdentity,
     WorkloadKey,
+    WorkloadMembers,
 )
-from memtop.observe.identity import Key
-from memtop.observe.lookback import MOST as MOST_BACK
-from memtop.observe.members import members, workload_of
-from memtop.observe.namesakes import namesakes
+from memtop.observe.frame_rows import (
+    INIT_CODE,
+    WorkloadGroups,
+    container_rows,
+    group_by_workload,
+    workload_rows,
+)
+from memtop.observe.live_verdicts import UNKNOWN_CODE, PooledWorkload, count_leaks
 from memtop.observe.observer import Observer
-from memtop.observe.order import Names, matching, order
-from memtop.observe.plan import Thresholds
-from memtop.observe.pools import Wanted
-from memtop.observe.rows import Groups, container_rows, groups, workload_rows
-from memtop.observe.status import State
-from memtop.observe.verdicts import UNKNOWN, growing
-from memtop.observe.view import Pane, View
+from memtop.observe.row_detail import DetailBuilder
+from memtop.observe.row_order import NameRanks, filter_rows, order_rows
+from memtop.observe.slots import ContainerKey
+from memtop.observe.view import OverviewPane, SourceCondition, View
+from memtop.observe.watchlist import LimitThresholds
 from memtop.wording import duration
 
-SKEW_WORTH_SAYING = 30.0
-ON_SCREEN = 40
+
+def selected_workload(
+    observer: Observer, selected: object, groups: WorkloadGroups | None
+) -> PooledWorkload | None:
+    """The workload of the selected row, with its ordinary containers and sidecars.
+
+    Args:
+        observer: Whose store it is in.
+        selected: The key of a container, or of a workload.
+        groups: All workloads, where rows are workloads.
+
+    Returns:
+        None where nothing is selected, or what was is gone.
+    """
+    store, columns = observer.store, observer.store.columns
+    if isinstance(selected, WorkloadKey):
+        row = None if groups is None else groups.row_of(selected)
+        return None if row is None or groups is None else PooledWorkload(selected, groups.of(row))
+    slot = store.slot_of(selected) if isinstance(selected, ContainerKey) else None
+    if slot is None:
+        return None
+    number = columns.workload[slot]
+    slots = np.flatnonzero((columns.workload == number) & (columns.kind != INIT_CODE))
+    return PooledWorkload(WorkloadKey(*store.workloads[int(number)]), slots)
+
+
+def workload_members(observer: Observer, workload: PooledWorkload, rows: FrameRows) -> WorkloadMembers:
+    """What a frame says of them, those that hold the most memory first.
+
+    Args:
+        observer: Who judges them.
+        workload: Which, and its containers.
+        rows: The container rows of the frame.
+    """
+    key, slots, pools = workload.key, workload.slots, observer.pools
+    held = np.nan_to_num(rows.working_set[slots])
+    return WorkloadMembers(
+        key, rows, slots[np.argsort(-held, kind="stable")], pools.of(key), pools.parts(key)
+    )
+
+
+def find_namesakes(store: ContainerStore, namespaces: Collection[str]) -> frozenset[Workload]:
+    """Workloads that have one of the same kind and name in another namespace.
+
+    Args:
+        store: Whose live workloads are looked at.
+        namespaces: Those in view; empty for all.
+    """
+    first: dict[Workload, str] = {}
+    found: set[Workload] = set()
+    numbers = np.unique(store.columns.workload)
+    for number in numbers[numbers >= 0].tolist():
+        namespace, workload = store.workloads[number]
+        if namespaces and namespace not in namespaces:
+            continue
+        if first.setdefault(workload, namespace) != namespace:
+            found.add(workload)
+    return frozenset(found)
+
+
+MIN_SKEW_SECONDS = 30.0
+ROWS_ON_SCREEN = 40
 """Rows of a pane whose past is wished for: those that a tall screen shows."""
-OF_A_WORKLOAD = 5
+CONTAINERS_PER_WORKLOAD = 5
 """Containers of a workload whose past is wished for; its replicas are much alike."""
 
 
@@ -61,17 +128,17 @@ class ArrangedRows:
 
     view: View
     time: float
-    containers: Rows
-    rows: Rows
-    orders: dict[Pane, Slots]
-    counts: Counts
-    selected: Wanted | None
+    containers: FrameRows
+    rows: FrameRows
+    orders: dict[OverviewPane, Slots]
+    counts: HeaderCounts
+    selected: PooledWorkload | None
     looked_at: tuple[int, ...]
     looked_back: tuple[int, ...]
-    pooled: tuple[Wanted, ...]
+    pooled: tuple[PooledWorkload, ...]
 
 
-class Snapshots:
+class FrameBuilder:
     """Builds one frame after another from one observer, which it only reads.
 
     Args:
@@ -80,17 +147,17 @@ class Snapshots:
         notes: What else the header must say of the connection.
     """
 
-    def __init__(self, observer: Observer, thresholds: Thresholds, notes: Sequence[str] = ()) -> None:
+    def __init__(self, observer: Observer, thresholds: LimitThresholds, notes: Sequence[str] = ()) -> None:
         self._observer = observer
         self._thresholds = thresholds
         self._notes = tuple(notes)
         self._number = 0
         self._version = -1
-        self._names = Names()
-        self._workload_names = Names()
-        self._groups: Groups | None = None
+        self._names = NameRanks()
+        self._workload_names = NameRanks()
+        self._groups: WorkloadGroups | None = None
         self._namesakes: dict[frozenset[str], frozenset[Workload]] = {}
-        self._details = Details(observer)
+        self._details = DetailBuilder(observer)
         self._spark: npt.NDArray[np.float32] = np.empty((0, SPARK_BINS), np.float32)
         self._spark_of = -1
 
@@ -106,11 +173,11 @@ class Snapshots:
         names = self._names
         if view.workloads:
             rows, names = workload_rows(self._workloads(), rows, observer.pools), self._workload_names
-            candidates = matching(rows, self._in_view(rows, view), view.filter)
+            candidates = filter_rows(rows, self._in_view(rows, view), view.filter)
         else:
-            candidates = matching(rows, everyone, view.filter)
-        orders = {pane: order(pane, rows, candidates, view.sorts[pane], names) for pane in Pane}
-        shown = workload_of(observer, view.selected, self._workloads() if view.workloads else None)
+            candidates = filter_rows(rows, everyone, view.filter)
+        orders = {pane: order_rows(pane, rows, candidates, view.sorts[pane], names) for pane in OverviewPane}
+        shown = selected_workload(observer, view.selected, self._workloads() if view.workloads else None)
         return ArrangedRows(
             view=view,
             time=now,
@@ -152,24 +219,24 @@ class Snapshots:
             namesakes=self._namesakes_in(view),
             members=None
             if arranged.selected is None
-            else members(observer, arranged.selected, arranged.containers),
+            else workload_members(observer, arranged.selected, arranged.containers),
         )
 
-    def _looked_at(self, view: View, orders: dict[Pane, Slots]) -> Iterator[int]:
+    def _looked_at(self, view: View, orders: dict[OverviewPane, Slots]) -> Iterator[int]:
         """The containers a person may be looking at: the selected one, then the first of every pane."""
         yield from self._selected(view)
-        for shown in zip_longest(*(orders[pane][:ON_SCREEN].tolist() for pane in Pane)):
+        for shown in zip_longest(*(orders[pane][:ROWS_ON_SCREEN].tolist() for pane in OverviewPane)):
             for row in shown:
                 if row is None:
                     continue
                 if view.workloads:
-                    yield from self._workloads().of(row)[:OF_A_WORKLOAD].tolist()
+                    yield from self._workloads().of(row)[:CONTAINERS_PER_WORKLOAD].tolist()
                 else:
                     yield row
 
     def _selected(self, view: View) -> list[int]:
         """The containers of the selected row, no more than are asked for together."""
-        if isinstance(view.selected, Key):
+        if isinstance(view.selected, ContainerKey):
             slot = self._observer.store.slot_of(view.selected)
             return [] if slot is None else [slot]
         if isinstance(view.selected, WorkloadKey) and view.workloads:
@@ -177,55 +244,57 @@ class Snapshots:
             return [] if row is None else self._workloads().of(row)[:MOST_BACK].tolist()
         return []
 
-    def _awaited(self, rows: Rows, orders: dict[Pane, Slots]) -> dict[int, Awaited]:
+    def _awaited(self, rows: FrameRows, orders: dict[OverviewPane, Slots]) -> dict[int, AwaitedData]:
         """Of the rows in sight that cannot be judged yet, what may change that."""
         recollection, pools = self._observer.recollection, self._observer.pools
-        shown = {row for pane in Pane for row in orders[pane][:ON_SCREEN].tolist()}
+        shown = {row for pane in OverviewPane for row in orders[pane][:ROWS_ON_SCREEN].tolist()}
         awaited = {}
         for row in shown:
             identity = rows.identities[row]
-            if rows.verdict[row] != UNKNOWN or identity is None:
+            if rows.verdict[row] != UNKNOWN_CODE or identity is None:
                 continue
             group = isinstance(identity, WorkloadIdentity)
-            slots = self._workloads().of(row)[:OF_A_WORKLOAD].tolist() if group else [row]
+            slots = self._workloads().of(row)[:CONTAINERS_PER_WORKLOAD].tolist() if group else [row]
             if any(map(recollection.asking, slots)):
-                awaited[row] = Awaited.PAST
+                awaited[row] = AwaitedData.PAST
             elif isinstance(identity, WorkloadIdentity) and pools.of(identity.key) is None:
-                awaited[row] = Awaited.POOL
+                awaited[row] = AwaitedData.POOL
         return awaited
 
-    def _pooled(self, selected: Wanted | None, orders: dict[Pane, Slots], view: View) -> Iterator[Wanted]:
+    def _pooled(
+        self, selected: PooledWorkload | None, orders: dict[OverviewPane, Slots], view: View
+    ) -> Iterator[PooledWorkload]:
         """The workloads that a person may be looking at: that of the selected row, then those on screen."""
         if selected is not None:
             yield selected
         if not view.workloads:
             return
         workloads = self._workloads()
-        shown = dict.fromkeys(row for pane in Pane for row in orders[pane][:ON_SCREEN].tolist())
+        shown = dict.fromkeys(row for pane in OverviewPane for row in orders[pane][:ROWS_ON_SCREEN].tolist())
         for row in shown:
             identity = workloads.identities[row]
             if isinstance(identity, WorkloadIdentity):
-                yield Wanted(identity.key, workloads.of(row))
+                yield PooledWorkload(identity.key, workloads.of(row))
 
     def _renew(self) -> None:
         """Drops what was kept of identities that have changed since."""
         if self._version != self._observer.store.version:
             self._version = self._observer.store.version
-            self._names, self._workload_names, self._groups = Names(), Names(), None
+            self._names, self._workload_names, self._groups = NameRanks(), NameRanks(), None
             self._namesakes.clear()
 
-    def _workloads(self) -> Groups:
+    def _workloads(self) -> WorkloadGroups:
         if self._groups is None:
-            self._groups = groups(self._observer.store)
+            self._groups = group_by_workload(self._observer.store)
         return self._groups
 
     def _namesakes_in(self, view: View) -> frozenset[Workload]:
         found = self._namesakes.get(view.namespaces)
         if found is None:
-            found = self._namesakes[view.namespaces] = namesakes(self._observer.store, view.namespaces)
+            found = self._namesakes[view.namespaces] = find_namesakes(self._observer.store, view.namespaces)
         return found
 
-    def _in_view(self, rows: Rows, view: View) -> Slots:
+    def _in_view(self, rows: FrameRows, view: View) -> Slots:
         """The rows of the namespaces in view, before the text filter, ascending."""
         if not view.namespaces:
             return np.flatnonzero(rows.namespace >= 0)
@@ -239,16 +308,17 @@ class Snapshots:
             self._spark, self._spark_of = peaks.read(), peaks.version
         return self._spark
 
-    def _counts(self, rows: Rows, everyone: Slots, view: View) -> Counts:
+    def _counts(self, rows: FrameRows, everyone: Slots, view: View) -> HeaderCounts:
         share = rows.share[everyone]
         measured = np.isfinite(rows.working_set[everyone]).any()
-        leaks, suspected = growing(rows.judgements, everyone)
+        leaks, suspected = count_leaks(rows.judgements, everyone)
         nodes_known = any(
-            status.name == "nodes" and status.state is State.LIVE for status in self._observer.statuses()
+            status.name == "nodes" and status.state is SourceCondition.LIVE
+            for status in self._observer.statuses()
         )
         store = self._observer.store
         pods = everyone[rows.first[everyone]]
-        return Counts(
+        return HeaderCounts(
             pods=len(pods),
             containers=len(everyone),
             growing=leaks if measured else None,
@@ -263,7 +333,7 @@ class Snapshots:
 
     def _skew(self) -> tuple[str, ...]:
         skew = self._observer.clock.skew()
-        if skew is None or self._observer.clock.speed != 1 or abs(skew) < SKEW_WORTH_SAYING:
+        if skew is None or self._observer.clock.speed != 1 or abs(skew) < MIN_SKEW_SECONDS:
             return ()
         way = "ahead of" if skew > 0 else "behind"
         return (f"the cluster's clock is {duration(abs(skew))} {way} this machine's",)

@@ -1,25 +1,79 @@
-"""A source of observations: it runs on its own, never waits for a screen, and always says how it is."""
+"""A source of observations: it runs on its own, never waits for a screen, and always says how it is.
+
+Also here: the cluster's time, as this machine can know it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from email.utils import parsedate_to_datetime
 
-from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable
-from memtop.cluster.reflector import WatchExpired
-from memtop.cluster.sanitize import sanitize
-from memtop.failures import failure_sentence
-from memtop.observe.status import SourceStatus, State
-from memtop.retry import LONGEST_DELAY, Backoff, Rest
+from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable
+from memtop.kube.list_watch import WatchExpired
+from memtop.observe.view import SourceCondition, SourceStatus
+from memtop.retry import MAX_DELAY, Backoff, Waiter
+from memtop.sanitize import sanitize
+from memtop.wording import failure_sentence
+
+DATE_RESOLUTION = 1.0
+"""HTTP dates are whole seconds."""
+
+
+class ServerClock:
+    """Follows the API server's ``Date`` header, so that ages are right on a machine whose clock is not.
+
+    Args:
+        speed: Seconds of cluster time per second here; 1 but for a simulated cluster.
+        monotonic: This machine's steady clock.
+        wall: This machine's wall clock, used until the server has answered once.
+    """
+
+    def __init__(
+        self,
+        speed: float = 1.0,
+        monotonic: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.speed = speed
+        self._monotonic = monotonic
+        self._wall = wall
+        self._anchor: tuple[float, float] | None = None
+
+    def observe(self, date_header: str | None) -> None:
+        """Takes in the ``Date`` of an answer that has just arrived; anything unreadable is ignored."""
+        if not date_header:
+            return
+        try:
+            served = parsedate_to_datetime(date_header).timestamp()
+        except (ValueError, TypeError):
+            return
+        # The header is cut to whole seconds, so the truth lies up to one second later; a correction within
+        # that is noise, and following it would make the clock jitter.
+        if self._anchor is None or not served - 0.5 <= self.now() <= served + 1.5 * max(1.0, self.speed):
+            self._anchor = (self._monotonic(), served + DATE_RESOLUTION / 2)
+
+    def now(self) -> float:
+        """The cluster's time in Unix seconds."""
+        if self._anchor is None:
+            return self._wall()
+        seen_at, served = self._anchor
+        return served + (self._monotonic() - seen_at) * self.speed
+
+    def skew(self) -> float | None:
+        """Seconds by which the cluster's clock is ahead of this machine's; None before the first answer."""
+        return None if self._anchor is None else self.now() - self._wall()
+
 
 LOGGER = logging.getLogger("memtop.source")
 FORBIDDEN_DELAY = 120.0
 """Rights change rarely; asking again at this pace still notices that they were granted."""
 
 
-class Forbidden(Exception):  # noqa: N818  (not a failure but an answer)
+class NamespacesForbidden(Exception):  # noqa: N818  (not a failure but an answer)
     """All namespaces together may not be listed."""
 
 
@@ -40,7 +94,7 @@ class Source:
         run: Callable[[Source], Awaitable[None]],
         now: Callable[[], float],
         on_change: Callable[[], None],
-        rest: Rest | None = None,
+        rest: Waiter | None = None,
     ) -> None:
         self.status = SourceStatus(name)
         self._run = run
@@ -60,19 +114,19 @@ class Source:
         before = self.status
         self.status = replace(
             before,
-            state=State.LIVE,
+            state=SourceCondition.LIVE,
             words=words,
             output="",
             code=None,
             data_at=self._now() if data_at is None else data_at,
         )
-        if before.state is not State.LIVE or before.words != words:
+        if before.state is not SourceCondition.LIVE or before.words != words:
             self._on_change()
 
     def waiting(self, words: str) -> None:
         """The source answers, but has nothing yet; words say why."""
         self._backoff.works()
-        self.status = replace(self.status, state=State.LIVE, words=words, output="", code=None)
+        self.status = replace(self.status, state=SourceCondition.LIVE, words=words, output="", code=None)
         self._on_change()
 
     def retry_now(self) -> None:
@@ -93,16 +147,16 @@ class Source:
                 failure, at_least = error, self._refused(error)
             except CredentialError as error:
                 failure = error
-                self._failed(State.FAILING, str(error), error.output)
+                self._failed(SourceCondition.FAILING, str(error), error.output)
             except (Unreachable, KubeconfigError) as error:
                 failure = error
-                self._failed(State.FAILING, str(error))
-            except Forbidden:
+                self._failed(SourceCondition.FAILING, str(error))
+            except NamespacesForbidden:
                 raise
             except Exception as error:  # a mistake of memtop's own, or an answer that nobody thought of
                 LOGGER.exception("the source %s failed", self.status.name)
                 failure = error
-                self._failed(State.FAILING, failure_sentence(error))
+                self._failed(SourceCondition.FAILING, failure_sentence(error))
             self._retry.clear()
             await self._backoff.rest(failure, at_least=at_least, until=self._retry)
 
@@ -110,17 +164,17 @@ class Source:
         """Says it in the status; returns the seconds to wait at least."""
         words = sanitize(error.message or error.reason or f"HTTP {error.status}")
         if error.status == 403:
-            self._failed(State.FORBIDDEN, words, code=403)
+            self._failed(SourceCondition.FORBIDDEN, words, code=403)
             return FORBIDDEN_DELAY
         if error.status == 404:
-            self._failed(State.ABSENT, words, code=404)
-            return LONGEST_DELAY
+            self._failed(SourceCondition.ABSENT, words, code=404)
+            return MAX_DELAY
         words = f"not logged in: {words}" if error.status == 401 else words
-        self._failed(State.FAILING, words, code=error.status)
+        self._failed(SourceCondition.FAILING, words, code=error.status)
         return 0.0
 
-    def _failed(self, state: State, words: str, output: str = "", code: int | None = None) -> None:
-        if state is State.FAILING and self.status.data_at is not None:
-            state = State.STALE
+    def _failed(self, state: SourceCondition, words: str, output: str = "", code: int | None = None) -> None:
+        if state is SourceCondition.FAILING and self.status.data_at is not None:
+            state = SourceCondition.STALE
         self.status = replace(self.status, state=state, words=words, output=output, code=code)
         self._on_change()

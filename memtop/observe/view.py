@@ -1,14 +1,82 @@
-"""What a screen asks to be shown: scope, filter, grouping and order. Plain values, sent to the engine."""
+"""What a screen asks for and what is observed, in plain values: view, scope, and the state of each source."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
 
-class Pane(StrEnum):
+@dataclass(frozen=True)
+class Scope:
+    """What is observed.
+
+    Attributes:
+        namespaces: These namespaces; empty for all.
+        selector: A label selector, or None.
+    """
+
+    namespaces: tuple[str, ...] = ()
+    selector: str | None = None
+
+    def words(self) -> str:
+        """For the header."""
+        return ", ".join(self.namespaces) if self.namespaces else "all namespaces"
+
+
+class SourceCondition(StrEnum):
+    """How a source is."""
+
+    CONNECTING = "connecting"
+    LIVE = "live"
+    STALE = "stale"
+    FORBIDDEN = "forbidden"
+    ABSENT = "absent"
+    FAILING = "failing"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """What the header says of a source.
+
+    Attributes:
+        name: Which source, such as ``pods`` or ``metrics``.
+        state: How it is.
+        words: Why, in one sentence; empty while all is well.
+        data_at: Cluster time (Unix seconds) of its newest data, or None before the first.
+        output: What a credential plugin wrote, where it was the one that failed.
+        code: HTTP status of the API's refusal, where that is why.
+    """
+
+    name: str
+    state: SourceCondition = SourceCondition.CONNECTING
+    words: str = ""
+    data_at: float | None = None
+    output: str = ""
+    code: int | None = None
+
+
+_SEVERITY = (
+    SourceCondition.LIVE,
+    SourceCondition.OFF,
+    SourceCondition.CONNECTING,
+    SourceCondition.ABSENT,
+    SourceCondition.FORBIDDEN,
+    SourceCondition.STALE,
+    SourceCondition.FAILING,
+)
+
+
+def merge_statuses(statuses: list[SourceStatus]) -> SourceStatus:
+    """Several sources of one name as one: the worst state, and the oldest data."""
+    worst = max(statuses, key=lambda status: _SEVERITY.index(status.state))
+    ages = [status.data_at for status in statuses if status.data_at is not None]
+    return replace(worst, data_at=min(ages) if ages else None)
+
+
+class OverviewPane(StrEnum):
     """The three live panes of the overview."""
 
     TOP = "top"
@@ -16,7 +84,7 @@ class Pane(StrEnum):
     GROWTH = "growth"
 
 
-class Column(StrEnum):
+class SortColumn(StrEnum):
     """What rows can be ordered by."""
 
     NAMESPACE = "namespace"
@@ -37,17 +105,17 @@ class Column(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sort:
+class RowSort:
     """An order; rows without a value come last either way."""
 
-    column: Column
+    column: SortColumn
     descending: bool = True
 
 
-DEFAULT_SORTS: dict[Pane, Sort] = {
-    Pane.TOP: Sort(Column.MEMORY),
-    Pane.RESTARTS: Sort(Column.LAST_HOUR),
-    Pane.GROWTH: Sort(Column.VERDICT),
+DEFAULT_SORTS: dict[OverviewPane, RowSort] = {
+    OverviewPane.TOP: RowSort(SortColumn.MEMORY),
+    OverviewPane.RESTARTS: RowSort(SortColumn.LAST_HOUR),
+    OverviewPane.GROWTH: RowSort(SortColumn.VERDICT),
 }
 
 
@@ -64,7 +132,7 @@ class Searchable(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class RowFilter:
     """A filter as it is typed: words that must all hold.
 
     A word is looked for, without regard to case, in namespace, pod, container, workload, node and state;
@@ -122,8 +190,8 @@ class View:
     """
 
     namespaces: frozenset[str] = frozenset()
-    filter: Filter = Filter()
+    filter: RowFilter = RowFilter()
     workloads: bool = False
-    sorts: Mapping[Pane, Sort] = field(default_factory=lambda: dict(DEFAULT_SORTS))
+    sorts: Mapping[OverviewPane, RowSort] = field(default_factory=lambda: dict(DEFAULT_SORTS))
     selected: object = None
     reach: float = 0.0

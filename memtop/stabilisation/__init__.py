@@ -1,1 +1,1 @@
-"""Stabilisation: watching a workload after a change until it is known whether the change has helped."""
+"""Stabilisation: watches a workload after a change until it is known whether the change has helped."""

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from memtop.change.audit import AuditLog
-from memtop.cluster.client import Client
-from memtop.cluster.kubeconfig import load
+from memtop.change.audit_log import AuditLog
 from memtop.demo.thread import DemoThread
+from memtop.kube.client import Client
+from memtop.kube.kubeconfig import load_target
 
 EPOCH = 1_795_363_200.0  # 2026-11-22T16:00:00Z
 APPS = "/apis/apps/v1/namespaces/{}/{}/{}"
@@ -39,7 +39,7 @@ def target_of(tmp_path):
     def of(demo, user="admin"):
         path = tmp_path / f"kubeconfig-{user}"
         path.write_text(demo.kubeconfig(user))
-        return load(kubeconfig=str(path))
+        return load_target(kubeconfig=str(path))
 
     return of
 

@@ -1,8 +1,8 @@
 """Workloads for tests, with as little in them as counts."""
 
-from memtop.change import subject
-from memtop.cluster.refs import ObjectRef
-from memtop.cluster.revisions import Revision
+from memtop.change import workload_state
+from memtop.kube.object_ref import ObjectRef
+from memtop.kube.workload_revisions import Revision
 
 NAMESPACE = "production"
 
@@ -39,7 +39,7 @@ def workload(kind="Deployment", *, containers=None, init=(), spec=None, status=N
 
 
 def subject_of(kind="Deployment", revisions=(), note="", **options):
-    return subject.of(ref(kind), workload(kind, **options), tuple(revisions), note)
+    return workload_state.workload_from_object(ref(kind), workload(kind, **options), tuple(revisions), note)
 
 
 def revision(number, *, image="shop:v1", current=False, created=0.0, cause="", template=None, replicas=0):

@@ -5,22 +5,14 @@ import time
 
 import pytest
 
-from memtop.change.apply import Applied, Changed, Refused, apply, decline
-from memtop.change.audit import AuditLog
-from memtop.change.make import plan as make
-from memtop.change.wish import (
-    DeletePod,
-    Pause,
-    Restart,
-    Resume,
-    Scale,
-    SetImage,
-    SetMemory,
-    Undo,
-)
-from memtop.cluster.client import ApiError, Client, Unreachable
-from memtop.cluster.refs import ObjectRef
-from memtop.cluster.revisions import revisions
+from memtop.change.apply import Applied, NotApplied, ObjectChanged, apply_plan, record_not_applied
+from memtop.change.audit_log import AuditLog
+from memtop.change.change_request import DeletePod, Pause, Restart, Resume, Scale, SetImage, SetMemory, Undo
+from memtop.change.planning import make_plan as make
+from memtop.kube.api_errors import ApiError, Unreachable
+from memtop.kube.client import Client
+from memtop.kube.object_ref import ObjectRef
+from memtop.kube.workload_revisions import list_revisions
 
 USERS = ObjectRef("Deployment", "production", "user-service")
 CACHE = ObjectRef("StatefulSet", "production", "session-cache")
@@ -63,7 +55,7 @@ def outcomes(log):
 async def done(client, wish, log):
     plan = await make(client, wish, "demo")
     assert plan.refused == ""
-    result = await apply(client, plan, log)
+    result = await apply_plan(client, plan, log)
     assert isinstance(result, Applied), result
     return plan, result
 
@@ -80,7 +72,7 @@ async def test_an_image(client, users, log):
     assert after["metadata"]["annotations"][CAUSE] == cause
     assert "memtop" in [one["manager"] for one in after["metadata"]["managedFields"]]
     assert abs(result.at - time.time()) < 60
-    newest = (await revisions(client, USERS))[0]
+    newest = (await list_revisions(client, USERS))[0]
     assert (newest.current, newest.change_cause) == (True, cause)
 
 
@@ -110,12 +102,12 @@ async def test_there_and_back_again(client, users, log):
     before = await users()
     await done(client, IMAGE, log)
     await done(client, SetMemory(USERS, "user-service", "4Gi"), log)
-    target = next(one for one in await revisions(client, USERS) if one.number == 2)
+    target = next(one for one in await list_revisions(client, USERS) if one.number == 2)
     await done(client, Undo(USERS, 2), log)
     after = await users()
     assert template(after) == template(before)
     assert after["metadata"]["annotations"][CAUSE] == target.change_cause
-    current = next(one for one in await revisions(client, USERS) if one.current)
+    current = next(one for one in await list_revisions(client, USERS) if one.current)
     assert (current.number, current.earlier, current.name) == (5, (2,), target.name)
 
 
@@ -134,18 +126,18 @@ async def test_a_number_of_pods(client, users, log):
 
 
 async def test_pause_and_resume(client, users, log):
-    before = await revisions(client, USERS)
+    before = await list_revisions(client, USERS)
     await done(client, Pause(USERS), log)
     assert (await users())["spec"]["paused"] is True
     plan, _ = await done(client, IMAGE, log)
     assert not plan.opens_rollout
     assert await make(client, Restart(USERS), "demo")
     assert (await make(client, Restart(USERS), "demo")).refused
-    assert len(await revisions(client, USERS)) == len(before)
+    assert len(await list_revisions(client, USERS)) == len(before)
     plan, _ = await done(client, Resume(USERS), log)
     assert plan.opens_rollout
     assert not (await users())["spec"].get("paused")
-    assert len(await revisions(client, USERS)) == len(before) + 1
+    assert len(await list_revisions(client, USERS)) == len(before) + 1
 
 
 async def pod_of(client, start):
@@ -170,8 +162,8 @@ async def test_a_change_in_between_makes_a_new_plan_and_writes_nothing(client, u
     plan = await make(client, IMAGE, "demo")
     await write(client, {"spec": {"replicas": 4}})
     between = await users()
-    result = await apply(client, plan, log)
-    assert isinstance(result, Changed)
+    result = await apply_plan(client, plan, log)
+    assert isinstance(result, ObjectChanged)
     assert await users() == between
     assert any("4 pods" in line.text for line in result.plan.lines)
     assert result.plan.wish == plan.wish
@@ -179,7 +171,7 @@ async def test_a_change_in_between_makes_a_new_plan_and_writes_nothing(client, u
     assert [line.weight for line in result.plan.lines if line.label == "changed"] == ["warn"]
     (line,) = log.entries()
     assert (line.outcome, result.plan.id in line.why) == ("conflict", True)
-    assert isinstance(await apply(client, result.plan, log), Applied)
+    assert isinstance(await apply_plan(client, result.plan, log), Applied)
     assert outcomes(log) == ["conflict", "applied"]
 
 
@@ -192,8 +184,8 @@ async def test_the_same_change_by_somebody_else_leaves_nothing_to_do(client, log
         body=json.dumps({"spec": {"template": {"spec": {"containers": [image]}}}}).encode(),
         content_type=plan.content_type,
     )
-    result = await apply(client, plan, log)
-    assert isinstance(result, Changed)
+    result = await apply_plan(client, plan, log)
+    assert isinstance(result, ObjectChanged)
     assert result.plan.refused == "that is the image it has"
 
 
@@ -202,7 +194,7 @@ async def test_a_write_that_changes_nothing_of_it_does_not_stand_in_the_way(clie
     bookkeeping = {"deployment.kubernetes.io/desired-replicas": "9"}
     await write(client, {"metadata": {"annotations": bookkeeping}})
     assert (await users())["metadata"]["resourceVersion"] != plan.version
-    assert isinstance(await apply(client, plan, log), Applied)
+    assert isinstance(await apply_plan(client, plan, log), Applied)
     assert container(await users())["image"] == "user-service:v2.1.0"
 
 
@@ -225,15 +217,15 @@ def bookkeep(monkeypatch, times):
 async def test_neither_does_a_status_that_is_written_all_the_time(client, demo, users, log, monkeypatch):
     plan = await make(client, IMAGE, "demo")
     written = bookkeep(monkeypatch, times=4)
-    assert isinstance(await apply(client, plan, log), Applied)
+    assert isinstance(await apply_plan(client, plan, log), Applied)
     assert len(written) == 4
 
 
 async def test_but_not_for_ever(client, log, monkeypatch, users):
     plan = await make(client, IMAGE, "demo")
     bookkeep(monkeypatch, times=1000)
-    result = await apply(client, plan, log)
-    assert isinstance(result, Refused)
+    result = await apply_plan(client, plan, log)
+    assert isinstance(result, NotApplied)
     assert "times in a row" in result.why
     assert container(await users())["image"] == "user-service:v2.0.0"
 
@@ -244,16 +236,16 @@ async def test_another_pod_of_the_same_name_is_not_deleted(client, demo, got, lo
     await client.request("DELETE", plan.path, {"gracePeriodSeconds": "0"})
     demo.advance(60)
     again = await got(client, "pods", ref.name, group="/api/v1")
-    result = await apply(client, plan, log)
-    assert isinstance(result, Changed), result
+    result = await apply_plan(client, plan, log)
+    assert isinstance(result, ObjectChanged), result
     assert await got(client, "pods", ref.name, group="/api/v1") == again
 
 
 async def test_an_object_that_is_gone(client, log):
     plan = await make(client, IMAGE, "demo")
     await client.request("DELETE", plan.path)
-    result = await apply(client, plan, log)
-    assert isinstance(result, Refused)
+    result = await apply_plan(client, plan, log)
+    assert isinstance(result, NotApplied)
     assert '"user-service" not found' in result.why
     assert outcomes(log) == ["failed"]
 
@@ -267,9 +259,9 @@ async def test_the_same_change_by_somebody_else_is_not_taken_for_ours(client, lo
     async def unplanned(*_):
         raise Unreachable("timed out")
 
-    monkeypatch.setattr("memtop.change.make.plan", unplanned)
-    result = await apply(client, plan, log)
-    assert result == Refused("it was changed meanwhile and nothing is written: timed out")
+    monkeypatch.setattr("memtop.change.planning.make_plan", unplanned)
+    result = await apply_plan(client, plan, log)
+    assert result == NotApplied("it was changed meanwhile and nothing is written: timed out")
     assert outcomes(log) == ["failed"]
 
 
@@ -279,16 +271,18 @@ async def test_the_same_change_by_somebody_else_is_not_taken_for_ours(client, lo
 async def test_nothing_is_written_without_a_record(client, users, tmp_path):
     (tmp_path / "file").write_text("")
     plan, before = await make(client, IMAGE, "demo"), await users()
-    result = await apply(client, plan, AuditLog(tmp_path / "file" / "audit.jsonl"))
-    assert isinstance(result, Refused)
+    result = await apply_plan(client, plan, AuditLog(tmp_path / "file" / "audit.jsonl"))
+    assert isinstance(result, NotApplied)
     assert result.why.startswith("nothing is changed without a record: the audit log ")
     assert await users() == before
-    assert "cannot be written" in await decline(client, plan, AuditLog(tmp_path / "file" / "audit.jsonl"))
+    assert "cannot be written" in await record_not_applied(
+        client, plan, AuditLog(tmp_path / "file" / "audit.jsonl")
+    )
 
 
 async def test_a_plan_that_was_declined(client, users, log):
     plan, before = await make(client, IMAGE, "demo"), await users()
-    assert await decline(client, plan, log) == ""
+    assert await record_not_applied(client, plan, log) == ""
     assert await users() == before
     (line,) = log.entries()
     assert (line.outcome, line.changes[0].new) == ("declined", "user-service:v2.1.0")
@@ -297,8 +291,8 @@ async def test_a_plan_that_was_declined(client, users, log):
 async def test_a_plan_that_the_server_refuses(demo, target_of, log):
     async with Client(target_of(demo, "readonly")) as reader:
         plan = await make(reader, IMAGE, "demo")
-        result = await apply(reader, plan, log)
-    assert result == Refused(plan.refused)
+        result = await apply_plan(reader, plan, log)
+    assert result == NotApplied(plan.refused)
     (line,) = log.entries()
     assert (line.outcome, line.user) == ("refused", "readonly")
     assert "cannot patch" in line.why
@@ -308,8 +302,8 @@ async def test_a_server_that_goes_away_leaves_it_open_whether_it_was_done(demo, 
     async with Client(target_of(demo)) as client:
         plan = await make(client, IMAGE, "demo")
         demo.run(demo.server.stop())
-        result = await apply(client, plan, log)
-    assert isinstance(result, Refused)
+        result = await apply_plan(client, plan, log)
+    assert isinstance(result, NotApplied)
     assert "may or may not have been applied" in result.why
     assert outcomes(log) == ["failed"]
 
@@ -338,7 +332,7 @@ def deaf(monkeypatch):
 async def test_an_answer_that_got_lost_after_the_change(client, users, log, deaf):
     plan = await make(client, IMAGE, "demo")
     deaf(before=False)
-    result = await apply(client, plan, log)
+    result = await apply_plan(client, plan, log)
     assert isinstance(result, Applied)
     assert result.version == (await users())["metadata"]["resourceVersion"]
     assert outcomes(log) == ["applied"]
@@ -347,11 +341,11 @@ async def test_an_answer_that_got_lost_after_the_change(client, users, log, deaf
 async def test_a_server_that_gives_up_waiting_for_its_own_change(client, log, deaf):
     plan = await make(client, IMAGE, "demo")
     deaf(before=False, error=ApiError(504, "Timeout", "request did not complete"))
-    assert isinstance(await apply(client, plan, log), Applied)
+    assert isinstance(await apply_plan(client, plan, log), Applied)
 
 
 async def test_a_request_that_got_lost(client, log, deaf):
     plan = await make(client, IMAGE, "demo")
     deaf(before=True)
-    result = await apply(client, plan, log)
-    assert result == Refused("no clear answer came, and the object is as it was: timed out")
+    result = await apply_plan(client, plan, log)
+    assert result == NotApplied("no clear answer came, and the object is as it was: timed out")

@@ -16,21 +16,21 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from memtop.change.audit import KEPT, AuditError, AuditLog, default_path, entry
-from memtop.change.audit_command import table
-from memtop.change.identity import UNKNOWN, common_name, shown_by
-from memtop.change.plan import Change, Plan
-from memtop.change.wish import SetImage
-from memtop.cluster.credentials import Grant
-from memtop.cluster.target import Auth
+from memtop.change.apply import UNKNOWN_USER, common_name, user_from_credentials
+from memtop.change.audit_log import KEPT_FILES, AuditError, AuditLog, audit_entry, audit_log_path
+from memtop.change.change_plan import ChangePlan, FieldChange
+from memtop.change.change_request import SetImage
+from memtop.commands.audit import audit_table
+from memtop.kube.connection_target import Auth
+from memtop.kube.credentials import Grant
 from tests.change.objects import ref
 
-IMAGE = Change("spec.template.spec.containers[main].image", "shop:v1", "shop:v2")
-SECRET = Change("spec.template.spec.containers[main].env[PASSWORD].value", "hunter2", "hunter3")
+IMAGE = FieldChange("spec.template.spec.containers[main].image", "shop:v1", "shop:v2")
+SECRET = FieldChange("spec.template.spec.containers[main].env[PASSWORD].value", "hunter2", "hunter3")
 
 
 def plan(*changes):
-    return Plan(
+    return ChangePlan(
         wish=SetImage(ref(), "main", "shop:v2"), context="prod", ref=ref(), title="Set the image of shop",
         changes=changes or (IMAGE,), lines=(), kubectl="kubectl set image deployment/shop main=shop:v2",
         method="PATCH", path="/x", content_type="", body=b"", version="7", refused="", opens_rollout=True,
@@ -38,7 +38,7 @@ def plan(*changes):
 
 
 def line(made, outcome="applied", **more):
-    return entry(made, outcome, server="https://api", user="alice", **more)
+    return audit_entry(made, outcome, server="https://api", user="alice", **more)
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_it_is_bounded(tmp_path):
     for one in made:
         log.write(line(one))
     files = sorted(path.name for path in tmp_path.glob("audit.jsonl*"))
-    assert files == ["audit.jsonl", *(f"audit.jsonl.{number}" for number in range(1, KEPT + 1))]
+    assert files == ["audit.jsonl", *(f"audit.jsonl.{number}" for number in range(1, KEPT_FILES + 1))]
     assert all((tmp_path / name).stat().st_size <= 2000 for name in files)
     kept = [one.id for one in log.entries()]
     assert kept == [one.id for one in made][-len(kept) :]  # the newest, in order
@@ -120,18 +120,18 @@ def test_no_log_at_all_has_no_entries(log):
 
 
 def test_where_it_is(tmp_path):
-    assert default_path({"XDG_STATE_HOME": str(tmp_path)}) == tmp_path / "memtop" / "audit.jsonl"
+    assert audit_log_path({"XDG_STATE_HOME": str(tmp_path)}) == tmp_path / "memtop" / "audit.jsonl"
 
 
 def test_the_table():
-    rows = list(table([line(plan(), "begun"), line(plan(), "refused", why="no such right")]))
+    rows = list(audit_table([line(plan(), "begun"), line(plan(), "refused", why="no such right")]))
     assert rows[0].split() == ["TIME", "OUTCOME", "OBJECT", "WHAT", "USER", "CONTEXT"]
     assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC ", rows[1]), "each time says its zone"
     assert "deployment/shop in production" in rows[1]
     assert "set image (image of main: shop:v1 → shop:v2)" in rows[1]
     assert "unknown" in rows[1]  # nobody lived to say
     assert rows[3].strip() == "no such right"
-    (_, row) = table([line(replace(plan(), context="pro\x1b[31md"))])
+    (_, row) = audit_table([line(replace(plan(), context="pro\x1b[31md"))])
     assert row.endswith("alice   prod")
 
 
@@ -169,17 +169,20 @@ def token(subject):
 
 def test_who_it_is():
     account = "system:serviceaccount:shop:deployer"
-    assert shown_by(Auth(), Grant(None, (ALICE, b""))) == "alice"
-    assert shown_by(Auth(), Grant(token(account), None)) == account
-    assert shown_by(Auth(), Grant(token("oidc|123"), None)) == UNKNOWN  # the server may map it to any name
-    assert shown_by(Auth(), Grant("Bearer opaque", None)) == UNKNOWN
-    assert shown_by(Auth(), None) == UNKNOWN
-    assert shown_by(Auth(username="bob"), Grant("Basic xyz", None)) == "bob"
+    assert user_from_credentials(Auth(), Grant(None, (ALICE, b""))) == "alice"
+    assert user_from_credentials(Auth(), Grant(token(account), None)) == account
     assert (
-        shown_by(Auth(impersonation=(("Impersonate-User", "carol"),)), Grant(None, (ALICE, b""))) == "carol"
+        user_from_credentials(Auth(), Grant(token("oidc|123"), None)) == UNKNOWN_USER
+    )  # the server may map it to any name
+    assert user_from_credentials(Auth(), Grant("Bearer opaque", None)) == UNKNOWN_USER
+    assert user_from_credentials(Auth(), None) == UNKNOWN_USER
+    assert user_from_credentials(Auth(username="bob"), Grant("Basic xyz", None)) == "bob"
+    assert (
+        user_from_credentials(Auth(impersonation=(("Impersonate-User", "carol"),)), Grant(None, (ALICE, b"")))
+        == "carol"
     )
-    assert shown_by(Auth(), Grant(None, (b"no certificate", b""))) == UNKNOWN
-    assert shown_by(Auth(), Grant(None, (ALICE[:200], b""))) == UNKNOWN
+    assert user_from_credentials(Auth(), Grant(None, (b"no certificate", b""))) == UNKNOWN_USER
+    assert user_from_credentials(Auth(), Grant(None, (ALICE[:200], b""))) == UNKNOWN_USER
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

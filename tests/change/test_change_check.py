@@ -2,20 +2,20 @@
 
 import pytest
 
-from memtop.change import check
-from memtop.change.wish import DeletePod, Pause, Restart, Resume, Scale, SetImage, SetMemory, Undo
-from memtop.cluster.refs import ObjectRef
+from memtop.change import validation
+from memtop.change.change_request import DeletePod, Pause, Restart, Resume, Scale, SetImage, SetMemory, Undo
+from memtop.kube.object_ref import ObjectRef
 from tests.change.objects import container, ref, revision, subject_of
 
 MIB = 1024 * 1024
 
 
 def image(text, name="main", subject=None):
-    return check.problem(SetImage(ref(), name, text), subject or subject_of())
+    return validation.request_problem(SetImage(ref(), name, text), subject or subject_of())
 
 
 def memory(limit=None, request=None, used=None, **options):
-    return check.problem(SetMemory(ref(), "main", limit, request), subject_of(**options), used)
+    return validation.request_problem(SetMemory(ref(), "main", limit, request), subject_of(**options), used)
 
 
 def test_a_good_image():
@@ -23,7 +23,7 @@ def test_a_good_image():
 
 
 def test_the_same_image():
-    assert image("shop:v1") == check.SAME_IMAGE
+    assert image("shop:v1") == validation.SAME_IMAGE
 
 
 def test_a_malformed_image():
@@ -77,8 +77,8 @@ def test_a_request_may_be_small():
 
 
 def test_the_same_memory_however_it_is_written():
-    assert memory("512Mi") == check.SAME_MEMORY
-    assert memory("0.5Gi", "128Mi") == check.SAME_MEMORY
+    assert memory("512Mi") == validation.SAME_MEMORY
+    assert memory("0.5Gi", "128Mi") == validation.SAME_MEMORY
 
 
 def test_a_limit_below_what_is_used():
@@ -100,7 +100,7 @@ KNOWN = (
 
 
 def undo(number=None, revisions=KNOWN, **options):
-    return check.undone(Undo(ref(), number), subject_of(revisions=revisions, **options))
+    return validation.undo_target(Undo(ref(), number), subject_of(revisions=revisions, **options))
 
 
 def test_undo_without_a_number_leads_to_the_one_before():
@@ -114,28 +114,28 @@ def test_undo_to_a_number():
 
 def test_undo_that_leads_nowhere():
     assert undo(2)[1] == "there is no revision 2; there are 1, 3, 4"
-    assert undo(4)[1] == check.SAME_REVISION
+    assert undo(4)[1] == validation.SAME_REVISION
     assert "only revision 4" in undo(revisions=KNOWN[:1])[1]
     assert undo(revisions=(), note="you may not")[1] == "you may not"
 
 
 def test_paused_rollouts_are_neither_undone_nor_restarted_as_with_kubectl():
     subject = subject_of(revisions=KNOWN, spec={"paused": True})
-    assert check.problem(Undo(ref()), subject) == check.PAUSED
-    assert check.problem(Restart(ref()), subject) == check.PAUSED
-    assert check.problem(Pause(ref()), subject) == check.PAUSED_ALREADY
-    assert check.problem(Resume(ref()), subject) == ""
-    assert check.problem(Resume(ref()), subject_of()) == check.NOT_PAUSED
+    assert validation.request_problem(Undo(ref()), subject) == validation.PAUSED_ROLLOUTS
+    assert validation.request_problem(Restart(ref()), subject) == validation.PAUSED_ROLLOUTS
+    assert validation.request_problem(Pause(ref()), subject) == validation.ALREADY_PAUSED
+    assert validation.request_problem(Resume(ref()), subject) == ""
+    assert validation.request_problem(Resume(ref()), subject_of()) == validation.NOT_PAUSED
 
 
 def test_replicas():
-    assert check.problem(Scale(ref(), 5), subject_of()) == ""
-    assert check.problem(Scale(ref(), 3), subject_of()) == check.SAME_REPLICAS
-    assert "below 0" in check.problem(Scale(ref(), -1), subject_of())
-    assert check.replicas(" 4 ") == 4
+    assert validation.request_problem(Scale(ref(), 5), subject_of()) == ""
+    assert validation.request_problem(Scale(ref(), 3), subject_of()) == validation.SAME_REPLICAS
+    assert "below 0" in validation.request_problem(Scale(ref(), -1), subject_of())
+    assert validation.parse_replicas(" 4 ") == 4
     for text in ("four", "", "1.5", "٤"):
         with pytest.raises(ValueError, match="whole number"):
-            check.replicas(text)
+            validation.parse_replicas(text)
 
 
 @pytest.mark.parametrize(
@@ -152,10 +152,10 @@ def test_replicas():
 )
 def test_kinds_that_cannot_be_changed_so(kind, wish, about):
     wishes = {SetImage: ("main", "shop:v2"), SetMemory: ("main", "1Gi"), Scale: (2,)}
-    assert about in check.problem(wish(ref(kind), *wishes.get(wish, ())), subject_of(kind))
+    assert about in validation.request_problem(wish(ref(kind), *wishes.get(wish, ())), subject_of(kind))
 
 
 def test_a_kind_of_somebody_elses_is_named():
     rollout = ObjectRef("Rollout", "production", "shop", api_version="argoproj.io/v1alpha1")
-    why = check.problem(SetImage(rollout, "main", "shop:v2"), subject_of())
+    why = validation.request_problem(SetImage(rollout, "main", "shop:v2"), subject_of())
     assert "Rollout (argoproj.io/v1alpha1)" in why

@@ -7,20 +7,19 @@ import signal
 
 import pytest
 
-from memtop.change.audit import AuditLog
-from memtop.change.command import Terms, carry_out
-from memtop.change.console import Console, table
-from memtop.change.plan import Line
-from memtop.change.wish import SetImage, SetMemory
-from memtop.cluster.refs import ObjectRef
+from memtop.change.audit_log import AuditLog
+from memtop.change.change_plan import ChangePlanLine
+from memtop.change.change_request import SetImage, SetMemory
+from memtop.commands.change import ApplyTerms, Console, plan_and_apply, plan_table
 from memtop.demo.resources import DEPLOYMENTS
+from memtop.kube.object_ref import ObjectRef
 from tui.cli import main
 
 USERS = ObjectRef("Deployment", "production", "user-service")
 USERS_KEY = ("production", "user-service")
 ORDERS = ObjectRef("Deployment", "production", "order-service")
 IMAGE = SetImage(USERS, "user-service", "user-service:v2.1.0")
-YES, PROTECTED = Terms(yes=True), ("memtop-*",)
+YES, PROTECTED = ApplyTerms(yes=True), ("memtop-*",)
 
 
 class Keyboard(io.StringIO):
@@ -47,7 +46,7 @@ def run(demo, target_of, tmp_path):
     def go(wish, terms=YES, keyboard=None, user="admin"):
         console = Console(io.StringIO(), io.StringIO(), keyboard or io.StringIO())
         log = AuditLog(tmp_path / "audit.jsonl")
-        code = carry_out(target_of(demo, user), wish, terms, console, log)
+        code = plan_and_apply(target_of(demo, user), wish, terms, console, log)
         return code, console.out.getvalue(), console.err.getvalue()
 
     return go
@@ -87,14 +86,14 @@ def test_yes_beforehand(run, image, outcomes):
 
 @pytest.mark.parametrize("answer", ["y", "Yes"])
 def test_yes_when_asked(run, image, answer):
-    code, _, err = run(IMAGE, Terms(), Keyboard(answer))
+    code, _, err = run(IMAGE, ApplyTerms(), Keyboard(answer))
     assert (code, image()) == (0, "user-service:v2.1.0")
     assert "Apply it? [y/N]" in err
 
 
 @pytest.mark.parametrize("answer", ["", "n", "yep", "user-service"])
 def test_anything_else_is_no(run, image, outcomes, answer):
-    code, _, err = run(IMAGE, Terms(), Keyboard(answer))
+    code, _, err = run(IMAGE, ApplyTerms(), Keyboard(answer))
     assert (code, image()) == (1, "user-service:v2.0.0")
     assert err.endswith("memtop: nothing is changed\n")
     assert outcomes() == ["declined"]
@@ -105,7 +104,7 @@ def test_ctrl_c_is_no(run, image, outcomes):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(IMAGE, Terms(), Keyboard(interrupt))
+        run(IMAGE, ApplyTerms(), Keyboard(interrupt))
     assert image() == "user-service:v2.0.0"
     assert outcomes() == ["declined"]
 
@@ -120,7 +119,7 @@ def number(request):
 
 def test_a_signal_at_the_question_is_no(run, image, outcomes, number):
     with pytest.raises(SystemExit) as ended:
-        run(IMAGE, Terms(), Keyboard(lambda: os.kill(os.getpid(), number)))
+        run(IMAGE, ApplyTerms(), Keyboard(lambda: os.kill(os.getpid(), number)))
     assert ended.value.code == 128 + number
     assert image() == "user-service:v2.0.0"
     assert outcomes() == ["declined"]
@@ -128,7 +127,7 @@ def test_a_signal_at_the_question_is_no(run, image, outcomes, number):
 
 
 def test_nobody_to_ask(run, image, outcomes):
-    code, out, err = run(IMAGE, Terms())
+    code, out, err = run(IMAGE, ApplyTerms())
     assert (code, image()) == (2, "user-service:v2.0.0")
     assert "add --yes" in err
     assert "user-service:v2.1.0" in out  # the plan is shown all the same
@@ -136,14 +135,14 @@ def test_nobody_to_ask(run, image, outcomes):
 
 
 def test_only_to_see_it(run, image, outcomes):
-    code, out, _ = run(IMAGE, Terms(yes=True, dry_run=True))
+    code, out, _ = run(IMAGE, ApplyTerms(yes=True, dry_run=True))
     assert (code, image()) == (0, "user-service:v2.0.0")
     assert out.endswith("dry run: nothing is changed\n")
     assert outcomes() == ["dry run"]
 
 
 def test_read_only(run, image):
-    code, out, err = run(IMAGE, Terms(yes=True, read_only=True))
+    code, out, err = run(IMAGE, ApplyTerms(yes=True, read_only=True))
     assert (code, out, image()) == (1, "", "user-service:v2.0.0")
     assert "memtop is read-only" in err
 
@@ -155,20 +154,20 @@ def test_without_the_right(run, image):
 
 
 def test_protected_contexts_want_the_name(run, image):
-    code, _, err = run(IMAGE, Terms(yes=True, protected=PROTECTED))
+    code, _, err = run(IMAGE, ApplyTerms(yes=True, protected=PROTECTED))
     assert code == 2
     assert "is protected: add --confirm user-service" in err
-    code, _, err = run(IMAGE, Terms(yes=True, confirm="users", protected=PROTECTED))
+    code, _, err = run(IMAGE, ApplyTerms(yes=True, confirm="users", protected=PROTECTED))
     assert code == 2
     assert "--confirm 'users' is not the name 'user-service'" in err
-    code, _, _ = run(IMAGE, Terms(protected=PROTECTED), Keyboard("y"))
+    code, _, _ = run(IMAGE, ApplyTerms(protected=PROTECTED), Keyboard("y"))
     assert (code, image()) == (1, "user-service:v2.0.0")
-    code, _, _ = run(IMAGE, Terms(protected=PROTECTED), Keyboard("user-service"))
+    code, _, _ = run(IMAGE, ApplyTerms(protected=PROTECTED), Keyboard("user-service"))
     assert (code, image()) == (0, "user-service:v2.1.0")
 
 
 def test_the_name_as_a_flag(run, image):
-    assert run(IMAGE, Terms(confirm="user-service", protected=PROTECTED))[0] == 0
+    assert run(IMAGE, ApplyTerms(confirm="user-service", protected=PROTECTED))[0] == 0
     assert image() == "user-service:v2.1.0"
 
 
@@ -180,7 +179,7 @@ def test_a_change_while_somebody_thinks_shows_the_new_plan(run, demo, image, out
         demo.call(lambda: demo.server.cluster.store.edit(DEPLOYMENTS, ("production", "user-service"), edit))
         return "y"
 
-    code, out, err = run(IMAGE, Terms(), Keyboard(meanwhile, "y"))
+    code, out, err = run(IMAGE, ApplyTerms(), Keyboard(meanwhile, "y"))
     assert (code, image()) == (0, "user-service:v2.1.0")
     assert "it was changed in the meantime: nothing is written" in err
     assert out.count("Set the image of user-service") == 2
@@ -189,7 +188,7 @@ def test_a_change_while_somebody_thinks_shows_the_new_plan(run, demo, image, out
     assert outcomes() == ["conflict", "applied"]
 
 
-@pytest.mark.parametrize("terms", [YES, Terms(confirm="user-service", protected=PROTECTED)])
+@pytest.mark.parametrize("terms", [YES, ApplyTerms(confirm="user-service", protected=PROTECTED)])
 def test_a_yes_beforehand_is_no_yes_to_another_plan(run, demo, image, outcomes, monkeypatch, terms):
     tell, shown = Console.tell, []
 
@@ -234,18 +233,18 @@ def test_the_only_container_need_not_be_named(run):
 
 def test_a_plan_is_wrapped_but_for_what_is_copied():
     command = "kubectl " + "x" * 60
-    lines = [Line("pods", "word " * 20, "critical"), Line("kubectl", command, "command")]
-    shown = list(table(lines, 40))
+    lines = [ChangePlanLine("pods", "word " * 20, "critical"), ChangePlanLine("kubectl", command, "command")]
+    shown = list(plan_table(lines, 40))
     assert all(len(line) <= 40 for line in shown[:-1])
     assert shown[0].startswith("  pods     !! word")
     assert shown[1].startswith("           word")
     assert shown[-1] == f"  kubectl  {command}"
-    assert len(list(table(lines, None))) == 2
+    assert len(list(plan_table(lines, None))) == 2
 
 
 def test_what_a_kubeconfig_is_full_of_does_not_reach_the_terminal():
     console = Console(io.StringIO(), io.StringIO(), Keyboard("y"))
-    (line,) = table([Line("object", "context \x1b[31mred\x07")], None)
+    (line,) = plan_table([ChangePlanLine("object", "context \x1b[31mred\x07")], None)
     assert line == "  object  context red"
     console.say("\x1b]0;title\x07done")
     console.warn("the context \x1b[2Jred is protected")

@@ -5,11 +5,10 @@ import json
 
 import pytest
 
-from memtop.change.dry_run import dry_run
-from memtop.change.patch import Request, request
-from memtop.change.wish import DeletePod, Pause, Restart, Resume, Scale, SetImage, SetMemory, Undo
-from memtop.cluster.client import Response
-from memtop.cluster.errors import ApiError
+from memtop.change.api_request import ApiRequest, build_request, dry_run
+from memtop.change.change_request import DeletePod, Pause, Restart, Resume, Scale, SetImage, SetMemory, Undo
+from memtop.kube.api_errors import ApiError
+from memtop.kube.client import ApiResponse
 from tests.change.objects import container, ref, revision, subject_of, workload
 
 PATH = "/apis/apps/v1/namespaces/production/deployments"
@@ -26,12 +25,12 @@ class Server:
         self.sent.append((method, path, dict(params), json.loads(body), content_type))
         if isinstance(self.answer, Exception):
             raise self.answer
-        return Response(200, {}, json.dumps(self.answer).encode())
+        return ApiResponse(200, {}, json.dumps(self.answer).encode())
 
 
 def requested(wish, target=None, **options):
     subject = subject_of(wish.ref.kind, **options)
-    return request(wish, subject, PATH, "kubectl does it", target, 1_769_829_165.0)
+    return build_request(wish, subject, PATH, "kubectl does it", target, 1_769_829_165.0)
 
 
 IMAGE = requested(SetImage(ref(), "main", "shop:v2"))
@@ -134,7 +133,7 @@ async def test_scaling():
 
 
 def body(wish, target=None, **options) -> dict:
-    made: Request = requested(wish, target, **options)
+    made: ApiRequest = requested(wish, target, **options)
     return made.body
 
 

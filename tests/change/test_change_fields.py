@@ -5,9 +5,14 @@ import copy
 import msgspec
 import pytest
 
-from memtop.change.essence import essence
-from memtop.change.fields import differences, field_label, managed, written
-from memtop.change.owners import last_writer, managers, owner_lines, scaler_lines
+from memtop.change.change_plan import (
+    field_differences,
+    field_label,
+    managed_field_keys,
+    object_digest,
+    path_text,
+)
+from memtop.change.field_owners import autoscaler_lines, field_managers, last_writer, owner_lines
 from tests.change.objects import container, workload
 
 IMAGE = ("spec", "template", "spec", "containers", ("name", "main"), "image")
@@ -15,9 +20,9 @@ REPLICAS = ("spec", "replicas")
 
 
 def test_names_of_fields():
-    assert written(IMAGE) == "spec.template.spec.containers[main].image"
-    assert written(("metadata", "annotations", "a.b/c")) == "metadata.annotations[a.b/c]"
-    assert managed(IMAGE) == (
+    assert path_text(IMAGE) == "spec.template.spec.containers[main].image"
+    assert path_text(("metadata", "annotations", "a.b/c")) == "metadata.annotations[a.b/c]"
+    assert managed_field_keys(IMAGE) == (
         "f:spec", "f:template", "f:spec", "f:containers", 'k:{"name":"main"}', "f:image",
     )  # fmt: skip
 
@@ -42,7 +47,7 @@ def test_short_names(path, label):
 
 
 def found(old, new):
-    return {written(steps): (before, after) for steps, before, after in differences(old, new)}
+    return {path_text(steps): (before, after) for steps, before, after in field_differences(old, new)}
 
 
 def test_differences_are_fields():
@@ -76,7 +81,7 @@ def test_ports_without_names_are_told_apart_by_place():
 
 def entry(manager, *steps, operation="Update", time="2026-01-31T03:12:45Z"):
     fields: dict = {}
-    for step in reversed(managed(steps)):
+    for step in reversed(managed_field_keys(steps)):
         fields = {step: fields}
     return {"manager": manager, "operation": operation, "time": time, "fieldsV1": fields}
 
@@ -94,8 +99,8 @@ def lines(*entries, steps=IMAGE, labels=None, annotations=None, owners=(), becom
 
 def test_managers_of_exactly_that_field():
     holder = workload(metadata={"managedFields": [entry("helm", *IMAGE), entry("hpa", *REPLICAS)]})
-    assert [one.name for one in managers(holder, IMAGE)] == ["helm"]
-    assert [one.name for one in managers(holder, REPLICAS)] == ["hpa"]
+    assert [one.name for one in field_managers(holder, IMAGE)] == ["helm"]
+    assert [one.name for one in field_managers(holder, REPLICAS)] == ["hpa"]
 
 
 def test_nobody_else():
@@ -194,10 +199,10 @@ def scaler(**spec):
 
 
 def test_autoscalers_take_a_number_of_replicas_back():
-    (line,) = scaler_lines([scaler(minReplicas=2)], "Deployment", "shop", 12)
+    (line,) = autoscaler_lines([scaler(minReplicas=2)], "Deployment", "shop", 12)
     assert "reverted by HorizontalPodAutoscaler/auto, which keeps from 2 to 9" in line.text
-    assert not list(scaler_lines([scaler()], "Deployment", "other", 12))
-    (line,) = scaler_lines([scaler()], "Deployment", "shop", 0)
+    assert not list(autoscaler_lines([scaler()], "Deployment", "other", 12))
+    (line,) = autoscaler_lines([scaler()], "Deployment", "shop", 0)
     assert line.weight == "warn"
 
 
@@ -211,7 +216,7 @@ def changed(*path, value, kind="Deployment"):
     for step in path[:-1]:
         inside = inside.setdefault(step, {})
     inside[path[-1]] = value
-    return essence(kind, before) != essence(kind, after)
+    return object_digest(kind, before) != object_digest(kind, after)
 
 
 def test_what_makes_a_plan_void():

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from memtop.change.follow import Standing, follow
-from memtop.cluster.refs import ObjectRef
+from memtop.change.workload_state import WorkloadUpdate, follow_workload
+from memtop.kube.object_ref import ObjectRef
 
 REF = ObjectRef("Deployment", "production", "user-service")
 PATH = "/apis/apps/v1/namespaces/production/deployments/user-service"
@@ -21,7 +21,7 @@ async def told(client, ref, enough):
         said.append(one)
         news.set()
 
-    task = asyncio.ensure_future(follow(client, ref, publish))
+    task = asyncio.ensure_future(follow_workload(client, ref, publish))
     try:
         async with asyncio.timeout(PATIENCE):
             while not await enough(said):
@@ -39,7 +39,7 @@ async def test_it_tells_the_workload_its_revisions_and_how_old_its_pods_are(clie
         return said
 
     (first,) = await told(client, REF, once)
-    assert isinstance(first, Standing)
+    assert isinstance(first, WorkloadUpdate)
     assert [revision.number for revision in first.subject.revisions] == [2, 1]
     assert first.subject.strategy.startswith("Rolling")
     assert len(first.born) == 3

@@ -4,12 +4,8 @@ import json
 
 import pytest
 
-from memtop.change.image_past import has_run, image_lines
-from memtop.change.make import plan as make
-from memtop.change.rights import READ_ONLY, refusal
-from memtop.change.subject import subject
-from memtop.change.usage import used
-from memtop.change.wish import (
+from memtop.change.change_request import (
+    READ_ONLY_SENTENCE,
     DeletePod,
     Pause,
     Restart,
@@ -17,10 +13,14 @@ from memtop.change.wish import (
     SetImage,
     SetMemory,
     Undo,
+    why_not_allowed,
 )
-from memtop.cluster.client import Client
-from memtop.cluster.errors import ApiError
-from memtop.cluster.refs import ObjectRef
+from memtop.change.images import became_ready, image_lines
+from memtop.change.planning import make_plan as make
+from memtop.change.workload_state import memory_in_use, read_workload
+from memtop.kube.api_errors import ApiError
+from memtop.kube.client import Client
+from memtop.kube.object_ref import ObjectRef
 from tests.change.objects import revision, subject_of
 
 USERS = ObjectRef("Deployment", "production", "user-service")
@@ -181,28 +181,28 @@ async def test_a_cron_jobs_template(planner):
 
 async def test_rights(unchanged, target_of):
     async with Client(target_of(unchanged)) as admin, Client(target_of(unchanged, "readonly")) as reader:
-        assert await refusal(admin, USERS, SetImage, read_only=False) == ""
-        assert await refusal(admin, USERS, SetImage, read_only=True) == READ_ONLY
+        assert await why_not_allowed(admin, USERS, SetImage, read_only=False) == ""
+        assert await why_not_allowed(admin, USERS, SetImage, read_only=True) == READ_ONLY_SENTENCE
         words = "you may not patch deployments.apps in the namespace production"
-        assert await refusal(reader, USERS, SetImage, read_only=False) == words
-        assert "deployments.apps/scale" in await refusal(reader, USERS, Scale, read_only=False)
+        assert await why_not_allowed(reader, USERS, SetImage, read_only=False) == words
+        assert "deployments.apps/scale" in await why_not_allowed(reader, USERS, Scale, read_only=False)
         pod = ObjectRef("Pod", "production", "x")
-        assert "delete pods" in await refusal(reader, pod, DeletePod, read_only=False)
-        assert "only Deployments" in await refusal(
+        assert "delete pods" in await why_not_allowed(reader, pod, DeletePod, read_only=False)
+        assert "only Deployments" in await why_not_allowed(
             admin, ObjectRef("StatefulSet", "production", "session-cache"), Pause, read_only=False
         )
 
 
 async def test_who_may_not_ask_is_not_refused_beforehand(unchanged, target_of):
     async with Client(target_of(unchanged, "one-namespace")) as reader:
-        assert await refusal(reader, USERS, SetImage, read_only=False) == ""
+        assert await why_not_allowed(reader, USERS, SetImage, read_only=False) == ""
 
 
 # -- what forms need
 
 
 async def test_a_subject(planner):
-    found = await subject(planner, ObjectRef("Deployment", "production", "order-service"))
+    found = await read_workload(planner, ObjectRef("Deployment", "production", "order-service"))
     assert [(one.name, one.init) for one in found.containers] == [
         ("order-service", False), ("log-agent", False), ("migrate", True),
     ]  # fmt: skip
@@ -214,8 +214,8 @@ async def test_a_subject(planner):
 
 
 async def test_what_is_used(planner):
-    found = await subject(planner, USERS)
-    assert (await used(planner, found))["user-service"] > 100 * 1024**2
+    found = await read_workload(planner, USERS)
+    assert (await memory_in_use(planner, found))["user-service"] > 100 * 1024**2
 
 
 def test_only_what_has_ready_pods_is_known_to_have_run():
@@ -225,7 +225,7 @@ def test_only_what_has_ready_pods_is_known_to_have_run():
         revision(1, image="shop:v1", created=1000.0),
     ]
     found = subject_of(revisions=known, status={"readyReplicas": 3})
-    assert [has_run(one, found) for one in known] == [False, True, False]
+    assert [became_ready(one, found) for one in known] == [False, True, False]
 
     def told(image):
         return next(image_lines(SetImage(found.ref, "main", image), found)).text
@@ -235,4 +235,4 @@ def test_only_what_has_ready_pods_is_known_to_have_run():
     assert told("shop:v3").startswith("it was tried here before: revision 3")
     assert told("shop:v3").endswith("; whether it ever ran is not known")
     done = {"readyReplicas": 0, "conditions": [{"type": "Progressing", "reason": "NewReplicaSetAvailable"}]}
-    assert has_run(known[0], subject_of(revisions=known, status=done))
+    assert became_ready(known[0], subject_of(revisions=known, status=done))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memtop.change.reference import Reference, ReferenceProblemError, parse, tag_span
+from memtop.change.images import ImageReference, ImageReferenceError, parse_image, tag_span
 
 HEX = "a" * 64
 
@@ -34,7 +34,7 @@ HEX = "a" * 64
     ],
 )
 def test_well_formed(text, parts):
-    assert parse(text) == Reference(*parts)
+    assert parse_image(text) == ImageReference(*parts)
 
 
 @pytest.mark.parametrize(
@@ -71,8 +71,8 @@ def test_well_formed(text, parts):
     ],
 )
 def test_malformed_ones_are_told_what_is_wrong(text, about):
-    with pytest.raises(ReferenceProblemError) as caught:
-        parse(text)
+    with pytest.raises(ImageReferenceError) as caught:
+        parse_image(text)
     assert about in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -88,7 +88,7 @@ def test_malformed_ones_are_told_what_is_wrong(text, about):
     ],
 )
 def test_tags_that_move(text, mutable):
-    assert parse(text).mutable is mutable
+    assert parse_image(text).mutable is mutable
 
 
 @pytest.mark.parametrize(
@@ -111,8 +111,8 @@ def test_every_text_is_a_reference_or_has_something_wrong_with_it(text):
     start, end = tag_span(text)
     assert 0 <= start <= end <= len(text)
     try:
-        found = parse(text)
-    except ReferenceProblemError as error:
+        found = parse_image(text)
+    except ImageReferenceError as error:
         said = str(error)
     else:
         host = f"{found.host}/" if found.host else ""

@@ -2,9 +2,17 @@
 
 import pytest
 
-from memtop.change.budgets import budget_lines, selects
-from memtop.change.nodes import Space, node_line
-from memtop.change.room import Demand, Footprint, demand, footprint, limit_range_lines, quota_lines
+from memtop.change.namespace_limits import (
+    PodFootprint,
+    ResourceDemand,
+    budget_lines,
+    limit_range_lines,
+    peak_demand,
+    pod_footprint,
+    quota_lines,
+    selector_matches,
+)
+from memtop.change.node_capacity import NodeSpace, node_line
 from tests.change.objects import container
 
 MIB = 1024 * 1024
@@ -16,16 +24,16 @@ def template(*containers, init=()):
 
 def test_a_pod_asks_for_its_containers_together():
     two = template(container(limit="100Mi", request="50Mi"), container("side", limit="20Mi", request=""))
-    assert footprint(two) == Footprint(120 * MIB, 70 * MIB)  # without a request the limit is requested
+    assert pod_footprint(two) == PodFootprint(120 * MIB, 70 * MIB)  # without a request the limit is requested
 
 
 def test_or_for_its_hungriest_init_container():
     one = template(container(limit="100Mi", request="50Mi"), init=[container("setup", limit="300Mi")])
-    assert footprint(one) == Footprint(300 * MIB, 128 * MIB)
+    assert pod_footprint(one) == PodFootprint(300 * MIB, 128 * MIB)
 
 
 def test_a_container_without_a_limit():
-    assert footprint(template(container(limit="", request="50Mi"))) == Footprint(None, 50 * MIB)
+    assert pod_footprint(template(container(limit="", request="50Mi"))) == PodFootprint(None, 50 * MIB)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +48,7 @@ def test_a_container_without_a_limit():
     ],
 )
 def test_demand_at_the_peak(old, new, had, has, surge, more):
-    found = demand(Footprint(old, old), Footprint(new, new), had, has, surge)
+    found = peak_demand(PodFootprint(old, old), PodFootprint(new, new), had, has, surge)
     assert (found.limit, found.request, found.pods) == (more, more, has - had + surge)
 
 
@@ -48,7 +56,7 @@ def quota(hard, used, **spec):
     return {"metadata": {"name": "q"}, "spec": spec, "status": {"hard": hard, "used": used}}
 
 
-ASKED = Demand(1, 400 * MIB, 100 * MIB)
+ASKED = ResourceDemand(1, 400 * MIB, 100 * MIB)
 
 
 def told(*quotas):
@@ -135,7 +143,7 @@ def test_the_ratio_of_limit_and_request():
 
 
 def test_nodes():
-    spaces = [Space("a", 8 * 1024 * MIB, 1024 * MIB), Space("b", 4 * 1024 * MIB, 3 * 1024 * MIB)]
+    spaces = [NodeSpace("a", 8 * 1024 * MIB, 1024 * MIB), NodeSpace("b", 4 * 1024 * MIB, 3 * 1024 * MIB)]
     assert "1 of 2 nodes have that left, b most with 3 GiB" in node_line(spaces, 2048 * MIB).text
     full = node_line(spaces, 3500 * MIB)
     assert full.weight == "critical"
@@ -143,16 +151,16 @@ def test_nodes():
     assert "no node is that large: a has 8 GiB" in node_line(spaces, 9000 * MIB).text
     assert node_line(spaces, 0) is None
     assert "not known: nodes are forbidden" in node_line("nodes are forbidden", 1).text
-    assert "how full is not known" in node_line([Space("a", 1024 * MIB, None)], 1).text
+    assert "how full is not known" in node_line([NodeSpace("a", 1024 * MIB, None)], 1).text
 
 
 def test_more_pods_than_the_nodes_have_room_for():
-    spaces = [Space("a", 8 * 1024 * MIB, 1024 * MIB), Space("b", 4 * 1024 * MIB, 3 * 1024 * MIB)]
+    spaces = [NodeSpace("a", 8 * 1024 * MIB, 1024 * MIB), NodeSpace("b", 4 * 1024 * MIB, 3 * 1024 * MIB)]
     found = node_line(spaces, 512 * MIB, 99_997)
     assert found.weight == "warn"
     assert "; 8 of the 99997 new pods fit on the nodes now: the other 99989 (48.8 TiB) wait" in found.text
     assert node_line(spaces, 512 * MIB, 8).weight == "plain"
-    found = node_line([Space("a", 1024 * MIB, None)], 512 * MIB, 3)
+    found = node_line([NodeSpace("a", 1024 * MIB, None)], 512 * MIB, 3)
     assert "at most 2 of the 3 new pods fit on the nodes even if the nodes were empty" in found.text
 
 
@@ -197,4 +205,4 @@ def test_an_empty_selector_means_all_or_nothing_by_version():
 )
 def test_selector_expressions(operator, key, values, selected):
     expression = {"key": key, "operator": operator, "values": values}
-    assert selects({"matchExpressions": [expression]}, POD) is selected
+    assert selector_matches({"matchExpressions": [expression]}, POD) is selected

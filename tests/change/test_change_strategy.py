@@ -2,14 +2,14 @@
 
 import pytest
 
-from memtop.change.effect import effect, under_way
-from memtop.change.strategy import rolling_bounds, strategy
-from memtop.change.wish import DeletePod, Pause, Resume, Scale
+from memtop.change.change_request import DeletePod, Pause, Resume, Scale
+from memtop.change.planning import effect_on_pods, rollout_under_way
+from memtop.change.rollout_strategy import pod_replacement, rolling_bounds
 from tests.change.objects import ref, revision, subject_of, workload
 
 
 def deployment(replicas=4, **spec):
-    return strategy("Deployment", workload(spec={"replicas": replicas, **spec}))
+    return pod_replacement("Deployment", workload(spec={"replicas": replicas, **spec}))
 
 
 def rolling(unavailable, surge, replicas=4):
@@ -73,7 +73,7 @@ def stateful(replicas=3, kind="RollingUpdate", partition=None, unavailable=None)
     bounds = {"partition": partition, "maxUnavailable": unavailable}
     rolled = {key: bound for key, bound in bounds.items() if bound is not None}
     update = {"type": kind, **({"rollingUpdate": rolled} if rolled else {})}
-    return strategy(
+    return pod_replacement(
         "StatefulSet", workload("StatefulSet", spec={"replicas": replicas, "updateStrategy": update})
     )
 
@@ -117,7 +117,7 @@ def test_on_delete():
 
 def daemons(**rolling_update):
     update = {"type": "RollingUpdate", "rollingUpdate": rolling_update}
-    return strategy(
+    return pod_replacement(
         "DaemonSet",
         workload("DaemonSet", spec={"updateStrategy": update}, status={"desiredNumberScheduled": 10}),
     )
@@ -130,21 +130,21 @@ def test_daemon_sets():
 
 
 def test_a_cron_jobs_next_run():
-    found = strategy("CronJob", workload("CronJob", spec={"schedule": "0 3 * * *"}))
+    found = pod_replacement("CronJob", workload("CronJob", spec={"schedule": "0 3 * * *"}))
     assert "The next run (0 3 * * *)" in found.words
-    assert "suspended" in strategy("CronJob", workload("CronJob", spec={"suspend": True})).words
+    assert "suspended" in pod_replacement("CronJob", workload("CronJob", spec={"suspend": True})).words
 
 
 def test_scaling():
-    assert effect(Scale(ref(), 5), subject_of()).words == "2 pods more: 5 pods then"
-    assert effect(Scale(ref(), 0), subject_of()).weight == "critical"
-    assert "volumes stay" in effect(Scale(ref("StatefulSet"), 1), subject_of("StatefulSet")).words
+    assert effect_on_pods(Scale(ref(), 5), subject_of()).words == "2 pods more: 5 pods then"
+    assert effect_on_pods(Scale(ref(), 0), subject_of()).weight == "critical"
+    assert "volumes stay" in effect_on_pods(Scale(ref("StatefulSet"), 1), subject_of("StatefulSet")).words
 
 
 def pod(owner=None, **spec):
     owners = [{"controller": True, "kind": owner, "name": "shop-1"}] if owner else []
     found = subject_of("Pod", metadata={"ownerReferences": owners}, spec=spec)
-    return effect(DeletePod(ref("Pod")), found)
+    return effect_on_pods(DeletePod(ref("Pod")), found)
 
 
 def test_deleting_a_pod():
@@ -162,16 +162,16 @@ DONE = {"observedGeneration": 1, "replicas": 3, "updatedReplicas": 3}
 
 
 def test_pausing_in_the_middle():
-    assert "stay as they are" in effect(Pause(ref()), subject_of(status=DONE)).words
+    assert "stay as they are" in effect_on_pods(Pause(ref()), subject_of(status=DONE)).words
     half = subject_of(status={**DONE, "updatedReplicas": 1})
-    assert under_way(half)
-    assert "stops where it is" in effect(Pause(ref()), half).words
+    assert rollout_under_way(half)
+    assert "stops where it is" in effect_on_pods(Pause(ref()), half).words
 
 
 def test_resuming():
     current, old = revision(2, current=True, replicas=3), revision(1, replicas=3)
     paused = {"paused": True, "replicas": 3}
     quiet = subject_of(revisions=[current], spec=paused, status=DONE)
-    assert "Nothing waits" in effect(Resume(ref()), quiet).words
+    assert "Nothing waits" in effect_on_pods(Resume(ref()), quiet).words
     waiting = subject_of(revisions=[old], spec=paused, status={**DONE, "updatedReplicas": 0})
-    assert effect(Resume(ref()), waiting).words.startswith("Rolling")
+    assert effect_on_pods(Resume(ref()), waiting).words.startswith("Rolling")

@@ -3,7 +3,7 @@
 import pytest
 from aiohttp import web
 
-from memtop.cluster.client import ApiError, Unreachable
+from memtop.kube.api_errors import ApiError, Unreachable
 
 
 def status(code, reason, message, **more):

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from memtop.cluster.client import Client
-from memtop.cluster.target import Auth, ExecSpec, Target
+from memtop.kube.client import Client
+from memtop.kube.connection_target import Auth, ClusterTarget, CredentialPluginSpec
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def target():
 
     def make(url, **fields):
         fields.setdefault("auth", Auth())
-        return Target(
+        return ClusterTarget(
             context="test",
             cluster="test",
             user="tester",
@@ -205,7 +205,7 @@ def plugin(tmp_path):
         )
         path.chmod(0o755)
         fields.setdefault("api_version", "client.authentication.k8s.io/v1")
-        return ExecSpec(command=str(path), **fields)
+        return CredentialPluginSpec(command=str(path), **fields)
 
     return make
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from memtop.cluster.client import ApiError, api_error
-from memtop.cluster.target import Auth
+from memtop.kube.api_errors import ApiError
+from memtop.kube.client import parse_api_error
+from memtop.kube.connection_target import Auth
 from tests.cluster.asking import refused, status
 
 ANSWERS = Path(__file__).parent / "answers"
@@ -132,13 +133,16 @@ class TestErrors:
 
     @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff\xfe"])
     def test_an_answer_without_sense_still_has_its_status(self, body):
-        error = api_error(502, {}, body)
+        error = parse_api_error(502, {}, body)
         assert (error.status, error.reason) == (502, "BadGateway")
         assert error.message
-        assert api_error(599, {}, body).reason == "HTTP599"
+        assert parse_api_error(599, {}, body).reason == "HTTP599"
 
     def test_an_error_page_is_not_quoted(self):
-        assert api_error(502, {"Content-Type": "text/html"}, b"<html>nginx</html>").message == "Bad Gateway"
+        assert (
+            parse_api_error(502, {"Content-Type": "text/html"}, b"<html>nginx</html>").message
+            == "Bad Gateway"
+        )
 
     async def test_how_long_to_wait_is_known(self, client_for):
         async def answer(request):
@@ -171,7 +175,7 @@ class TestErrors:
     @pytest.mark.parametrize("path", sorted(ANSWERS.glob("error-*")), ids=lambda path: path.stem)
     def test_what_a_real_server_answered_is_read(self, path):
         code = int(path.name.split("-")[1])
-        error = api_error(code, {}, path.read_bytes())
+        error = parse_api_error(code, {}, path.read_bytes())
         assert error.status == code
         assert error.reason.isalpha()
         assert len(error.message) > 10

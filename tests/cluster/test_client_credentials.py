@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from memtop.cluster.client import CredentialError
-from memtop.cluster.target import Auth
+from memtop.kube.api_errors import CredentialError
+from memtop.kube.connection_target import Auth
 from tests.cluster.asking import only, refused
 
 
@@ -42,7 +42,7 @@ class TestCredentials:
         def close(answer):
             closed.append(answer.status)
 
-        monkeypatch.setattr("memtop.cluster.transport.Answer.close", close)
+        monkeypatch.setattr("memtop.kube.transport.StreamedResponse.close", close)
         spec = plugin("grant(token='old') if runs < 2 else sys.exit('session expired')")
         client = await client_for(only("new"), auth=Auth(plugin=spec))
         with pytest.raises(CredentialError) as raised:

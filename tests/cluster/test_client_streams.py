@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from aiohttp import web
 
-from memtop.cluster.client import Unreachable
+from memtop.kube.api_errors import Unreachable
 from tests.cluster.asking import only, unreachable
 
 

@@ -6,8 +6,9 @@ import pytest
 from aiohttp import web
 from cryptography.hazmat.primitives import serialization
 
-from memtop.cluster.client import Client, KubeconfigError, Unreachable
-from memtop.cluster.target import Auth, Pem
+from memtop.kube.api_errors import KubeconfigError, Unreachable
+from memtop.kube.client import Client
+from memtop.kube.connection_target import Auth, Pem
 
 
 async def who(request):
@@ -228,7 +229,7 @@ class TestProxies:
         assert text == f"the proxy 127.0.0.1:{unused_tcp_port} cannot be reached: connection refused"
 
     async def test_a_proxy_that_hangs_does_not_hang_us(self, target, monkeypatch, serve_bytes):
-        monkeypatch.setattr("memtop.cluster.transport.CONNECT_TIMEOUT", 0.2)
+        monkeypatch.setattr("memtop.kube.transport.CONNECT_TIMEOUT", 0.2)
 
         async def hang(head, reader, writer):
             await reader.read()

@@ -65,7 +65,7 @@ class TestTrouble:
         assert "\x1b" not in text
 
     async def test_a_body_without_bound(self, client_for, monkeypatch):
-        monkeypatch.setattr("memtop.cluster.client.MAX_BODY", 1000)
+        monkeypatch.setattr("memtop.kube.client.MAX_BODY", 1000)
 
         async def answer(request):
             return web.Response(text="x" * 1001)

@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from memtop.cluster.containers import Kind, Mood, container_facts
-from memtop.cluster.objects import Pod
+from memtop.kube.api_objects import Pod
+from memtop.kube.pod_facts import ContainerKind, StateSeverity, container_facts
 
 
 @pytest.fixture
@@ -35,13 +35,13 @@ def container_status(state, **more):
 @pytest.mark.parametrize(
     ("name", "state", "mood", "last", "restarts"),
     [
-        ("phase-terminated-pod.json", "OOMKilled", Mood.OOM, "OOMKilled", 4),
-        ("phase-waiting-pod.json", "CrashLoopBackOff", Mood.OOM, "OOMKilled", 4),
-        ("phase-running-pod.json", "Running", Mood.RUNNING, "OOMKilled", 5),
-        ("pod-crashloop.json", "CrashLoopBackOff", Mood.FAILING, "Error (1)", 7),
-        ("pod-node-v8-heap-limit.json", "CrashLoopBackOff", Mood.FAILING, "Error (139)", 4),
-        ("pod-exit137-not-oom.json", "Running", Mood.RUNNING, "killed (137)", 1),
-        ("pod-completed-job.json", "Completed", Mood.DONE, "Completed", 0),
+        ("phase-terminated-pod.json", "OOMKilled", StateSeverity.OOM, "OOMKilled", 4),
+        ("phase-waiting-pod.json", "CrashLoopBackOff", StateSeverity.OOM, "OOMKilled", 4),
+        ("phase-running-pod.json", "Running", StateSeverity.RUNNING, "OOMKilled", 5),
+        ("pod-crashloop.json", "CrashLoopBackOff", StateSeverity.FAILING, "Error (1)", 7),
+        ("pod-node-v8-heap-limit.json", "CrashLoopBackOff", StateSeverity.FAILING, "Error (139)", 4),
+        ("pod-exit137-not-oom.json", "Running", StateSeverity.RUNNING, "killed (137)", 1),
+        ("pod-completed-job.json", "Completed", StateSeverity.DONE, "Completed", 0),
     ],
 )
 def test_a_recorded_container_that_has_ended(recorded, name, state, mood, last, restarts):
@@ -63,7 +63,12 @@ def test_a_recorded_container_that_has_ended(recorded, name, state, mood, last, 
 )
 def test_a_recorded_container_that_cannot_start_asks_for_attention(recorded, name, state):
     fact = recorded(name)[0]
-    assert (fact.state, fact.mood, fact.terminations, fact.started_at) == (state, Mood.FAILING, (), None)
+    assert (fact.state, fact.mood, fact.terminations, fact.started_at) == (
+        state,
+        StateSeverity.FAILING,
+        (),
+        None,
+    )
 
 
 def test_only_a_running_container_has_a_start(recorded):
@@ -103,9 +108,9 @@ def test_a_limit_that_limits_nothing_is_none(limit):
 def test_ordinary_containers_come_before_init_containers(recorded):
     facts = recorded("pod-multi-container.json")
     assert [(fact.name, fact.kind) for fact in facts] == [
-        ("order-service", Kind.CONTAINER),
-        ("log-agent", Kind.CONTAINER),
-        ("migrate", Kind.INIT),
+        ("order-service", ContainerKind.CONTAINER),
+        ("log-agent", ContainerKind.CONTAINER),
+        ("migrate", ContainerKind.INIT),
     ]
     assert facts[2].state == "Completed"
 
@@ -123,28 +128,28 @@ def test_an_init_container_that_always_restarts_is_a_sidecar():
         ],
     }
     main, proxy, setup = made(status, spec=spec)
-    assert (main.state, main.mood) == ("PodInitializing", Mood.WAITING)
-    assert (proxy.kind, proxy.state) == (Kind.SIDECAR, "Running")
-    assert (setup.kind, setup.state, setup.mood) == (Kind.INIT, "Error (3)", Mood.FAILING)
+    assert (main.state, main.mood) == ("PodInitializing", StateSeverity.WAITING)
+    assert (proxy.kind, proxy.state) == (ContainerKind.SIDECAR, "Running")
+    assert (setup.kind, setup.state, setup.mood) == (ContainerKind.INIT, "Error (3)", StateSeverity.FAILING)
 
 
 def test_an_evicted_pod_says_so_for_every_container():
     status = {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."}
-    assert [(fact.state, fact.mood) for fact in made(status)] == [("Evicted", Mood.FAILING)]
+    assert [(fact.state, fact.mood) for fact in made(status)] == [("Evicted", StateSeverity.FAILING)]
 
 
 def test_a_pod_that_is_being_deleted_is_terminating():
     running = container_status({"running": {"startedAt": "2026-01-01T00:00:00Z"}})
     fact = made(running, metadata={"deletionTimestamp": "2026-01-01T00:10:00Z"})[0]
-    assert (fact.state, fact.mood) == ("Terminating", Mood.WAITING)
+    assert (fact.state, fact.mood) == ("Terminating", StateSeverity.WAITING)
 
 
 @pytest.mark.parametrize(
     ("reason", "mood"),
     [
-        ("ContainerCreating", Mood.WAITING),
-        ("ImagePullBackOff", Mood.FAILING),
-        ("CreateContainerConfigError", Mood.FAILING),
+        ("ContainerCreating", StateSeverity.WAITING),
+        ("ImagePullBackOff", StateSeverity.FAILING),
+        ("CreateContainerConfigError", StateSeverity.FAILING),
     ],
 )
 def test_waiting_is_harmless_only_where_it_is_usual(reason, mood):

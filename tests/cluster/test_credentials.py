@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from memtop.cluster import credentials
-from memtop.cluster.credentials import Credentials, Grant
-from memtop.cluster.errors import CredentialError
-from memtop.cluster.target import Auth, Pem
+from memtop.kube import credentials
+from memtop.kube.api_errors import CredentialError
+from memtop.kube.connection_target import Auth, Pem
+from memtop.kube.credentials import Credentials, Grant
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_a_wrong_clock_does_not_run_the_plugin_for_every_request(plugin, plugin_
     for _ in range(5):
         held.obtain()
     assert plugin_runs() == 1
-    clock.advance(credentials.SHORTEST_LIFE + 1)
+    clock.advance(credentials.MIN_LIFE + 1)
     held.obtain()
     assert plugin_runs() == 2
 

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from memtop.cluster.client import Client
-from memtop.cluster.kubeconfig import load
-from memtop.cluster.refs import ObjectRef
 from memtop.demo.thread import DemoThread
+from memtop.kube.client import Client
+from memtop.kube.kubeconfig import load_target
+from memtop.kube.object_ref import ObjectRef
 from tests.kubectl_describe import assert_same, find_kubectl
 
 PATHS = {
@@ -34,7 +34,7 @@ def config(tmp_path_factory):
 
 @pytest.mark.parametrize("kind", PATHS)
 async def test_the_embedded_cluster_reads_as_kubectl_prints_it(config, kind):
-    async with Client(load(kubeconfig=str(config))) as client:
+    async with Client(load_target(kubeconfig=str(config))) as client:
         items = json.loads(await client.get(PATHS[kind]))["items"]
     assert items
     unlike = {look(item): item["metadata"] for item in items}

@@ -6,13 +6,13 @@ import json
 import pytest
 from aiohttp import web
 
-from memtop.cluster.client import Client
-from memtop.cluster.describe import gather as gathering
-from memtop.cluster.describe.document import document
-from memtop.cluster.describe.gather import follow, gather
-from memtop.cluster.describe.moment import Moment
-from memtop.cluster.errors import ApiError
-from memtop.cluster.refs import ObjectRef
+from memtop.describe import description_facts as gathering
+from memtop.describe.description import description_lines
+from memtop.describe.description_facts import follow_object, gather_facts
+from memtop.describe.formatting import ZonedNow
+from memtop.kube.api_errors import ApiError
+from memtop.kube.client import Client
+from memtop.kube.object_ref import ObjectRef
 
 PATIENCE = 20.0
 POD = ObjectRef("Pod", "shop", "app-1")
@@ -90,7 +90,7 @@ async def client(api, serve, target):
 
 
 async def said(client, ref=POD):
-    return "\n".join(document(await gather(client, ref), Moment(0)))
+    return "\n".join(description_lines(await gather_facts(client, ref), ZonedNow(0)))
 
 
 async def test_a_pod_is_told_with_its_owners_and_its_node(client):
@@ -117,20 +117,20 @@ async def test_what_may_not_be_read_is_said_in_words_and_the_rest_is_shown(clien
 
 async def test_an_object_that_is_gone_is_an_error_of_its_own(client):
     with pytest.raises(ApiError) as caught:
-        await gather(client, ObjectRef("Pod", "shop", "gone"))
+        await gather_facts(client, ObjectRef("Pod", "shop", "gone"))
     assert caught.value.status == 404
 
 
 async def test_a_kind_that_the_api_does_not_have_is_said_not_to_be_there(client, api):
     api.objects["/apis"] = {"kind": "APIGroupList", "groups": []}
     with pytest.raises(ApiError, match="this cluster's API has no Rollout"):
-        await gather(client, ROLLOUT)
+        await gather_facts(client, ROLLOUT)
 
 
 async def test_where_discovery_is_forbidden_that_is_said(client, api):
     api.forbidden = ("/apis",)
     with pytest.raises(ApiError, match="where the API keeps a Rollout cannot be found out: /apis is forb"):
-        await gather(client, ROLLOUT)
+        await gather_facts(client, ROLLOUT)
 
 
 async def test_a_controller_of_another_group_is_described_field_by_field(client, api):
@@ -187,9 +187,9 @@ async def test_older_servers_keep_cron_jobs_elsewhere(client, api):
 
 
 async def test_a_change_is_noticed_and_told(client, api, monkeypatch):
-    monkeypatch.setattr(gathering, "PAUSE", 0.0)
+    monkeypatch.setattr(gathering, "PAUSE_SECONDS", 0.0)
     told = asyncio.Queue()
-    following = asyncio.create_task(follow(client, POD, told.put_nowait))
+    following = asyncio.create_task(follow_object(client, POD, told.put_nowait))
     async with asyncio.timeout(PATIENCE):
         first = await told.get()
         api.objects["/api/v1/namespaces/shop/pods/app-1"]["status"]["phase"] = "Failed"
@@ -202,10 +202,10 @@ async def test_a_change_is_noticed_and_told(client, api, monkeypatch):
 
 
 async def test_a_failure_is_told_and_tried_again(client, api, monkeypatch):
-    monkeypatch.setattr(gathering, "UNWATCHED", 0.0)
+    monkeypatch.setattr(gathering, "UNWATCHED_SECONDS", 0.0)
     told = asyncio.Queue()
     api.forbidden = ("/pods/",)
-    following = asyncio.create_task(follow(client, POD, told.put_nowait))
+    following = asyncio.create_task(follow_object(client, POD, told.put_nowait))
     async with asyncio.timeout(PATIENCE):
         words = await told.get()
         api.forbidden = ()

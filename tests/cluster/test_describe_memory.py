@@ -3,23 +3,24 @@ from datetime import UTC
 
 import pytest
 
-from memtop.cluster.describe.autoscalers import horizontal_sentences, vertical_sentences
-from memtop.cluster.describe.memory import Surroundings, memory_lines
-from memtop.cluster.describe.moment import Moment, parse
-from memtop.cluster.refs import ObjectRef
-from memtop.cluster.yaml_view import yaml_lines
+from memtop.describe.formatting import ZonedNow, parse_timestamp
+from memtop.describe.memory_section import PodSurroundings, hpa_sentences, memory_lines, vpa_sentences
+from memtop.kube.json_object import yaml_lines
+from memtop.kube.object_ref import ObjectRef
 
 WORKLOAD = ObjectRef("Deployment", "shop", "user-service")
 
 
 def said(pod, around=None, now=0.0):
-    return [" ".join(line.split()) for line in memory_lines(pod, around or Surroundings(), Moment(now, UTC))]
+    return [
+        " ".join(line.split()) for line in memory_lines(pod, around or PodSurroundings(), ZonedNow(now, UTC))
+    ]
 
 
 def test_an_oom_kill_is_told_with_how_long_it_ran(recording):
     pod = json.loads(recording("pod-user-service-oomkilled.json"))
     end = pod["status"]["containerStatuses"][0]["lastState"]["terminated"]
-    lines = said(pod, now=parse(end["finishedAt"]).timestamp() + 180)
+    lines = said(pod, now=parse_timestamp(end["finishedAt"]).timestamp() + 180)
     assert lines[0] == "Memory:"
     assert "Last State: Terminated" in lines
     assert "Reason: OOMKilled" in lines
@@ -92,11 +93,11 @@ def test_probes_are_told():
 )
 def test_the_nodes_pressure_is_told_or_why_it_is_not_known(node, words):
     pod = {"spec": {"nodeName": "n1", "containers": []}}
-    assert f"Node: {words}" in said(pod, Surroundings(node=node))
+    assert f"Node: {words}" in said(pod, PodSurroundings(node=node))
 
 
 def test_the_chain_of_owners_goes_up_to_the_workload():
-    around = Surroundings(
+    around = PodSurroundings(
         owners=(ObjectRef("ReplicaSet", "shop", "user-service-abc"), WORKLOAD), owners_note="forbidden"
     )
     lines = said({"spec": {"containers": []}}, around)
@@ -125,7 +126,7 @@ def hpa(**spec):
 )
 def test_an_autoscaler_that_scales_on_memory_is_told_of(resource, words):
     metrics = [{"type": "Resource", "resource": resource}, {"type": "Resource", "resource": {"name": "cpu"}}]
-    (sentence,) = horizontal_sentences([hpa(metrics=metrics)], [WORKLOAD])
+    (sentence,) = hpa_sentences([hpa(metrics=metrics)], [WORKLOAD])
     assert sentence.startswith("HorizontalPodAutoscaler/hpa scales from 1 to 9 replicas on memory")
     assert words in sentence
 
@@ -136,17 +137,15 @@ def test_the_first_version_of_the_api_keeps_memory_in_an_annotation():
     )
     old = hpa()
     old["metadata"]["annotations"] = {"autoscaling.alpha.kubernetes.io/metrics": metrics}
-    (sentence,) = horizontal_sentences([old], [WORKLOAD])
+    (sentence,) = hpa_sentences([old], [WORKLOAD])
     assert "60 %" in sentence
     old["metadata"]["annotations"] = {"autoscaling.alpha.kubernetes.io/metrics": "{not json"}
-    assert list(horizontal_sentences([old], [WORKLOAD])) == []
+    assert list(hpa_sentences([old], [WORKLOAD])) == []
 
 
 def test_autoscalers_of_others_are_none_of_its_business():
     metrics = [{"type": "Resource", "resource": {"name": "memory", "target": {"averageUtilization": 70}}}]
-    assert (
-        list(horizontal_sentences([hpa(metrics=metrics)], [ObjectRef("Deployment", "shop", "other")])) == []
-    )
+    assert list(hpa_sentences([hpa(metrics=metrics)], [ObjectRef("Deployment", "shop", "other")])) == []
 
 
 def vpa(mode=None, policies=None):
@@ -161,12 +160,12 @@ def vpa(mode=None, policies=None):
 
 
 def test_a_vertical_autoscaler_owns_the_request_unless_it_only_recommends():
-    (owns,) = vertical_sentences([vpa()], [WORKLOAD])
+    (owns,) = vpa_sentences([vpa()], [WORKLOAD])
     assert owns.startswith("VerticalPodAutoscaler/vpa owns the memory request (mode Auto)")
     assert owns.endswith("recommends app: 314572800")
-    (recommends,) = vertical_sentences([vpa("Off")], [WORKLOAD])
+    (recommends,) = vpa_sentences([vpa("Off")], [WORKLOAD])
     assert "only recommends" in recommends
-    (leaves,) = vertical_sentences([vpa("Auto", [{"controlledResources": ["cpu"]}])], [WORKLOAD])
+    (leaves,) = vpa_sentences([vpa("Auto", [{"controlledResources": ["cpu"]}])], [WORKLOAD])
     assert leaves == "VerticalPodAutoscaler/vpa leaves memory alone"
 
 

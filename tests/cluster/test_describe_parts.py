@@ -3,11 +3,9 @@ from fractions import Fraction
 
 import pytest
 
-from memtop.cluster.describe.amounts import Amount, added, amounts, canonical, parse, per_cent
-from memtop.cluster.describe.columns import aligned
-from memtop.cluster.describe.labels import selector_words
-from memtop.cluster.describe.moment import Moment, human_duration
-from memtop.cluster.describe.resources import pod_limits, pod_requests, qos_class
+from memtop.describe.container_sections import pod_limits, pod_requests, qos_class
+from memtop.describe.formatting import ZonedNow, align_columns, human_duration, selector_words
+from memtop.quantity import Quantity, add_quantities, canonical, parse_quantities, parse_quantity, percent_of
 
 MINUTE, HOUR, DAY, YEAR = 60, 3600, 86400, 86400 * 365
 
@@ -42,28 +40,33 @@ def test_ages_are_kubernetes_words(seconds, words):
 
 
 def test_times_are_those_of_the_readers_zone():
-    moment = Moment(0, timezone(-timedelta(hours=3, minutes=30)))
+    moment = ZonedNow(0, timezone(-timedelta(hours=3, minutes=30)))
     assert moment.stamp("2023-12-18T01:00:00Z") == "Sun, 17 Dec 2023 21:30:00 -0330"
     assert moment.stamp("2023-12-18T01:00:00.123456Z") == "Sun, 17 Dec 2023 21:30:00 -0330"
 
 
 @pytest.mark.parametrize("text", ["", "0001-01-01T00:00:00Z", "yesterday"])
 def test_a_time_that_was_never_set_is_unknown(text):
-    moment = Moment(0)
+    moment = ZonedNow(0)
     assert moment.since(text) == "<unknown>"
     assert moment.stamp(text) == "Mon, 01 Jan 0001 00:00:00 +0000"
 
 
 def test_a_column_is_as_wide_as_its_widest_cell_and_ends_where_lines_have_none():
-    assert aligned(["a\tb", "longer\tc", "alone", "x\ty"]) == ["a       b", "longer  c", "alone", "x  y"]
+    assert align_columns(["a\tb", "longer\tc", "alone", "x\ty"]) == [
+        "a       b",
+        "longer  c",
+        "alone",
+        "x  y",
+    ]
 
 
 def test_an_empty_cell_still_makes_a_column():
-    assert aligned(["a\t\tb", "cc\t\td"]) == ["a     b", "cc    d"]
+    assert align_columns(["a\t\tb", "cc\t\td"]) == ["a     b", "cc    d"]
 
 
 def test_newlines_and_tabs_in_a_value_are_lines_and_cells_as_in_kubectl():
-    assert aligned(["Message:\tone\ntwo\tthree"]) == ["Message:  one", "two       three"]
+    assert align_columns(["Message:\tone\ntwo\tthree"]) == ["Message:  one", "two       three"]
 
 
 @pytest.mark.parametrize(
@@ -89,15 +92,17 @@ def test_quantities_are_printed_in_canonical_form(text, words):
 
 
 def test_a_sum_keeps_the_form_of_its_first_part():
-    assert str(parse("512Mi") + parse("1G")) == "1536870912"
-    assert str(parse("512Mi") + parse("512Mi")) == "1Gi"
-    assert str(Amount(Fraction()) + parse("1Ki")) == "1Ki"
-    assert added(amounts({"a": "1"}), amounts({"b": "nonsense", "a": "2"})) == {"a": parse("3")}
+    assert str(parse_quantity("512Mi") + parse_quantity("1G")) == "1536870912"
+    assert str(parse_quantity("512Mi") + parse_quantity("512Mi")) == "1Gi"
+    assert str(Quantity(Fraction()) + parse_quantity("1Ki")) == "1Ki"
+    assert add_quantities(parse_quantities({"a": "1"}), parse_quantities({"b": "nonsense", "a": "2"})) == {
+        "a": parse_quantity("3")
+    }
 
 
 def test_shares_are_cut_off_and_nothing_is_a_share_of_nothing():
-    assert per_cent(parse("200m"), parse("1700m"), milli=True) == 11
-    assert per_cent(parse("1Gi"), parse("0")) == 0
+    assert percent_of(parse_quantity("200m"), parse_quantity("1700m"), milli=True) == 11
+    assert percent_of(parse_quantity("1Gi"), parse_quantity("0")) == 0
 
 
 def container(memory, **more):

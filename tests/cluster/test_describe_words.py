@@ -9,13 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from memtop.cluster.describe.memory import Surroundings, memory_lines
-from memtop.cluster.describe.moment import Moment
-from memtop.cluster.describe.node import describe_node
-from memtop.cluster.describe.pod import describe_pod
-from memtop.cluster.describe.workload import describe_workload
-from memtop.cluster.tree import clean
-from memtop.cluster.yaml_view import yaml_lines
+from memtop.describe.formatting import ZonedNow
+from memtop.describe.memory_section import PodSurroundings, memory_lines
+from memtop.describe.node_description import describe_node
+from memtop.describe.pod_description import describe_pod
+from memtop.describe.workload_description import describe_workload
+from memtop.kube.json_object import sanitize_tree, yaml_lines
 
 RECORDINGS = Path(__file__).parent.parent / "recordings" / "describe"
 CASES = sorted(path.stem for path in RECORDINGS.glob("*.json"))
@@ -26,7 +25,7 @@ def recorded(case):
 
 
 def described(case):
-    found, moment = case["object"], Moment(case["now"], UTC)
+    found, moment = case["object"], ZonedNow(case["now"], UTC)
     if found.get("kind") == "Pod":
         return describe_pod(found, case["events"], moment)
     if found.get("kind") == "Node":
@@ -48,14 +47,14 @@ def test_every_line_is_kubectls(case):
 
 def test_events_that_could_not_be_had_are_left_out():
     case = recorded("pod")
-    lines = describe_pod(case["object"], None, Moment(case["now"], UTC))
+    lines = describe_pod(case["object"], None, ZonedNow(case["now"], UTC))
     assert not any(line.startswith("Events") for line in lines)
     assert lines == [line for line in described({**case, "events": []}) if not line.startswith("Events:")]
 
 
 def test_pods_and_a_lease_that_are_forbidden_are_said_to_be():
     case = recorded("node")
-    lines = describe_node(case["object"], None, "leases is forbidden", [], Moment(case["now"], UTC))
+    lines = describe_node(case["object"], None, "leases is forbidden", [], ZonedNow(case["now"], UTC))
     assert any(line.split() == ["Pods:", "not", "authorized"] for line in lines)
     assert any("Failed to get lease: leases is forbidden" in line for line in lines)
 
@@ -63,7 +62,7 @@ def test_pods_and_a_lease_that_are_forbidden_are_said_to_be():
 def test_pods_of_a_workload_that_are_forbidden_are_said_to_be():
     case = recorded("stateful-set")
     lines = describe_workload(
-        "StatefulSet", case["object"], "pods is forbidden", [], Moment(case["now"], UTC)
+        "StatefulSet", case["object"], "pods is forbidden", [], ZonedNow(case["now"], UTC)
     )
     assert any("error in fetching pods: pods is forbidden" in line for line in lines)
 
@@ -97,10 +96,10 @@ def test_nonsense_anywhere_crashes_nothing(case, data):
         for step in steps:
             at = at[step]
         at[last] = copy.deepcopy(data.draw(nonsense))
-    found["object"] = clean(found["object"])
+    found["object"] = sanitize_tree(found["object"])
     assert all("\t" not in line and "\n" not in line for line in described(found) if "\\" not in line)
     if case == "pod":
-        memory_lines(found["object"], Surroundings(), Moment(found["now"]))
+        memory_lines(found["object"], PodSurroundings(), ZonedNow(found["now"]))
     yaml_lines(found["object"])
 
 
@@ -108,7 +107,7 @@ def test_other_peoples_escape_sequences_are_gone():
     case = recorded("pod")
     case["object"]["metadata"]["labels"]["app"] = "\x1b[31mred\x1b]0;title\x07"
     case["object"]["spec"]["containers"][0]["env"][0]["value"] = "a\x9b2Jb\x00"
-    text = "\n".join(described({**case, "object": clean(case["object"])}))
+    text = "\n".join(described({**case, "object": sanitize_tree(case["object"])}))
     assert "app=red" in text
     assert "PLAIN:     ab" in text
     assert not any(ord(letter) < 32 and letter != "\n" for letter in text)

@@ -2,10 +2,9 @@
 
 from dataclasses import replace
 
-from memtop.cluster.event_order import NEAR, arranged, folded
-from memtop.cluster.events import Event
+from memtop.kube.core_events import KILL_TOLERANCE, ClusterEvent, arrange_events, fold_oom_kills
 
-OOM = Event(
+OOM = ClusterEvent(
     "Node",
     "node-1",
     "",
@@ -17,29 +16,29 @@ OOM = Event(
     1000.0,
     1000.0,
 )
-POD = Event("Pod", "app-1", "", True, "BackOff", "Back-off restarting", "kubelet", 3, 100.0, 200.0)
-NODE = Event("Node", "node-1", "", False, "Starting", "Starting kubelet.", "kubelet", 1, 50.0, 50.0)
+POD = ClusterEvent("Pod", "app-1", "", True, "BackOff", "Back-off restarting", "kubelet", 3, 100.0, 200.0)
+NODE = ClusterEvent("Node", "node-1", "", False, "Starting", "Starting kubelet.", "kubelet", 1, 50.0, 50.0)
 
 
 def test_the_pods_own_come_before_the_nodes():
-    told = arranged([OOM, NODE, POD], [])
+    told = arrange_events([OOM, NODE, POD], [])
     assert (told.own, told.node, told.others) == ((POD,), (NODE,), (OOM,))
 
 
 def test_a_kill_at_the_time_of_the_pods_is_the_pods():
-    assert arranged([OOM, POD], [1000.0 + NEAR]).own == (OOM, POD)
-    assert arranged([OOM, POD], [1000.0 + NEAR + 1]).others == (OOM,)
+    assert arrange_events([OOM, POD], [1000.0 + KILL_TOLERANCE]).own == (OOM, POD)
+    assert arrange_events([OOM, POD], [1000.0 + KILL_TOLERANCE + 1]).others == (OOM,)
 
 
 def test_of_a_repeated_one_the_first_or_the_last_time_may_match():
     repeated = replace(OOM, count=8, first=1000.0, last=9000.0)
-    assert arranged([repeated], [1001.0]).own == (repeated,)
-    assert arranged([repeated], [8999.0]).own == (repeated,)
-    assert arranged([repeated], [5000.0]).others == (repeated,)
+    assert arrange_events([repeated], [1001.0]).own == (repeated,)
+    assert arrange_events([repeated], [8999.0]).own == (repeated,)
+    assert arrange_events([repeated], [5000.0]).others == (repeated,)
 
 
 def test_a_kill_without_a_time_matches_nothing():
-    assert arranged([replace(OOM, first=None, last=None)], [0.0]).own == ()
+    assert arrange_events([replace(OOM, first=None, last=None)], [0.0]).own == ()
 
 
 def test_the_others_are_counted_by_victim():
@@ -48,7 +47,7 @@ def test_the_others_are_counted_by_victim():
         replace(OOM, message="Memory cgroup out of memory: Killed process 9 (java) total-vm:1kB", first=None),
         replace(OOM, message="something else", first=700.0, last=800.0),
     ]
-    line = folded(others)
+    line = fold_oom_kills(others)
     assert (line.count, line.first, line.last) == (32, 400.0, 3000.0)
     assert line.message.endswith("than this pod's: python3 ×30, java ×1")
     assert not line.warning
@@ -56,4 +55,4 @@ def test_the_others_are_counted_by_victim():
 
 def test_of_many_victims_the_most_frequent_are_named():
     others = [replace(OOM, message=f"victim process: p{i}, pid: 1", count=10 - i) for i in range(5)]
-    assert folded(others).message.endswith(": p0 ×10, p1 ×9, p2 ×8 and others")
+    assert fold_oom_kills(others).message.endswith(": p0 ×10, p1 ×9, p2 ×8 and others")

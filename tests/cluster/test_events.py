@@ -7,16 +7,16 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from memtop.cluster import event_watch
-from memtop.cluster.client import Client
-from memtop.cluster.event_watch import follow
-from memtop.cluster.events import Concern, CoreEvent, Event, EventLog, merged
-from memtop.cluster.refs import ObjectRef
 from memtop.demo.api.rbac import USERS
 from memtop.demo.server import DemoServer
+from memtop.kube import event_watch
+from memtop.kube.client import Client
+from memtop.kube.core_events import ClusterEvent, Concern, CoreEvent, EventCollector, merge_events
+from memtop.kube.event_watch import follow_events
+from memtop.kube.object_ref import ObjectRef
 
 PATIENCE = 20.0
-EVENT = Event("Pod", "app-1", "", True, "BackOff", "Back-off restarting", "kubelet", 3, 100.0, 200.0)
+EVENT = ClusterEvent("Pod", "app-1", "", True, "BackOff", "Back-off restarting", "kubelet", 3, 100.0, 200.0)
 POD = ObjectRef("Pod", "shop", "app-1", "u1")
 
 
@@ -32,7 +32,7 @@ def core(uid="e1", **fields):
 def test_the_same_said_twice_is_one_event_and_the_newest_comes_first():
     later = replace(EVENT, count=2, first=150.0, last=300.0)
     other = replace(EVENT, reason="Started", last=250.0)
-    assert merged([EVENT, other, later]) == (replace(EVENT, count=5, first=100.0, last=300.0), other)
+    assert merge_events([EVENT, other, later]) == (replace(EVENT, count=5, first=100.0, last=300.0), other)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_escape_sequences_in_messages_are_gone():
 
 
 def test_what_the_api_forgets_stays_known_and_a_new_list_replaces():
-    log = EventLog([POD])
+    log = EventCollector([POD])
     log.listed(POD, [core("e1", reason="Started"), core("e2", reason="BackOff")])
     log.changed(POD, "DELETED", core("e1", reason="Started"))
     log.changed(POD, "MODIFIED", core("e2", reason="BackOff", count=7))
@@ -87,10 +87,10 @@ def test_what_the_api_forgets_stays_known_and_a_new_list_replaces():
 
 async def told(server, user, ref, enough):
     seen_so_far = asyncio.Queue()
-    from memtop.cluster.target import Auth, Target
+    from memtop.kube.connection_target import Auth, ClusterTarget
 
     auth = Auth(token=USERS[user].token)
-    target = Target(
+    target = ClusterTarget(
         context="demo",
         cluster="demo",
         user=user,
@@ -100,7 +100,7 @@ async def told(server, user, ref, enough):
         auth=auth,
     )
     async with Client(target) as client:
-        following = asyncio.create_task(follow(client, ref, seen_so_far.put_nowait))
+        following = asyncio.create_task(follow_events(client, ref, seen_so_far.put_nowait))
         try:
             async with asyncio.timeout(PATIENCE):
                 while not enough(seen := await seen_so_far.get()):

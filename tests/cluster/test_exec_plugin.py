@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from memtop.cluster import exec_plugin
-from memtop.cluster.errors import CredentialError
-from memtop.cluster.exec_plugin import MAX_STDERR, run_plugin
-from memtop.cluster.target import ExecSpec
+from memtop.kube import credential_plugin
+from memtop.kube.api_errors import CredentialError
+from memtop.kube.connection_target import CredentialPluginSpec
+from memtop.kube.credential_plugin import MAX_STDERR, run_plugin
 
 VERSION = "client.authentication.k8s.io/v1"
 
@@ -62,7 +62,7 @@ def test_the_plugin_learns_what_is_asked_and_of_which_cluster(plugin, version):
         body, api_version=f"client.authentication.k8s.io/{version}", cluster_info={"server": "s", "ca": b"x"}
     )
     seen = f"{spec.command}.seen"
-    run_plugin(ExecSpec(spec.api_version, spec.command, (seen,), cluster_info=spec.cluster_info))
+    run_plugin(CredentialPluginSpec(spec.api_version, spec.command, (seen,), cluster_info=spec.cluster_info))
     assert json.loads(Path(seen).read_text()) == {
         "apiVersion": spec.api_version,
         "kind": "ExecCredential",
@@ -95,7 +95,7 @@ def test_a_killed_plugin_is_told_from_a_failing_one(plugin):
 
 
 def test_a_missing_plugin_says_how_to_install_it():
-    error = failure(ExecSpec(VERSION, "no-such-plugin-of-ours", install_hint="brew install it"))
+    error = failure(CredentialPluginSpec(VERSION, "no-such-plugin-of-ours", install_hint="brew install it"))
     assert str(error) == "the credential plugin no-such-plugin-of-ours is not installed: brew install it"
 
 
@@ -103,7 +103,7 @@ def test_a_plugin_that_is_no_program(tmp_path):
     path = tmp_path / "broken"
     path.write_bytes(b"\x7fELF junk")
     path.chmod(0o755)
-    assert "cannot be started" in str(failure(ExecSpec(VERSION, str(path))))
+    assert "cannot be started" in str(failure(CredentialPluginSpec(VERSION, str(path))))
 
 
 def test_a_plugin_that_needs_a_terminal_is_not_run(plugin, plugin_runs):
@@ -122,7 +122,7 @@ def test_a_hanging_plugin_is_ended_with_its_children(plugin, tmp_path, monkeypat
         f"os.rename({str(tmp_path / 'new')!r}, {str(alive)!r})\n"
         "time.sleep(600)"
     )
-    monkeypatch.setattr(exec_plugin, "monotonic", lambda: 31.0 if alive.exists() else 0.0)
+    monkeypatch.setattr(credential_plugin, "monotonic", lambda: 31.0 if alive.exists() else 0.0)
     error = failure(plugin(body), timeout=30.0)
     assert "did not finish within 30 s" in str(error)
     assert error.output == "open https://login.example"
@@ -138,7 +138,7 @@ def test_a_plugin_that_ignores_the_first_signal_gets_the_second(plugin, tmp_path
         f"open({str(alive)!r}, 'w').write(str(os.getpid()))\n"
         "time.sleep(600)"
     )
-    monkeypatch.setattr(exec_plugin, "monotonic", lambda: 31.0 if alive.exists() else 0.0)
+    monkeypatch.setattr(credential_plugin, "monotonic", lambda: 31.0 if alive.exists() else 0.0)
     assert "did not finish" in str(failure(plugin(body), timeout=30.0))
     while not ended(int(alive.read_text())):
         time.sleep(0.01)
@@ -149,7 +149,7 @@ def test_a_plugin_that_may_not_be_ended_is_not_waited_for(plugin, monkeypatch):
     def refuse(*_):
         raise PermissionError
 
-    monkeypatch.setattr(exec_plugin.os, "killpg", refuse)
+    monkeypatch.setattr(credential_plugin.os, "killpg", refuse)
     cancelled = threading.Event()
     cancelled.set()
     assert "was cancelled" in str(failure(plugin("time.sleep(3)"), timeout=600, cancelled=cancelled))
@@ -175,7 +175,7 @@ def test_what_it_leaves_talking_in_the_background_is_not_heard_for_ever(plugin, 
         "grant(token='t')"
     )
     looks = iter(range(10_000))
-    monkeypatch.setattr(exec_plugin, "monotonic", lambda: float(next(looks)))
+    monkeypatch.setattr(credential_plugin, "monotonic", lambda: float(next(looks)))
     try:
         assert run_plugin(plugin(body), timeout=2000.0).token == "t"
     finally:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from memtop.cluster.errors import KubeconfigError
-from memtop.cluster.kubeconfig import contexts, load
+from memtop.kube.api_errors import KubeconfigError
+from memtop.kube.kubeconfig import list_contexts, load_target
 
 
 def sentence(raised):
@@ -18,7 +18,7 @@ def sentence(raised):
 
 def test_a_context_becomes_a_target(kubeconfig_file):
     path = kubeconfig_file(user={"token": "secret"}, context={"namespace": "production"})
-    target = load(kubeconfig=str(path), environ={})
+    target = load_target(kubeconfig=str(path), environ={})
     assert (target.context, target.cluster, target.user) == ("prod", "c1", "u1")
     assert (target.server, target.namespace, target.source) == (
         "https://10.0.0.1:6443",
@@ -31,18 +31,18 @@ def test_a_context_becomes_a_target(kubeconfig_file):
 
 def test_secrets_do_not_show_when_a_target_is_printed(kubeconfig_file):
     path = kubeconfig_file(user={"token": "t0ps3cret"}, cluster={"proxy-url": "http://me:pa55@proxy:1"})
-    shown = repr(load(kubeconfig=str(path), environ={}))
+    shown = repr(load_target(kubeconfig=str(path), environ={}))
     assert "t0ps3cret" not in shown
     assert "pa55" not in shown
 
 
 def test_the_namespace_is_default_where_the_context_names_none(kubeconfig_file):
-    assert load(kubeconfig=str(kubeconfig_file()), environ={}).namespace == "default"
+    assert load_target(kubeconfig=str(kubeconfig_file()), environ={}).namespace == "default"
 
 
 def test_the_home_folder_is_looked_into_when_nothing_else_is_said(kubeconfig_file, tmp_path):
     path = kubeconfig_file(".kube/config")
-    assert load(environ={"HOME": str(tmp_path)}).source == str(path)
+    assert load_target(environ={"HOME": str(tmp_path)}).source == str(path)
 
 
 def test_several_files_merge_and_the_first_wins(kubeconfig_file, tmp_path):
@@ -57,9 +57,9 @@ def test_several_files_merge_and_the_first_wins(kubeconfig_file, tmp_path):
         **{"current-context": "staging"},
     )
     environ = {"KUBECONFIG": os.pathsep.join([str(first), str(tmp_path / "not-there"), "", str(second)])}
-    assert load(environ=environ).context == "prod"
-    assert load(environ=environ).namespace == "default"
-    staging = load(environ=environ, context="staging")
+    assert load_target(environ=environ).context == "prod"
+    assert load_target(environ=environ).namespace == "default"
+    staging = load_target(environ=environ, context="staging")
     assert (staging.server, staging.namespace, staging.source) == ("https://first:1", "s", str(second))
 
 
@@ -78,7 +78,7 @@ def test_paths_in_a_file_are_relative_to_it(kubeconfig_file, tmp_path, authority
     (path.parent / "pki/me.crt").write_bytes(authority.client[0])
     (path.parent / "pki/me.key").write_bytes(authority.client[1])
     monkeypatch.chdir(tmp_path)
-    target = load(kubeconfig="deep/config", environ={})
+    target = load_target(kubeconfig="deep/config", environ={})
     assert target.authority == authority.certificate
     assert target.auth.certificate.read() == authority.client[0]
     assert target.auth.key.read() == authority.client[1]
@@ -92,7 +92,7 @@ def test_data_beats_files(kubeconfig_file, authority, b64):
             "certificate-authority": "/nowhere",
         }
     )
-    assert load(kubeconfig=str(path), environ={}).authority == authority.certificate
+    assert load_target(kubeconfig=str(path), environ={}).authority == authority.certificate
 
 
 def test_everything_a_cluster_and_a_user_can_say_is_understood(kubeconfig_file):
@@ -112,7 +112,7 @@ def test_everything_a_cluster_and_a_user_can_say_is_understood(kubeconfig_file):
             "as-user-extra": {"Reason/x": ["because"]},
         },
     )
-    target = load(kubeconfig=str(path), environ={"NO_PROXY": "*"})
+    target = load_target(kubeconfig=str(path), environ={"NO_PROXY": "*"})
     assert target.insecure
     assert target.server_name == "kubernetes.test"
     assert target.proxy == "http://proxy:3128"
@@ -129,9 +129,10 @@ def test_everything_a_cluster_and_a_user_can_say_is_understood(kubeconfig_file):
 
 def test_the_proxy_variables_count_where_the_cluster_names_no_proxy(kubeconfig_file):
     path = str(kubeconfig_file())
-    assert load(kubeconfig=path, environ={"HTTPS_PROXY": "http://p:1"}).proxy == "http://p:1"
+    assert load_target(kubeconfig=path, environ={"HTTPS_PROXY": "http://p:1"}).proxy == "http://p:1"
     assert (
-        load(kubeconfig=path, environ={"HTTPS_PROXY": "http://p:1", "NO_PROXY": "10.0.0.0/8"}).proxy is None
+        load_target(kubeconfig=path, environ={"HTTPS_PROXY": "http://p:1", "NO_PROXY": "10.0.0.0/8"}).proxy
+        is None
     )
 
 
@@ -153,7 +154,7 @@ def test_a_plugin_is_understood(kubeconfig_file, version):
             }
         },
     )
-    plugin = load(kubeconfig=str(path), environ={}).auth.plugin
+    plugin = load_target(kubeconfig=str(path), environ={}).auth.plugin
     assert plugin.command == str(path.parent / "bin/get-token")
     assert (plugin.args, plugin.env) == (("--region", "eu"), (("PROFILE", "prod"),))
     assert plugin.cluster_info == {"server": "https://10.0.0.1:6443", "config": {"audience": "x"}}
@@ -171,7 +172,7 @@ def test_nulls_where_a_tool_wrote_them_are_nothing(kubeconfig_file):
             }
         }
     )
-    plugin = load(kubeconfig=str(path), environ={}).auth.plugin
+    plugin = load_target(kubeconfig=str(path), environ={}).auth.plugin
     assert (plugin.command, plugin.args, plugin.env, plugin.cluster_info) == ("get-token", (), (), None)
 
 
@@ -183,25 +184,25 @@ def test_names_that_look_like_other_types_stay_names(tmp_path):
         "users: [{name: on, user: {token: 0123}}]\n"
         "contexts: [{name: 2024-01-01, context: {cluster: 1, user: on, namespace: yes}}]\n"
     )
-    target = load(kubeconfig=str(path), environ={})
+    target = load_target(kubeconfig=str(path), environ={})
     assert (target.context, target.cluster, target.user) == ("2024-01-01", "1", "on")
     assert (target.namespace, target.auth.token, target.insecure) == ("yes", "0123", True)
 
 
 def test_a_server_without_scheme_and_with_a_path(kubeconfig_file, authority, b64):
     plain = kubeconfig_file("a", cluster={"server": "host:8080"})
-    assert load(kubeconfig=str(plain), environ={}).server == "http://host:8080"
+    assert load_target(kubeconfig=str(plain), environ={}).server == "http://host:8080"
     secure = kubeconfig_file(
         "b",
         cluster={"server": "host:8443/k8s/c-1/", "certificate-authority-data": b64(authority.certificate)},
     )
-    assert load(kubeconfig=str(secure), environ={}).server == "https://host:8443/k8s/c-1"
+    assert load_target(kubeconfig=str(secure), environ={}).server == "https://host:8443/k8s/c-1"
 
 
 def test_answers_from_this_machine_are_not_compressed(kubeconfig_file):
     near = kubeconfig_file("a", cluster={"server": "https://127.0.0.1:6443"})
-    assert not load(kubeconfig=str(near), environ={}).compress
-    assert load(kubeconfig=str(kubeconfig_file("b")), environ={}).compress
+    assert not load_target(kubeconfig=str(near), environ={}).compress
+    assert load_target(kubeconfig=str(kubeconfig_file("b")), environ={}).compress
 
 
 class TestInCluster:
@@ -220,7 +221,7 @@ class TestInCluster:
             "KUBERNETES_SERVICE_HOST": "fd00::1",
             "KUBERNETES_SERVICE_PORT": "443",
         }
-        target = load(environ=environ, service_account=account)
+        target = load_target(environ=environ, service_account=account)
         assert (target.server, target.namespace) == ("https://[fd00::1]:443", "ops")
         assert (target.source, target.authority) == ("in-cluster", b"ca")
         assert target.auth.token_file == account / "token"
@@ -228,12 +229,12 @@ class TestInCluster:
     def test_a_kubeconfig_comes_first(self, account, kubeconfig_file, tmp_path):
         kubeconfig_file(".kube/config")
         environ = {"HOME": str(tmp_path), "KUBERNETES_SERVICE_HOST": "10.0.0.1"}
-        assert load(environ=environ, service_account=account).context == "prod"
+        assert load_target(environ=environ, service_account=account).context == "prod"
 
     def test_a_pod_without_service_account_is_told_so(self, tmp_path):
         environ = {"HOME": str(tmp_path), "KUBERNETES_SERVICE_HOST": "10.0.0.1"}
         with pytest.raises(KubeconfigError) as raised:
-            load(environ=environ, service_account=tmp_path / "none")
+            load_target(environ=environ, service_account=tmp_path / "none")
         assert "service account" in sentence(raised)
 
 
@@ -242,18 +243,18 @@ class TestMistakes:
 
     def fails(self, path, **options):
         with pytest.raises(KubeconfigError) as raised:
-            load(kubeconfig=str(path), environ=options.pop("environ", {}), **options)
+            load_target(kubeconfig=str(path), environ=options.pop("environ", {}), **options)
         return sentence(raised)
 
     def test_no_kubeconfig_at_all(self, tmp_path):
         with pytest.raises(KubeconfigError) as raised:
-            load(environ={"HOME": str(tmp_path)})
+            load_target(environ={"HOME": str(tmp_path)})
         assert str(tmp_path / ".kube/config") in sentence(raised)
         assert "memtop --demo" in sentence(raised)
 
     def test_only_missing_files_in_the_variable(self, tmp_path):
         with pytest.raises(KubeconfigError) as raised:
-            load(environ={"KUBECONFIG": str(tmp_path / "gone"), "HOME": str(tmp_path)})
+            load_target(environ={"KUBECONFIG": str(tmp_path / "gone"), "HOME": str(tmp_path)})
         assert f"KUBECONFIG={tmp_path / 'gone'}" in sentence(raised)
 
     def test_a_named_file_that_is_not_there(self, tmp_path):
@@ -272,7 +273,7 @@ class TestMistakes:
         assert self.fails(path) == f"kubeconfig {path} cannot be read: Permission denied"
 
     def test_a_huge_file(self, tmp_path, monkeypatch):
-        monkeypatch.setattr("memtop.cluster.kubefile.MAX_FILE", 1 << 20)
+        monkeypatch.setattr("memtop.kube.kubeconfig_files.MAX_FILE", 1 << 20)
         (tmp_path / "config").write_bytes(b"#" * ((1 << 20) + 1))
         assert "larger than 1 MiB" in self.fails(tmp_path / "config")
 
@@ -369,7 +370,7 @@ def test_the_contexts_for_the_picker(kubeconfig_file, tmp_path):
     second.write_text(
         json.dumps({"contexts": [{"name": "dev", "context": {"cluster": "gone", "namespace": "d"}}]})
     )
-    found = contexts(environ={"KUBECONFIG": f"{first}{os.pathsep}{second}"})
+    found = list_contexts(environ={"KUBECONFIG": f"{first}{os.pathsep}{second}"})
     assert [(c.name, c.namespace, c.server, c.current) for c in found] == [
         ("dev", "d", "", False),
         ("prod", "default", "https://10.0.0.1:6443", True),

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memtop.cluster.errors import Unreadable
-from memtop.cluster.listing import Listing
+from memtop.kube.api_errors import Unreadable
+from memtop.kube.api_objects import ListReader
 
 MOST = 1_000_000
 
@@ -30,7 +30,7 @@ def read(raw):
 
 
 def listing():
-    return Listing(read, "the list /things", MOST)
+    return ListReader(read, "the list /things", MOST)
 
 
 def whole(body, *ends):
@@ -113,7 +113,7 @@ def test_an_object_of_another_kind_is_said_to_be_one():
 
 
 def test_what_has_no_end_is_not_kept():
-    reader = Listing(read, "the list /things", 10_000)
+    reader = ListReader(read, "the list /things", 10_000)
     for _ in range(11):
         reader.feed(b" " * 1000)
     with pytest.raises(Unreadable, match="does not end"):

@@ -5,7 +5,7 @@ import sys
 
 PROGRAM = """
 import sys
-from memtop.cluster.official import Configuration, RESTClientObject
+from memtop.kube.transport import Configuration, RESTClientObject
 assert not {name for name in sys.modules if name.startswith("kubernetes")}, "nothing is left half imported"
 assert RESTClientObject.__module__ == "kubernetes.aio.client.rest"
 assert Configuration(host="https://somewhere").host == "https://somewhere"

@@ -1,6 +1,6 @@
 import pytest
 
-from memtop.cluster.proxy import proxy_for
+from memtop.kube.kubeconfig import proxy_for
 
 PROXY = "http://proxy.example:3128"
 SERVER = "https://api.prod.example.com:6443"

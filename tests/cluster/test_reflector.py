@@ -7,17 +7,17 @@ import json
 import pytest
 from aiohttp import web
 
-from memtop.cluster import reflector
-from memtop.cluster.client import Client
-from memtop.cluster.errors import ApiError, Unreachable, Unreadable
-from memtop.cluster.reflector import (
-    Alive,
-    Changed,
-    Listed,
-    Part,
-    Position,
-    Preview,
+from memtop.kube import list_watch
+from memtop.kube.api_errors import ApiError, Unreachable, Unreadable
+from memtop.kube.client import Client
+from memtop.kube.list_watch import (
+    FirstPage,
+    FullList,
+    ListPart,
+    ObjectChange,
+    WatchAlive,
     WatchExpired,
+    WatchPosition,
     list_and_watch,
 )
 
@@ -82,8 +82,8 @@ async def updates(server, serve, target):
     async with Client(target(await serve(server.answer))) as client, contextlib.AsyncExitStack() as stack:
 
         def start(collection=None, position=None, **options):
-            pods = collection or reflector.pods("ns")
-            found = list_and_watch(client, pods, position or Position(), **options)
+            pods = collection or list_watch.pod_collection("ns")
+            found = list_and_watch(client, pods, position or WatchPosition(), **options)
             stack.push_async_callback(found.aclose)
             return found
 
@@ -103,7 +103,7 @@ async def test_a_small_collection_costs_one_request_and_a_watch_from_its_version
     server.watches = [[event("MODIFIED", "a", "11")]]
     listed, alive, changed = await take(updates(), 3)
     assert (names(listed), listed.count) == (["a", "b"], 2)
-    assert isinstance(alive, Alive)
+    assert isinstance(alive, WatchAlive)
     assert (changed.type, changed.object.metadata.name) == ("MODIFIED", "a")
     assert [query.get("resourceVersion") for query in server.asked] == [None, "10"]
     assert server.asked[1]["allowWatchBookmarks"] == "true"
@@ -115,9 +115,9 @@ async def test_a_large_collection_is_previewed_and_then_asked_for_whole_from_the
         page("a", "b", "c", version="12"),
     ]
     preview, listed, _ = await take(updates(), 3)
-    assert isinstance(preview, Preview)
+    assert isinstance(preview, FirstPage)
     assert (names(preview), preview.remaining) == (["a"], 2)
-    assert isinstance(listed, Listed)
+    assert isinstance(listed, FullList)
     assert names(listed) == ["a", "b", "c"]
     assert server.asked[0]["limit"] == "100"
     assert server.asked[1] == {"resourceVersion": "0"}
@@ -131,12 +131,12 @@ async def test_a_large_collection_can_be_had_in_parts_as_it_comes_in(server, upd
         page(*many, version="12"),
     ]
     found = updates(in_parts=True)
-    assert isinstance((await take(found, 1))[0], Preview)
+    assert isinstance((await take(found, 1))[0], FirstPage)
     parts = []
-    while isinstance(update := (await take(found, 1))[0], Part):
+    while isinstance(update := (await take(found, 1))[0], ListPart):
         parts += [item.metadata.name for item in update.items]
     assert parts == many
-    assert isinstance(update, Listed)
+    assert isinstance(update, FullList)
     assert (names(update), update.count) == ([], 40)
     await take(found, 1)
     assert server.asked[-1]["resourceVersion"] == "12"
@@ -144,7 +144,7 @@ async def test_a_large_collection_can_be_had_in_parts_as_it_comes_in(server, upd
 
 async def test_a_selector_goes_with_every_request(server, updates):
     server.lists = [page("a")]
-    await take(updates(reflector.pods(None, "app=shop")), 2)
+    await take(updates(list_watch.pod_collection(None, "app=shop")), 2)
     assert [query["labelSelector"] for query in server.asked] == ["app=shop", "app=shop"]
 
 
@@ -157,7 +157,7 @@ async def test_a_watch_that_ends_goes_on_from_the_last_version_seen(server, upda
     server.lists = [page(version="10")]
     server.watches = [[event("ADDED", "a", "11")], [bookmark("40")], [event("DELETED", "a", "41")]]
     kinds = [type(update).__name__ for update in await take(updates(), 7)]
-    assert kinds == ["Listed", "Alive", "Changed", "Alive", "Alive", "Alive", "Changed"]
+    assert kinds == ["FullList", "WatchAlive", "ObjectChange", *["WatchAlive"] * 3, "ObjectChange"]
     assert [query["resourceVersion"] for query in server.asked[1:]] == ["10", "11", "40"]
 
 
@@ -174,12 +174,12 @@ async def test_deletions_are_told(server, updates):
     server.lists = [page("a")]
     server.watches = [[event("DELETED", "a", "11")]]
     deleted = (await take(updates(), 3))[2]
-    assert isinstance(deleted, Changed)
+    assert isinstance(deleted, ObjectChange)
     assert (deleted.type, deleted.object.metadata.uid) == ("DELETED", "uid-a")
 
 
 async def test_after_a_failure_it_goes_on_where_it_was_without_a_new_list(server, updates):
-    position = Position()
+    position = WatchPosition()
     server.lists = [page("a", version="10")]
     server.watches = [
         [event("ADDED", "b", "11")],
@@ -189,17 +189,17 @@ async def test_after_a_failure_it_goes_on_where_it_was_without_a_new_list(server
     with pytest.raises(ApiError, match="away"):
         await take(updates(position=position), 9)
     alive, changed = await take(updates(position=position), 2)
-    assert isinstance(alive, Alive)
+    assert isinstance(alive, WatchAlive)
     assert changed.object.metadata.name == "c"
     assert [query.get("resourceVersion") for query in server.asked] == [None, "10", "11", "11"]
 
 
 async def test_a_list_that_was_not_taken_in_is_asked_for_again(server, updates):
-    position = Position()
+    position = WatchPosition()
     server.lists = [page("a"), page("a")]
     await take(updates(position=position), 1)
     assert position.version is None
-    assert isinstance((await take(updates(position=position), 1))[0], Listed)
+    assert isinstance((await take(updates(position=position), 1))[0], FullList)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ async def test_a_list_that_was_not_taken_in_is_asked_for_again(server, updates):
     ],
 )
 async def test_a_version_that_the_server_does_not_have_any_more_is_forgotten(server, updates, refusal):
-    position = Position(version="99")
+    position = WatchPosition(version="99")
     server.watches = [refusal, []]
     with pytest.raises(WatchExpired):
         await take(updates(position=position), 1)
@@ -253,7 +253,7 @@ async def test_a_refused_list_is_the_apis_refusal(server, updates):
 @pytest.mark.parametrize("line", [b'{"type":"ADDED","object":{"meta\n', b"<html>\n", b'{"type":"ADDED"}\n'])
 async def test_an_event_that_cannot_be_read_is_a_failure_in_words(server, updates, line):
     server.lists, server.watches = [page()], [[line], []]
-    position = Position()
+    position = WatchPosition()
     with pytest.raises(Unreadable, match="cannot be read"):
         await take(updates(position=position), 3)
     assert position.version is None
@@ -280,7 +280,7 @@ async def test_a_line_cut_short_by_the_connection_is_not_taken_for_an_event(serv
 
     port = await serve_bytes(answer)
     async with Client(target(f"http://127.0.0.1:{port}")) as client:
-        updates = list_and_watch(client, reflector.pods("ns"), Position())
+        updates = list_and_watch(client, list_watch.pod_collection("ns"), WatchPosition())
         with pytest.raises(Unreachable):
             await take(updates, 9)
         await updates.aclose()
@@ -290,7 +290,7 @@ async def test_a_recorded_watch_is_read_whole(server, updates, recording):
     lines = recording("watch-pods-checkout-service.jsonl").splitlines(keepends=True)
     server.lists, server.watches = [page()], [lines, []]
     found = (await take(updates(), 2 + len(lines)))[2:]
-    kinds = [update.type if isinstance(update, Changed) else "BOOKMARK" for update in found]
+    kinds = [update.type if isinstance(update, ObjectChange) else "BOOKMARK" for update in found]
     assert kinds == [json.loads(line)["type"] for line in lines]
 
 
@@ -304,7 +304,7 @@ async def test_owners_are_asked_for_as_metadata_only(serve, target):
         return web.json_response(page("rs"))
 
     async with Client(target(await serve(answer))) as client:
-        updates = list_and_watch(client, reflector.replica_sets("ns"), Position())
+        updates = list_and_watch(client, list_watch.replica_set_collection("ns"), WatchPosition())
         listed = await anext(updates)
         assert names(listed) == ["rs"]
         with pytest.raises(ApiError):

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memtop.cluster.sanitize import sanitize, sanitize_bytes, sanitize_text
+from memtop.sanitize import sanitize, sanitize_bytes, sanitize_text
 
 
 @pytest.mark.parametrize(

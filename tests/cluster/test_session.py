@@ -5,10 +5,10 @@ import pytest
 import requests
 from aiohttp import web
 
-from memtop.cluster.credentials import Credentials
-from memtop.cluster.errors import CredentialError
-from memtop.cluster.session import requests_session
-from memtop.cluster.target import Auth, Pem
+from memtop.kube.api_errors import CredentialError
+from memtop.kube.connection_target import Auth, Pem
+from memtop.kube.credentials import Credentials
+from memtop.kube.requests_session import requests_session
 
 
 @pytest.fixture

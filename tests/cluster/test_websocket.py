@@ -1,17 +1,17 @@
 import pytest
 from aiohttp import web
 
-from memtop.cluster.client import Client
-from memtop.cluster.errors import ApiError
-from memtop.cluster.target import Auth
-from memtop.cluster.websocket import websocket
+from memtop.kube.api_errors import ApiError
+from memtop.kube.client import Client
+from memtop.kube.connection_target import Auth
+from memtop.kube.websocket import open_websocket
 
 PATH = "/api/v1/namespaces/production/pods/user-service-1/exec"
 TOKENS = "grant(token=f'token-{runs}')"
 
 
 async def said(client):
-    async with websocket(client, PATH, [("command", "id")], ["v4.channel.k8s.io"]) as socket:
+    async with open_websocket(client, PATH, [("command", "id")], ["v4.channel.k8s.io"]) as socket:
         return (await socket.receive()).data
 
 

@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from memtop.cluster.objects import Metadata, OwnerReference, PartialObject, Pod
-from memtop.cluster.workloads import Owners, Workload
+from memtop.kube.api_objects import ObjectMeta, OwnerReference, PartialObjectMetadata, Pod
+from memtop.kube.pod_facts import OwnerIndex, Workload
 
 
 @pytest.fixture
@@ -13,12 +13,12 @@ def pod(recording):
 
 
 class Items(msgspec.Struct):
-    items: list[PartialObject]
+    items: list[PartialObjectMetadata]
 
 
 @pytest.fixture
 def owners(recording):
-    known = Owners()
+    known = OwnerIndex()
     for name in ("replicasets-production.json", "jobs-production.json"):
         for owner in msgspec.json.decode(recording(name), type=Items).items:
             known.learn(owner.metadata)
@@ -26,7 +26,7 @@ def owners(recording):
 
 
 def owned(kind, name, uid="o1", **metadata):
-    return Metadata(
+    return ObjectMeta(
         name="p", owner_references=(OwnerReference(kind, name, uid, controller=True),), **metadata
     )
 
@@ -49,41 +49,41 @@ def test_recorded_pods(owners, pod, name, workload):
 def test_what_is_kept_of_replicas_is_kept_once():
     hashed = {"pod-template-hash": "abc", "app": "web"}
     pods = [owned("ReplicaSet", "web-abc", labels={**hashed, "serial": str(number)}) for number in range(2)]
-    assert Owners.part(pods[0]) is Owners.part(pods[1])
+    assert OwnerIndex.part(pods[0]) is OwnerIndex.part(pods[1])
     other = owned("ReplicaSet", "web-abc", labels={"pod-template-hash": "xyz"})
-    assert Owners.part(other) != Owners.part(pods[0])
-    known = Owners()
+    assert OwnerIndex.part(other) != OwnerIndex.part(pods[0])
+    known = OwnerIndex()
     assert known.workload_of(pods[0]) is known.workload_of(pods[1])
 
 
 def test_a_job_of_a_cron_job_belongs_to_the_cron_job():
-    owners = Owners()
+    owners = OwnerIndex()
     report = owned("Job", "report-123")
     assert owners.workload_of(report) == Workload("Job", "report-123")
     cron = OwnerReference("CronJob", "report", "o2", controller=True)
-    owners.learn(Metadata(name="report-123", uid="o1", owner_references=(cron,)))
+    owners.learn(ObjectMeta(name="report-123", uid="o1", owner_references=(cron,)))
     assert owners.workload_of(report) == Workload("CronJob", "report")
 
 
 def test_without_the_replica_set_the_deployment_follows_from_the_hash():
     pod = owned("ReplicaSet", "user-service-7f8688b968", labels={"pod-template-hash": "7f8688b968"})
-    assert Owners().workload_of(pod) == Workload("Deployment", "user-service")
+    assert OwnerIndex().workload_of(pod) == Workload("Deployment", "user-service")
 
 
 def test_without_a_hash_a_replica_set_stands_for_itself():
-    assert Owners().workload_of(owned("ReplicaSet", "lonely")) == Workload("ReplicaSet", "lonely")
+    assert OwnerIndex().workload_of(owned("ReplicaSet", "lonely")) == Workload("ReplicaSet", "lonely")
 
 
 def test_a_replica_set_that_nobody_owns_stands_for_itself():
-    owners = Owners()
-    owners.learn(Metadata(name="web-abc", uid="o1"))
+    owners = OwnerIndex()
+    owners.learn(ObjectMeta(name="web-abc", uid="o1"))
     pod = owned("ReplicaSet", "web-abc", labels={"pod-template-hash": "abc"})
     assert owners.workload_of(pod) == Workload("ReplicaSet", "web-abc")
 
 
 def test_learning_the_same_again_is_no_news():
-    owners = Owners()
-    metadata = Metadata(name="web-abc", uid="o1")
+    owners = OwnerIndex()
+    metadata = ObjectMeta(name="web-abc", uid="o1")
     assert owners.learn(metadata)
     assert not owners.learn(metadata)
     owners.forget("o1")
@@ -92,7 +92,7 @@ def test_learning_the_same_again_is_no_news():
 
 def test_an_owner_that_does_not_control_does_not_count():
     node = OwnerReference("Node", "n1", "o1", controller=False)
-    assert Owners().workload_of(Metadata(name="static", owner_references=(node,))) == Workload(
+    assert OwnerIndex().workload_of(ObjectMeta(name="static", owner_references=(node,))) == Workload(
         "Pod", "static"
     )
 

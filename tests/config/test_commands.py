@@ -2,8 +2,8 @@
 
 import pytest
 
-from config import Invocation, parse
 from config.commands import COMMANDS, EVERYWHERE
+from config.invocation import Invocation, parse
 from config.options import options
 
 

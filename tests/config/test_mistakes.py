@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from config import ConfigError, parse
+from config.errors import ConfigError
+from config.invocation import parse
 
 
 def sentence(*argv: str, **environ: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from config import Invocation, parse
+from config.invocation import Invocation, parse
 
 
 @pytest.fixture

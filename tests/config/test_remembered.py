@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from config import ConfigError, Invocation, parse
+from config.errors import ConfigError
+from config.invocation import Invocation, parse
 
 Run = Callable[..., Invocation]
 _START = """

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from config import parse
 from config.commands import COMMANDS
 from config.completion import SHELLS, script
 from config.help import help_text
+from config.invocation import parse
 from config.options import documentation, options
 from config.show import markdown_table, show
 

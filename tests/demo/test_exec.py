@@ -7,16 +7,26 @@ import contextlib
 
 import pytest
 
-from memtop.cluster.client import ApiError, Client
-from memtop.cluster.exec import Channel, NoSuchProgram, NotRunning, Place, ended, execute, refusal, run
-from memtop.cluster.kubeconfig import load
 from memtop.demo.thread import DemoThread
-from memtop.runtime.breakdown import answer, breakdown
-from memtop.runtime.detect import Runtime, detect
-from memtop.runtime.heap import plans
-from memtop.runtime.probe import NoShell, probe
-from memtop.runtime.take import CaptureFailed, bring, resumed, take
-from memtop.runtime.transfer import remove
+from memtop.heap.capture_plan import plan_captures
+from memtop.heap.capture_run import CaptureFailedError, fetch_capture, plan_to_resume, take_capture
+from memtop.heap.cgroup_memory import heap_or_cache_sentence, read_breakdown
+from memtop.heap.container_probe import NoShellError, probe_container
+from memtop.heap.file_transfer import remove_file
+from memtop.heap.runtime_detection import LanguageRuntime, detect_programs
+from memtop.kube.api_errors import ApiError
+from memtop.kube.client import Client
+from memtop.kube.container_exec import (
+    ContainerRef,
+    ExecChannel,
+    NoSuchProgram,
+    NotRunning,
+    exec_refusal,
+    execute,
+    exit_code_of,
+    run_command,
+)
+from memtop.kube.kubeconfig import load_target
 
 
 @pytest.fixture
@@ -27,7 +37,7 @@ def connect(tmp_path):
     async def open_(demo, user="admin"):
         path = tmp_path / f"{user}.kubeconfig"
         path.write_text(demo.kubeconfig(user))
-        async with Client(load(kubeconfig=str(path))) as client:
+        async with Client(load_target(kubeconfig=str(path))) as client:
             yield client
 
     return open_
@@ -42,7 +52,7 @@ def place(demo, app, container=None):
             for each in pod.mains:
                 fits = pod.name.startswith(app) and container in (None, each.name)
                 if fits and each.life.state(now).phase.value == "Running":
-                    return Place(pod.namespace, pod.name, each.name)
+                    return ContainerRef(pod.namespace, pod.name, each.name)
         raise LookupError(app)
 
     return demo.call(find)
@@ -51,17 +61,19 @@ def place(demo, app, container=None):
 async def test_commands_end_as_they_do_elsewhere(frozen, connect):
     there = place(frozen, "user-service")
     async with connect(frozen) as client:
-        done = await run(client, there, ["sh", "-c", "echo out; nonsense; exit 3"])
+        done = await run_command(client, there, ["sh", "-c", "echo out; nonsense; exit 3"])
         assert (done.code, done.output) == (3, b"out\n")
         assert b"not found" in done.errors
-        assert (await run(client, there, ["sh", "-c", 'echo "$1" | wc -c', "sh", "abc"])).output == b"4\n"
-        assert (await run(client, there, ["cat", "/nowhere"])).code == 1
+        assert (
+            await run_command(client, there, ["sh", "-c", 'echo "$1" | wc -c', "sh", "abc"])
+        ).output == b"4\n"
+        assert (await run_command(client, there, ["cat", "/nowhere"])).code == 1
         with pytest.raises(NoSuchProgram):
-            await run(client, there, ["no-such-program"])
+            await run_command(client, there, ["no-such-program"])
         with pytest.raises(ApiError, match="not found"):
-            await run(client, Place("production", "nobody", "x"), ["ls"])
+            await run_command(client, ContainerRef("production", "nobody", "x"), ["ls"])
         with pytest.raises(ApiError, match="container x is not valid"):
-            await run(client, Place(there.namespace, there.pod, "x"), ["ls"])
+            await run_command(client, ContainerRef(there.namespace, there.pod, "x"), ["ls"])
 
 
 async def test_a_shell_to_type_into(frozen, connect):
@@ -71,63 +83,67 @@ async def test_a_shell_to_type_into(frozen, connect):
         async with execute(client, there, words, terminal=True, typing=True) as shell:
             await shell.resize(100, 30)
             await shell.write(b"echo hex\x7fllo\rps\rexit 4\r")
-            said = b"".join([data async for channel, data in shell if channel is Channel.OUTPUT])
+            said = b"".join([data async for channel, data in shell if channel is ExecChannel.OUTPUT])
         assert b"/ # echo hex\b \bllo\r\nhello\r\n" in said
         assert b"java -Xmx" in said
-        assert ended(shell, words) == 4
+        assert exit_code_of(shell, words) == 4
 
 
 async def test_memory_agrees_with_the_metrics(frozen, connect):
     there = place(frozen, "user-service")
     async with connect(frozen) as client:
-        asked = await probe(client, there)
-    memory = breakdown(asked)
+        asked = await probe_container(client, there)
+    memory = read_breakdown(asked)
     truth = frozen.server.cluster.pods[(there.namespace, there.pod)].mains[0]
     level = truth.life.state(frozen.server.cluster.clock.now()).run
     assert level is not None
     assert memory.version == 2
     assert memory.limit == truth.limit
     assert memory.anon / memory.working_set == pytest.approx(0.94, abs=0.01)
-    assert answer(memory).startswith("It is heap")
-    assert detect(asked)[0].runtime is Runtime.JVM
+    assert heap_or_cache_sentence(memory).startswith("It is heap")
+    assert detect_programs(asked)[0].runtime is LanguageRuntime.JVM
 
 
 async def test_a_heap_dump_arrives_whole_and_is_removed(frozen, connect, tmp_path):
     there = place(frozen, "billing")
     async with connect(frozen) as client:
-        plan = (await plans(client, there, tmp_path))[0]
+        plan = (await plan_captures(client, there, tmp_path))[0]
         assert plan.capture.title == "heap dump with jcmd"
-        taken = await take(client, plan, lambda _: None)
+        taken = await take_capture(client, plan, lambda _: None)
         assert taken.path.read_bytes().startswith(b"JAVA PROFILE")
         assert "SHA-256 equal" in taken.checked
-        assert any(taken.left in each.capture.title for each in await plans(client, there, tmp_path))
-        assert await remove(client, there, taken.left) == ""
-        with pytest.raises(CaptureFailed, match="is not there"):
-            await bring(client, resumed(plan, taken.left), taken.left, lambda _: None)
+        assert any(taken.left in each.capture.title for each in await plan_captures(client, there, tmp_path))
+        assert await remove_file(client, there, taken.left) == ""
+        with pytest.raises(CaptureFailedError, match="is not there"):
+            await fetch_capture(client, plan_to_resume(plan, taken.left), taken.left, lambda _: None)
 
 
 @pytest.mark.parametrize(
     ("app", "runtime"),
-    [("session-api", Runtime.NODE), ("thumbnailer", Runtime.PYTHON), ("grafana", Runtime.GO)],
+    [
+        ("session-api", LanguageRuntime.NODE),
+        ("thumbnailer", LanguageRuntime.PYTHON),
+        ("grafana", LanguageRuntime.GO),
+    ],
 )
 async def test_runtimes_are_told_apart(frozen, connect, tmp_path, app, runtime):
     async with connect(frozen) as client:
-        found = await plans(client, place(frozen, app), tmp_path)
+        found = await plan_captures(client, place(frozen, app), tmp_path)
     assert found[0].program.runtime is runtime
     assert not found[0].capture.missing
 
 
 async def test_an_image_without_a_shell(frozen, connect):
     async with connect(frozen) as client:
-        with pytest.raises(NoShell):
-            await probe(client, place(frozen, "order-service", "log-agent"))
+        with pytest.raises(NoShellError):
+            await probe_container(client, place(frozen, "order-service", "log-agent"))
 
 
 async def test_who_may_not_is_told(frozen, connect):
     async with connect(frozen, "readonly") as client:
-        assert "forbidden" in await refusal(client, "production")
+        assert "forbidden" in await exec_refusal(client, "production")
         with pytest.raises(ApiError, match="pods/exec") as raised:
-            await run(client, place(frozen, "billing"), ["ls"])
+            await run_command(client, place(frozen, "billing"), ["ls"])
     assert raised.value.status == 403
 
 
@@ -136,16 +152,16 @@ async def test_a_shell_dies_with_its_container_and_so_do_its_files(connect):
         there = place(demo, "user-service")
         words = ["sh", "-c", "exec sh"]
         async with connect(demo) as client, asyncio.timeout(20):
-            await run(client, there, ["sh", "-c", "echo x > /tmp/kept"])
-            assert (await run(client, there, ["cat", "/tmp/kept"])).output == b"x\n"
+            await run_command(client, there, ["sh", "-c", "echo x > /tmp/kept"])
+            assert (await run_command(client, there, ["cat", "/tmp/kept"])).output == b"x\n"
             async with execute(client, there, words, terminal=True, typing=True) as shell:
                 pod = demo.server.cluster.pods[(there.namespace, there.pod)]
                 end = pod.mains[0].life.state(demo.server.cluster.clock.now()).run.end
                 demo.advance(end - demo.server.cluster.clock.now() + 3)
                 async for _ in shell:
                     pass
-            assert ended(shell, words) == 137
+            assert exit_code_of(shell, words) == 137
             with pytest.raises(NotRunning):
-                await run(client, there, ["ls"])
+                await run_command(client, there, ["ls"])
             demo.advance(20)
-            assert (await run(client, there, ["cat", "/tmp/kept"])).code == 1
+            assert (await run_command(client, there, ["cat", "/tmp/kept"])).code == 1

@@ -5,13 +5,12 @@ import os
 
 import pytest
 
-from config import parse
-from memtop import doctor
-from memtop.cluster.client import Response
+from config.invocation import parse
+from memtop.commands import doctor, doctor_api_checks
+from memtop.commands.doctor_api_checks import CheckMark, failed, optional_missing, passed
 from memtop.demo.faults import Fault, Harm
 from memtop.demo.thread import DemoThread
-from memtop.doctor import machine, server
-from memtop.doctor.finding import Mark, bad, good, open_
+from memtop.kube.client import ApiResponse
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +29,7 @@ def examine(demo_thread, tmp_path, monkeypatch):
         path = tmp_path / f"kubeconfig-{user}"
         path.write_text(demo_thread.kubeconfig(user))
         out = io.StringIO()
-        code = doctor.run(parse(["doctor", "--kubeconfig", str(path), *flags], os.environ), out)
+        code = doctor.run_doctor(parse(["doctor", "--kubeconfig", str(path), *flags], os.environ), out)
         return code, out.getvalue().splitlines()
 
     yield run
@@ -142,16 +141,18 @@ def test_a_server_that_says_who_we_are(examine, harm):
 @pytest.mark.parametrize(
     ("date", "mark", "words"),
     [
-        ("Mon, 01 Jan 2024 00:00:00 GMT", Mark.GOOD, "agrees"),
-        ("Mon, 01 Jan 2024 00:10:00 GMT", Mark.OPEN, "is 10 m ahead of this machine's"),
-        ("Sun, 31 Dec 2023 23:00:00 GMT", Mark.OPEN, "is 1 h behind this machine's"),
-        ("yesterday", Mark.OPEN, "does not say what time it is"),
-        (None, Mark.OPEN, "does not say what time it is"),
+        ("Mon, 01 Jan 2024 00:00:00 GMT", CheckMark.GOOD, "agrees"),
+        ("Mon, 01 Jan 2024 00:10:00 GMT", CheckMark.OPEN, "is 10 m ahead of this machine's"),
+        ("Sun, 31 Dec 2023 23:00:00 GMT", CheckMark.OPEN, "is 1 h behind this machine's"),
+        ("yesterday", CheckMark.OPEN, "does not say what time it is"),
+        (None, CheckMark.OPEN, "does not say what time it is"),
     ],
 )
 def test_clocks(date, mark, words):
     headers = {} if date is None else {"Date": date}
-    finding = server.clock(server.Greeting(Response(200, headers, b""), 0.01, 1704067200.0))
+    finding = doctor_api_checks.check_clock(
+        doctor_api_checks.FirstResponse(ApiResponse(200, headers, b""), 0.01, 1704067200.0)
+    )
     assert finding.mark is mark
     assert words in finding.words
 
@@ -159,7 +160,7 @@ def test_clocks(date, mark, words):
 def test_no_kubeconfig(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     out = io.StringIO()
-    code = doctor.run(parse(["doctor", "--kubeconfig", str(tmp_path / "gone")], os.environ), out)
+    code = doctor.run_doctor(parse(["doctor", "--kubeconfig", str(tmp_path / "gone")], os.environ), out)
     assert code == 1
     assert out.getvalue().startswith("!! kubeconfig")
 
@@ -167,8 +168,8 @@ def test_no_kubeconfig(tmp_path, monkeypatch):
 def test_a_state_folder_that_cannot_be_written(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
-    finding = machine.state_folder(keep_history=True)
-    assert finding.mark is Mark.OPEN
+    finding = doctor.check_state_folder(keep_history=True)
+    assert finding.mark is CheckMark.OPEN
     assert "cannot be written" in finding.words
 
 
@@ -188,26 +189,26 @@ class Terminal(io.StringIO):
         (
             (120, 36),
             {"TERM": "xterm-256color", "COLORTERM": "truecolor"},
-            Mark.GOOD,
+            CheckMark.GOOD,
             "120×36, 16 million colours",
         ),
-        ((120, 36), {"TERM": "screen-256color"}, Mark.GOOD, "256 colours, Unicode"),
-        ((120, 36), {"TERM": "xterm", "NO_COLOR": "1"}, Mark.GOOD, "no colours (NO_COLOR)"),
-        ((60, 20), {"TERM": "xterm"}, Mark.OPEN, "panes become tabs below 80 columns"),
-        ((120, 36), {"TERM": "dumb"}, Mark.BAD, "no screen can be drawn"),
+        ((120, 36), {"TERM": "screen-256color"}, CheckMark.GOOD, "256 colours, Unicode"),
+        ((120, 36), {"TERM": "xterm", "NO_COLOR": "1"}, CheckMark.GOOD, "no colours (NO_COLOR)"),
+        ((60, 20), {"TERM": "xterm"}, CheckMark.OPEN, "panes become tabs below 80 columns"),
+        ((120, 36), {"TERM": "dumb"}, CheckMark.BAD, "no screen can be drawn"),
     ],
 )
 def test_terminals(monkeypatch, size, environ, mark, words):
     monkeypatch.setattr(os, "get_terminal_size", lambda _: os.terminal_size(size))
-    finding = machine.terminal(Terminal(), environ)
+    finding = doctor.check_terminal(Terminal(), environ)
     assert finding.mark is mark
     assert words in finding.words
 
 
 def test_marks_in_unicode_and_in_ascii():
-    assert good("pods", "fine", "more").lines(plain=False) == [
+    assert passed("pods", "fine", "more").lines(plain=False) == [
         "✓ pods          fine",
         "                  more",
     ]
-    assert bad("pods", "not fine").lines(plain=True) == ["!! pods          not fine"]
-    assert open_("pods", "who knows").lines(plain=False)[0].startswith("– ")
+    assert failed("pods", "not fine").lines(plain=True) == ["!! pods          not fine"]
+    assert optional_missing("pods", "who knows").lines(plain=False)[0].startswith("– ")

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memtop.growth import Series
-from memtop.growth.stability import Evidence
+from memtop.analysis.memory_series import Series
+from memtop.analysis.stability_evidence import ChangeEvidence
 
 MIB, HOUR, DAY = float(2**20), 3600.0, 86400.0
 TRUTHS = {"fixed": 0.0, "half fixed": 0.5, "unfixed": 1.0, "worse": 2.0, "limit raised": 1.0}
@@ -126,12 +126,12 @@ class Change:
 
     truth: str
     at: float
-    before: Evidence
+    before: ChangeEvidence
     pods: tuple[Series, ...]
     begins: tuple[float, ...]
     limit: float
 
-    def until(self, now: float) -> Evidence:
+    def until(self, now: float) -> ChangeEvidence:
         """What is known of the new pods at a moment."""
         series, spans = [], []
         for one, begin in zip(self.pods, self.begins, strict=True):
@@ -148,7 +148,7 @@ class Change:
                 )
             )
             spans.append((begin, now))
-        return Evidence(tuple(series), tuple(spans), self.limit)
+        return ChangeEvidence(tuple(series), tuple(spans), self.limit)
 
 
 def change(truth: str, seed: int, hours: float = 48.0, known: float | None = None) -> Change:
@@ -169,4 +169,4 @@ def change(truth: str, seed: int, hours: float = 48.0, known: float | None = Non
     begins = tuple(float(at + 5 + 20 * number) for number in range(w.pods))
     pods = tuple(w.pod(begin, at + hours * HOUR, w.rate * TRUTHS[truth], limit, begin) for begin in begins)
     seen = tuple((max(float(start), at - past), at) for start in began)
-    return Change(truth, at, Evidence(tuple(before), seen, w.limit), pods, begins, limit)
+    return Change(truth, at, ChangeEvidence(tuple(before), seen, w.limit), pods, begins, limit)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memtop.growth import Series
+from memtop.analysis.memory_series import Series
 from tests.growth.healthy import HEALTHY, SHARE
 from tests.growth.leaking import LEAKS
 from tests.growth.unfinished import UNFINISHED

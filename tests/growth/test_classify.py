@@ -5,15 +5,14 @@ import json
 import numpy as np
 import pytest
 
-from memtop.growth.classify import classify
-from memtop.growth.readers import BadInputError, read
+from memtop.commands.classify import BadInputError, read_series_file, run_classify
 
 FIELDS = ["id", "label", "slope_bytes_per_hour", "eta_seconds", "confidence", "evidence"]
 
 
 def run(*files):
     out, err = io.StringIO(), io.StringIO()
-    code = classify([str(file) for file in files], out, err)
+    code = run_classify([str(file) for file in files], out, err)
     return code, [json.loads(line) for line in out.getvalue().splitlines()], err.getvalue()
 
 
@@ -141,7 +140,7 @@ def test_files_that_cannot_be_read(tmp_path):
         ("binary", "not a text file (byte 0 is not UTF-8)"),
     ):
         with pytest.raises(BadInputError, match=f"{name}: ") as said:
-            read(str(tmp_path / name))
+            read_series_file(str(tmp_path / name))
         assert words in str(said.value)
     assert run(tmp_path)[0] == 2
 

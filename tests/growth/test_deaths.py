@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from memtop.growth import Series, Verdict, judge
+from memtop.analysis.judgement import Verdict
+from memtop.analysis.memory_series import Series
+from memtop.analysis.verdict import judge_series
 from tests.growth.window import MIB
 
 STEP = 15.0
@@ -57,48 +59,51 @@ def batch(u):
 @pytest.mark.parametrize("shape", [ramp, ramp_that_ends_in_collections])
 @pytest.mark.parametrize("oom", [True, False])
 def test_rises_that_end_in_deaths_are_a_leak(shape, oom):
-    assert judge(lives(shape, 6, oom=oom)).certainty == "leak"
+    assert judge_series(lives(shape, 6, oom=oom)).certainty == "leak"
 
 
 def test_an_oom_kill_says_more_than_a_restart():
-    killed, restarted = judge(lives(ramp, 3, samples=8)), judge(lives(ramp, 3, samples=8, oom=False))
+    killed, restarted = (
+        judge_series(lives(ramp, 3, samples=8)),
+        judge_series(lives(ramp, 3, samples=8, oom=False)),
+    )
     assert killed.confidence >= restarted.confidence
 
 
 def test_every_further_kill_makes_it_surer():
-    chances = [judge(lives(ramp_that_ends_in_collections, count)).confidence for count in (3, 4, 6)]
+    chances = [judge_series(lives(ramp_that_ends_in_collections, count)).confidence for count in (3, 4, 6)]
     assert chances == sorted(chances)
 
 
 @pytest.mark.parametrize("shape", [warm_up, flat])
 def test_restarts_of_what_does_not_grow_are_no_leak(shape):
-    assert judge(lives(shape, 6, oom=False)).verdict is not Verdict.LEAK
+    assert judge_series(lives(shape, 6, oom=False)).verdict is not Verdict.LEAK
 
 
 def test_a_warm_up_is_none_far_below_the_limit_even_when_it_is_killed_for_another_reason():
-    assert judge(lives(warm_up, 6, oom=False)).certainty != "leak"
+    assert judge_series(lives(warm_up, 6, oom=False)).certainty != "leak"
 
 
 def test_a_batch_that_is_killed_at_its_end_is_no_leak():
-    assert judge(lives(batch, 6, samples=40)).certainty != "leak"
+    assert judge_series(lives(batch, 6, samples=40)).certainty != "leak"
 
 
 def test_kills_that_nobody_saw_coming_count_too():
-    judgement = judge(lives(lambda u: 20 + 0 * u, 12, samples=1, pause=20))
+    judgement = judge_series(lives(lambda u: 20 + 0 * u, 12, samples=1, pause=20))
     assert judgement.certainty == "leak"
     assert judgement.rate is None
 
 
 def test_two_unseen_kills_are_not_enough():
-    assert judge(lives(lambda u: 20 + 0 * u, 3, samples=1, pause=20)).certainty != "leak"
+    assert judge_series(lives(lambda u: 20 + 0 * u, 3, samples=1, pause=20)).certainty != "leak"
 
 
 def test_a_life_that_outlasts_the_others_without_growing_was_fixed():
-    assert judge(lives(ramp, 4, tail=np.full(160, 45.0))).certainty != "leak"
+    assert judge_series(lives(ramp, 4, tail=np.full(160, 45.0))).certainty != "leak"
 
 
 def test_the_first_seconds_of_a_process_are_no_step():
     values = np.full(300, 180.0)
     values[0] = 3.0
     series = Series(1.7e9 + STEP * np.arange(300), values * MIB)
-    assert judge(series).verdict is Verdict.STEADY
+    assert judge_series(series).verdict is Verdict.STEADY

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from memtop.growth import Series
-from memtop.growth.stability import StabilityVerdict, judge
-from memtop.growth.stability_slope import lives_of, slope
+from memtop.analysis.memory_series import Series
+from memtop.analysis.stability import StabilityVerdict, judge_change
+from memtop.analysis.stability_statistics import floor_slope, observe_lives
 from tests.growth.changes import TRUTHS, change
 
 MIB, HOUR = float(2**20), 3600.0
@@ -23,7 +23,7 @@ def first(truth: str, seed: int) -> tuple[StabilityVerdict, float]:
     made = change(truth, SEED + seed)
     for hours in LOOKS:
         now = made.at + hours * HOUR
-        verdict = judge(made.before, made.until(now), made.at, now).verdict
+        verdict = judge_change(made.before, made.until(now), made.at, now).verdict
         if verdict.decided:
             break
     return verdict, hours
@@ -82,7 +82,7 @@ def test_noise_that_remembers_widens_the_interval_of_a_slope(hours, memory):
     """Neighbours that go together tell less than they seem to: without that, a third would miss the truth."""
     inside = []
     for seed in range(120):
-        found = slope(lives_of([wandering(seed, hours, 20, memory)]), 0.0)
+        found = floor_slope(observe_lives([wandering(seed, hours, 20, memory)]), 0.0)
         if found is not None:
             low, high = found.interval()
             inside.append(low <= 20 * MIB <= high)

@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
 
-from memtop.growth import Batch, Incremental, Verdict, judge_many
-from memtop.growth.buckets import SLOTS
-from tests.growth.kinds import MIB
+from memtop.analysis.buckets import BUCKETS_PER_CONTAINER
+from memtop.analysis.incremental import IncrementalJudge
+from memtop.analysis.judgement import Verdict
+from memtop.analysis.memory_series import Batch
+from memtop.analysis.verdict import judge_batch
+from tests.growth.window import MIB
 
 START = 1.7e9
 STEP = 15.0
@@ -34,12 +37,12 @@ def shapes(ticks, seed=0):
 
 @pytest.mark.parametrize("ticks", [90, 240, 1000, 3000])
 def test_verdicts_are_those_of_the_whole_series(ticks):
-    live = Incremental()
+    live = IncrementalJudge()
     slots = live.admit(np.full(4, 500 * MIB))
     values = shapes(ticks)
     feed(live, slots, values)
     judged = live.judge(slots)
-    whole = judge_many(Batch.shared(START + STEP * np.arange(ticks), values * MIB, np.full(4, 500 * MIB)))
+    whole = judge_batch(Batch.shared(START + STEP * np.arange(ticks), values * MIB, np.full(4, 500 * MIB)))
     assert [one.verdict for one in judged] == [one.verdict for one in whole]
     assert judged[0].rate == pytest.approx(whole[0].rate, rel=0.03)
     assert judged[0].seconds_to_limit == pytest.approx(whole[0].seconds_to_limit, rel=0.05)
@@ -47,17 +50,17 @@ def test_verdicts_are_those_of_the_whole_series(ticks):
 
 
 def test_memory_does_not_grow_with_time():
-    live = Incremental()
+    live = IncrementalJudge()
     slots = live.admit(np.full(4, np.nan))
     before = live.bytes
     feed(live, slots, shapes(3000))
     assert live.bytes == before
-    assert live.bytes / 256 < 20 * SLOTS
+    assert live.bytes / 256 < 20 * BUCKETS_PER_CONTAINER
 
 
 def test_packed_buckets_are_the_samples():
     values = 300 + np.cumsum(np.random.default_rng(3).normal(0, 2, (4, 700)), axis=1)
-    live = Incremental()
+    live = IncrementalJudge()
     slots = live.admit(np.full(4, np.nan))
     feed(live, slots, values)
     packed = live.summary(slots)
@@ -72,7 +75,7 @@ def test_packed_buckets_are_the_samples():
 
 
 def test_more_lives_than_can_be_numbered_are_told_apart():
-    live = Incremental()
+    live = IncrementalJudge()
     slots = live.admit(np.array([np.nan]))
     age = np.arange(2700) % 9
     feed(live, slots, (100 + 20.0 * age)[None, :], restarts=[(tick, slots[0]) for tick in range(9, 2700, 9)])
@@ -82,7 +85,7 @@ def test_more_lives_than_can_be_numbered_are_told_apart():
 
 
 def test_a_day_old_past_is_forgotten_and_the_rest_still_counts():
-    live = Incremental(history=3600.0)
+    live = IncrementalJudge(history=3600.0)
     slots = live.admit(np.array([np.nan]))
     feed(live, slots, np.concatenate([np.full(2000, 300.0), 300 + np.arange(400) / 2])[None, :])
     judgement = live.judge(slots)[0]
@@ -91,7 +94,7 @@ def test_a_day_old_past_is_forgotten_and_the_rest_still_counts():
 
 
 def test_restarts_cut_and_ramps_are_pooled():
-    live = Incremental()
+    live = IncrementalJudge()
     slots = live.admit(np.array([500 * MIB]))
     age = np.arange(600) % 120
     feed(
@@ -105,7 +108,7 @@ def test_restarts_cut_and_ramps_are_pooled():
 
 
 def test_a_restart_that_metrics_see_late_cuts_where_memory_falls():
-    live = Incremental()
+    live = IncrementalJudge()
     slots = live.admit(np.array([np.nan]))
     age = np.arange(600) % 120
     feed(
@@ -120,7 +123,7 @@ def test_a_restart_that_metrics_see_late_cuts_where_memory_falls():
 
 
 def test_a_crash_loop_of_many_lives_stays_within_its_buckets():
-    live = Incremental()
+    live = IncrementalJudge()
     slots = live.admit(np.array([np.nan]))
     age = np.arange(1600) % 8
     feed(live, slots, (100 + 20.0 * age)[None, :], restarts=[(tick, slots[0]) for tick in range(8, 1600, 8)])
@@ -130,7 +133,7 @@ def test_a_crash_loop_of_many_lives_stays_within_its_buckets():
 
 
 def test_false_readings_are_dropped():
-    live = Incremental()
+    live = IncrementalJudge()
     slots = live.admit(np.array([np.nan]))
     values = np.full(300, 200.0)
     values[[50, 120, 121, 250]] = 0.0
@@ -142,7 +145,7 @@ def test_false_readings_are_dropped():
 
 
 def test_a_slot_that_is_given_on_knows_nothing_of_its_former_container():
-    live = Incremental()
+    live = IncrementalJudge()
     first = live.admit(np.array([np.nan]))
     feed(live, first, (200 + np.arange(200.0))[None, :])
     live.judge_due(START + 4000)
@@ -157,7 +160,7 @@ def test_a_slot_that_is_given_on_knows_nothing_of_its_former_container():
 
 
 def test_room_is_made_for_as_many_as_come():
-    live = Incremental()
+    live = IncrementalJudge()
     early = live.admit(np.full(200, np.nan))
     feed(live, early, np.full((200, 30), 100.0))
     late = live.admit(np.full(900, np.nan))
@@ -168,7 +171,7 @@ def test_room_is_made_for_as_many_as_come():
 
 
 def test_only_what_has_changed_enough_is_judged_again():
-    live = Incremental()
+    live = IncrementalJudge()
     slots = live.admit(np.full(4, np.nan))
     assert not len(live.judge_due(START))
     feed(live, slots, shapes(400))
@@ -182,7 +185,7 @@ def test_only_what_has_changed_enough_is_judged_again():
 
 
 def test_the_longest_overdue_come_first_and_no_more_than_asked_for():
-    live = Incremental()
+    live = IncrementalJudge()
     slots = live.admit(np.full(4, np.nan))
     for number, slot in enumerate(slots):
         feed(live, np.array([slot]), np.full((1, 20), 100.0), start=START + 100 * number)
@@ -191,7 +194,7 @@ def test_the_longest_overdue_come_first_and_no_more_than_asked_for():
 
 
 def test_old_and_missing_samples_are_ignored():
-    live = Incremental()
+    live = IncrementalJudge()
     slots = live.admit(np.full(2, np.nan))
     feed(live, slots, np.full((2, 20), 100.0))
     live.update(slots, np.full(2, START + 5), np.full(2, 9e9))
@@ -200,7 +203,7 @@ def test_old_and_missing_samples_are_ignored():
 
 
 def test_a_changed_limit_is_a_reason_to_judge_again():
-    live = Incremental()
+    live = IncrementalJudge()
     slots = live.admit(np.array([500 * MIB]))
     feed(live, slots, (200 + 0.5 * np.arange(200))[None, :])
     live.judge_due(START + 200 * STEP)
@@ -211,7 +214,7 @@ def test_a_changed_limit_is_a_reason_to_judge_again():
 
 
 def test_room_made_ahead_of_time_changes_no_verdict():
-    slow, tidy = Incremental(), Incremental()
+    slow, tidy = IncrementalJudge(), IncrementalJudge()
     values = shapes(1500)
     for live in (slow, tidy):
         slots = live.admit(np.full(4, 500 * MIB))
@@ -228,7 +231,7 @@ def test_room_made_ahead_of_time_changes_no_verdict():
 
 
 def test_samples_may_be_further_apart_than_was_said():
-    live = Incremental(step=1.0)
+    live = IncrementalJudge(step=1.0)
     slots = live.admit(np.full(4, 500 * MIB))
-    feed(live, slots, shapes(3 * SLOTS))
-    assert list(live.judge(slots).samples) == [3 * SLOTS - 1] * 4
+    feed(live, slots, shapes(3 * BUCKETS_PER_CONTAINER))
+    assert list(live.judge(slots).samples) == [3 * BUCKETS_PER_CONTAINER - 1] * 4

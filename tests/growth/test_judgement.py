@@ -1,6 +1,6 @@
 import pytest
 
-from memtop.growth import Judgement, Verdict
+from memtop.analysis.judgement import Judgement, Verdict
 
 
 @pytest.mark.parametrize(

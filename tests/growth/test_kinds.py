@@ -1,14 +1,18 @@
 """How well other kinds than the bench's are told apart. The seed is not one that was looked at in
-development."""
+development.
+"""
 
 from collections import Counter
 
 import pytest
 
-from memtop.growth import Verdict
-from memtop.growth.classify import judge_named
-from memtop.growth.readers import Named
-from tests.growth.kinds import HEALTHY, LEAKS, SHARE, UNFINISHED, UNSEEN_HEALTHY, all_kinds, make
+from memtop.analysis.judgement import Verdict
+from memtop.commands.classify import NamedSeries, judge_named_series
+from tests.growth.healthy import HEALTHY, SHARE
+from tests.growth.kinds import all_kinds, make
+from tests.growth.leaking import LEAKS
+from tests.growth.unfinished import UNFINISHED
+from tests.growth.unseen import UNSEEN_HEALTHY
 
 EACH = 40
 SEED = 97
@@ -17,7 +21,7 @@ SEED = 97
 @pytest.fixture(scope="module")
 def judged():
     made = [*all_kinds(SEED, EACH, live=False), *all_kinds(SEED + 1, EACH, live=True)]
-    verdicts = judge_named([Named(one.kind, one.series) for one in made])
+    verdicts = judge_named_series([NamedSeries(one.kind, one.series) for one in made])
     return list(zip(made, verdicts, strict=True))
 
 
@@ -37,7 +41,7 @@ def test_no_healthy_kind_is_taken_for_a_leak(judged, kind):
 @pytest.mark.parametrize("kind", sorted(UNFINISHED))
 def test_growth_that_may_yet_end_is_no_more_than_suspected(kind):
     made = [make(kind, SEED * 1000 + number, live=bool(number % 2)) for number in range(2 * EACH)]
-    verdicts = judge_named([Named(one.kind, one.series) for one in made])
+    verdicts = judge_named_series([NamedSeries(one.kind, one.series) for one in made])
     assert sum(verdict.certainty == "leak" for verdict in verdicts) <= 0.05 * len(made)
 
 
@@ -80,7 +84,7 @@ def test_fewer_than_one_healthy_container_in_a_thousand_is_called_a_leak():
         for kind in healthy
         for number in range(round(10_000 * SHARE.get(kind, 1.0) / whole))
     ]
-    verdicts = judge_named([Named(one.kind, one.series) for one in made])
+    verdicts = judge_named_series([NamedSeries(one.kind, one.series) for one in made])
     called = [one.kind for one, verdict in zip(made, verdicts, strict=True) if verdict.certainty == "leak"]
     assert len(made) > 9_900
     assert len(called) < 10, Counter(called)
@@ -88,7 +92,7 @@ def test_fewer_than_one_healthy_container_in_a_thousand_is_called_a_leak():
 
 def test_kinds_that_came_after_the_rules_are_told_apart_as_well():
     made = [*all_kinds(SEED, 30, live=False, unseen=True), *all_kinds(SEED, 30, live=True, unseen=True)]
-    verdicts = judge_named([Named(one.kind, one.series) for one in made])
+    verdicts = judge_named_series([NamedSeries(one.kind, one.series) for one in made])
     leak = [verdict.verdict is Verdict.LEAK for verdict in verdicts]
     hits = sum(called and one.leak for called, one in zip(leak, made, strict=True))
     precision, recall = hits / sum(leak), hits / sum(one.leak for one in made)

@@ -1,5 +1,6 @@
 """Real containers in a real cluster, 84 minutes of them as Prometheus and memtop saw them; what each does
-is known because its program is."""
+is known because its program is.
+"""
 
 import gzip
 import json
@@ -8,7 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from memtop.growth import Incremental, Series, Verdict, judge, pool
+from memtop.analysis.incremental import IncrementalJudge
+from memtop.analysis.judgement import Verdict
+from memtop.analysis.memory_series import Series
+from memtop.analysis.verdict import judge_pooled, judge_series
 
 FOLDER = Path(__file__).parent
 LEAKS = {
@@ -64,31 +68,31 @@ def until(series, minutes):
 
 @pytest.mark.parametrize("name", LEAKS)
 def test_every_leak_is_called_one_without_a_qualifier(name):
-    for judgement in [judge(series) for other, series in LAB if other == name]:
+    for judgement in [judge_series(series) for other, series in LAB if other == name]:
         assert judgement.certainty == "leak", judgement
         assert judgement.confidence > 0.85
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_whatever_does_not_leak_gets_a_name_that_fits(name):
-    for judgement in [judge(series) for other, series in LAB if other == name]:
+    for judgement in [judge_series(series) for other, series in LAB if other == name]:
         assert judgement.verdict in OTHERS[name], judgement
 
 
 @pytest.mark.parametrize("name", ["user-service", "session-api", "log-agent"])
 def test_an_hour_of_deaths_is_enough(name):
     (series,) = [series for other, series in LAB if other == name]
-    assert judge(until(series, 60)).certainty == "leak"
+    assert judge_series(until(series, 60)).certainty == "leak"
 
 
 def test_a_verdict_on_screen_is_never_a_mere_chance():
     for _, series in LAB:
-        assert judge(series).confidence > 0.5
+        assert judge_series(series).confidence > 0.5
 
 
 def test_a_leak_that_nobody_can_measure_has_no_rate_but_a_reason():
     (series,) = [series for name, series in LAB if name == "checkout-service"]
-    judgement = judge(series)
+    judgement = judge_series(series)
     assert judgement.rate is None
     assert judgement.seconds_to_limit is None
     assert judgement.evidence() == "rises until it dies, again and again, over 1 h 23 m across 18 OOM kills"
@@ -97,14 +101,14 @@ def test_a_leak_that_nobody_can_measure_has_no_rate_but_a_reason():
 def test_replicas_that_die_are_one_leak():
     (series,) = [series for name, series in LAB if name == "user-service"]
     steady = [series for name, series in LAB if name == "steady-service"]
-    assert pool([series, until(series, 70)]).certainty == "leak"
-    assert pool(steady).verdict is Verdict.STEADY
+    assert judge_pooled([series, until(series, 70)]).certainty == "leak"
+    assert judge_pooled(steady).verdict is Verdict.STEADY
 
 
 @pytest.mark.parametrize("name", ["user-service", "session-jvm", "log-agent"])
 def test_the_same_is_said_when_samples_come_one_by_one(name):
     (series,) = [series for other, series in LAB if other == name]
-    live = Incremental()
+    live = IncrementalJudge()
     (slot,) = live.admit(np.array([series.limit]))
     slots, last = np.array([slot]), -np.inf
     for time, value in zip(series.timestamps, series.values, strict=True):

@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 
-from memtop.growth import Series, Verdict, judge
-from memtop.growth.lasting import goes_on
-from memtop.growth.shapes import CELLS
-from tests.growth.kinds import MIB, make
+from memtop.analysis.fits import keeps_growing
+from memtop.analysis.judgement import Verdict
+from memtop.analysis.memory_series import Series
+from memtop.analysis.shapes import CELLS
+from memtop.analysis.verdict import judge_series
+from tests.growth.kinds import make
+from tests.growth.window import MIB
 
 U = (np.arange(CELLS) + 0.5) / CELLS
 ALL = np.array([float(CELLS)])
@@ -18,23 +21,23 @@ def noisy(curve, sd=0.002):
 
 @pytest.mark.parametrize("jump", [0.1, 0.3, 0.45])
 def test_growth_after_a_jump_goes_on(jump):
-    assert goes_on(noisy(U + 2 * (jump < U)), ALL)[0]
+    assert keeps_growing(noisy(U + 2 * (jump < U)), ALL)[0]
 
 
 @pytest.mark.parametrize("tau", [0.3, 0.5, 1.0, 1.5])
 def test_a_filling_cache_does_not_go_on(tau):
-    assert not goes_on(noisy(1 - np.exp(-U / tau)), ALL)[0]
+    assert not keeps_growing(noisy(1 - np.exp(-U / tau)), ALL)[0]
 
 
 def test_noise_shows_nothing():
-    assert not goes_on(noisy(U, sd=0.5), ALL)[0]
-    assert not goes_on(noisy(0 * U), ALL)[0]
+    assert not keeps_growing(noisy(U, sd=0.5), ALL)[0]
+    assert not keeps_growing(noisy(0 * U), ALL)[0]
 
 
 def watched(hours, curve, noise=0.3):
     time = np.linspace(0, hours * 3600, 720)
     values = (400 + curve(time / 3600) + np.random.default_rng(6).normal(0, noise, len(time))) * MIB
-    return judge(Series(1.7e9 + time, values, limit=4000 * MIB))
+    return judge_series(Series(1.7e9 + time, values, limit=4000 * MIB))
 
 
 def test_a_leak_behind_a_warmup_is_sure():
@@ -63,10 +66,10 @@ def test_a_deploy_on_a_daily_rhythm_is_no_leak():
 )
 def test_of_what_has_not_ended_yet_next_to_nothing_is_called_a_leak(kind):
     made = [make(kind, 9_100_003 + number, live=False) for number in range(120)]
-    found = [judge(one.series) for one in made]
+    found = [judge_series(one.series) for one in made]
     assert sum(one.certainty == "leak" for one in found) <= 1
 
 
 def test_repeated_lives_are_sure_however_short():
     made = [make("across_deploys", 9_200_003 + number) for number in range(20)]
-    assert all(judge(one.series).verdict is Verdict.LEAK for one in made)
+    assert all(judge_series(one.series).verdict is Verdict.LEAK for one in made)

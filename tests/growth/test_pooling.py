@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
-from memtop.growth import Series, Verdict, judge, pool
-from tests.growth.kinds import MIB
+from memtop.analysis.judgement import Verdict
+from memtop.analysis.memory_series import Series
+from memtop.analysis.verdict import judge_pooled, judge_series
+from tests.growth.window import MIB
 
 
 def pod(start, values, noise=2.0, seed=0, limit=None, restarts=()):
@@ -13,9 +15,9 @@ def pod(start, values, noise=2.0, seed=0, limit=None, restarts=()):
 
 def test_pods_most_of_which_are_too_short_to_tell_are_a_leak_together():
     pods = [pod(700 * n, 200 + 0.25 * np.arange(40) + 10 * (n % 3), noise=4, seed=n) for n in range(12)]
-    alone = [judge(one) for one in pods]
+    alone = [judge_series(one) for one in pods]
     assert sum(one.verdict is Verdict.LEAK for one in alone) < len(pods) / 2
-    together = pool(pods)
+    together = judge_pooled(pods)
     assert together.verdict is Verdict.LEAK
     assert together.rate / MIB == pytest.approx(0.25 * 240, rel=0.2)
     assert together.samples == sum(one.samples for one in alone)
@@ -23,18 +25,18 @@ def test_pods_most_of_which_are_too_short_to_tell_are_a_leak_together():
 
 def test_pods_of_different_size_that_do_not_grow_are_steady():
     pods = [pod(600 * n, np.full(120, 150.0 + 40 * n), seed=n) for n in range(6)]
-    assert pool(pods).verdict is Verdict.STEADY
+    assert judge_pooled(pods).verdict is Verdict.STEADY
 
 
 def test_one_pod_that_surely_leaks_makes_a_leaking_workload():
     pods = [pod(0, np.full(300, 200.0), seed=n) for n in range(4)]
     pods.append(pod(0, 200 + 0.5 * np.arange(300), seed=9))
-    assert pool(pods).verdict is Verdict.LEAK
+    assert judge_pooled(pods).verdict is Verdict.LEAK
 
 
 def test_the_time_to_limit_is_that_of_the_pod_that_gets_there_first():
     pods = [pod(0, 200 + 100 * n + 0.5 * np.arange(300), seed=n, limit=700 * MIB) for n in range(3)]
-    together = pool(pods)
+    together = judge_pooled(pods)
     left = (700 - 400 - 150) / (0.5 * 240) * 3600
     assert together.seconds_to_limit == pytest.approx(left, rel=0.1)
     assert together.seconds_to_limit_low < together.seconds_to_limit < together.seconds_to_limit_high
@@ -45,16 +47,16 @@ def test_restarts_of_all_pods_count():
         pod(0, 200 + (np.arange(400) % 100), seed=n, restarts=1.7e9 + 1500.0 * np.arange(1, 4))
         for n in range(2)
     ]
-    together = pool(pods)
+    together = judge_pooled(pods)
     assert together.certainty == "leak"
     assert together.cuts == 6
 
 
 def test_warm_up_of_every_new_pod_is_no_leak():
     warm = 300 * (1 - np.exp(-np.arange(200) / 20))
-    assert pool([pod(2000 * n, 200 + warm, seed=n) for n in range(5)]).verdict is Verdict.WARMUP
+    assert judge_pooled([pod(2000 * n, 200 + warm, seed=n) for n in range(5)]).verdict is Verdict.WARMUP
 
 
 def test_no_pods_and_empty_pods_are_not_enough_data():
-    assert pool([]).verdict is Verdict.NOT_ENOUGH_DATA
-    assert pool([pod(0, []), pod(0, [])]).verdict is Verdict.NOT_ENOUGH_DATA
+    assert judge_pooled([]).verdict is Verdict.NOT_ENOUGH_DATA
+    assert judge_pooled([pod(0, []), pod(0, [])]).verdict is Verdict.NOT_ENOUGH_DATA

@@ -5,10 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memtop.growth import Series, Verdict, judge
-from memtop.growth.classify import judge_named
-from memtop.growth.readers import Named
-from tests.growth.kinds import MIB, make
+from memtop.analysis.judgement import Verdict
+from memtop.analysis.memory_series import Series
+from memtop.analysis.verdict import judge_series
+from memtop.commands.classify import NamedSeries, judge_named_series
+from tests.growth.kinds import make
+from tests.growth.window import MIB
 
 STEP = 30.0
 SAMPLES = 480
@@ -39,14 +41,14 @@ few = settings(max_examples=40)
 @few
 @given(shapes, seeds)
 def test_clear_examples_are_named(shape, seed):
-    assert judge(example(shape, seed)).verdict is shape
+    assert judge_series(example(shape, seed)).verdict is shape
 
 
 @few
 @given(shapes, seeds, st.floats(-1.6e9, 1e10))
 def test_a_shift_in_time_changes_nothing(shape, seed, shift):
-    plain = judge(example(shape, seed))
-    shifted = judge(example(shape, seed, start=1.7e9 + shift))
+    plain = judge_series(example(shape, seed))
+    shifted = judge_series(example(shape, seed, start=1.7e9 + shift))
     assert shifted.verdict is plain.verdict
     assert shifted.rate == pytest.approx(plain.rate, rel=0.02, abs=MIB / 10)
 
@@ -55,16 +57,16 @@ def test_a_shift_in_time_changes_nothing(shape, seed, shift):
 @given(shapes, seeds, st.sampled_from([1 / 8, 0.5, 3.0, 64.0]))
 def test_another_unit_changes_only_the_rate(shape, seed, scale):
     plain = example(shape, seed)
-    scaled = judge(Series(plain.timestamps, plain.values * scale, limit=plain.limit * scale))
+    scaled = judge_series(Series(plain.timestamps, plain.values * scale, limit=plain.limit * scale))
     assert scaled.verdict is shape
-    assert scaled.rate == pytest.approx(judge(plain).rate * scale, rel=1e-3, abs=scale * MIB / 100)
+    assert scaled.rate == pytest.approx(judge_series(plain).rate * scale, rel=1e-3, abs=scale * MIB / 100)
 
 
 @few
 @given(shapes, seeds, st.sampled_from([2, 3, 0.5]))
 def test_another_sampling_rate_changes_nothing(shape, seed, every):
     series = example(shape, seed, step=STEP * every, samples=int(SAMPLES / every))
-    assert judge(series).verdict is shape
+    assert judge_series(series).verdict is shape
 
 
 @few
@@ -72,7 +74,7 @@ def test_another_sampling_rate_changes_nothing(shape, seed, every):
 def test_lost_samples_change_nothing(shape, seed, lost):
     series = example(shape, seed)
     left = Series(np.delete(series.timestamps, lost), np.delete(series.values, lost), limit=series.limit)
-    assert judge(left).verdict is shape
+    assert judge_series(left).verdict is shape
 
 
 @few
@@ -80,7 +82,7 @@ def test_lost_samples_change_nothing(shape, seed, lost):
 def test_rounded_values_change_nothing(shape, seed, quantum):
     series = example(shape, seed)
     rounded = Series(series.timestamps, np.round(series.values / quantum) * quantum, limit=series.limit)
-    assert judge(rounded).verdict is shape
+    assert judge_series(rounded).verdict is shape
 
 
 @few
@@ -89,7 +91,7 @@ def test_false_readings_change_nothing(shape, seed, where, reading):
     series = example(shape, seed)
     values = series.values.copy()
     values[sorted(where)] *= reading
-    assert judge(Series(series.timestamps, values, limit=series.limit)).verdict is shape
+    assert judge_series(Series(series.timestamps, values, limit=series.limit)).verdict is shape
 
 
 @few
@@ -98,7 +100,9 @@ def test_uneven_fractional_times_change_nothing(seed, number):
     shape = sorted(SHAPES)[number]
     series = example(shape, seed)
     jitter = np.random.default_rng(seed).uniform(-0.3, 0.3, SAMPLES) * STEP
-    assert judge(Series(series.timestamps + jitter, series.values, limit=series.limit)).verdict is shape
+    assert (
+        judge_series(Series(series.timestamps + jitter, series.values, limit=series.limit)).verdict is shape
+    )
 
 
 @few
@@ -115,7 +119,7 @@ def test_anything_gets_a_verdict(pairs, restarts, limit):
     pairs.sort()
     times = np.array([time for time, _ in pairs])
     values = np.array([value for _, value in pairs])
-    judgement = judge(Series(times, values, np.array(restarts), limit=limit))
+    judgement = judge_series(Series(times, values, np.array(restarts), limit=limit))
     assert 0 <= judgement.confidence <= 1
     assert judgement.evidence()
     for number in (judgement.rate, judgement.seconds_to_limit, judgement.seconds_to_limit_high):
@@ -127,7 +131,7 @@ def test_anything_gets_a_verdict(pairs, restarts, limit):
 def test_the_interval_holds_the_true_rate_nearly_always():
     kinds = ("plain", "in_noise", "late_leak", "under_teeth", "under_batches", "across_deploys", "two_rates")
     made = [make(kind, seed) for kind in kinds for seed in range(30)]
-    judged = judge_named([Named(one.kind, one.series) for one in made])
+    judged = judge_named_series([NamedSeries(one.kind, one.series) for one in made])
     leaks = [
         (one, verdict) for one, verdict in zip(made, judged, strict=True) if verdict.verdict is Verdict.LEAK
     ]

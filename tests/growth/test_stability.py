@@ -7,10 +7,18 @@ import math
 import numpy as np
 import pytest
 
-from memtop.growth import Series
-from memtop.growth.stability import Evidence, StabilityVerdict, judge
-from memtop.growth.stability_ends import Ends, ends, more_often
-from memtop.growth.stability_slope import lives_of, missing, rhythm, slope
+from memtop.analysis.memory_series import Series
+from memtop.analysis.stability import StabilityVerdict, judge_change
+from memtop.analysis.stability_evidence import ChangeEvidence
+from memtop.analysis.stability_statistics import (
+    EndStatistics,
+    count_ends,
+    daily_rhythm,
+    ends_more_often,
+    floor_slope,
+    observe_lives,
+    seconds_until_told,
+)
 from tests.growth.changes import TRUTHS, change
 
 MIB, HOUR = float(2**20), 3600.0
@@ -24,7 +32,7 @@ def first(truth: str, seed: int):
     made = change(truth, seed)
     for hours in LOOKS:
         now = made.at + hours * HOUR
-        stability = judge(made.before, made.until(now), made.at, now)
+        stability = judge_change(made.before, made.until(now), made.at, now)
         if stability.verdict.decided:
             break
     return stability
@@ -42,16 +50,16 @@ def ramp(start, hours, rate, base=200.0, noise=1.0, seed=0, step=30.0, limit=Non
 def since(hours, rate, pods=2, now=None, **more):
     """The new pods after so many hours."""
     series = tuple(ramp(AT, hours, rate, seed=10 + pod, **more) for pod in range(pods))
-    return Evidence(series, tuple((AT, AT + hours * HOUR) for _ in range(pods)))
+    return ChangeEvidence(series, tuple((AT, AT + hours * HOUR) for _ in range(pods)))
 
 
 def old(rate, hours=6.0, pods=2, **more):
     series = tuple(ramp(AT - hours * HOUR, hours, rate, seed=pod, **more) for pod in range(pods))
-    return Evidence(series, tuple((AT - hours * HOUR, AT) for _ in range(pods)))
+    return ChangeEvidence(series, tuple((AT - hours * HOUR, AT) for _ in range(pods)))
 
 
 def verdict(before, after, hours):
-    return judge(before, after, AT, AT + hours * HOUR)
+    return judge_change(before, after, AT, AT + hours * HOUR)
 
 
 # -- what changes do
@@ -112,25 +120,25 @@ def test_a_slower_leak_and_a_noisier_floor_take_longer():
 
 
 def test_more_pods_take_less_time():
-    few = missing([0.0], 1e15, 50 * MIB, 4.0)
-    many = missing([0.0] * 8, 1e15, 50 * MIB, 4.0)
+    few = seconds_until_told([0.0], 1e15, 50 * MIB, 4.0)
+    many = seconds_until_told([0.0] * 8, 1e15, 50 * MIB, 4.0)
     assert many == pytest.approx(few / 2, rel=0.01)  # the cube root of eight
 
 
 def test_the_time_needed_is_what_least_squares_say():
-    lives = lives_of([ramp(AT, 4, 0, noise=5, seed=3)])
-    found = slope(lives, 0.0)
+    lives = observe_lives([ramp(AT, 4, 0, noise=5, seed=3)])
+    found = floor_slope(lives, 0.0)
     seen = 4 * HOUR
     error = math.sqrt(12 * found.noise / seen**3) * HOUR
     assert error == pytest.approx(found.error, rel=0.15)
-    assert missing([seen], found.noise, 4.01 * error, 4.0) == 0.0
-    assert missing([seen], found.noise, 3.5 * error, 4.0) > 0.0
+    assert seconds_until_told([seen], found.noise, 4.01 * error, 4.0) == 0.0
+    assert seconds_until_told([seen], found.noise, 3.5 * error, 4.0) > 0.0
 
 
 def test_the_interval_of_a_slope_holds_the_truth():
     inside = 0
     for seed in range(60):
-        low, high = slope(lives_of([ramp(AT, 3, 20, noise=6, seed=seed)]), 0.0).interval()
+        low, high = floor_slope(observe_lives([ramp(AT, 3, 20, noise=6, seed=seed)]), 0.0).interval()
         inside += low <= 20 * MIB <= high
     assert inside >= 52
 
@@ -143,7 +151,7 @@ def test_a_warm_up_after_the_deploy_is_no_leak():
         times = AT + np.arange(0, hours * HOUR, 30.0)
         noise = np.random.default_rng(5).normal(0, 1, len(times))
         values = (200 + 150 * (1 - np.exp(-(times - AT) / 900)) + noise) * MIB
-        return Evidence((Series(times, values),), ((AT, AT + hours * HOUR),))
+        return ChangeEvidence((Series(times, values),), ((AT, AT + hours * HOUR),))
 
     for hours in (0.2, 0.5, 1, 2):
         seen = verdict(old(120), warm(hours), hours)
@@ -161,7 +169,7 @@ def test_growth_that_a_day_could_hide_is_watched_for_a_day():
 
 def test_a_day_without_a_rhythm_needs_no_other_day():
     before = old(6, hours=24, base=400)
-    steepest = rhythm(lives_of(before.series))
+    steepest = daily_rhythm(observe_lives(before.series))
     assert steepest is not None
     assert steepest < 1 * MIB
     assert verdict(before, since(16, 0, base=400), 16).verdict is StabilityVerdict.HOLDING
@@ -170,7 +178,7 @@ def test_a_day_without_a_rhythm_needs_no_other_day():
 def test_the_rhythm_of_a_day_is_measured():
     times = AT + np.arange(0, 48 * HOUR, 120.0)
     values = (500 + 40 * np.sin(2 * np.pi * times / 86400)) * MIB
-    steepest = rhythm(lives_of([Series(times, values)]))
+    steepest = daily_rhythm(observe_lives([Series(times, values)]))
     assert steepest == pytest.approx(40 * MIB * 2 * np.pi / 24, rel=0.1)
 
 
@@ -178,7 +186,7 @@ def test_the_rhythm_of_a_day_is_measured():
 
 
 def test_a_clockwork_needs_less_than_two_lives_and_chance_needs_nearly_five():
-    clockwork, chance = Ends(20, 20 * HOUR, 9), Ends(20, 20 * HOUR, 1)
+    clockwork, chance = EndStatistics(20, 20 * HOUR, 9), EndStatistics(20, 20 * HOUR, 1)
     assert 1.5 * HOUR < clockwork.missing([0.0]) < 2.2 * HOUR
     assert chance.missing([0.0]) == pytest.approx(math.log(100) * HOUR, rel=0.01)
     assert chance.missing([0.0] * 3) == pytest.approx(math.log(100) / 3 * HOUR, rel=0.01)
@@ -187,24 +195,24 @@ def test_a_clockwork_needs_less_than_two_lives_and_chance_needs_nearly_five():
 def test_lives_that_end_alike_are_a_clockwork():
     alike = Series(np.empty(0), np.empty(0), oom_kills=AT + 600.0 * np.arange(12))
     apart = Series(np.empty(0), np.empty(0), oom_kills=AT + np.cumsum([10, 3000, 60, 900, 5, 4000, 80, 20]))
-    assert ends([alike], [(AT, AT + 7200)], oom=True).regular == 9
-    assert ends([apart], [(AT, AT + 9000)], oom=True).regular == 1
+    assert count_ends([alike], [(AT, AT + 7200)], oom=True).regular == 9
+    assert count_ends([apart], [(AT, AT + 9000)], oom=True).regular == 1
 
 
 def test_more_often_is_said_only_where_it_is_not_chance():
-    assert not more_often(Ends(1, 24 * HOUR), Ends(1, HOUR))
-    assert not more_often(Ends(24, 24 * HOUR), Ends(3, 3 * HOUR))
-    assert more_often(Ends(1, 24 * HOUR), Ends(4, 2 * HOUR))
+    assert not ends_more_often(EndStatistics(1, 24 * HOUR), EndStatistics(1, HOUR))
+    assert not ends_more_often(EndStatistics(24, 24 * HOUR), EndStatistics(3, 3 * HOUR))
+    assert ends_more_often(EndStatistics(1, 24 * HOUR), EndStatistics(4, 2 * HOUR))
 
 
 def test_thousands_of_ends_are_compared_too():
-    assert not more_often(Ends(5760, 480 * HOUR), Ends(480, 40 * HOUR))
-    assert more_often(Ends(5760, 480 * HOUR), Ends(600, 40 * HOUR))
+    assert not ends_more_often(EndStatistics(5760, 480 * HOUR), EndStatistics(480, 40 * HOUR))
+    assert ends_more_often(EndStatistics(5760, 480 * HOUR), EndStatistics(600, 40 * HOUR))
 
 
 def test_pods_that_were_killed_must_outlive_the_old_ones():
     killed = tuple(AT - 6 * HOUR + 2 * HOUR * n for n in (1, 2))
-    before = Evidence(
+    before = ChangeEvidence(
         (ramp(AT - 6 * HOUR, 6, 0, kills=killed, restarts=[at + 5 for at in killed]),), ((AT - 6 * HOUR, AT),)
     )
     seen = verdict(before, since(2, 0, pods=1), 2)
@@ -219,7 +227,7 @@ def test_pods_that_were_killed_must_outlive_the_old_ones():
 def test_dying_again_is_no_fix_even_where_nothing_grows():
     before = old(100, hours=12)
     kills = [AT + 1 * HOUR, AT + 2 * HOUR]
-    after = Evidence(
+    after = ChangeEvidence(
         (ramp(AT, 2.5, 0, kills=kills, restarts=[at + 5 for at in kills]),), ((AT, AT + 2.5 * HOUR),)
     )
     assert verdict(before, after, 2.5).verdict in (StabilityVerdict.STILL_LEAKING, StabilityVerdict.WORSE)
@@ -227,12 +235,12 @@ def test_dying_again_is_no_fix_even_where_nothing_grows():
 
 def test_dying_later_under_a_higher_limit_is_only_postponed():
     died = [AT - 6 * HOUR + 600.0 * n for n in range(1, 36)]
-    before = Evidence(
+    before = ChangeEvidence(
         (ramp(AT - 6 * HOUR, 6, 0, limit=256, kills=died, restarts=[at + 2 for at in died]),),
         ((AT - 6 * HOUR, AT),),
     )
     dies = [AT + 1200.0, AT + 2400.0]
-    after = Evidence(
+    after = ChangeEvidence(
         (ramp(AT, 0.8, 0, limit=512, kills=dies, restarts=[at + 2 for at in dies]),), ((AT, AT + 0.8 * HOUR),)
     )
     seen = verdict(before, after, 0.8)
@@ -243,8 +251,8 @@ def test_dying_later_under_a_higher_limit_is_only_postponed():
 def test_the_clock_begins_again_at_an_oom_kill():
     kill = AT + 3 * HOUR
     series = ramp(AT, 4, 0, kills=[kill], restarts=[kill + 5])
-    after = Evidence((series,), ((AT, AT + 4 * HOUR),))
-    soon = Evidence((ramp(AT, 3.1, 0, kills=[kill], restarts=[kill + 5]),), ((AT, AT + 3.1 * HOUR),))
+    after = ChangeEvidence((series,), ((AT, AT + 4 * HOUR),))
+    soon = ChangeEvidence((ramp(AT, 3.1, 0, kills=[kill], restarts=[kill + 5]),), ((AT, AT + 3.1 * HOUR),))
     assert verdict(old(30), since(3.1, 0), 3.1).verdict is StabilityVerdict.HOLDING
     seen = verdict(old(30), soon, 3.1)
     assert seen.verdict is StabilityVerdict.WATCHING
@@ -254,7 +262,7 @@ def test_the_clock_begins_again_at_an_oom_kill():
 
 def test_a_version_that_crashes_is_no_fix_however_flat_it_is():
     crashes = [AT + 600.0 * n for n in range(1, 12)]
-    after = Evidence((ramp(AT, 2, 0, restarts=crashes),), ((AT, AT + 2 * HOUR),))
+    after = ChangeEvidence((ramp(AT, 2, 0, restarts=crashes),), ((AT, AT + 2 * HOUR),))
     seen = verdict(old(48), after, 2)
     assert seen.verdict is StabilityVerdict.WORSE
     assert "11 restarts since the change" in seen.sentence
@@ -264,7 +272,7 @@ def test_a_version_that_crashes_is_no_fix_however_flat_it_is():
 
 
 def test_without_a_before_it_says_so():
-    seen = judge(Evidence(), since(1, 0), AT, AT + HOUR)
+    seen = judge_change(ChangeEvidence(), since(1, 0), AT, AT + HOUR)
     assert "what was before the change is not known" in seen.sentence
     assert seen.before.pods == 0
     assert seen.before.rate is None
@@ -272,13 +280,13 @@ def test_without_a_before_it_says_so():
 
 
 def test_without_a_before_a_leak_is_still_one():
-    seen = judge(Evidence(), since(8, 60, limit=2048), AT, AT + 8 * HOUR)
+    seen = judge_change(ChangeEvidence(), since(8, 60, limit=2048), AT, AT + 8 * HOUR)
     assert seen.verdict is StabilityVerdict.STILL_LEAKING
     assert seen.after.seconds_to_limit is not None
 
 
 def test_without_a_sample_it_watches():
-    seen = judge(old(48), Evidence(), AT, AT + 60)
+    seen = judge_change(old(48), ChangeEvidence(), AT, AT + 60)
     assert seen.verdict is StabilityVerdict.WATCHING
     assert seen.remaining_seconds is None
     assert "no sample" in seen.sentence

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from memtop.growth.stability_evidence import Side
-from memtop.growth.stability_words import holding
+from memtop.analysis.stability_evidence import SideFigures, holding_sentence
 
 MIB, HOUR = float(2**20), 3600.0
 
 
 def side(rate, margin, *, leaks=False):
-    return Side(2, rate * MIB, (rate - margin) * MIB, (rate + margin) * MIB, leaks)
+    return SideFigures(2, rate * MIB, (rate - margin) * MIB, (rate + margin) * MIB, leaks)
 
 
 @pytest.mark.parametrize(
@@ -37,14 +36,14 @@ def side(rate, margin, *, leaks=False):
             side(16, 14),
             "at most 1 % of the old growth for 4 h: the floor moves +16 MiB/h ±14 MiB/h, was +4 GiB/h",
         ),
-        (Side(2), side(0, 1), "no growth for 4 h: even 6 MiB/h would have shown"),
-        (Side(2), side(4, 1), "less growth than 6 MiB/h for 4 h: the floor moves +4 MiB/h ±1 MiB/h"),
+        (SideFigures(2), side(0, 1), "no growth for 4 h: even 6 MiB/h would have shown"),
+        (SideFigures(2), side(4, 1), "less growth than 6 MiB/h for 4 h: the floor moves +4 MiB/h ±1 MiB/h"),
         (
-            Side(2, leaks=True),
+            SideFigures(2, leaks=True),
             side(4, 1),
             "less growth than 6 MiB/h for 4 h: the floor moves +4 MiB/h ±1 MiB/h",
         ),
     ],
 )
 def test_no_growth_is_said_only_where_none_is_seen(old, new, words):
-    assert holding(old, new, 12 * MIB, 4 * HOUR, 0.0) == f"{words}; no OOM kill"
+    assert holding_sentence(old, new, 12 * MIB, 4 * HOUR, 0.0) == f"{words}; no OOM kill"

@@ -3,8 +3,13 @@
 import numpy as np
 import pytest
 
-from memtop.growth import Batch, Ragged, Series, Verdict, judge, judge_many
-from tests.growth.kinds import HEALTHY, LEAKS, MIB, make
+from memtop.analysis.judgement import Verdict
+from memtop.analysis.memory_series import Batch, RaggedTimes, Series
+from memtop.analysis.verdict import judge_batch, judge_series
+from tests.growth.healthy import HEALTHY
+from tests.growth.kinds import make
+from tests.growth.leaking import LEAKS
+from tests.growth.window import MIB
 
 HOUR = 3600.0
 
@@ -23,7 +28,7 @@ def container(values, step=15.0, restarts=(), limit=None, noise=0.2, oom_kills=(
 
 def test_a_steady_leak_has_rate_interval_and_time_to_limit():
     hours = np.arange(720) / 120
-    judgement = judge(container(300 + 48 * hours, step=30, limit=700 * MIB))
+    judgement = judge_series(container(300 + 48 * hours, step=30, limit=700 * MIB))
     assert judgement.certainty == "leak"
     assert judgement.rate / MIB == pytest.approx(48, rel=0.01)
     assert judgement.rate_low < 48 * MIB < judgement.rate_high
@@ -38,7 +43,7 @@ def test_ramps_that_end_in_oom_kills_are_one_leak():
     age = np.arange(800) % 160
     restarts = np.arange(160, 800, 160) * 15.0
     series = container(200 + 1.8 * age, restarts=restarts, oom_kills=restarts - 1, limit=490 * MIB)
-    judgement = judge(series)
+    judgement = judge_series(series)
     assert judgement.certainty == "leak"
     assert judgement.rate / MIB == pytest.approx(1.8 * 240, rel=0.02)
     assert (judgement.cuts, judgement.oom_kills) == (4, 4)
@@ -47,38 +52,38 @@ def test_ramps_that_end_in_oom_kills_are_one_leak():
 
 def test_the_same_saw_without_restarts_is_garbage_collection():
     age = np.arange(800) % 160
-    judgement = judge(container(200 + 1.8 * age, limit=600 * MIB))
+    judgement = judge_series(container(200 + 1.8 * age, limit=600 * MIB))
     assert judgement.verdict is Verdict.SAWTOOTH
     assert judgement.seconds_to_limit is None
 
 
 def test_a_fix_by_deploy_ends_the_leak():
     values = np.concatenate([200 + 0.5 * np.arange(400), np.full(500, 210.0)])
-    assert judge(container(values, restarts=[400 * 15])).verdict is not Verdict.LEAK
+    assert judge_series(container(values, restarts=[400 * 15])).verdict is not Verdict.LEAK
 
 
 def test_a_leak_that_a_deploy_brought_is_seen_at_once():
     values = np.concatenate([np.full(500, 210.0), 205 + 0.5 * np.arange(300)])
-    judgement = judge(container(values, restarts=[500 * 15]))
+    judgement = judge_series(container(values, restarts=[500 * 15]))
     assert judgement.certainty == "leak"
     assert judgement.rate / MIB == pytest.approx(0.5 * 240, rel=0.03)
 
 
 def test_a_sample_of_the_dead_container_after_the_restart_does_not_spoil_the_ramp():
     age = np.arange(800) % 160
-    late = judge(container(200 + 1.8 * age, restarts=np.arange(160, 800, 160) * 15.0 - 25))
+    late = judge_series(container(200 + 1.8 * age, restarts=np.arange(160, 800, 160) * 15.0 - 25))
     assert late.certainty == "leak"
     assert late.rate / MIB == pytest.approx(1.8 * 240, rel=0.02)
 
 
 def test_memory_close_to_the_limit_that_does_not_grow_has_no_forecast():
-    judgement = judge(container(np.full(400, 990.0), limit=1000 * MIB))
+    judgement = judge_series(container(np.full(400, 990.0), limit=1000 * MIB))
     assert judgement.verdict is Verdict.STEADY
     assert judgement.seconds_to_limit is None
 
 
 def test_a_leak_at_its_limit_has_no_time_left():
-    judgement = judge(container(300 + np.arange(400), limit=690 * MIB))
+    judgement = judge_series(container(300 + np.arange(400), limit=690 * MIB))
     assert judgement.verdict is Verdict.LEAK
     assert judgement.seconds_to_limit == 0
     assert judgement.evidence().endswith("at the limit now")
@@ -86,19 +91,19 @@ def test_a_leak_at_its_limit_has_no_time_left():
 
 @pytest.mark.parametrize("samples", [0, 1, 2, 5, 11])
 def test_too_few_samples_are_not_enough_data(samples):
-    judgement = judge(container(np.full(samples, 100.0)))
+    judgement = judge_series(container(np.full(samples, 100.0)))
     assert judgement.verdict is Verdict.NOT_ENOUGH_DATA
     assert judgement.rate is None
     assert judgement.samples == samples
 
 
 def test_a_quarter_of_an_hour_is_enough_for_a_plain_leak():
-    judgement = judge(container(300 + 4 * np.arange(20), step=45))
+    judgement = judge_series(container(300 + 4 * np.arange(20), step=45))
     assert judgement.verdict is Verdict.LEAK
 
 
 def test_constant_memory_is_steady_and_sure():
-    judgement = judge(container(np.full(500, 64.0), noise=0))
+    judgement = judge_series(container(np.full(500, 64.0), noise=0))
     assert judgement.verdict is Verdict.STEADY
     assert judgement.rate == pytest.approx(0, abs=1)
     assert judgement.confidence > 0.9
@@ -106,10 +111,10 @@ def test_constant_memory_is_steady_and_sure():
 
 def test_many_at_once_are_judged_as_one_by_one():
     made = [make(kind, 3).series for kind in (*LEAKS, *HEALTHY)]
-    together = judge_many(Batch.of(made))
+    together = judge_batch(Batch.of(made))
     assert len(together) == len(made)
     for series, judgement in zip(made, together, strict=True):
-        alone = judge(series)
+        alone = judge_series(series)
         assert judgement.verdict is alone.verdict
         assert judgement.rate == pytest.approx(alone.rate, rel=1e-6, abs=1)
         assert judgement.confidence == pytest.approx(alone.confidence, abs=0.01)
@@ -121,7 +126,7 @@ def test_a_shared_clock_and_single_precision_make_no_difference():
     flat = np.full(300, 2.5e8)
     missing = np.where(np.arange(300) % 7 == 0, np.nan, rising)
     values = np.stack([rising, flat, missing]).astype(np.float32)
-    judged = judge_many(Batch.shared(time, values, np.array([1e9, np.nan, 1e9])))
+    judged = judge_batch(Batch.shared(time, values, np.array([1e9, np.nan, 1e9])))
     assert [one.verdict for one in judged] == [Verdict.LEAK, Verdict.STEADY, Verdict.LEAK]
     assert judged[0].rate == pytest.approx(2e5 * 120, rel=0.01)
     assert judged[2].rate == pytest.approx(judged[0].rate, rel=0.01)
@@ -129,24 +134,26 @@ def test_a_shared_clock_and_single_precision_make_no_difference():
 
 
 def test_no_containers_have_no_verdicts():
-    nothing = Batch(np.empty((0, 0)), np.empty((0, 0)), Ragged.empty(0), Ragged.empty(0), np.empty(0))
-    assert len(judge_many(nothing)) == 0
+    nothing = Batch(
+        np.empty((0, 0)), np.empty((0, 0)), RaggedTimes.empty(0), RaggedTimes.empty(0), np.empty(0)
+    )
+    assert len(judge_batch(nothing)) == 0
 
 
 def test_a_few_flat_minutes_clear_nobody():
-    assert judge(container(np.full(38, 100.0))).verdict is Verdict.NOT_ENOUGH_DATA
-    assert judge(container(np.full(60, 100.0))).verdict is Verdict.STEADY
+    assert judge_series(container(np.full(38, 100.0))).verdict is Verdict.NOT_ENOUGH_DATA
+    assert judge_series(container(np.full(60, 100.0))).verdict is Verdict.STEADY
 
 
 def test_a_few_steep_minutes_are_suspected():
-    judgement = judge(container(300 + 4 * np.arange(30), limit=600 * MIB))
+    judgement = judge_series(container(300 + 4 * np.arange(30), limit=600 * MIB))
     assert judgement.certainty == "suspected leak"
     assert judgement.seconds_to_limit > 0
 
 
 def test_ramps_that_repeat_are_sure_even_when_young():
     age = np.arange(60) % 15
-    judgement = judge(container(100 + 20 * age, restarts=np.arange(15, 60, 15) * 15.0))
+    judgement = judge_series(container(100 + 20 * age, restarts=np.arange(15, 60, 15) * 15.0))
     assert judgement.certainty == "leak"
 
 
@@ -163,4 +170,4 @@ def test_healthy_containers_are_at_most_suspected_while_young(samples):
                 limit=whole.limit,
             )
             if end - whole.timestamps[0] < 1200:
-                assert judge(series).certainty != "leak", kind
+                assert judge_series(series).certainty != "leak", kind

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from memtop.cluster.client import Client
-from memtop.cluster.target import Auth, Target
+from memtop.kube.client import Client
+from memtop.kube.connection_target import Auth, ClusterTarget
 from memtop.logs import reader
-from memtop.logs.channel import Channel, Status
-from memtop.logs.line import Line
-from memtop.logs.request import LogRequest
-from memtop.logs.values.reading import Reading
+from memtop.logs.buffer import LogChannel, LogStatus
+from memtop.logs.heap_readings import HeapReading
+from memtop.logs.log_lines import LogLine
+from memtop.logs.log_request import LogRequest
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -146,19 +146,19 @@ class Listener:
     """Takes what a reader reads."""
 
     def __init__(self) -> None:
-        self.lines: list[Line] = []
-        self.readings: list[Reading] = []
-        self.statuses: list[Status] = []
+        self.lines: list[LogLine] = []
+        self.readings: list[HeapReading] = []
+        self.statuses: list[LogStatus] = []
         self.deaf = False
         self._news = asyncio.Event()
-        self.channel = Channel(self._news.set)
+        self.channel = LogChannel(self._news.set)
 
     @property
     def texts(self) -> list[str]:
         return [line.text for line in self.lines]
 
     @property
-    def status(self) -> Status | None:
+    def status(self) -> LogStatus | None:
         return self.statuses[-1] if self.statuses else None
 
     def take(self) -> None:
@@ -185,7 +185,7 @@ class Listener:
 @pytest.fixture
 def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tries again at once."""
-    for name in ("FIRST_WAIT", "LONGEST_WAIT", "POLL", "PUT_AWAY_WAIT"):
+    for name in ("FIRST_WAIT", "MAX_WAIT", "POLL_SECONDS", "ROTATION_WAIT"):
         monkeypatch.setattr(reader, name, 0.01)
 
 
@@ -204,7 +204,9 @@ async def client(api: PodApi) -> AsyncIterator[Client]:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     server = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    target = Target("test", "test", "tester", server=server, namespace="shop", source="a test", auth=Auth())
+    target = ClusterTarget(
+        "test", "test", "tester", server=server, namespace="shop", source="a test", auth=Auth()
+    )
     async with Client(target) as client:
         yield client
     await runner.cleanup()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from memtop.logs import buffer
 from memtop.logs.buffer import LogBuffer
-from memtop.logs.line import Line, Mark
+from memtop.logs.log_lines import LogLine, LogMark
 
 
 @pytest.fixture(autouse=True)
@@ -17,9 +17,9 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(buffer, "BLOCK_BYTES", 1_000)
 
 
-def lines(count: int, first: int = 0) -> list[Line]:
+def lines(count: int, first: int = 0) -> list[LogLine]:
     return [
-        Line(n * 10, f"line {n} é", "web" if n % 3 else "agent", Mark(n % 3))
+        LogLine(n * 10, f"line {n} é", "web" if n % 3 else "agent", LogMark(n % 3))
         for n in range(first, first + count)
     ]
 
@@ -46,7 +46,7 @@ def test_the_oldest_lines_are_dropped() -> None:
 
 def test_bytes_are_bounded_too() -> None:
     kept = LogBuffer(most_bytes=10_000)
-    kept.append(Line(0, "x" * 900, "web") for _ in range(100))
+    kept.append(LogLine(0, "x" * 900, "web") for _ in range(100))
     assert 8_000 <= kept.size <= 10_000
 
 

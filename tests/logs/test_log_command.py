@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-import config
-from config import ConfigError
+from config import invocation
+from config.errors import ConfigError
+from memtop.commands import logs
 from memtop.demo.thread import DemoThread
-from memtop.logs import command
 
 EPOCH = 1_795_363_200.0  # 2026-11-22T16:00:00Z
 Run = Callable[..., tuple[int, list[str], str]]
@@ -34,7 +34,7 @@ def run(demo: DemoThread, tmp_path: Path) -> Run:
         environ = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path)}
         given = ["logs", *words, "-n", "production", "--kubeconfig", str(path)]
         out, err = io.StringIO(), io.StringIO()
-        code = command.run(config.parse(given, environ), out, err)
+        code = logs.run_logs(invocation.parse(given, environ), out, err)
         return code, out.getvalue().splitlines(), err.getvalue()
 
     return go

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from memtop.logs.export import proposed_name, save
-from memtop.logs.line import Line, Mark
-from memtop.logs.moments import MomentError, parse_moment
-from memtop.logs.request import LogRequest
-from memtop.new_file import NewFileError
+from memtop.files import NewFileError
+from memtop.logs.log_lines import LogLine, LogMark
+from memtop.logs.log_output import proposed_log_name, save_log
+from memtop.logs.log_request import LogRequest
+from memtop.logs.log_times import TimeFormatError, parse_typed_time
 
 NEWEST = datetime(2026, 11, 22, 16, 28, 11, tzinfo=UTC).timestamp()
 CET = timezone(timedelta(hours=1))
@@ -42,30 +42,30 @@ CET = timezone(timedelta(hours=1))
     ],
 )
 def test_a_moment(text: str, moment: str) -> None:
-    assert parse_moment(text, newest=NEWEST, zone=UTC) == datetime.fromisoformat(moment).timestamp()
+    assert parse_typed_time(text, newest=NEWEST, zone=UTC) == datetime.fromisoformat(moment).timestamp()
 
 
 def test_a_moment_is_meant_where_one_is() -> None:
-    assert parse_moment("17:20", newest=NEWEST, zone=CET) == NEWEST - 8 * 60 - 11
-    assert parse_moment("16:20Z", newest=NEWEST, zone=CET) == NEWEST - 8 * 60 - 11
+    assert parse_typed_time("17:20", newest=NEWEST, zone=CET) == NEWEST - 8 * 60 - 11
+    assert parse_typed_time("16:20Z", newest=NEWEST, zone=CET) == NEWEST - 8 * 60 - 11
 
 
 @pytest.mark.parametrize(
     "text", ["", "soon", "25:00", "16:99", "2026-02-31 10:00", "11-22", "Z", "10", "-10"]
 )
 def test_no_moment(text: str) -> None:
-    with pytest.raises(MomentError, match="is no time"):
-        parse_moment(text, newest=NEWEST, zone=UTC)
+    with pytest.raises(TimeFormatError, match="is no time"):
+        parse_typed_time(text, newest=NEWEST, zone=UTC)
 
 
 def test_a_log_is_saved_once(tmp_path: Path) -> None:
     lines = [
-        Line(1795363200_000000005, "hello", "web"),
-        Line(1795363201_000000000, "web was OOM-killed", "web", Mark.NOTE),
-        Line(-1, "x" * 20, "agent", Mark.CUT),
+        LogLine(1795363200_000000005, "hello", "web"),
+        LogLine(1795363201_000000000, "web was OOM-killed", "web", LogMark.NOTE),
+        LogLine(-1, "x" * 20, "agent", LogMark.CUT),
     ]
     path = tmp_path / "web.log"
-    assert save(path, iter(lines), times=True, owners=True) == 3
+    assert save_log(path, iter(lines), times=True, owners=True) == 3
     assert path.read_text() == (
         "2026-11-22T16:00:00.000000005Z web hello\n"
         "2026-11-22T16:00:01.000000000Z web --- web was OOM-killed ---\n"
@@ -73,29 +73,29 @@ def test_a_log_is_saved_once(tmp_path: Path) -> None:
     )
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     with pytest.raises(NewFileError, match=r"there is such a file already: web\.log"):
-        save(path, iter(lines), times=False, owners=False)
+        save_log(path, iter(lines), times=False, owners=False)
     assert "hello" in path.read_text(), "what was there is untouched"
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(NewFileError, match="cannot be written: No such file"):
-        save(tmp_path / "no" / "web.log", [], times=True, owners=False)
+        save_log(tmp_path / "no" / "web.log", [], times=True, owners=False)
 
 
 def test_half_a_log_is_not_left_behind(tmp_path: Path) -> None:
     def failing() -> object:
-        yield Line(0, "a", "web")
+        yield LogLine(0, "a", "web")
         raise OSError(28, "No space left on device")
 
     with pytest.raises(NewFileError, match="No space left"):
-        save(tmp_path / "web.log", failing(), times=False, owners=False)  # type: ignore[arg-type]
+        save_log(tmp_path / "web.log", failing(), times=False, owners=False)  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir())
 
 
 def test_a_name_that_says_whose_log_it_is() -> None:
     request = LogRequest("shop", "web-5wrk4", ("web",), previous=True)
-    assert proposed_name(request, NEWEST) == "web-5wrk4_web_previous_20261122T162811Z.log"
-    assert proposed_name(request.of("web", "agent"), NEWEST).startswith("web-5wrk4_all_previous_")
+    assert proposed_log_name(request, NEWEST) == "web-5wrk4_web_previous_20261122T162811Z.log"
+    assert proposed_log_name(request.of("web", "agent"), NEWEST).startswith("web-5wrk4_all_previous_")
 
 
 def test_what_is_asked_for() -> None:

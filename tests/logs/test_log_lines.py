@@ -7,9 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memtop.logs.buffer import LogBuffer
-from memtop.logs.line import NO_TIME, parse
-from memtop.logs.place import Place
-from memtop.logs.splitter import LineSplitter
+from memtop.logs.log_lines import NO_TIME, LineSplitter, LogPosition, parse_line
 
 
 def split(*chunks: bytes, most: int = 100) -> list[tuple[bytes, bool]]:
@@ -42,21 +40,21 @@ def test_an_endless_progress_bar_keeps_its_last_state() -> None:
     chunks = [stamp, *(b"\r%3d%% %s" % (percent, b"#" * 60) for percent in range(101)), b"\n"]
     [(line, cut)] = split(*chunks)
     assert not cut
-    assert parse(line, "web").text == "100% " + "#" * 60
-    assert parse(line, "web").seconds == 1795363200.0
+    assert parse_line(line, "web").text == "100% " + "#" * 60
+    assert parse_line(line, "web").seconds == 1795363200.0
 
 
 def test_times_of_all_zones_and_precisions() -> None:
-    assert parse(b"2026-11-22T16:00:00.5Z hi", "web").at == 1795363200_500000000
-    assert parse(b"2026-11-22T17:00:00.000000001+01:00 hi", "web").at == 1795363200_000000001
-    assert parse(b"2026-11-22T16:00:00Z", "web").text == ""
-    untimed = parse(b"hello", "web")
+    assert parse_line(b"2026-11-22T16:00:00.5Z hi", "web").at == 1795363200_500000000
+    assert parse_line(b"2026-11-22T17:00:00.000000001+01:00 hi", "web").at == 1795363200_000000001
+    assert parse_line(b"2026-11-22T16:00:00Z", "web").text == ""
+    untimed = parse_line(b"hello", "web")
     assert (untimed.at, untimed.text, untimed.seconds) == (NO_TIME, "hello", None)
-    assert parse(b"2026-99-99T16:00:00Z hi", "web").text == "hi"
+    assert parse_line(b"2026-99-99T16:00:00Z hi", "web").text == "hi"
 
 
 def test_a_replay_gives_only_what_is_new() -> None:
-    place = Place()
+    place = LogPosition()
     assert [place.passes(at) for at in (5, 7, 7, 6)] == [True, True, True, True], "two writers out of order"
     place.reconnect()
     assert [place.passes(at) for at in (5, 6, 7, 7, 7, 8, 8)] == [
@@ -76,7 +74,7 @@ def test_a_replay_gives_only_what_is_new() -> None:
     "stamp", ["9999-12-31T23:59:59.999999999Z", "9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+05:00"]
 )
 def test_a_time_that_no_log_can_have_is_no_time(stamp):
-    line = parse(f"{stamp} hello".encode(), "app")
+    line = parse_line(f"{stamp} hello".encode(), "app")
     assert line.seconds is None
     buffer = LogBuffer()
     buffer.append([line])

@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
-from memtop.cluster.client import Client
-from memtop.logs import channel
-from memtop.logs.line import Mark
+from memtop.kube.client import Client
+from memtop.logs import buffer
+from memtop.logs.log_lines import LogMark
+from memtop.logs.log_request import LogRequest
 from memtop.logs.reader import LogReader
-from memtop.logs.request import LogRequest
 from tests.logs.conftest import Listener, PodApi, Stream, down, killed, refused, running, text
 
 pytestmark = pytest.mark.usefixtures("no_waits")
@@ -79,11 +79,11 @@ async def test_an_oom_kill_while_one_watches(api: PodApi, read: Read, listener: 
         "starting",
     ]
     assert [line.mark for line in listener.lines] == [
-        Mark.PLAIN,
-        Mark.PLAIN,
-        Mark.NOTE,
-        Mark.NOTE,
-        Mark.PLAIN,
+        LogMark.PLAIN,
+        LogMark.PLAIN,
+        LogMark.NOTE,
+        LogMark.NOTE,
+        LogMark.PLAIN,
     ]
     assert api.asked[1]["sinceTime"] == "2026-11-22T16:00:02Z"
     assert listener.status.live
@@ -285,7 +285,7 @@ async def test_a_slow_screen_makes_the_server_wait(
     api: PodApi, read: Read, listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A log of hundreds of megabytes takes no more memory than what may wait to be shown."""
-    monkeypatch.setattr(channel, "MOST_LINES", 1_000)
+    monkeypatch.setattr(buffer, "MAX_WAITING_LINES", 1_000)
     stream = Stream()
     api.has(running())
     api.logs["web"] = [stream]
@@ -321,6 +321,6 @@ async def test_other_peoples_bytes(api: PodApi, read: Read, listener: Listener) 
     assert red.text == "red"
     assert bar.text == "100%"
     assert binary.text == "bytes �� end"
-    assert long.mark is Mark.CUT
+    assert long.mark is LogMark.CUT
     assert 10_000 < len(long.text) < 20_000
     assert markup.text == "[bold]no markup[/bold]"

@@ -15,12 +15,18 @@ from hypothesis import strategies as st
 
 from config.presets import DEFAULT_PRESETS
 from memtop.logs.buffer import LogBuffer
-from memtop.logs.grep import Grep, PatternError
-from memtop.logs.grep_process import find
-from memtop.logs.line import Line
-from memtop.logs.needles import needles
-from memtop.logs.search import EVERYTHING, Filter, Search
-from memtop.logs.stretches import GAP, others, shown
+from memtop.logs.grep_process import find_matches, required_words
+from memtop.logs.log_lines import LogLine
+from memtop.logs.search import (
+    ALL_CONTEXT,
+    ROW_GAP,
+    Grep,
+    LogFilter,
+    LogSearch,
+    PatternError,
+    lines_not_in,
+    rows_with_context,
+)
 
 SAMPLES = Path(__file__).parent / "samples"
 SECOND = 1_000_000_000
@@ -35,7 +41,7 @@ async def grep() -> AsyncIterator[Grep]:
 
 def filled(*texts: str, most_lines: int = 1000) -> LogBuffer:
     buffer = LogBuffer(most_lines=most_lines)
-    buffer.append(Line(n * SECOND, text, "web") for n, text in enumerate(texts))
+    buffer.append(LogLine(n * SECOND, text, "web") for n, text in enumerate(texts))
     return buffer
 
 
@@ -49,7 +55,7 @@ def test_plain_words_leave_nothing_out(name: str) -> None:
     lines += [line.upper() for line in lines[:500]]
     text = "".join(f"{line}\n" for line in lines).encode()
     pattern = re.compile(DEFAULT_PRESETS[name], re.IGNORECASE)
-    found = np.array(find(pattern, needles(pattern.pattern), text)).reshape(-1, 3)
+    found = np.array(find_matches(pattern, required_words(pattern.pattern), text)).reshape(-1, 3)
     slow = [number for number, line in enumerate(lines) if pattern.search(line)]
     assert slow
     assert sorted(set(found[:, 0].tolist())) == slow
@@ -75,12 +81,14 @@ def test_plain_words_leave_nothing_out(name: str) -> None:
     ],
 )
 def test_the_plain_words_of_an_expression(pattern: str, words: set[bytes] | None) -> None:
-    assert needles(pattern) == words
+    assert required_words(pattern) == words
 
 
 def test_letters_that_equal_ascii_letters_without_regard_to_case() -> None:
     pattern = re.compile("task killed", re.IGNORECASE)
-    found = find(pattern, needles("task killed"), "TAS\N{KELVIN SIGN} \N{KELVIN SIGN}illed\n".encode())
+    found = find_matches(
+        pattern, required_words("task killed"), "TAS\N{KELVIN SIGN} \N{KELVIN SIGN}illed\n".encode()
+    )
     assert found.tolist() == [0, 0, 11]
 
 
@@ -111,13 +119,13 @@ async def test_a_process_that_was_killed_is_replaced(grep: Grep) -> None:
 
 async def test_a_search_goes_on_as_lines_come(grep: Grep) -> None:
     buffer = filled("heap 1", "x", "x", "heap heap 2")
-    search = Search(Filter.typed("heap"), buffer, grep)
+    search = LogSearch(LogFilter.typed("heap"), buffer, grep)
     assert await search.advance()
     assert search.rows().tolist() == [0, 3]
     assert search.spans(3) == [(0, 4), (5, 9)]
     assert search.spans(1) == []
     assert not await search.advance(), "there is nothing new"
-    buffer.append([Line(9 * SECOND, "HEAP 3", "web")])
+    buffer.append([LogLine(9 * SECOND, "HEAP 3", "web")])
     assert search.rows().tolist() == [0, 3], "what wasn't searched isn't shown"
     await search.advance()
     assert search.rows().tolist() == [0, 3, 4]
@@ -127,27 +135,27 @@ async def test_a_search_goes_on_as_lines_come(grep: Grep) -> None:
 async def test_case_matters_only_with_a_capital_letter(grep: Grep) -> None:
     buffer = filled("Heap", "heap", "HEAP")
     for pattern, rows in (("heap", [0, 1, 2]), ("Heap", [0])):
-        search = Search(Filter.typed(pattern), buffer, grep)
+        search = LogSearch(LogFilter.typed(pattern), buffer, grep)
         await search.advance()
         assert search.rows().tolist() == rows
 
 
 async def test_inverted_and_among_all_lines(grep: Grep) -> None:
     buffer = filled("a", "b", "a", "b")
-    search = Search(Filter("a", "a", invert=True), buffer, grep)
+    search = LogSearch(LogFilter("a", "a", invert=True), buffer, grep)
     await search.advance()
     assert search.rows().tolist() == [1, 3]
     assert search.count == 2
     assert search.chosen(1)
     assert not search.chosen(0)
-    search.sought = Filter("a", "a", context=EVERYTHING)
+    search.sought = LogFilter("a", "a", context=ALL_CONTEXT)
     assert search.rows().tolist() == [0, 1, 2, 3]
     assert search.chosen(0)
     assert not search.chosen(1)
 
 
 async def test_stepping_from_match_to_match(grep: Grep) -> None:
-    search = Search(Filter.typed("a"), filled("a", "b", "a", "b"), grep)
+    search = LogSearch(LogFilter.typed("a"), filled("a", "b", "a", "b"), grep)
     await search.advance()
     assert [search.step(n, 1) for n in range(4)] == [2, 2, None, None]
     assert [search.step(n, -1) for n in range(4)] == [None, 0, 0, 2]
@@ -156,9 +164,9 @@ async def test_stepping_from_match_to_match(grep: Grep) -> None:
 
 async def test_matches_of_dropped_lines_are_forgotten(grep: Grep) -> None:
     buffer = filled(most_lines=5_000)
-    search = Search(Filter.typed("a"), buffer, grep)
+    search = LogSearch(LogFilter.typed("a"), buffer, grep)
     for _ in range(6):
-        buffer.append(Line(0, "a" if n % 2 else "b", "web") for n in range(4_000))
+        buffer.append(LogLine(0, "a" if n % 2 else "b", "web") for n in range(4_000))
         await search.advance()
     assert buffer.first > 15_000
     assert search.count == len(buffer) // 2
@@ -168,8 +176,10 @@ async def test_matches_of_dropped_lines_are_forgotten(grep: Grep) -> None:
 
 async def test_a_rate_is_of_the_last_ten_minutes(grep: Grep) -> None:
     buffer = LogBuffer()
-    buffer.append(Line(n * SECOND, "oom" if n >= 1800 and n % 10 == 0 else "x", "web") for n in range(3600))
-    search = Search(Filter.typed("oom"), buffer, grep)
+    buffer.append(
+        LogLine(n * SECOND, "oom" if n >= 1800 and n % 10 == 0 else "x", "web") for n in range(3600)
+    )
+    search = LogSearch(LogFilter.typed("oom"), buffer, grep)
     assert search.rate() is None
     await search.advance()
     assert search.rate() == pytest.approx(6.0, rel=0.02)
@@ -182,7 +192,7 @@ def naive(matches: list[int], first: int, end: int, context: int) -> list[int]:
     wanted = sorted({n for m in kept for n in range(max(first, m - context), min(end, m + context + 1))})
     rows: list[int] = []
     for n in wanted:
-        rows += [GAP, n] if rows and n != rows[-1] + 1 else [n]
+        rows += [ROW_GAP, n] if rows and n != rows[-1] + 1 else [n]
     return rows
 
 
@@ -190,15 +200,17 @@ def naive(matches: list[int], first: int, end: int, context: int) -> list[int]:
 def test_stretches(matches: set[int], first: int, length: int, context: int) -> None:
     numbers = np.array(sorted(matches), np.int64)
     end = first + length
-    assert shown(numbers, first, end, context).tolist() == naive(sorted(matches), first, end, context)
-    assert others(numbers, first, end).tolist() == [n for n in range(first, end) if n not in matches]
+    assert rows_with_context(numbers, first, end, context).tolist() == naive(
+        sorted(matches), first, end, context
+    )
+    assert lines_not_in(numbers, first, end).tolist() == [n for n in range(first, end) if n not in matches]
 
 
 @pytest.mark.parametrize("context", [1, 2, 5])
 def test_stretches_are_those_of_grep(context: int, tmp_path: Path) -> None:
     lines = (SAMPLES / "service-heap-usage.txt").read_text().splitlines()
     matches = np.array([n for n, line in enumerate(lines) if "GC" in line], np.int64)
-    rows = shown(matches, 0, len(lines), context)
-    ours = ["--" if n == GAP else lines[n] for n in rows]
+    rows = rows_with_context(matches, 0, len(lines), context)
+    ours = ["--" if n == ROW_GAP else lines[n] for n in rows]
     command = ["grep", f"-C{context}", "GC", str(SAMPLES / "service-heap-usage.txt")]
     assert ours == subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()

@@ -6,18 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from memtop.logs.values.lines import read
-from memtop.logs.values.reading import Kind, Reading
-from memtop.logs.values.summary import summarise
+from memtop.logs.gc_log_parsers import read_heap_figures
+from memtop.logs.heap_readings import HeapReading, ReadingKind, summarise_readings
 
 SAMPLES = Path(__file__).parent / "samples"
 MI = 1024.0**2
 GI = 1024.0**3
-YOUNG, FULL, CONCURRENT, PAUSE, USAGE = Kind.YOUNG, Kind.FULL, Kind.CONCURRENT, Kind.PAUSE, Kind.USAGE
+YOUNG, FULL, CONCURRENT, PAUSE, USAGE = (
+    ReadingKind.YOUNG,
+    ReadingKind.FULL,
+    ReadingKind.CONCURRENT,
+    ReadingKind.PAUSE,
+    ReadingKind.USAGE,
+)
 
 
-def readings(name: str) -> list[Reading]:
-    found = (read(line) for line in (SAMPLES / f"{name}.txt").read_text().splitlines())
+def readings(name: str) -> list[HeapReading]:
+    found = (read_heap_figures(line) for line in (SAMPLES / f"{name}.txt").read_text().splitlines())
     return [reading for reading in found if reading is not None]
 
 
@@ -60,60 +65,63 @@ def test_parts_of_the_heap_are_not_the_heap() -> None:
     [
         (
             "[0.143s][info][gc] GC(0) Pause Young (Normal) (G1 Evacuation Pause) 6M->1M(34M) 4.913ms",
-            Reading(YOUNG, 1 * MI, 6 * MI, 34 * MI, 0.004913),
+            HeapReading(YOUNG, 1 * MI, 6 * MI, 34 * MI, 0.004913),
         ),
         (
             "[0.396s][info][gc] GC(11) Pause Full (System.gc()) 26M->17M(40M) 2.367ms",
-            Reading(FULL, 17 * MI, 26 * MI, 40 * MI, 0.002367),
+            HeapReading(FULL, 17 * MI, 26 * MI, 40 * MI, 0.002367),
         ),
         (
             "[0.302s][info][gc] GC(1) Garbage Collection (Warmup) 48M(75%)->14M(22%)",
-            Reading(CONCURRENT, 14 * MI, 48 * MI, 64 * MI),
+            HeapReading(CONCURRENT, 14 * MI, 48 * MI, 64 * MI),
         ),
-        ("[1.7s][info][gc] GC(14) Pause Final Update Refs 0.007ms", Reading(PAUSE, pause_seconds=7e-06)),
+        ("[1.7s][info][gc] GC(14) Pause Final Update Refs 0.007ms", HeapReading(PAUSE, pause_seconds=7e-06)),
         ("[0.4s][info][gc] GC(13) Concurrent Mark Cycle 2.302ms", None),
         ("[0.0s][info][gc,start] GC(1) Pause Young (Allocation Failure)", None),
         # Java 8, as in the HotSpot tuning guide
         (
             "151.126: [GC (Allocation Failure) 151.126: [DefNew: 629119K->69888K(629120K), 0.0584157 secs] "
             "1619346K->1273247K(2027264K), 0.0585007 secs] [Times: user=0.06 sys=0.00, real=0.06 secs]",
-            Reading(YOUNG, 1273247 * 1024.0, 1619346 * 1024.0, 2027264 * 1024.0, 0.0585007),
+            HeapReading(YOUNG, 1273247 * 1024.0, 1619346 * 1024.0, 2027264 * 1024.0, 0.0585007),
         ),
         (
             "[Full GC (Ergonomics) [PSYoungGen: 10240K->0K(141312K)] [ParOldGen: 21505K->13974K(349696K)] "
             "31745K->13974K(491008K), [Metaspace: 2691K->2691K(1056768K)], 0.0286 secs]",
-            Reading(FULL, 13974 * 1024.0, 31745 * 1024.0, 491008 * 1024.0, 0.0286),
+            HeapReading(FULL, 13974 * 1024.0, 31745 * 1024.0, 491008 * 1024.0, 0.0286),
         ),
         (
             "   [Eden: 12.0M(12.0M)->0.0B(10.0M) Survivors: 0.0B->2048.0K "
             "Heap: 14.0M(256.0M)->8204.8K(256.0M)]",
-            Reading(YOUNG, 8204.8 * 1024.0, 14 * MI, 256 * MI),
+            HeapReading(YOUNG, 8204.8 * 1024.0, 14 * MI, 256 * MI),
         ),
         # Node.js
         (
             "[27783:0x2d346c40]       22 ms: Scavenge 3.8 (4.0) -> 3.7 (5.0) MB, 0.71 / 0.00 ms  (average mu "
             "= 1.000, current mu = 1.000) allocation failure; ",
-            Reading(YOUNG, 3.7 * MI, 3.8 * MI, 5 * MI, pytest.approx(0.00071)),
+            HeapReading(YOUNG, 3.7 * MI, 3.8 * MI, 5 * MI, pytest.approx(0.00071)),
         ),
-        ("{ rss: '45MB', heapTotal: '6MB', heapUsed: '5MB' }", Reading(USAGE, 5 * MI, heap_total=6 * MI)),
-        ('{"heapUsed":12345678,"heapTotal":20000000}', Reading(USAGE, 12345678.0, heap_total=20000000.0)),
+        ("{ rss: '45MB', heapTotal: '6MB', heapUsed: '5MB' }", HeapReading(USAGE, 5 * MI, heap_total=6 * MI)),
+        ('{"heapUsed":12345678,"heapTotal":20000000}', HeapReading(USAGE, 12345678.0, heap_total=20000000.0)),
         # Go
         (
             "gc 26 @0.114s 1%: 0.006+0.17+0.002 ms clock, 0.012+0/0.036/0.075+0.004 ms cpu, 28->28->16 MB, "
             "33 MB goal, 0 MB stacks, 0 MB globals, 2 P (forced)",
-            Reading(CONCURRENT, 16 * MI, 28 * MI, 33 * MI, pytest.approx(8e-06)),
+            HeapReading(CONCURRENT, 16 * MI, 28 * MI, 33 * MI, pytest.approx(8e-06)),
         ),
         # Python
-        ("gc: done, 85 unreachable, 0 uncollectable, 0.0009s elapsed", Reading(PAUSE, pause_seconds=0.0009)),
-        ("INFO tracemalloc: current 5207248 bytes, peak 5263919 bytes", Reading(USAGE, 5207248.0)),
-        ("Current memory usage is 15.5MB; Peak was 16MB", Reading(USAGE, 15.5 * MI)),
+        (
+            "gc: done, 85 unreachable, 0 uncollectable, 0.0009s elapsed",
+            HeapReading(PAUSE, pause_seconds=0.0009),
+        ),
+        ("INFO tracemalloc: current 5207248 bytes, peak 5263919 bytes", HeapReading(USAGE, 5207248.0)),
+        ("Current memory usage is 15.5MB; Peak was 16MB", HeapReading(USAGE, 15.5 * MI)),
         # anybody
-        ("[WARN] Heap usage: 1.8GB / 2GB", Reading(USAGE, 1.8 * GI, heap_total=2 * GI)),
-        ("[WARN] Heap usage: 1.8GB / 2GB (90%)", Reading(USAGE, 1.8 * GI, heap_total=2 * GI, share=0.9)),
-        ("[WARN] Heap usage: 93%", Reading(USAGE, share=0.93)),
-        ("[GC] Full GC took 5.2s", Reading(FULL, pause_seconds=5.2)),
-        ("[GC] Young GC took 50ms", Reading(YOUNG, pause_seconds=0.05)),
-        ("[GC] Pause Young (Normal) 24M->4M 8.1ms", Reading(YOUNG, 4 * MI, 24 * MI, None, 0.0081)),
+        ("[WARN] Heap usage: 1.8GB / 2GB", HeapReading(USAGE, 1.8 * GI, heap_total=2 * GI)),
+        ("[WARN] Heap usage: 1.8GB / 2GB (90%)", HeapReading(USAGE, 1.8 * GI, heap_total=2 * GI, share=0.9)),
+        ("[WARN] Heap usage: 93%", HeapReading(USAGE, share=0.93)),
+        ("[GC] Full GC took 5.2s", HeapReading(FULL, pause_seconds=5.2)),
+        ("[GC] Young GC took 50ms", HeapReading(YOUNG, pause_seconds=0.05)),
+        ("[GC] Pause Young (Normal) 24M->4M 8.1ms", HeapReading(YOUNG, 4 * MI, 24 * MI, None, 0.0081)),
         # nothing of the kind
         ("GET /memory/4 / 12 of the heap 200", None),
         ("[INFO] gcp bucket synced in 5.2s", None),
@@ -122,8 +130,8 @@ def test_parts_of_the_heap_are_not_the_heap() -> None:
         ("heap " * 100_000, None),
     ],
 )
-def test_a_line(line: str, reading: Reading | None) -> None:
-    assert read(line) == reading
+def test_a_line(line: str, reading: HeapReading | None) -> None:
+    assert read_heap_figures(line) == reading
 
 
 def test_each_runtime_is_understood() -> None:
@@ -139,7 +147,7 @@ def test_each_runtime_is_understood() -> None:
 
 
 def test_a_summary_of_a_heap_that_filled_up() -> None:
-    summary = summarise(readings("jvm-serial-out-of-memory"))
+    summary = summarise_readings(readings("jvm-serial-out-of-memory"))
     assert summary is not None
     assert summary.after_gc
     assert summary.share == 1.0
@@ -148,14 +156,14 @@ def test_a_summary_of_a_heap_that_filled_up() -> None:
 
 
 def test_the_share_is_the_one_that_the_log_says() -> None:
-    summary = summarise([read("Heap usage: 1.9GB / 2GB (97%)")])
+    summary = summarise_readings([read_heap_figures("Heap usage: 1.9GB / 2GB (97%)")])
     assert summary is not None
     assert not summary.heap_is_share
     assert summary.share == 0.97
 
 
 def test_a_summary_of_shares_only() -> None:
-    summary = summarise(readings("service-heap-usage"))
+    summary = summarise_readings(readings("service-heap-usage"))
     assert summary is not None
     assert summary.heap_is_share
     assert not summary.after_gc
@@ -164,10 +172,12 @@ def test_a_summary_of_shares_only() -> None:
 
 
 def test_what_a_collection_left_counts_more_than_what_is_used() -> None:
-    summary = summarise([Reading(USAGE, 9.0, heap_total=10.0), Reading(FULL, 2.0, 9.0, 10.0, 0.1)])
+    summary = summarise_readings(
+        [HeapReading(USAGE, 9.0, heap_total=10.0), HeapReading(FULL, 2.0, 9.0, 10.0, 0.1)]
+    )
     assert summary is not None
     assert summary.heap == (2.0,)
-    assert summarise([]) is None
+    assert summarise_readings([]) is None
 
 
 @pytest.mark.parametrize(
@@ -182,4 +192,4 @@ def test_what_a_collection_left_counts_more_than_what_is_used() -> None:
     ],
 )
 def test_a_line_that_only_looks_like_a_collectors_has_no_figures(line):
-    assert read(line) is None
+    assert read_heap_figures(line) is None

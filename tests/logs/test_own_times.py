@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from memtop.logs.own_times import writes_own_times
+from memtop.logs.log_times import writes_own_times
 
 
 @pytest.mark.parametrize(

@@ -6,17 +6,17 @@ import msgspec
 import numpy as np
 import pytest
 
-from memtop.cluster.objects import Pod, PodMetrics
-from memtop.cluster.target import Target
-from memtop.growth.judgement import CODES, Verdict
-from memtop.observe.engine import next_frame
+from memtop.analysis.judgement import VERDICT_CODES, Verdict
+from memtop.kube.api_objects import Pod, PodMetrics
+from memtop.kube.connection_target import ClusterTarget
+from memtop.observe.container_store import ContainerStore
+from memtop.observe.engine import build_next_frame
 from memtop.observe.observer import Observer
-from memtop.observe.plan import Thresholds
-from memtop.observe.samples import History
-from memtop.observe.scope import Scope
-from memtop.observe.snapshot import Snapshots
-from memtop.observe.store import Key, Store
-from memtop.observe.view import Pane, View
+from memtop.observe.sample_rings import SampleHistory
+from memtop.observe.slots import ContainerKey
+from memtop.observe.snapshot import FrameBuilder
+from memtop.observe.view import OverviewPane, Scope, View
+from memtop.observe.watchlist import LimitThresholds
 
 NOW = 1_800_000_000.0
 DAY = 86400.0
@@ -119,7 +119,7 @@ class Shelf:
     """A store with short words for what tests do to it."""
 
     def __init__(self, interval=15.0, slots=8):
-        self.store = Store(History(slots, interval), slots)
+        self.store = ContainerStore(SampleHistory(slots, interval), slots)
 
     def put(self, *pods, at=0.0):
         for one in pods:
@@ -152,7 +152,7 @@ def world():
     """The functions of this module, since test folders are no packages."""
 
     class World:
-        NOW, DAY, Key, Shelf = NOW, DAY, Key, Shelf
+        NOW, DAY, Key, Shelf = NOW, DAY, ContainerKey, Shelf
 
     for function in (moment, ended, running, container, pod, sample):
         setattr(World, function.__name__, staticmethod(function))
@@ -163,12 +163,12 @@ class Stage:
     """An observer that is fed by hand, and the frames built of it."""
 
     def __init__(self, world):
-        target = Target("test", "c", "u", "http://127.0.0.1:1", "shop", "a test")
+        target = ClusterTarget("test", "c", "u", "http://127.0.0.1:1", "shop", "a test")
         self.world = world
         self.observer = Observer(target, Scope(), interval=15.0, hours=24.0, on_change=lambda: None)
         self.observer.clock.now = lambda: world.NOW + self.at
         self.at = 0.0
-        self.snapshots = Snapshots(self.observer, Thresholds(), ("a note",))
+        self.snapshots = FrameBuilder(self.observer, LimitThresholds(), ("a note",))
 
     def put(self, *pods):
         for pod in pods:
@@ -186,14 +186,14 @@ class Stage:
         """Puts a verdict where the judge would."""
         slot = self.observer.store.slot_named("shop", name, container)
         seat, judged = self.observer.verdicts._seat[slot], self.observer.verdicts._judge.judgements
-        judged.codes[seat], judged.confidence[seat] = CODES[verdict], confidence
+        judged.codes[seat], judged.confidence[seat] = VERDICT_CODES[verdict], confidence
         judged.rate[seat], judged.seconds_to_limit[seat] = rate, seconds
         self.observer.verdicts._frozen = None
 
     def frame(self, **view):
-        return next_frame(self.observer, self.snapshots, View(**view))
+        return build_next_frame(self.observer, self.snapshots, View(**view))
 
-    def shown(self, pane=Pane.TOP, **view):
+    def shown(self, pane=OverviewPane.TOP, **view):
         """The names in a pane, in order; a container's where its pod has several."""
         frame = self.frame(**view)
         found = []

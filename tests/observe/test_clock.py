@@ -4,7 +4,7 @@ from email.utils import formatdate
 
 import pytest
 
-from memtop.observe.clock import ServerClock
+from memtop.observe.source import ServerClock
 
 T = 1_800_000_000
 

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from memtop.cluster.target import Target
+from memtop.kube.connection_target import ClusterTarget
 from memtop.observe.engine import FRAME_SECONDS, UNSETTLED_FRAME_SECONDS, Engine
-from memtop.observe.plan import Plan
-from memtop.observe.scope import Scope
+from memtop.observe.view import Scope
+from memtop.observe.watchlist import Watchlist
 
 
 class EnoughError(Exception):
@@ -39,8 +39,8 @@ async def test_frames_are_fast_until_all_has_come_once_and_not_while_new_samples
         engine._changed.set()
         raise TimeoutError
 
-    target = Target("test", "c", "u", "http://127.0.0.1:1", "shop", "a test")
-    engine = Engine(Plan(target, Scope()), lambda frame: None, lambda error: None)
+    target = ClusterTarget("test", "c", "u", "http://127.0.0.1:1", "shop", "a test")
+    engine = Engine(Watchlist(target, Scope()), lambda frame: None, lambda error: None)
     monkeypatch.setattr(asyncio, "wait_for", no_time)
     with pytest.raises(EnoughError):
         await engine._frames(Frames(False, False, True, False, True).build)

@@ -6,12 +6,12 @@ import asyncio
 import queue
 import threading
 
-from memtop.cluster.target import Target
+from memtop.kube.connection_target import ClusterTarget
 from memtop.observe import engine
 from memtop.observe.engine import Engine
-from memtop.observe.plan import Plan
-from memtop.observe.scope import Scope
-from memtop.observe.snapshot import Snapshots
+from memtop.observe.snapshot import FrameBuilder
+from memtop.observe.view import Scope
+from memtop.observe.watchlist import Watchlist
 
 PATIENCE = 30.0  # seconds
 
@@ -20,17 +20,17 @@ def test_it_observes_afresh_and_what_was_asked_goes_on(monkeypatch, caplog):
     frames, crashes, await_asked = queue.Queue(), [], threading.Event()
     mistakes = [KeyError("hunter2"), ZeroDivisionError("hunter2")]
 
-    class Faulty(Snapshots):
+    class Faulty(FrameBuilder):
         def build(self, view):
             await_asked.wait(PATIENCE)
             if mistakes:
                 raise mistakes.pop()
             return super().build(view)
 
-    monkeypatch.setattr(engine, "Snapshots", Faulty)
+    monkeypatch.setattr(engine, "FrameBuilder", Faulty)
     monkeypatch.setattr(engine, "FIRST_RESTART_SECONDS", 0.0)
-    target = Target("test", "c", "u", "http://127.0.0.1:1", "shop", "a test")
-    running = Engine(Plan(target, Scope()), frames.put, crashes.append)
+    target = ClusterTarget("test", "c", "u", "http://127.0.0.1:1", "shop", "a test")
+    running = Engine(Watchlist(target, Scope()), frames.put, crashes.append)
     running.start()
     try:
         release = asyncio.Event()

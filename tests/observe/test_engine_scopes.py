@@ -11,22 +11,21 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from memtop.cluster import reflector
-from memtop.cluster.errors import ApiError
-from memtop.cluster.reflector import Listed, Position
-from memtop.cluster.target import Target
+from memtop.kube import list_watch
+from memtop.kube.api_errors import ApiError
+from memtop.kube.connection_target import ClusterTarget
+from memtop.kube.list_watch import FullList, WatchPosition
 from memtop.observe.engine import Engine
 from memtop.observe.observer import Observer
-from memtop.observe.plan import Plan
-from memtop.observe.scope import Scope
-from memtop.observe.source import Forbidden, Source
-from memtop.observe.status import State
+from memtop.observe.source import NamespacesForbidden, Source
+from memtop.observe.view import Scope, SourceCondition
+from memtop.observe.watchlist import Watchlist
 
 PATIENCE = 30.0  # seconds
 
 
 def target(url):
-    return Target("test", "c", "u", url, "shop", "a test")
+    return ClusterTarget("test", "c", "u", url, "shop", "a test")
 
 
 async def refused_after(monkeypatch, *steps):
@@ -37,21 +36,21 @@ async def refused_after(monkeypatch, *steps):
             yield step
         raise ApiError(403, "Forbidden", "pods is forbidden")
 
-    monkeypatch.setattr(reflector, "list_and_watch", told)
+    monkeypatch.setattr(list_watch, "list_and_watch", told)
     observer = Observer(target("http://127.0.0.1:1"), Scope(), interval=15, hours=1, on_change=lambda: None)
     observer._unlisted = {None}
     source = Source("pods", lambda _: None, lambda: 0.0, lambda: None)
-    await observer._watch_pods(None, Position(), source)
+    await observer._watch_pods(None, WatchPosition(), source)
 
 
 async def test_a_refusal_at_the_start_says_that_all_namespaces_are_forbidden(monkeypatch):
-    with pytest.raises(Forbidden):
+    with pytest.raises(NamespacesForbidden):
         await refused_after(monkeypatch)
 
 
 async def test_a_refusal_in_the_middle_is_a_failure_of_the_source_alone(monkeypatch):
     with pytest.raises(ApiError, match="pods is forbidden"):
-        await refused_after(monkeypatch, Listed(iter(()), 0))
+        await refused_after(monkeypatch, FullList(iter(()), 0))
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -87,16 +86,16 @@ def server():
 
 def status_of(frame):
     """The state of the source of pods."""
-    return next((one.state for one in frame.sources if one.name == "pods"), State.CONNECTING)
+    return next((one.state for one in frame.sources if one.name == "pods"), SourceCondition.CONNECTING)
 
 
 def test_stores_of_contexts_that_were_left_are_collected(server):
     left = []
     for _ in range(3):
         frames, crashes = queue.Queue(), []
-        engine = Engine(Plan(target(server.url), Scope()), frames.put, crashes.append)
+        engine = Engine(Watchlist(target(server.url), Scope()), frames.put, crashes.append)
         engine.start()
-        while status_of(frames.get(timeout=PATIENCE)) is State.CONNECTING:
+        while status_of(frames.get(timeout=PATIENCE)) is SourceCondition.CONNECTING:
             pass
         left.append(weakref.ref(engine._observer.store))
         engine.stop()
@@ -109,14 +108,16 @@ def test_stores_of_contexts_that_were_left_are_collected(server):
 def test_rights_that_come_bring_all_namespaces_back(server):
     server.allowed = False
     frames, crashes = queue.Queue(), []
-    engine = Engine(Plan(target(server.url), Scope()), frames.put, crashes.append)
+    engine = Engine(Watchlist(target(server.url), Scope()), frames.put, crashes.append)
     engine.start()
 
     def narrowed(frame):
         return any("listing all namespaces is forbidden: only shop" in note for note in frame.notes)
 
     def listed(frame):
-        return any(one.name == "pods" and one.state is not State.CONNECTING for one in frame.sources)
+        return any(
+            one.name == "pods" and one.state is not SourceCondition.CONNECTING for one in frame.sources
+        )
 
     try:
         while not (narrowed(frame := frames.get(timeout=PATIENCE)) and listed(frame)):

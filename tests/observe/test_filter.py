@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from memtop.observe.view import Filter
+from memtop.observe.view import RowFilter
 
 
 @dataclass
@@ -51,14 +51,14 @@ ROW = Row("shop/user-service-1/app deployment/user-service node-1", {"app": "use
     ],
 )
 def test_words_must_all_hold(text, found):
-    assert Filter(text).matches(ROW, "CrashLoopBackOff") is found
+    assert RowFilter(text).matches(ROW, "CrashLoopBackOff") is found
 
 
 def test_only_words_make_a_filter():
-    assert not Filter("  ")
-    assert Filter("!x")
+    assert not RowFilter("  ")
+    assert RowFilter("!x")
 
 
 @pytest.mark.parametrize("text", ["[", "(", "*", "\\", "a.b"])
 def test_words_are_no_patterns(text):
-    assert not Filter(text).matches(Row("anything a-b"), "Running")
+    assert not RowFilter(text).matches(Row("anything a-b"), "Running")

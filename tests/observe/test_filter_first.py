@@ -2,16 +2,16 @@
 
 import numpy as np
 
-from memtop.observe.order import matching
-from memtop.observe.rows import container_rows
-from memtop.observe.samples import History
-from memtop.observe.store import Store
-from memtop.observe.verdicts import Verdicts
-from memtop.observe.view import Filter
+from memtop.observe.container_store import ContainerStore
+from memtop.observe.frame_rows import container_rows
+from memtop.observe.live_verdicts import LiveVerdicts
+from memtop.observe.row_order import filter_rows
+from memtop.observe.sample_rings import SampleHistory
+from memtop.observe.view import RowFilter
 
 
 def test_nothing_matches_where_there_is_nothing():
-    store = Store(History(8, interval=15.0))
-    verdicts = Verdicts(store, interval=15.0, hours=1.0)
+    store = ContainerStore(SampleHistory(8, interval=15.0))
+    verdicts = LiveVerdicts(store, interval=15.0, hours=1.0)
     rows = container_rows(store, verdicts, store.history.peaks.read())
-    assert len(matching(rows, np.empty(0, np.intp), Filter("user"))) == 0
+    assert len(filter_rows(rows, np.empty(0, np.intp), RowFilter("user"))) == 0

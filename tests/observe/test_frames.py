@@ -5,14 +5,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from memtop.cluster.containers import Mood
-from memtop.cluster.workloads import Workload
-from memtop.growth.judgement import CODES, Judgement, Verdict
+from memtop.analysis.judgement import VERDICT_CODES, Judgement, Verdict
+from memtop.commands.frame_output import as_table
+from memtop.kube.pod_facts import StateSeverity, Workload
 from memtop.observe.frame import WorkloadKey
-from memtop.observe.identity import Key
-from memtop.observe.rows import until_limit
-from memtop.observe.tables import as_table
-from memtop.observe.view import Column, Filter, Pane, Sort, View
+from memtop.observe.frame_rows import time_to_limit_words
+from memtop.observe.slots import ContainerKey
+from memtop.observe.view import OverviewPane, RowFilter, RowSort, SortColumn, View
 
 MI = 2**20
 HOUR = 3600.0
@@ -52,40 +51,40 @@ class TestPanes:
             world.pod("once", world.container(restarts=1, last=world.ended(-50, "Error", 1)), created=-90),
             world.pod("fine", world.container(last=world.ended(-50, "Completed", 0))),
         )
-        assert set(shop.shown(Pane.RESTARTS)) == {"down", "once", "pull"}
+        assert set(shop.shown(OverviewPane.RESTARTS)) == {"down", "once", "pull"}
 
     async def test_growth_shows_leaks_by_urgency_and_what_grows_otherwise(self, shop):
         shop.judged("small", rate=MI, seconds=60.0)
         shop.judged("big", rate=9 * MI, seconds=6 * HOUR)
-        assert shop.shown(Pane.GROWTH) == ["small", "big"]
+        assert shop.shown(OverviewPane.GROWTH) == ["small", "big"]
         shop.judged("small", confidence=0.6)
-        assert shop.shown(Pane.GROWTH) == ["big", "small"]
+        assert shop.shown(OverviewPane.GROWTH) == ["big", "small"]
         shop.judged("big", Verdict.STEADY, rate=0.0, seconds=np.nan)
-        assert shop.shown(Pane.GROWTH) == ["small"]
+        assert shop.shown(OverviewPane.GROWTH) == ["small"]
 
 
 class TestOrders:
     @pytest.mark.parametrize(
         ("column", "descending", "ascending"),
         [
-            (Column.MEMORY, "big far small down", "small far big down"),
-            (Column.LIMIT, "big down small far", "small down big far"),
-            (Column.SHARE, "small big down far", "big small down far"),
-            (Column.NAME, "small far down big", "big down far small"),
-            (Column.LAST_END, "down small big far", "down small big far"),
+            (SortColumn.MEMORY, "big far small down", "small far big down"),
+            (SortColumn.LIMIT, "big down small far", "small down big far"),
+            (SortColumn.SHARE, "small big down far", "big small down far"),
+            (SortColumn.NAME, "small far down big", "big down far small"),
+            (SortColumn.LAST_END, "down small big far", "down small big far"),
         ],
     )
     async def test_both_ways_and_the_unknown_last(self, shop, column, descending, ascending):
         for down, expected in ((True, descending), (False, ascending)):
-            sorts = {pane: Sort(column, down) for pane in Pane}
+            sorts = {pane: RowSort(column, down) for pane in OverviewPane}
             shown = shop.shown(sorts=sorts)
             assert shown == expected.split(), (column, down)
 
-    @pytest.mark.parametrize("column", Column)
+    @pytest.mark.parametrize("column", SortColumn)
     @pytest.mark.parametrize("workloads", [False, True])
     async def test_every_column_orders_every_row_once(self, shop, column, workloads):
         for descending in (True, False):
-            sorts = {pane: Sort(column, descending) for pane in Pane}
+            sorts = {pane: RowSort(column, descending) for pane in OverviewPane}
             assert len(shop.shown(sorts=sorts, workloads=workloads)) == 4
 
     async def test_equal_rows_keep_their_places(self, stage, world):
@@ -96,7 +95,7 @@ class TestOrders:
         assert stage.shown() == before
 
     async def test_names_that_come_later_are_sorted_too(self, shop, world):
-        sorts = {pane: Sort(Column.NAME, descending=False) for pane in Pane}
+        sorts = {pane: RowSort(SortColumn.NAME, descending=False) for pane in OverviewPane}
         shop.shown(sorts=sorts)
         shop.put(world.pod("alpha"))
         assert shop.shown(sorts=sorts)[0] == "alpha"
@@ -127,10 +126,10 @@ class TestViews:
         ],
     )
     async def test_a_text_filter(self, shop, text, shown):
-        assert shop.shown(filter=Filter(text)) == shown
+        assert shop.shown(filter=RowFilter(text)) == shown
 
     async def test_counts_are_of_the_namespaces_in_view_and_not_of_the_filter(self, shop):
-        counts = shop.frame(filter=Filter("nothing at all")).counts
+        counts = shop.frame(filter=RowFilter("nothing at all")).counts
         assert (counts.pods, counts.containers) == (4, 5)
         assert shop.frame(namespaces=frozenset({"other"})).counts.pods == 1
 
@@ -257,7 +256,7 @@ class TestWorkloads:
 
     async def test_the_state_is_the_worst_and_says_of_how_many(self, web, world):
         rows, row = web.row("deployment/web", workloads=True)
-        assert (rows.states[row], rows.moods[row]) == ("Running", Mood.RUNNING)
+        assert (rows.states[row], rows.moods[row]) == ("Running", StateSeverity.RUNNING)
         crash = {"waiting": {"reason": "CrashLoopBackOff"}}
         labels = {"pod-template-hash": "abc"}
         web.put(
@@ -270,7 +269,7 @@ class TestWorkloads:
             )
         )
         rows, row = web.row("deployment/web", workloads=True)
-        assert (rows.states[row], rows.moods[row]) == ("1/4 CrashLoopBackOff", Mood.OOM)
+        assert (rows.states[row], rows.moods[row]) == ("1/4 CrashLoopBackOff", StateSeverity.OOM)
 
     async def test_what_is_done_does_not_make_a_workload_look_done(self, stage, world):
         done = world.container("once", state=world.ended(-60, "Completed", 0))
@@ -281,19 +280,19 @@ class TestWorkloads:
     async def test_the_verdict_is_that_of_the_worst_until_the_pods_are_pooled(self, web):
         web.judged("web-1", confidence=0.7, rate=5 * MI)
         rows, row = web.row("deployment/web", workloads=True)
-        assert (rows.verdict[row], rows.rate[row]) == (CODES[Verdict.LEAK], 5 * MI)
+        assert (rows.verdict[row], rows.rate[row]) == (VERDICT_CODES[Verdict.LEAK], 5 * MI)
         pooled = Judgement(Verdict.STEADY, 0.9, 0.0)
         key = WorkloadKey("shop", Workload("Deployment", "web"))
         web.observer.pools._judged[key] = SimpleNamespace(at=web.world.NOW, told=0, worst=pooled, parts={})
         rows, row = web.row("deployment/web", workloads=True)
-        assert (rows.verdict[row], rows.rate[row]) == (CODES[Verdict.STEADY], 0.0)
+        assert (rows.verdict[row], rows.rate[row]) == (VERDICT_CODES[Verdict.STEADY], 0.0)
 
     async def test_an_empty_cluster_has_no_rows(self, stage):
         assert stage.shown(workloads=True) == []
         assert stage.shown() == []
 
     async def test_filters_and_namespaces_work_on_workloads(self, web):
-        assert web.shown(workloads=True, filter=Filter("deployment")) == ["deployment/web"]
+        assert web.shown(workloads=True, filter=RowFilter("deployment")) == ["deployment/web"]
         assert web.shown(workloads=True, namespaces=frozenset({"shop"})) == ["deployment/web", "pod/bare"]
 
     async def test_a_pod_less_is_seen_at_once(self, web):
@@ -306,7 +305,7 @@ class TestWorkloads:
 class TestDetail:
     async def test_a_container_drawn_large(self, shop, world):
         shop.tick(world.sample("small", 15, app="82Mi"), at=15)
-        detail = shop.frame(selected=Key("uid-shop-small", "app")).detail
+        detail = shop.frame(selected=ContainerKey("uid-shop-small", "app")).detail
         assert (detail.values / MI).tolist() == [80, 82]
         assert (detail.times - world.NOW).tolist() == [0, 15]
         assert detail.limit == 100 * MI
@@ -317,17 +316,19 @@ class TestDetail:
         last = world.ended(-60)
         stage.put(world.pod("a", world.container(state=world.running(-50), last=last, restarts=1)))
         stage.tick(world.sample("a", 0, app="1Mi"))
-        detail = stage.frame(selected=Key("uid-shop-a", "app")).detail
+        detail = stage.frame(selected=ContainerKey("uid-shop-a", "app")).detail
         assert detail.restarts == (world.NOW - 50,)
         assert detail.oom_kills == (world.NOW - 60,)
 
-    @pytest.mark.parametrize("key", [None, Key("gone", "app"), WorkloadKey("shop", Workload("Job", "x")), 7])
+    @pytest.mark.parametrize(
+        "key", [None, ContainerKey("gone", "app"), WorkloadKey("shop", Workload("Job", "x")), 7]
+    )
     async def test_what_is_not_there_is_not_drawn(self, shop, key):
         assert shop.frame(selected=key).detail is None
         assert shop.frame(selected=key, workloads=True).detail is None
 
     async def test_it_is_built_again_only_when_there_is_news(self, shop, world):
-        key = Key("uid-shop-small", "app")
+        key = ContainerKey("uid-shop-small", "app")
         first = shop.frame(selected=key).detail
         assert shop.frame(selected=key).detail is first
         shop.tick(world.sample("small", 15, app="82Mi"), at=15)
@@ -371,7 +372,7 @@ class TestALeakThatIsDown:
     async def test_no_time_to_limit_is_said_of_what_does_not_run(self, shop, world):
         shop.judged("small", rate=MI, seconds=30.0)
         rows, row = shop.row("small")
-        assert until_limit(rows, row) != "down"
+        assert time_to_limit_words(rows, row) != "down"
         assert rows.judgements[row].seconds_to_limit == rows.seconds_to_limit[row]
         waiting = {"waiting": {"reason": "CrashLoopBackOff"}}
         shop.put(
@@ -382,11 +383,11 @@ class TestALeakThatIsDown:
         rows, row = shop.row("small")
         assert np.isnan(rows.seconds_to_limit[row])
         assert rows.judgements[row].seconds_to_limit is None
-        assert until_limit(rows, row) == "down"
+        assert time_to_limit_words(rows, row) == "down"
         assert "down" in as_table(shop.frame())
 
     async def test_the_sentence_says_the_time_that_the_row_says(self, stage, world):
-        key = Key("uid-shop-a", "app")
+        key = ContainerKey("uid-shop-a", "app")
         stage.put(world.pod("a"))
         for at in range(0, 7200, 60):
             stage.tick(world.sample("a", at, app=f"{40 + at // 60}Mi"), at=at)
@@ -398,12 +399,12 @@ class TestALeakThatIsDown:
         started = world.running(7195)
         stage.put(world.pod("a", world.container(state=started, last=world.ended(7190), restarts=1)))
         rows, row = stage.row("a")
-        assert until_limit(rows, row) == "–"
+        assert time_to_limit_words(rows, row) == "–"
         assert "limit in" not in stage.frame(selected=key).detail.judgement.evidence()
 
     async def test_what_is_no_leak_is_unknown_and_not_down(self, shop):
         rows, row = shop.row("down")
-        assert until_limit(rows, row) == "–"
+        assert time_to_limit_words(rows, row) == "–"
 
 
 async def test_oom_kills_of_pods_that_are_gone_still_count_in_the_header(shop, world):

@@ -5,9 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from memtop.cluster.containers import ContainerFacts, Kind, Mood, Termination
-from memtop.observe.departed import MOST, Departed
-from memtop.observe.lives import HOUR, Lives
+from memtop.kube.pod_facts import ContainerFacts, ContainerKind, StateSeverity, Termination
+from memtop.observe.slots import HOUR, MAX_DEPARTED, ContainerLives, DepartedContainers
 
 NOW = 1_800_000_000.0
 DAY = 24 * HOUR
@@ -19,11 +18,13 @@ def end(at, reason="OOMKilled", code=137):
 
 def facts(restarts, *ends, started=None):
     start = None if started is None else NOW + started
-    return ContainerFacts("c", Kind.CONTAINER, None, None, restarts, "", Mood.RUNNING, start, ends)
+    return ContainerFacts(
+        "c", ContainerKind.CONTAINER, None, None, restarts, "", StateSeverity.RUNNING, start, ends
+    )
 
 
 def lives(created=-DAY, seen=0.0):
-    return Lives(NOW + created, NOW + seen)
+    return ContainerLives(NOW + created, NOW + seen)
 
 
 def recall(one, times, counts, oom_kills=()):
@@ -165,7 +166,7 @@ class TestDeparted:
     """Pods go; that they were OOM-killed within the hour is still worth knowing."""
 
     def test_they_count_for_an_hour(self):
-        gone = Departed()
+        gone = DepartedContainers()
         one = lives()
         one.observe(facts(4, end(-600)), NOW)
         gone.note("uid", "app", "shop", one)
@@ -176,16 +177,16 @@ class TestDeparted:
         assert gone.oom_killed(NOW + HOUR, ()) == 0
 
     def test_who_was_never_oom_killed_does_not_count(self):
-        gone = Departed()
+        gone = DepartedContainers()
         one = lives()
         one.observe(facts(4, end(-600, "Error", 1)), NOW)
         gone.note("uid", "app", "shop", one)
         assert gone.oom_killed(NOW, ()) == 0
 
     def test_they_are_bounded(self):
-        gone = Departed()
+        gone = DepartedContainers()
         one = lives()
         one.observe(facts(4, end(-600)), NOW)
-        for number in range(MOST + 50):
+        for number in range(MAX_DEPARTED + 50):
             gone.note(f"uid-{number}", "app", "shop", one)
-        assert gone.oom_killed(NOW, ()) == MOST
+        assert gone.oom_killed(NOW, ()) == MAX_DEPARTED

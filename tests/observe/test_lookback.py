@@ -6,21 +6,21 @@ import contextlib
 import numpy as np
 import pytest
 
-from memtop.cluster.errors import Unreachable
+from memtop.analysis.judgement import Judgement, Verdict
+from memtop.analysis.memory_series import Series
 from memtop.demo.faults import Fault, Harm
-from memtop.growth import Judgement, Series, Verdict
-from memtop.observe.detail import total, total_floor
-from memtop.observe.frame import Awaited
-from memtop.observe.lookback import LookBack
-from memtop.observe.past import Wish
+from memtop.history.past_requests import LookBack, PastRequest
+from memtop.history.past_series import ORIGIN_PROMETHEUS, ContainerName, PastSeries
+from memtop.kube.api_errors import Unreachable
+from memtop.observe.frame import AwaitedData
+from memtop.observe.row_detail import sum_floors, sum_series
 from memtop.observe.view import View
-from memtop.past import PROMETHEUS, ContainerName, Past
 from tests.observe.test_prometheus_source import complete, demo_thread, prometheus, rows, status, watching
 
 __all__ = ["demo_thread"]
 HOUR, MIB = 3600.0, 2.0**20
-WEB = Wish(ContainerName("shop", "web-1", "app"))
-API = Wish(ContainerName("shop", "api-1", "app"))
+WEB = PastRequest(ContainerName("shop", "web-1", "app"))
+API = PastRequest(ContainerName("shop", "api-1", "app"))
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def demo(demo_thread):
 
 def past(hours=24):
     times = np.arange(0.0, hours * HOUR, 600.0)
-    return Past("working_set", PROMETHEUS, times, np.full(len(times), 5.0))
+    return PastSeries("working_set", ORIGIN_PROMETHEUS, times, np.full(len(times), 5.0))
 
 
 class Prometheus:
@@ -173,10 +173,10 @@ async def test_a_workload_waits_for_its_past_and_not_for_more_samples(demo, tmp_
         watch.view = View(workloads=True)
         first = await watch.frame(lambda frame: bool(rows(frame, "user-service")) and frame.settled)
         row = rows(first, "user-service")[0]
-        assert first.awaited[row] is Awaited.PAST
+        assert first.awaited[row] is AwaitedData.PAST
         watch.view = View(workloads=True, selected=first.rows.identities[row].key)
         waiting = watch.next()
-        assert waiting.detail.awaited is Awaited.PAST
+        assert waiting.detail.awaited is AwaitedData.PAST
 
         def pooled(frame):
             judgement = frame.detail.judgement
@@ -196,7 +196,7 @@ async def test_without_prometheus_only_the_pooling_is_awaited(stage, world):
     stage.put(world.pod("web-1", owner=("ReplicaSet", "web-abc12")))
     stage.tick(world.sample("web-1", 0, app="80Mi"))
     frame = stage.frame(workloads=True)
-    assert list(frame.awaited.values()) == [Awaited.POOL]
+    assert list(frame.awaited.values()) == [AwaitedData.POOL]
     assert stage.observer.pools.judge_next()
     assert not stage.frame(workloads=True).awaited
     assert not stage.frame().awaited
@@ -211,8 +211,8 @@ class TestFloorOfAWorkload:
 
     def test_it_is_the_sum_of_the_floors_of_its_containers(self):
         both = [self.series(100), self.series(300)]
-        times, values = total_floor(both, self.LEAK, 30.0)
-        _, level = total(both, 30.0)
+        times, values = sum_floors(both, self.LEAK, 30.0)
+        _, level = sum_series(both, 30.0)
         inside = np.isfinite(values)
         assert inside.sum() > 200
         assert values[inside] == pytest.approx(level[inside], rel=0.02)
@@ -220,10 +220,10 @@ class TestFloorOfAWorkload:
 
     def test_it_is_interrupted_where_one_of_them_has_none(self):
         young = Series(np.array([1.9 * HOUR, 2 * HOUR]), np.array([1.0, 2.0]) * MIB)
-        times, values = total_floor([self.series(100), young], self.LEAK, 30.0)
+        times, values = sum_floors([self.series(100), young], self.LEAK, 30.0)
         assert np.isnan(values[times > 1.9 * HOUR]).all()
         assert np.isfinite(values[times < 1.8 * HOUR]).any()
 
     def test_there_is_none_where_nothing_was_fitted(self):
         step = Judgement(Verdict.STEP, 0.9, rate=0.0)
-        assert total_floor([self.series(100)], step, 30.0) is None
+        assert sum_floors([self.series(100)], step, 30.0) is None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from memtop.cluster.workloads import Workload
+from memtop.kube.pod_facts import Workload
 from memtop.observe.frame import WorkloadKey
-from memtop.observe.identity import Key
+from memtop.observe.slots import ContainerKey
 
 MI = 1024**2
 WEB = WorkloadKey("shop", Workload("Deployment", "web"))
@@ -37,7 +37,7 @@ def pods(frame) -> list[tuple[str, float]]:
 
 
 async def test_a_container_has_the_others_of_its_workload_the_largest_first(web):
-    frame = web.frame(selected=Key("uid-shop-web-1", "app"))
+    frame = web.frame(selected=ContainerKey("uid-shop-web-1", "app"))
     assert frame.members.key == WEB
     assert pods(frame) == [("web-2", 90), ("web-1", 40)]
 
@@ -47,11 +47,11 @@ async def test_a_workload_has_its_containers_though_the_frames_rows_are_workload
 
 
 async def test_a_bare_pod_is_a_workload_of_its_own(web):
-    assert pods(web.frame(selected=Key("uid-shop-bare", "app"))) == [("bare", 1)]
+    assert pods(web.frame(selected=ContainerKey("uid-shop-bare", "app"))) == [("bare", 1)]
 
 
 async def test_its_pods_are_pooled_by_container_and_revision(web):
-    key = Key("uid-shop-web-1", "app")
+    key = ContainerKey("uid-shop-web-1", "app")
     assert web.frame(selected=key).members.judgement is None
     while web.observer.pools.judge_next():
         pass
@@ -62,5 +62,5 @@ async def test_its_pods_are_pooled_by_container_and_revision(web):
 
 async def test_nothing_selected_or_gone_has_none(web):
     assert web.frame().members is None
-    assert web.frame(selected=Key("uid-shop-gone", "app")).members is None
+    assert web.frame(selected=ContainerKey("uid-shop-gone", "app")).members is None
     assert web.frame(workloads=True, selected=WorkloadKey("shop", Workload("Job", "x"))).members is None

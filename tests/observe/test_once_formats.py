@@ -5,9 +5,8 @@ import re
 
 import pytest
 
-from memtop.growth.judgement import Verdict
-from memtop.observe.document import as_json
-from memtop.observe.tables import as_markdown, as_table
+from memtop.analysis.judgement import Verdict
+from memtop.commands.frame_output import as_json, as_markdown, as_table
 
 MI = 2**20
 
@@ -110,7 +109,7 @@ class TestJson:
         assert self.container(document, "user-1", "setup")["state"] == "Completed"
 
     async def test_an_observed_namespace_is_named(self, night):
-        from memtop.observe.scope import Scope
+        from memtop.observe.view import Scope
 
         night.observer.scope = Scope(("shop", "other"))
         assert json.loads(as_json(night.frame()))["namespace"] == "shop,other"

@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-import config
+from config import invocation as command_line
+from memtop.commands import once
 from memtop.demo.faults import Fault, Harm
-from memtop.observe import once
 
 
 @pytest.fixture
@@ -20,9 +20,9 @@ def run(kubeconfig, tmp_path, monkeypatch):
         words = ("--once", "--no-prometheus", "--no-keep-history", *words)
         if path is None:
             path = kubeconfig(user)
-        invocation = config.parse([*words, "--kubeconfig", str(path)], environ | variables)
+        invocation = command_line.parse([*words, "--kubeconfig", str(path)], environ | variables)
         out, err = io.StringIO(), io.StringIO()
-        return once.run(invocation, out, err), out.getvalue(), err.getvalue()
+        return once.run_once(invocation, out, err), out.getvalue(), err.getvalue()
 
     return go
 

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from memtop.growth import Series, Verdict
-from memtop.observe.overlay import Overlay
-from memtop.observe.past import Pasts, Wish
-from memtop.observe.samples import History
-from memtop.observe.verdicts import unjudged
-from memtop.past import DISK, PROMETHEUS, ContainerName, Past
+from memtop.analysis.judgement import Verdict
+from memtop.analysis.memory_series import Series
+from memtop.history.past_requests import PastCache, PastRequest
+from memtop.history.past_series import ORIGIN_DISK, ORIGIN_PROMETHEUS, ContainerName, PastSeries
+from memtop.observe.live_verdicts import empty_judgements
+from memtop.observe.past_verdicts import PastVerdicts
+from memtop.observe.sample_rings import SampleHistory
 
 NOW = 1_800_000_000.0
 MIB = 2.0**20
@@ -18,44 +19,48 @@ def name(number=0):
     return ContainerName("shop", f"cart-{number}", "app")
 
 
-def past(hours=24.0, rate=0.0, metric="working_set", origin=PROMETHEUS, level=100.0, until=NOW, **more):
+def past(
+    hours=24.0, rate=0.0, metric="working_set", origin=ORIGIN_PROMETHEUS, level=100.0, until=NOW, **more
+):
     """A past with growth of `rate` MiB/h and a little noise."""
     times = np.arange(until - hours * 3600, until, 120.0)
     noise = np.random.default_rng(1).normal(0, 0.2, len(times))
     values = (level + rate * (times - times[0]) / 3600 + noise) * MIB
-    return Past(metric, origin, times, values, **more)
+    return PastSeries(metric, origin, times, values, **more)
 
 
 def test_a_wish_is_heard_once():
-    pasts = Pasts()
+    pasts = PastCache()
     first, second = pasts.listen(), pasts.listen()
-    pasts.wish([Wish(name(1)), Wish(name(2)), Wish(name(1))])
+    pasts.wish([PastRequest(name(1)), PastRequest(name(2)), PastRequest(name(1))])
     assert first.is_set()
     assert second.is_set()
     assert [wish.name for wish in pasts.wishes] == [name(1), name(2)]
     first.clear()
-    pasts.wish([Wish(name(2)), Wish(name(1))])  # the rows have changed places
+    pasts.wish([PastRequest(name(2)), PastRequest(name(1))])  # the rows have changed places
     assert not first.is_set()
-    pasts.wish([Wish(name(3))])
+    pasts.wish([PastRequest(name(3))])
     assert first.is_set()
 
 
 def test_prometheus_is_believed_unless_the_disk_reaches_back_much_further():
-    pasts = Pasts()
-    pasts.keep({(name(), "working_set"): past(6, origin=DISK), (name(), "rss"): past(24, metric="rss")})
-    assert pasts.of(name()).origin == DISK
+    pasts = PastCache()
+    pasts.keep(
+        {(name(), "working_set"): past(6, origin=ORIGIN_DISK), (name(), "rss"): past(24, metric="rss")}
+    )
+    assert pasts.of(name()).origin == ORIGIN_DISK
     pasts.keep({(name(), "working_set"): past(4)})
-    assert pasts.of(name()).origin == PROMETHEUS
-    assert pasts.of(name(), "working_set", DISK).span == pytest.approx(6 * 3600, abs=200)
+    assert pasts.of(name()).origin == ORIGIN_PROMETHEUS
+    assert pasts.of(name(), "working_set", ORIGIN_DISK).span == pytest.approx(6 * 3600, abs=200)
     pasts.keep({(name(), "working_set"): past(1)})
-    assert pasts.of(name()).origin == DISK
+    assert pasts.of(name()).origin == ORIGIN_DISK
     assert pasts.of(name(), "usage") is None
     assert pasts.of(name(9)) is None
 
 
 def test_it_is_bounded_and_keeps_what_is_looked_at():
-    pasts = Pasts(most=10)
-    pasts.wish([Wish(name(0))])
+    pasts = PastCache(most=10)
+    pasts.wish([PastRequest(name(0))])
     for number in range(50):
         pasts.keep({(name(number), "working_set"): past(0.1)})
     kept = [number for number in range(50) if name(number) in pasts]
@@ -63,7 +68,7 @@ def test_it_is_bounded_and_keeps_what_is_looked_at():
 
 
 def test_changes_are_told_once():
-    pasts = Pasts()
+    pasts = PastCache()
     pasts.keep({(name(1), "working_set"): past(0.1)})
     assert pasts.changes() == {name(1)}
     assert pasts.changes() == set()
@@ -77,9 +82,9 @@ class Containers:
         for i, identity in enumerate(self.identities):
             assert (identity.namespace, identity.pod, identity.container) == name(i)
         self.columns = self
-        self.history = History(count, interval=15.0)
+        self.history = SampleHistory(count, interval=15.0)
         self.generation = np.ones(count, np.int64)
-        self.nothing = unjudged(count)
+        self.nothing = empty_judgements(count)
         self.live = live or Series(np.empty(0), np.empty(0))
 
     def slot_named(self, *place):
@@ -96,7 +101,7 @@ class Containers:
 
 
 def overlay(containers, pasts, now=lambda: NOW):
-    return Overlay(containers, pasts, containers, now)
+    return PastVerdicts(containers, pasts, containers, now)
 
 
 def judged(over):
@@ -106,7 +111,7 @@ def judged(over):
 
 
 def test_a_leak_too_slow_for_an_hour_is_seen_in_a_day():
-    pasts = Pasts("working_set")
+    pasts = PastCache("working_set")
     minutes = np.arange(NOW - 3600, NOW, 15.0)
     live = Series(minutes, np.full(len(minutes), 148.0 * MIB), limit=256 * MIB)
     containers = Containers(3, live)
@@ -123,7 +128,7 @@ def test_a_leak_too_slow_for_an_hour_is_seen_in_a_day():
 
 
 def test_verdicts_are_made_on_rss_where_it_is_there_and_never_on_a_mixture():
-    pasts = Pasts("rss")
+    pasts = PastCache("rss")
     minutes = np.arange(NOW - 600, NOW, 15.0)
     live = Series(minutes, np.full(len(minutes), 200.0 * MIB), limit=300 * MIB)
     over = overlay(Containers(1, live), pasts)
@@ -143,7 +148,7 @@ def test_verdicts_are_made_on_rss_where_it_is_there_and_never_on_a_mixture():
 
 
 def test_rss_that_has_stopped_coming_is_not_judged_by():
-    pasts = Pasts("rss")
+    pasts = PastCache("rss")
     minutes = np.arange(NOW - 3600, NOW, 15.0)
     over = overlay(Containers(1, Series(minutes, np.full(len(minutes), 200.0 * MIB))), pasts)
     pasts.keep({(name(), "rss"): past(24, metric="rss", until=NOW - 7200)})
@@ -151,18 +156,18 @@ def test_rss_that_has_stopped_coming_is_not_judged_by():
 
 
 def test_another_container_in_the_same_slot_is_not_judged_by_the_first():
-    pasts = Pasts("working_set")
+    pasts = PastCache("working_set")
     containers = Containers(1)
     over = overlay(containers, pasts)
     pasts.keep({(name(), "working_set"): past(24, rate=5.0)})
     assert judged(over)[0].verdict is Verdict.LEAK
     containers.generation = containers.generation + 1
-    containers.nothing = unjudged(1)
+    containers.nothing = empty_judgements(1)
     assert over.judgements()[0].verdict is Verdict.NOT_ENOUGH_DATA
 
 
 def test_live_samples_are_taken_in_now_and_then():
-    pasts, clock = Pasts("working_set"), [NOW]
+    pasts, clock = PastCache("working_set"), [NOW]
     containers = Containers(1)
     over = overlay(containers, pasts, lambda: clock[0])
     pasts.keep({(name(), "working_set"): past(24)})
@@ -176,13 +181,13 @@ def test_live_samples_are_taken_in_now_and_then():
 
 def test_what_nobody_remembers_is_left_as_it_is():
     containers = Containers(2)
-    assert overlay(containers, Pasts()).judgements() is containers.nothing
+    assert overlay(containers, PastCache()).judgements() is containers.nothing
 
 
 def test_too_little_is_never_laid_over_what_is_known():
-    pasts = Pasts("working_set")
+    pasts = PastCache("working_set")
     containers = Containers(1)
-    known = overlay(containers, Pasts("working_set"))
+    known = overlay(containers, PastCache("working_set"))
     pasts.keep({(name(), "working_set"): past(0.1)})
     over = overlay(containers, pasts)
     assert judged(over) is judged(known) is containers.nothing

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from memtop.observe.samples import Peaks
+from memtop.observe.sample_rings import SamplePeaks
 
 
 def test_the_remembered_past_fills_the_bins_before_the_first_sample() -> None:
-    peaks = Peaks(bins=4, slots=2, width=60.0)
+    peaks = SamplePeaks(bins=4, slots=2, width=60.0)
     peaks.append(240.0, np.array([5.0, 7.0], np.float32))
     before = peaks.version
     peaks.recall(
@@ -19,6 +19,6 @@ def test_the_remembered_past_fills_the_bins_before_the_first_sample() -> None:
 
 
 def test_nothing_is_recalled_before_the_first_tick() -> None:
-    peaks = Peaks(bins=4, slots=1, width=60.0)
+    peaks = SamplePeaks(bins=4, slots=1, width=60.0)
     peaks.recall(0, np.array([10.0]), np.array([9.0]))
     assert np.isnan(peaks.read()).all()

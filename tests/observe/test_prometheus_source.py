@@ -6,19 +6,17 @@ import contextlib
 import numpy as np
 import pytest
 
-from config import settings_from
-from memtop.cluster import kubeconfig
+from config.check import settings_from
+from memtop.analysis.judgement import Verdict
 from memtop.demo.faults import Fault, Harm
 from memtop.demo.thread import DemoThread
-from memtop.growth import Verdict
-from memtop.observe.engine import next_frame
+from memtop.history.past_series import ORIGIN_DISK, ORIGIN_PROMETHEUS, ContainerName
+from memtop.kube import kubeconfig
+from memtop.observe.engine import build_next_frame
 from memtop.observe.observer import Observer
-from memtop.observe.plan import Remember, Thresholds
-from memtop.observe.scope import Scope
-from memtop.observe.snapshot import Snapshots
-from memtop.observe.status import State
-from memtop.observe.view import View
-from memtop.past import DISK, PROMETHEUS, ContainerName
+from memtop.observe.snapshot import FrameBuilder
+from memtop.observe.view import Scope, SourceCondition, View
+from memtop.observe.watchlist import HistorySettings, LimitThresholds
 
 CHOSEN = "observability/prometheus-service:9090 (found by name prometheus-service)"
 
@@ -43,7 +41,7 @@ class Watch:
         path.write_text(demo.kubeconfig(user))
         self.changed = asyncio.Event()
         self.observer = Observer(
-            kubeconfig.load(kubeconfig=str(path)),
+            kubeconfig.load_target(kubeconfig=str(path)),
             Scope(()),
             interval=15.0 * speed,
             speed=speed,
@@ -51,12 +49,12 @@ class Watch:
             remember=remember,
             on_change=self.changed.set,
         )
-        self.snapshots = Snapshots(self.observer, Thresholds())
+        self.snapshots = FrameBuilder(self.observer, LimitThresholds())
         self.view = View()
 
     def next(self):
         """The frame of this moment."""
-        return next_frame(self.observer, self.snapshots, self.view)
+        return build_next_frame(self.observer, self.snapshots, self.view)
 
     async def frame(self, holds):
         """The first frame of which something holds."""
@@ -84,7 +82,7 @@ async def watching(*args, **options):
 
 
 def prometheus(**settings):
-    return Remember(prometheus=settings_from({"prometheus": settings}).prometheus)
+    return HistorySettings(prometheus=settings_from({"prometheus": settings}).prometheus)
 
 
 def status(frame, name="prometheus"):
@@ -109,7 +107,7 @@ async def test_a_day_is_judged_within_seconds(demo, tmp_path):
     async with watching(demo, tmp_path, prometheus()) as watch:
         frame = await watch.frame(complete)
         said = status(frame)
-        assert said.state is State.LIVE
+        assert said.state is SourceCondition.LIVE
         assert said.words == CHOSEN
         assert frame.time - said.data_at < 120
         leaking = rows(frame, "user-service")
@@ -136,7 +134,7 @@ async def test_restarts_agree_with_the_pods_own_count(demo, tmp_path):
             identity = frame.rows.identities[row]
             name = ContainerName(identity.namespace, identity.pod, identity.container)
             past = watch.observer.recollection.pasts.of(name)
-            assert past.origin == PROMETHEUS
+            assert past.origin == ORIGIN_PROMETHEUS
             # The day does not reach back to the first of them.
             assert frame.rows.restarts[row] - 2 <= len(past.restarts) <= frame.rows.restarts[row]
             assert past.limit == frame.rows.limit[row]
@@ -152,15 +150,15 @@ async def test_it_dies_and_comes_back(tmp_path):
             await watch.frame(complete)
             dead = Fault(Harm.ANSWER, path="/proxy/", status=503, body=b"no endpoints available")
             demo.call(lambda: faults.add(dead))
-            gone = await watch.frame(lambda frame: status(frame).state is not State.LIVE)
-            assert status(gone).state is State.STALE
+            gone = await watch.frame(lambda frame: status(frame).state is not SourceCondition.LIVE)
+            assert status(gone).state is SourceCondition.STALE
             assert "no endpoints available" in status(gone).words
             assert status(gone).data_at is not None
             assert gone.rows.judgements[rows(gone, "user-service")[0]].window_seconds > 20 * 3600  # it stays
-            assert status(gone, "pods").state is State.LIVE
+            assert status(gone, "pods").state is SourceCondition.LIVE
             demo.call(faults.clear)
             watch.observer.retry()
-            back = await watch.frame(lambda frame: status(frame).state is State.LIVE)
+            back = await watch.frame(lambda frame: status(frame).state is SourceCondition.LIVE)
             assert status(back).words == CHOSEN
             assert status(back).data_at >= status(gone).data_at
 
@@ -171,7 +169,7 @@ async def test_it_hangs_and_nothing_waits_for_it(demo, tmp_path):
         frame = await watch.frame(lambda frame: frame.settled)
         assert frame.counts.pods > 10
         failing = await watch.frame(complete)
-        assert status(failing).state is State.FAILING
+        assert status(failing).state is SourceCondition.FAILING
         assert "did not answer within 0.3 s" in status(failing).words
 
 
@@ -186,9 +184,9 @@ async def test_not_allowed_to_ask(demo, tmp_path):
     async with watching(demo, tmp_path, prometheus(), user="readonly") as watch:
         frame = await watch.frame(complete)
         said = status(frame)
-        assert said.state is State.FORBIDDEN
+        assert said.state is SourceCondition.FORBIDDEN
         assert said.words.startswith("not allowed to ask: observability/prometheus-service:9090")
-        assert status(frame, "metrics").state is State.LIVE
+        assert status(frame, "metrics").state is SourceCondition.LIVE
 
 
 async def test_no_prometheus(demo, tmp_path):
@@ -199,19 +197,19 @@ async def test_no_prometheus(demo, tmp_path):
     )
     async with watching(demo, tmp_path, prometheus()) as watch:
         said = status(await watch.frame(complete))
-        assert said.state is State.ABSENT
+        assert said.state is SourceCondition.ABSENT
         assert said.words == "not found: 0 services listed, none with Prometheus' labels or names"
 
 
 async def test_switched_off_it_is_no_source(demo, tmp_path):
-    async with watching(demo, tmp_path, Remember()) as watch:
+    async with watching(demo, tmp_path, HistorySettings()) as watch:
         frame = await watch.frame(complete)
         assert status(frame) is None
 
 
 async def test_the_next_memtop_knows_what_the_last_one_saw(demo, tmp_path):
     folder = tmp_path / "samples"
-    async with watching(demo, tmp_path, Remember(folder=folder)) as watch:
+    async with watching(demo, tmp_path, HistorySettings(folder=folder)) as watch:
         frame = await watch.frame(complete)
         seen = {
             identity.key: frame.rows.working_set[row]
@@ -220,7 +218,7 @@ async def test_the_next_memtop_knows_what_the_last_one_saw(demo, tmp_path):
         }
         await watch.frame(lambda _: any(path.stat().st_size for path in folder.glob("*.samples")))
     demo.advance(1800.0)
-    async with watching(demo, tmp_path, Remember(folder=folder)) as watch:
+    async with watching(demo, tmp_path, HistorySettings(folder=folder)) as watch:
         pasts = watch.observer.recollection.pasts
 
         def remembered(frame):
@@ -231,7 +229,7 @@ async def test_the_next_memtop_knows_what_the_last_one_saw(demo, tmp_path):
         assert len(known) > 10
         for wish in known:
             past = pasts.of(wish.name)
-            assert past.origin == DISK
+            assert past.origin == ORIGIN_DISK
             key = next(key for key in seen if (key.uid, key.container) == (wish.uid, wish.name.container))
             assert past.values[0] == pytest.approx(seen[key], rel=1e-6)
         slot = watch.observer.store.slot_named(*known[0].name)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memtop.observe.samples import History, Peaks, Ring
+from memtop.observe.sample_rings import SampleHistory, SamplePeaks, SampleRing
 
 T = 1_800_000_000.0
 NAN = np.nan
@@ -25,7 +25,7 @@ def read(ring, slot):
 
 @pytest.fixture
 def ring():
-    return Ring(4, 2, 15.0)
+    return SampleRing(4, 2, 15.0)
 
 
 def test_nothing_comes_of_nothing(ring):
@@ -97,26 +97,26 @@ class TestPeaks:
         return peaks.read()
 
     def test_each_bin_holds_its_highest(self):
-        got = self.feed(Peaks(3, 1, 100.0), (0, 5), (50, 9), (99, 7), (100, 3))
+        got = self.feed(SamplePeaks(3, 1, 100.0), (0, 5), (50, 9), (99, 7), (100, 3))
         assert got[0, 1:].tolist() == [9, 3]
         assert np.isnan(got[0, 0])
 
     def test_bins_without_samples_are_unknown(self):
-        got = self.feed(Peaks(4, 1, 100.0), (0, 5), (250, 6))
+        got = self.feed(SamplePeaks(4, 1, 100.0), (0, 5), (250, 6))
         assert np.isnan(got[0, [0, 2]]).all()
         assert got[0, [1, 3]].tolist() == [5, 6]
 
     def test_a_long_silence_empties_all(self):
-        got = self.feed(Peaks(3, 1, 100.0), (0, 5), (10_000, 6))
+        got = self.feed(SamplePeaks(3, 1, 100.0), (0, 5), (10_000, 6))
         assert np.isnan(got[0, :2]).all()
         assert got[0, 2] == 6
 
     def test_a_clock_that_steps_back_adds_to_the_newest_bin(self):
-        got = self.feed(Peaks(3, 1, 100.0), (200, 5), (50, 9))
+        got = self.feed(SamplePeaks(3, 1, 100.0), (200, 5), (50, 9))
         assert got[0, 2] == 9
 
     def test_clearing_and_growing(self):
-        peaks = Peaks(2, 2, 100.0)
+        peaks = SamplePeaks(2, 2, 100.0)
         self.feed(peaks, (0, 1, 2))
         peaks.clear(0)
         peaks.grow(3)
@@ -126,7 +126,7 @@ class TestPeaks:
         assert got[1, 1] == 2
 
     def test_what_was_read_does_not_change(self):
-        peaks = Peaks(2, 1, 100.0)
+        peaks = SamplePeaks(2, 1, 100.0)
         got = self.feed(peaks, (0, 1))
         self.feed(peaks, (1, 5))
         assert got[0, 1] == 1
@@ -140,7 +140,7 @@ class TestPeaks:
 
 class TestHistory:
     def test_the_recent_past_is_whole_and_the_longer_one_is_thin(self):
-        history = History(1, 15.0, hours=24.0)
+        history = SampleHistory(1, 15.0, hours=24.0)
         for at in range(0, 6 * 3600, 15):
             history.append(T + at, np.array([at], np.float32), np.array([T + at]))
         times, values = history.series(0)
@@ -152,7 +152,7 @@ class TestHistory:
         assert len(times) < 200
 
     def test_a_new_container_in_a_slot_has_no_past(self):
-        history = History(1, 15.0)
+        history = SampleHistory(1, 15.0)
         for at in range(0, 600, 15):
             history.append(T + at, np.array([1], np.float32), np.array([T + at]))
         history.clear(0)
@@ -161,7 +161,7 @@ class TestHistory:
 
     @given(st.lists(st.sampled_from([5.0, 15.0, 16.0, 60.0, 400.0]), min_size=1, max_size=120))
     def test_whatever_the_ticks_times_ascend_and_the_last_sample_is_there(self, steps):
-        history = History(1, 15.0, hours=1.0)
+        history = SampleHistory(1, 15.0, hours=1.0)
         at = T
         for number, step in enumerate(steps):
             at += step

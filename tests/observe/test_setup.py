@@ -4,12 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from config import settings_from
-from memtop.cluster.errors import KubeconfigError
+from config.check import settings_from
+from memtop.kube.api_errors import KubeconfigError
 from memtop.observe.engine import Engine
-from memtop.observe.plan import Thresholds
-from memtop.observe.scope import Scope
-from memtop.observe.setup import INSECURE, at_speed, connection, plan
+from memtop.observe.view import Scope
+from memtop.observe.watchlist import INSECURE_NOTE, LimitThresholds, at_speed, make_watchlist, open_watchlist
 
 
 def settings(path=None, **sections):
@@ -23,7 +22,7 @@ def environ(tmp_path):
 
 
 def test_by_default_all_namespaces_are_observed(kubeconfig, environ):
-    found = plan(settings(kubeconfig()), environ)
+    found = make_watchlist(settings(kubeconfig()), environ)
     assert found.scope == Scope(())
     assert found.target.namespace == "production"
     assert found.interval == 15.0
@@ -39,14 +38,14 @@ def test_by_default_all_namespaces_are_observed(kubeconfig, environ):
     ],
 )
 def test_what_is_asked_for_is_observed(kubeconfig, environ, cluster, scope):
-    assert plan(settings(kubeconfig(), cluster=cluster), environ).scope == scope
+    assert make_watchlist(settings(kubeconfig(), cluster=cluster), environ).scope == scope
 
 
 def test_interval_history_and_thresholds(kubeconfig, environ):
     observe = {"interval": "30s", "history": 6, "warn_ratio": "60%", "critical_ratio": "80%"}
-    found = plan(settings(kubeconfig(), observe=observe), environ)
+    found = make_watchlist(settings(kubeconfig(), observe=observe), environ)
     assert (found.interval, found.hours) == (30.0, 6.0)
-    assert found.thresholds == Thresholds(0.6, 0.8)
+    assert found.thresholds == LimitThresholds(0.6, 0.8)
 
 
 def test_a_certificate_that_is_not_checked_is_said(kubeconfig, environ):
@@ -54,24 +53,24 @@ def test_a_certificate_that_is_not_checked_is_said(kubeconfig, environ):
     text = path.read_text().replace("server: http://", "insecure-skip-tls-verify: true\n    server: https://")
     assert text != path.read_text()
     path.write_text(text)
-    assert plan(settings(path), environ).notes == (INSECURE,)
+    assert make_watchlist(settings(path), environ).notes == (INSECURE_NOTE,)
 
 
 def test_without_a_kubeconfig_the_demo_is_offered(environ):
     with pytest.raises(KubeconfigError, match="memtop --demo"):
-        plan(settings(), environ)
+        make_watchlist(settings(), environ)
 
 
 def test_a_fast_cluster_is_asked_no_more_often_than_is_sensible(kubeconfig, environ):
-    found = plan(settings(kubeconfig()), environ)
+    found = make_watchlist(settings(kubeconfig()), environ)
     assert (at_speed(found, 1.0).speed, at_speed(found, 1.0).interval) == (1.0, 15.0)
     assert at_speed(found, 600.0).interval == 300.0
 
 
 def test_a_cluster_that_is_there_is_observed_as_it_is(kubeconfig, environ):
     mine = settings(kubeconfig())
-    with connection(mine, environ) as found:
-        assert found == plan(mine, environ)
+    with open_watchlist(mine, environ) as found:
+        assert found == make_watchlist(mine, environ)
 
 
 def test_the_demo_lives_as_long_as_it_is_observed(environ):
@@ -86,7 +85,7 @@ def test_the_demo_lives_as_long_as_it_is_observed(environ):
         if frame.settled:
             settled.set()
 
-    with connection(
+    with open_watchlist(
         settings(demo=demo, cluster={"namespaces": ("production",)}), environ, demo=True
     ) as found:
         assert (found.speed, found.interval) == (60.0, 30.0)

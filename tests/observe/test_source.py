@@ -5,11 +5,11 @@ import asyncio
 import pytest
 
 from memtop import retry
-from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable
-from memtop.cluster.reflector import WatchExpired
+from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable
+from memtop.kube.list_watch import WatchExpired
 from memtop.observe.source import FORBIDDEN_DELAY, Source
-from memtop.observe.status import SourceStatus, State, merged
-from memtop.retry import LONGEST_DELAY, STEADY_SECONDS
+from memtop.observe.view import SourceCondition, SourceStatus, merge_statuses
+from memtop.retry import MAX_DELAY, STEADY_SECONDS
 
 
 class Play:
@@ -39,7 +39,7 @@ class Play:
 
     async def end(self):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(retry, "now", lambda: self.now)
+            patch.setattr(retry, "steady_now", lambda: self.now)
             with pytest.raises(asyncio.CancelledError):
                 await self.source.loop()
         return self.source.status
@@ -50,24 +50,24 @@ def refused(status, message="no", retry_after=None):
 
 
 async def test_it_begins_by_connecting():
-    assert Play().source.status == SourceStatus("pods", State.CONNECTING)
+    assert Play().source.status == SourceStatus("pods", SourceCondition.CONNECTING)
 
 
 async def test_data_makes_it_live_with_the_datas_own_time():
     status = await Play(900.0).end()
-    assert (status.state, status.data_at, status.words) == (State.LIVE, 900.0, "")
+    assert (status.state, status.data_at, status.words) == (SourceCondition.LIVE, 900.0, "")
 
 
 @pytest.mark.parametrize(
     ("failure", "state", "words"),
     [
-        (refused(403, "pods is forbidden"), State.FORBIDDEN, "pods is forbidden"),
-        (refused(404, "no metrics API"), State.ABSENT, "no metrics API"),
-        (refused(401, "Unauthorized"), State.FAILING, "not logged in: Unauthorized"),
-        (refused(500, "etcd is away"), State.FAILING, "etcd is away"),
-        (refused(429, "slow down"), State.FAILING, "slow down"),
-        (Unreachable("nobody answers"), State.FAILING, "nobody answers"),
-        (KubeconfigError("bad key"), State.FAILING, "bad key"),
+        (refused(403, "pods is forbidden"), SourceCondition.FORBIDDEN, "pods is forbidden"),
+        (refused(404, "no metrics API"), SourceCondition.ABSENT, "no metrics API"),
+        (refused(401, "Unauthorized"), SourceCondition.FAILING, "not logged in: Unauthorized"),
+        (refused(500, "etcd is away"), SourceCondition.FAILING, "etcd is away"),
+        (refused(429, "slow down"), SourceCondition.FAILING, "slow down"),
+        (Unreachable("nobody answers"), SourceCondition.FAILING, "nobody answers"),
+        (KubeconfigError("bad key"), SourceCondition.FAILING, "bad key"),
     ],
 )
 async def test_every_failure_is_a_state_in_words(failure, state, words):
@@ -82,26 +82,26 @@ async def test_what_a_credential_plugin_wrote_is_kept():
 
 async def test_what_was_live_and_fails_is_stale_and_keeps_the_age_of_its_data():
     status = await Play(900.0, Unreachable("gone")).end()
-    assert (status.state, status.words, status.data_at) == (State.STALE, "gone", 900.0)
+    assert (status.state, status.words, status.data_at) == (SourceCondition.STALE, "gone", 900.0)
 
 
 async def test_rights_that_were_taken_away_are_not_called_stale():
     status = await Play(900.0, refused(403)).end()
-    assert status.state is State.FORBIDDEN
+    assert status.state is SourceCondition.FORBIDDEN
 
 
 async def test_it_recovers_without_a_trace():
     status = await Play(Unreachable("gone"), refused(500), 950.0).end()
-    assert status == SourceStatus("pods", State.LIVE, data_at=950.0)
+    assert status == SourceStatus("pods", SourceCondition.LIVE, data_at=950.0)
 
 
 async def test_rests_grow_to_a_limit_and_shrink_after_success():
     play = Play(*[Unreachable("gone")] * 12, 900.0, Unreachable("gone"))
     await play.end()
     failing, again = play.rests[:12], play.rests[12]
-    assert all(0.1 <= rest <= LONGEST_DELAY for rest in failing)
+    assert all(0.1 <= rest <= MAX_DELAY for rest in failing)
     assert max(failing[:2]) <= 1.0
-    assert min(failing[-3:]) >= LONGEST_DELAY / 4
+    assert min(failing[-3:]) >= MAX_DELAY / 4
     assert again <= 0.5
 
 
@@ -115,13 +115,13 @@ async def test_a_server_that_asks_for_patience_gets_it():
 async def test_missing_rights_and_missing_apis_are_asked_for_rarely():
     play = Play(refused(403), refused(404))
     await play.end()
-    assert play.rests[:2] == [FORBIDDEN_DELAY, LONGEST_DELAY]
+    assert play.rests[:2] == [FORBIDDEN_DELAY, MAX_DELAY]
 
 
 async def test_an_expired_version_is_no_failure():
     play = Play(900.0, WatchExpired("too old"))
     status = await play.end()
-    assert status.state is State.LIVE
+    assert status.state is SourceCondition.LIVE
     assert play.rests[0] <= 0.5
 
 
@@ -151,19 +151,19 @@ async def test_escape_sequences_in_a_servers_words_do_not_get_through():
 async def test_only_changes_of_state_are_told():
     play = Play(1.0, 2.0, 3.0)
     await play.end()
-    assert play.states == [State.LIVE]
+    assert play.states == [SourceCondition.LIVE]
 
 
 def test_sources_of_one_name_count_as_the_worst_with_the_oldest_data():
-    one = SourceStatus("pods", State.LIVE, data_at=30.0)
-    two = SourceStatus("pods", State.STALE, "gone", data_at=10.0)
-    assert merged([one, two]) == two
-    assert merged([one, SourceStatus("pods")]).state is State.CONNECTING
-    assert merged([one, SourceStatus("pods")]).data_at == 30.0
+    one = SourceStatus("pods", SourceCondition.LIVE, data_at=30.0)
+    two = SourceStatus("pods", SourceCondition.STALE, "gone", data_at=10.0)
+    assert merge_statuses([one, two]) == two
+    assert merge_statuses([one, SourceStatus("pods")]).state is SourceCondition.CONNECTING
+    assert merge_statuses([one, SourceStatus("pods")]).data_at == 30.0
 
 
 async def test_a_mistake_of_memtops_own_is_a_state_too_and_it_goes_on(caplog):
     play = Play(KeyError("hunter2"), 900.0)
-    assert (await play.end()).state is State.LIVE
-    assert play.states[0] is State.FAILING
+    assert (await play.end()).state is SourceCondition.LIVE
+    assert play.states[0] is SourceCondition.FAILING
     assert "KeyError" in caplog.text

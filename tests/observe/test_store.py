@@ -4,16 +4,15 @@ import msgspec
 import numpy as np
 import pytest
 
-from memtop.cluster.containers import Kind
-from memtop.cluster.objects import Metadata, Node, OwnerReference, PartialObject
-from memtop.cluster.workloads import Workload
+from memtop.kube.api_objects import Node, ObjectMeta, OwnerReference, PartialObjectMetadata
+from memtop.kube.pod_facts import ContainerKind, Workload
 
 MI = 2**20
 
 
 def owner(kind, name, uid):
-    return PartialObject(
-        Metadata(name="x", uid=uid, owner_references=(OwnerReference(kind, name, "o", controller=True),))
+    return PartialObjectMetadata(
+        ObjectMeta(name="x", uid=uid, owner_references=(OwnerReference(kind, name, "o", controller=True),))
     )
 
 
@@ -42,7 +41,7 @@ class TestPods:
         proxy, setup = world.container("proxy", sidecar=True), world.container("setup")
         shelf.put(world.pod("one", init=[proxy, setup]))
         kinds = [shelf.identity("one", name).kind for name in ("app", "proxy", "setup")]
-        assert kinds == [Kind.CONTAINER, Kind.SIDECAR, Kind.INIT]
+        assert kinds == [ContainerKind.CONTAINER, ContainerKind.SIDECAR, ContainerKind.INIT]
 
     def test_a_pod_that_has_done_its_work_has_no_rows(self, shelf, world):
         shelf.put(world.pod("job-1"))
@@ -248,7 +247,7 @@ class TestMetrics:
         assert tick.slots.tolist() == [shelf.slot("web-1", "log")]
 
     def test_recorded_metrics_fit_recorded_pods(self, shelf, recording):
-        from memtop.cluster.objects import Pod, PodMetricsList
+        from memtop.kube.api_objects import Pod, PodMetricsList
 
         items = msgspec.json.decode(recording("pods-all.json"), type=dict[str, msgspec.Raw])["items"]
         shelf.put(*msgspec.json.decode(items, type=list[Pod]))

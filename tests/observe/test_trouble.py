@@ -7,16 +7,14 @@ import time
 import pytest
 
 from memtop import retry
-from memtop.cluster.kubeconfig import load
 from memtop.demo.faults import Fault, Harm
 from memtop.demo.thread import DemoThread
+from memtop.kube.kubeconfig import load_target
 from memtop.observe import observer, source
 from memtop.observe.engine import Engine
-from memtop.observe.plan import Plan
-from memtop.observe.scope import Scope
-from memtop.observe.snapshot import Snapshots
-from memtop.observe.status import State
-from memtop.observe.view import Filter, Pane, View
+from memtop.observe.snapshot import FrameBuilder
+from memtop.observe.view import OverviewPane, RowFilter, Scope, SourceCondition, View
+from memtop.observe.watchlist import Watchlist
 from tests.api import Api
 
 PATIENCE = 60.0
@@ -84,10 +82,10 @@ def pods(frame):
 def _quick(monkeypatch):
     """Rests between attempts are short here; what they are otherwise is tested with a scripted clock."""
     monkeypatch.setattr(retry, "FIRST_DELAY", 0.05)
-    monkeypatch.setattr(retry, "LONGEST_DELAY", 0.2)
-    monkeypatch.setattr(source, "LONGEST_DELAY", 0.2)
+    monkeypatch.setattr(retry, "MAX_DELAY", 0.2)
+    monkeypatch.setattr(source, "MAX_DELAY", 0.2)
     monkeypatch.setattr(source, "FORBIDDEN_DELAY", 0.2)
-    monkeypatch.setattr(observer, "SHORTEST_PAUSE", 0.1)
+    monkeypatch.setattr(observer, "MIN_POLL_SECONDS", 0.1)
     monkeypatch.setattr("memtop.observe.engine.FRAME_SECONDS", 0.1)
 
 
@@ -98,8 +96,8 @@ def watch(kubeconfig):
 
         def start(scope=None, *, user="admin", path=None, **plan):
             plan.setdefault("interval", 0.1)
-            target = load(kubeconfig=str(path or kubeconfig(user)))
-            watcher = Watcher(Plan(target, scope or Scope(), **plan))
+            target = load_target(kubeconfig=str(path or kubeconfig(user)))
+            watcher = Watcher(Watchlist(target, scope or Scope(), **plan))
             watcher.engine.start()
             stack.callback(watcher.engine.stop)
             return watcher
@@ -121,11 +119,11 @@ class TestServer:
         demo, path = own_demo
         demo.run(demo.server.stop())
         watcher = watch(path=path)
-        down = watcher.state("pods", State.FAILING)
+        down = watcher.state("pods", SourceCondition.FAILING)
         assert "127.0.0.1" in down.words
         demo.run(demo.server.start())
-        watcher.state("pods", State.LIVE)
-        watcher.state("metrics", State.LIVE)
+        watcher.state("pods", SourceCondition.LIVE)
+        watcher.state("metrics", SourceCondition.LIVE)
         assert watcher.settled().counts.pods > 10
 
     def test_it_dies_and_comes_back(self, watch, own_demo):
@@ -133,20 +131,20 @@ class TestServer:
         watcher = watch(path=path)
         before = watcher.settled()
         demo.run(demo.server.stop())
-        stale = watcher.state("pods", State.STALE)
-        watcher.state("metrics", State.STALE)
+        stale = watcher.state("pods", SourceCondition.STALE)
+        watcher.state("metrics", SourceCondition.STALE)
         assert stale.data_at is not None
         assert stale.words
         assert memory(watcher.frame) == memory(before)
         demo.run(demo.server.start())
-        watcher.state("pods", State.LIVE)
-        assert watcher.state("metrics", State.LIVE).words == ""
+        watcher.state("pods", SourceCondition.LIVE)
+        assert watcher.state("metrics", SourceCondition.LIVE).words == ""
 
     def test_it_answers_slowly(self, watch, demo):
         demo.server.faults.add(Fault(Harm.DELAY, path=LIST, seconds=0.6))
         watcher = watch()
         assert not watcher.until(lambda frame: True).settled
-        assert status(watcher.frame, "pods").state is State.CONNECTING
+        assert status(watcher.frame, "pods").state is SourceCondition.CONNECTING
         assert watcher.settled().counts.pods > 10
 
     @pytest.mark.parametrize(
@@ -181,32 +179,32 @@ class TestServer:
     def test_what_is_wrong_is_said_and_passes(self, watch, demo, fault, words):
         demo.server.faults.add(fault)
         watcher = watch()
-        failing = watcher.state("pods", State.FAILING)
+        failing = watcher.state("pods", SourceCondition.FAILING)
         assert words in failing.words
         assert failing.words
         demo.server.faults.clear()
-        watcher.state("pods", State.LIVE)
+        watcher.state("pods", SourceCondition.LIVE)
         assert watcher.settled().counts.pods > 10
 
     def test_it_asks_for_patience(self, watch, demo):
         fault = Fault(Harm.ANSWER, path=LIST, status=429, headers={"Retry-After": "1"}, times=1)
         demo.server.faults.add(fault)
         watcher = watch()
-        watcher.state("pods", State.FAILING)
-        watcher.state("pods", State.LIVE)
+        watcher.state("pods", SourceCondition.FAILING)
+        watcher.state("pods", SourceCondition.LIVE)
         assert fault.hits == 1
 
     def test_an_endless_line_in_a_watch_ends_the_watch_and_not_the_program(self, watch, demo, monkeypatch):
         watcher = watch()
         watcher.settled()
         monkeypatch.setattr(retry, "FIRST_DELAY", 600.0)
-        monkeypatch.setattr(retry, "LONGEST_DELAY", 600.0)  # what went wrong is there until it is asked for
+        monkeypatch.setattr(retry, "MAX_DELAY", 600.0)  # what went wrong is there until it is asked for
         demo.server.faults.add(Fault(Harm.ENDLESS_LINE, path=WATCH, times=1))
         demo.call(demo.server.close_watches)
-        stale = watcher.state("pods", State.STALE)
+        stale = watcher.state("pods", SourceCondition.STALE)
         assert "line" in stale.words
         watcher.engine.retry()
-        watcher.state("pods", State.LIVE)
+        watcher.state("pods", SourceCondition.LIVE)
 
 
 class TestWatches:
@@ -217,7 +215,7 @@ class TestWatches:
         listed = demo.server.faults.add(Fault(Harm.DELAY, path=LIST))
         demo.call(demo.server.expire_watches)
         watcher.until(lambda _: listed.hits > 0, "a new list")
-        watcher.state("pods", State.LIVE)
+        watcher.state("pods", SourceCondition.LIVE)
         assert watcher.newer().counts.pods == before
 
     def test_after_a_break_there_is_a_new_watch_and_no_new_list(self, watch, demo):
@@ -227,7 +225,7 @@ class TestWatches:
         broken = demo.server.faults.add(Fault(Harm.DROP, path=WATCH, times=2))
         demo.call(demo.server.close_watches)
         watcher.until(lambda _: broken.hits == 2, "two breaks")
-        watcher.state("pods", State.LIVE)
+        watcher.state("pods", SourceCondition.LIVE)
         assert listed.hits == 0
 
     def test_changes_arrive(self, watch, own_demo):
@@ -245,14 +243,18 @@ class TestMetrics:
     @pytest.mark.parametrize(
         ("fault", "state", "words"),
         [
-            (Fault(Harm.ANSWER, path=METRICS, status=404), State.ABSENT, "metrics-server provides it"),
+            (
+                Fault(Harm.ANSWER, path=METRICS, status=404),
+                SourceCondition.ABSENT,
+                "metrics-server provides it",
+            ),
             (
                 Fault(Harm.ANSWER, path=METRICS, status=503, body=b"service unavailable\n"),
-                State.FAILING,
+                SourceCondition.FAILING,
                 "service unavailable",
             ),
-            (Fault(Harm.ANSWER, path=METRICS, status=403), State.FORBIDDEN, "made to fail"),
-            (Fault(Harm.CUT, path=METRICS), State.FAILING, ""),
+            (Fault(Harm.ANSWER, path=METRICS, status=403), SourceCondition.FORBIDDEN, "made to fail"),
+            (Fault(Harm.CUT, path=METRICS), SourceCondition.FAILING, ""),
         ],
         ids=["absent", "plain 503", "forbidden", "cut"],
     )
@@ -262,35 +264,35 @@ class TestMetrics:
         found = watcher.state("metrics", state)
         assert words in found.words
         frame = watcher.settled()
-        assert len(frame.orders[Pane.RESTARTS])
+        assert len(frame.orders[OverviewPane.RESTARTS])
         assert (frame.counts.near_limit, frame.counts.growing) == (None, None)
         demo.server.faults.clear()
-        watcher.state("metrics", State.LIVE)
+        watcher.state("metrics", SourceCondition.LIVE)
         assert watcher.until(lambda frame: frame.counts.near_limit is not None)
 
     def test_a_sample_that_makes_no_sense_is_said_and_harms_nothing_else(self, watch, demo):
         body = b'{"items": [{"metadata": {"name": "a"}, "timestamp": "soon"}]}'
         demo.server.faults.add(Fault(Harm.ANSWER, path=METRICS, status=200, body=body))
         watcher = watch()
-        assert "a sample cannot be read" in watcher.state("metrics", State.FAILING).words
-        assert status(watcher.frame, "pods").state is State.LIVE
+        assert "a sample cannot be read" in watcher.state("metrics", SourceCondition.FAILING).words
+        assert status(watcher.frame, "pods").state is SourceCondition.LIVE
         demo.server.faults.clear()
-        watcher.state("metrics", State.LIVE)
+        watcher.state("metrics", SourceCondition.LIVE)
         assert watcher.until(lambda frame: frame.counts.near_limit is not None)
 
     def test_they_go_away_and_the_last_samples_stay(self, watch, demo):
         watcher = watch()
         before = watcher.settled()
         demo.server.faults.add(Fault(Harm.ANSWER, path=METRICS, status=503, body=b"service unavailable\n"))
-        stale = watcher.state("metrics", State.STALE)
+        stale = watcher.state("metrics", SourceCondition.STALE)
         assert stale.data_at is not None
         assert memory(watcher.frame).keys() == memory(before).keys()
-        assert status(watcher.frame, "pods").state is State.LIVE
+        assert status(watcher.frame, "pods").state is SourceCondition.LIVE
 
     def test_an_empty_list_just_after_its_start_is_said(self, watch, demo, recording):
         body = recording("podmetrics-just-started.json")
         demo.server.faults.add(Fault(Harm.ANSWER, path=METRICS, status=200, body=body))
-        found = watch().state("metrics", State.LIVE)
+        found = watch().state("metrics", SourceCondition.LIVE)
         assert found.words == "metrics-server has no samples yet"
 
 
@@ -302,11 +304,11 @@ class TestRights:
         assert frame.namespaces == ("production",)
         assert frame.notes == ("listing all namespaces is forbidden: only production is shown",)
         assert frame.counts.nodes_under_pressure is None
-        watcher.state("nodes", State.FORBIDDEN)
+        watcher.state("nodes", SourceCondition.FORBIDDEN)
 
     def test_nothing_at_all(self, watch):
         watcher = watch(user="nobody")
-        forbidden = watcher.state("pods", State.FORBIDDEN)
+        forbidden = watcher.state("pods", SourceCondition.FORBIDDEN)
         assert "pods is forbidden" in forbidden.words
         assert watcher.settled().counts.pods == 0
 
@@ -314,28 +316,28 @@ class TestRights:
         watcher = watch(Scope(("production", "staging")), user="one-namespace")
         frame = watcher.until(lambda frame: frame.settled and frame.counts.near_limit is not None)
         assert frame.namespaces == ("production",)
-        assert status(frame, "pods").state is State.FORBIDDEN
+        assert status(frame, "pods").state is SourceCondition.FORBIDDEN
         metrics = status(frame, "metrics")
-        assert metrics.state is State.LIVE
+        assert metrics.state is SourceCondition.LIVE
         assert "forbidden" in metrics.words
 
     def test_without_owners_workloads_follow_from_names(self, watch, demo):
         demo.server.faults.add(Fault(Harm.ANSWER, path="replicasets", status=403))
         watcher = watch(Scope(("production",)))
         frame = watcher.settled()
-        assert status(frame, "owners").state is State.FORBIDDEN
+        assert status(frame, "owners").state is SourceCondition.FORBIDDEN
         workloads = {str(who.workload) for who in frame.rows.identities if who is not None}
         assert "deployment/user-service" in workloads
 
 
 class TestScope:
     def test_a_namespace_that_does_not_exist_is_told_from_an_empty_one(self, watch):
-        absent = watch(Scope(("produktion",))).state("pods", State.ABSENT)
+        absent = watch(Scope(("produktion",))).state("pods", SourceCondition.ABSENT)
         assert absent.words == "there is no namespace 'produktion'"
         assert absent.code == 404
 
     def test_an_empty_namespace_is_live(self, watch):
-        assert watch(Scope(("default",))).state("pods", State.LIVE).words == ""
+        assert watch(Scope(("default",))).state("pods", SourceCondition.LIVE).words == ""
 
     def test_another_scope_starts_afresh(self, watch):
         watcher = watch(Scope(("production",)))
@@ -393,10 +395,10 @@ class TestEngine:
         watcher.settled()
         watcher.engine.show(View(workloads=True))
         frame = watcher.until(lambda frame: frame.view.workloads)
-        assert len(frame.orders[Pane.TOP])
-        watcher.engine.show(View(filter=Filter("user-service")))
+        assert len(frame.orders[OverviewPane.TOP])
+        watcher.engine.show(View(filter=RowFilter("user-service")))
         frame = watcher.until(lambda frame: bool(frame.view.filter))
-        assert 0 < len(frame.orders[Pane.TOP]) < frame.counts.containers
+        assert 0 < len(frame.orders[OverviewPane.TOP]) < frame.counts.containers
 
     def test_workloads_looked_at_are_pooled(self, watch, monkeypatch):
         monkeypatch.setattr(observer, "POOL_PAUSE", 0.05)
@@ -430,7 +432,7 @@ class TestEngine:
         assert not watcher.engine._thread.is_alive()
 
     def test_a_mistake_of_its_own_is_told_and_not_swallowed(self, watch, monkeypatch):
-        build, mistakes = Snapshots.build, [ZeroDivisionError("a mistake")]
+        build, mistakes = FrameBuilder.build, [ZeroDivisionError("a mistake")]
 
         def broken(*arguments):
             if mistakes:
@@ -439,7 +441,7 @@ class TestEngine:
 
         watcher = watch()
         watcher.settled()
-        monkeypatch.setattr("memtop.observe.snapshot.Snapshots.build", broken)
+        monkeypatch.setattr("memtop.observe.snapshot.FrameBuilder.build", broken)
         watcher.engine.show(View(workloads=True))
         told = watcher.until(lambda frame: any("observed afresh" in note for note in frame.notes))
         assert any("a mistake in memtop: ZeroDivisionError" in note for note in told.notes)

@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 
-from memtop.cluster.workloads import Workload
-from memtop.growth import Series, Verdict
-from memtop.growth.judgement import VERDICTS
+from memtop.analysis.judgement import VERDICTS, Verdict
+from memtop.analysis.memory_series import Series
+from memtop.kube.pod_facts import Workload
 from memtop.observe.frame import WorkloadKey
-from memtop.observe.pools import EVERY, Pools, Wanted
-from memtop.observe.verdicts import Verdicts
+from memtop.observe.live_verdicts import POOL_SECONDS, LiveVerdicts, PooledWorkload, WorkloadVerdicts
 
 MI = 2**20
 SHOP = WorkloadKey("shop", Workload("Deployment", "web"))
@@ -19,7 +18,7 @@ class Bench:
 
     def __init__(self, shelf, world):
         self.shelf, self.world = shelf, world
-        self.verdicts = Verdicts(shelf.store, 15.0, 24.0)
+        self.verdicts = LiveVerdicts(shelf.store, 15.0, 24.0)
 
     def tick(self, number, **memory):
         """One tick; ``web_1=64.0`` is the memory of the pod ``web-1`` in MiB."""
@@ -160,10 +159,10 @@ class TestPools:
 
         self.now = 0.0
         self.slots = np.array(sorted(self.series))
-        return Pools(shelf.store, found, lambda: self.now)
+        return WorkloadVerdicts(shelf.store, found, lambda: self.now)
 
     def test_the_pods_of_a_leaking_revision_make_the_workload_leak(self, pools):
-        pools.look_at([Wanted(SHOP, self.slots)])
+        pools.look_at([PooledWorkload(SHOP, self.slots)])
         assert pools.of(SHOP) is None
         assert pools.judge_next()
         assert not pools.judge_next()
@@ -172,15 +171,15 @@ class TestPools:
         assert judgement.rate == pytest.approx(60 * MI, rel=0.05)
 
     def test_it_is_judged_again_after_a_while_and_not_before(self, pools):
-        pools.look_at([Wanted(SHOP, self.slots)])
+        pools.look_at([PooledWorkload(SHOP, self.slots)])
         pools.judge_next()
-        self.now = EVERY - 1
+        self.now = POOL_SECONDS - 1
         assert not pools.judge_next()
-        self.now = EVERY
+        self.now = POOL_SECONDS
         assert pools.judge_next()
 
     def test_what_is_looked_at_no_more_is_forgotten(self, pools):
-        pools.look_at([Wanted(SHOP, self.slots)])
+        pools.look_at([PooledWorkload(SHOP, self.slots)])
         pools.judge_next()
         pools.look_at([])
         assert pools.of(SHOP) is None
@@ -189,6 +188,6 @@ class TestPools:
     def test_a_workload_whose_pods_are_gone_is_no_leak(self, pools, shelf):
         for number in range(3):
             shelf.store.remove_pod(f"uid-shop-web-{number}")
-        pools.look_at([Wanted(SHOP, self.slots)])
+        pools.look_at([PooledWorkload(SHOP, self.slots)])
         pools.judge_next()
         assert pools.of(SHOP).verdict is Verdict.NOT_ENOUGH_DATA

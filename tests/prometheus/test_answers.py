@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from memtop.cluster.errors import Unreachable
-from memtop.prometheus import answers
+from memtop.history import prometheus_answers
+from memtop.kube.api_errors import Unreachable
 
 
 def test_a_recorded_vector(recording):
-    answer = answers.read(recording("prom-query-working-set.json"))
+    answer = prometheus_answers.read_query_answer(recording("prom-query-working-set.json"))
     assert len(answer.streams) > 10
     first = answer.streams[0]
     assert (first.labels["pod"], first.labels["container"]) == (
@@ -20,7 +20,7 @@ def test_a_recorded_vector(recording):
 
 
 def test_a_recorded_matrix(recording):
-    answer = answers.read(recording("prom-query-range-usage-user-service.json"))
+    answer = prometheus_answers.read_query_answer(recording("prom-query-range-usage-user-service.json"))
     assert {len(stream.times) for stream in answer.streams} == {2, 25, 39, 44, 45}
     for stream in answer.streams:
         assert np.all(np.diff(stream.times) == 10)
@@ -28,13 +28,13 @@ def test_a_recorded_matrix(recording):
 
 
 def test_a_recorded_scalar(recording):
-    answer = answers.read(recording("prom-query-scalar.json"))
+    answer = prometheus_answers.read_query_answer(recording("prom-query-scalar.json"))
     assert [stream.last for stream in answer.streams] == [3.0]
 
 
 @pytest.mark.parametrize("name", ["prom-query-empty.json", "prom-query-nan.json"])
 def test_nothing_finite_is_nothing(recording, name):
-    assert answers.read(recording(name)).streams == ()
+    assert prometheus_answers.read_query_answer(recording(name)).streams == ()
 
 
 def test_gaps_of_nan_are_left_out():
@@ -42,7 +42,7 @@ def test_gaps_of_nan_are_left_out():
         b'{"status":"success","data":{"resultType":"matrix","result":'
         b'[{"metric":{},"values":[[1,"5"],[2,"NaN"],[3,"+Inf"],[4,"7e3"],[5,"x"]]}]}}'
     )
-    (stream,) = answers.read(body).streams
+    (stream,) = prometheus_answers.read_query_answer(body).streams
     assert stream.times.tolist() == [1, 4]
     assert stream.values.tolist() == [5, 7000]
 
@@ -52,7 +52,7 @@ def test_warnings_are_kept_and_clean():
         b'{"status":"success","data":{"resultType":"vector","result":[]},"isPartial":true,'
         b'"warnings":["a store is \\u001b[31mgone"],"infos":["not a counter"]}'
     )
-    assert answers.read(body).warnings == (
+    assert prometheus_answers.read_query_answer(body).warnings == (
         "a store is gone",
         "not a counter",
         "the answer is partial: a storage node did not answer",
@@ -60,9 +60,11 @@ def test_warnings_are_kept_and_clean():
 
 
 def test_an_error_is_prometheus_own_sentence(recording):
-    assert "parse error: unclosed left parenthesis" in answers.problem(recording("prom-query-error.json"))
+    assert "parse error: unclosed left parenthesis" in prometheus_answers.error_words(
+        recording("prom-query-error.json")
+    )
     with pytest.raises(Unreachable, match="bad_data: invalid parameter"):
-        answers.read(recording("prom-query-error.json"))
+        prometheus_answers.read_query_answer(recording("prom-query-error.json"))
 
 
 @pytest.mark.parametrize(
@@ -77,10 +79,10 @@ def test_an_error_is_prometheus_own_sentence(recording):
 )
 def test_something_else_that_answers(body, words):
     with pytest.raises(Unreachable, match=words):
-        answers.read(body)
+        prometheus_answers.read_query_answer(body)
 
 
 def test_the_version(recording):
-    assert answers.read_version(recording("prom-buildinfo.json")) == "2.42.0+ds"
-    assert answers.read_version(b"{}") == ""
-    assert answers.read_version(b"not found") == ""
+    assert prometheus_answers.read_version(recording("prom-buildinfo.json")) == "2.42.0+ds"
+    assert prometheus_answers.read_version(b"{}") == ""
+    assert prometheus_answers.read_version(b"not found") == ""

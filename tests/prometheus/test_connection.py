@@ -6,11 +6,11 @@ import threading
 import pytest
 from requests.auth import HTTPBasicAuth
 
-from memtop.cluster.errors import ApiError, CredentialError, Unreachable
-from memtop.cluster.session import requests_session
-from memtop.cluster.target import Auth, Target
-from memtop.prometheus.connection import Prometheus, direct_auth, direct_session
-from memtop.prometheus.queries import Grid
+from memtop.history.prometheus_client import PrometheusClient, direct_auth, direct_session
+from memtop.history.prometheus_queries import QueryGrid
+from memtop.kube.api_errors import ApiError, CredentialError, Unreachable
+from memtop.kube.connection_target import Auth, ClusterTarget
+from memtop.kube.requests_session import requests_session
 from tests.prometheus.conftest import ok, scalar
 
 
@@ -22,7 +22,7 @@ def connect(web):
     def make(url=None, timeout=5.0, **options):
         session = direct_session()
         sessions.append(session)
-        return Prometheus(url or web.url, session, timeout=timeout, **options)
+        return PrometheusClient(url or web.url, session, timeout=timeout, **options)
 
     yield make
     for session in sessions:
@@ -39,7 +39,7 @@ def test_a_range_query(web, connect):
     web.answer = lambda asked: ok(
         {"resultType": "matrix", "result": [{"metric": {"pod": "a"}, "values": [[1.0, "2"], [61.0, "3"]]}]}
     )
-    answer = connect().over("up", Grid(0.0, 120.0, 60.0))
+    answer = connect().over("up", QueryGrid(0.0, 120.0, 60.0))
     assert answer.streams[0].values.tolist() == [2, 3]
     assert web.asked[0].query == {"query": ["up"], "start": ["0.000"], "end": ["120.000"], "step": ["60"]}
 
@@ -78,7 +78,7 @@ def test_a_token_file_without_a_token(connect, tmp_path, content):
 
 
 def test_the_clusters_credentials_are_not_put_aside(web):
-    target = Target(
+    target = ClusterTarget(
         context="t",
         cluster="t",
         user="t",
@@ -89,7 +89,7 @@ def test_the_clusters_credentials_are_not_put_aside(web):
     )
     with requests_session(target) as session:
         path = "/api/v1/namespaces/o/services/prometheus:9090/proxy"
-        Prometheus(f"{web.url}{path}", session, timeout=5).instant("1")
+        PrometheusClient(f"{web.url}{path}", session, timeout=5).instant("1")
     assert web.asked[0].path == f"{path}/api/v1/query"
     assert web.asked[0].headers["Authorization"] == "Bearer the-clusters"
 
@@ -182,7 +182,7 @@ def test_a_server_without_build_information(web, connect):
 
 
 def test_too_large_an_answer_is_not_taken_in(web, connect, monkeypatch):
-    monkeypatch.setattr("memtop.prometheus.connection.MOST_BYTES", 1000)
+    monkeypatch.setattr("memtop.history.prometheus_client.MAX_ANSWER_BYTES", 1000)
     web.answer = lambda asked: (200, b" " * 200_000, {})
     with pytest.raises(Unreachable, match="more than 1000 bytes"):
         connect().instant("1")

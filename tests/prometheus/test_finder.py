@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from memtop.cluster.errors import ApiError
-from memtop.prometheus.finder import look
+from memtop.history.prometheus_finder import find_candidates
+from memtop.kube.api_errors import ApiError
 
 HERE = ("monitoring", "observability")
 
@@ -56,7 +56,7 @@ async def test_the_recorded_cluster(recording):
                 return recording("services-all.json")
             return await super().get(path, params)
 
-    looked = await look(Recorded(), HERE)
+    looked = await find_candidates(Recorded(), HERE)
     (place,) = looked.places
     assert str(place) == "observability/prometheus-service:9090"
     assert place.proxy_path == "/api/v1/namespaces/observability/services/prometheus-service:9090/proxy"
@@ -83,7 +83,9 @@ async def test_the_recorded_cluster(recording):
     ],
 )
 async def test_services_by_label(labels, ports, kind, end):
-    looked = await look(Api([service("other", "app=alertmanager"), service("x", labels, ports)]), HERE)
+    looked = await find_candidates(
+        Api([service("other", "app=alertmanager"), service("x", labels, ports)]), HERE
+    )
     (place,) = looked.places
     assert place.kind == kind
     assert place.proxy_path.endswith(end)
@@ -95,12 +97,12 @@ async def test_services_by_label(labels, ports, kind, end):
     "name", ["prometheus-k8s", "prometheus-operated", "prometheus-server", "mon-kube-prometheus-prometheus"]
 )
 async def test_services_by_name(name):
-    looked = await look(Api([service("prometheus-node-exporter"), service(name)]), HERE)
+    looked = await find_candidates(Api([service("prometheus-node-exporter"), service(name)]), HERE)
     assert [place.service for place in looked.places] == [name]
 
 
 async def test_part_of_the_labels_is_not_enough():
-    looked = await look(
+    looked = await find_candidates(
         Api([service("x", "app=prometheus"), service("y", "app.kubernetes.io/name=mimir")]), HERE
     )
     assert looked.places == ()
@@ -119,7 +121,7 @@ async def test_the_operators_resource_comes_first():
         service("a", "app=prometheus,component=server"),
         service("prometheus-operated", ports="grpc:10901,metrics:9091", namespace="observability"),
     ]
-    looked = await look(Api(services, resources), HERE)
+    looked = await find_candidates(Api(services, resources), HERE)
     assert [str(place) for place in looked.places] == [
         "observability/prometheus-operated:9091",
         "monitoring/a:9090",
@@ -139,12 +141,12 @@ async def test_of_two_prometheuses_each_has_its_own_service():
         service("b", namespace="observability", selector={"operator.prometheus.io/name": "two"}),
         service("a", namespace="observability", selector={"prometheus": "one"}),
     ]
-    looked = await look(Api(services, resources), HERE)
+    looked = await find_candidates(Api(services, resources), HERE)
     assert [place.service for place in looked.places] == ["a", "b", "prometheus-operated"]
 
 
 async def test_a_service_with_tls_is_asked_over_tls():
-    looked = await look(Api([service("prometheus-k8s", ports="https:9091")]), HERE)
+    looked = await find_candidates(Api([service("prometheus-k8s", ports="https:9091")]), HERE)
     assert "/services/https:prometheus-k8s:9091/proxy" in looked.places[0].proxy_path
 
 
@@ -153,7 +155,7 @@ async def test_another_hosts_name_and_no_port_are_no_place():
         service("prometheus-server", type="ExternalName"),
         service("prometheus-k8s", ports=""),
     ]
-    assert (await look(Api(services), HERE)).places == ()
+    assert (await find_candidates(Api(services), HERE)).places == ()
 
 
 async def test_one_namespace_must_be_enough():
@@ -162,7 +164,7 @@ async def test_one_namespace_must_be_enough():
         service("prometheus-k8s", namespace="x"),
     ]
     api = Api(services, forbidden=("/api/v1/services", "/api/v1/namespaces/monitoring/services"))
-    looked = await look(api, (*HERE, "shop", "shop"))
+    looked = await find_candidates(api, (*HERE, "shop", "shop"))
     assert [place.namespace for place in looked.places] == ["observability"]
     assert looked.trail == ("listing services is forbidden in all namespaces together, and in monitoring",)
     assert api.asked.count("/api/v1/namespaces/shop/services") == 1
@@ -170,7 +172,7 @@ async def test_one_namespace_must_be_enough():
 
 async def test_forbidden_everywhere():
     paths = ["/api/v1/services", *(f"/api/v1/namespaces/{name}/services" for name in HERE)]
-    looked = await look(Api(forbidden=paths), HERE)
+    looked = await find_candidates(Api(forbidden=paths), HERE)
     assert looked.forbidden
     assert looked.places == ()
 
@@ -180,15 +182,15 @@ async def test_a_service_counts_once_and_there_are_not_too_many():
         service(f"prometheus-{i}", "app=prometheus-server,app.kubernetes.io/name=prometheus")
         for i in range(20)
     ]
-    looked = await look(Api(services), HERE)
+    looked = await find_candidates(Api(services), HERE)
     assert len(looked.places) == len({place.service for place in looked.places}) == 6
 
 
 async def test_a_service_outside_the_usual_namespaces_never_beats_one_inside():
     fake = service("prometheus", "app=kube-prometheus-stack-prometheus", namespace="attacker")
     real = service("prometheus", namespace="monitoring")
-    looked = await look(Api([fake, real]), HERE)
+    looked = await find_candidates(Api([fake, real]), HERE)
     assert [place.namespace for place in looked.places] == ["monitoring"]
     assert looked.trail == ("not tried, outside the usual namespaces: attacker/prometheus:9090",)
-    (alone,) = (await look(Api([fake]), HERE)).places
+    (alone,) = (await find_candidates(Api([fake]), HERE)).places
     assert alone.why.endswith("outside the usual namespaces")

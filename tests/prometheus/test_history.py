@@ -5,14 +5,21 @@ import re
 import numpy as np
 import pytest
 
-from memtop.past import ContainerName, Past
-from memtop.prometheus import history
-from memtop.prometheus.connection import Prometheus, direct_session
-from memtop.prometheus.labels import LAST_REASON, LIMITS, OOM_EVENTS, RESTARTS, SPEC_LIMITS, Schema
-from memtop.prometheus.queries import Grid
+from memtop.history import prometheus_past
+from memtop.history.past_series import ContainerName, PastSeries
+from memtop.history.prometheus_client import PrometheusClient, direct_session
+from memtop.history.prometheus_queries import (
+    LAST_REASON_METRIC,
+    LIMITS_METRIC,
+    OOM_EVENTS_METRIC,
+    RESTARTS_METRIC,
+    SPEC_LIMITS_METRIC,
+    MetricSchema,
+    QueryGrid,
+)
 from tests.prometheus.conftest import ok
 
-GRID = Grid(0.0, 600.0, 60.0)
+GRID = QueryGrid(0.0, 600.0, 60.0)
 RSS, WORKING_SET = "container_memory_rss", "container_memory_working_set_bytes"
 WEB = ContainerName("shop", "web-1", "app")
 
@@ -53,9 +60,9 @@ def ask(web):
 
         def asking(known, names=(WEB,), metrics=("rss",), restarted=()):
             web.answer = known
-            schema = Schema(frozenset(known.series))
-            told = history.ask(
-                Prometheus(web.url, session, timeout=5), schema, names, metrics, GRID, restarted
+            schema = MetricSchema(frozenset(known.series))
+            told = prometheus_past.ask_past(
+                PrometheusClient(web.url, session, timeout=5), schema, names, metrics, GRID, restarted
             )
             return told, [asked.query["query"][0] for asked in web.asked]
 
@@ -87,9 +94,9 @@ def test_restarts_kills_and_limits_of_kube_state_metrics(ask):
     known = Known(
         **{
             RSS: [(labels(id="a"), [1, 2, 3, 3, 3, 3]), (labels(id="b"), [None] * 5 + [1, 2])],
-            RESTARTS: [(labels(), [0, 0, 0, 0, 0, 1, 1])],
-            LAST_REASON: [(labels(), [None] * 5 + [1, 1])],
-            LIMITS: [(labels(), [1000])],
+            RESTARTS_METRIC: [(labels(), [0, 0, 0, 0, 0, 1, 1])],
+            LAST_REASON_METRIC: [(labels(), [None] * 5 + [1, 1])],
+            LIMITS_METRIC: [(labels(), [1000])],
         }
     )
     told, queries = ask(known, restarted=(WEB,))
@@ -105,8 +112,8 @@ def test_without_kube_state_metrics(ask):
     known = Known(
         **{
             RSS: [(labels(id="a"), [1, 2, 3]), (labels(id="b"), [None] * 4 + [1, 2])],
-            OOM_EVENTS: [(labels(id="a"), [0, 0, 1])],
-            SPEC_LIMITS: [(labels(), [2000])],
+            OOM_EVENTS_METRIC: [(labels(id="a"), [0, 0, 1])],
+            SPEC_LIMITS_METRIC: [(labels(), [2000])],
         }
     )
     told, queries = ask(known, restarted=(WEB,))
@@ -119,9 +126,9 @@ def test_without_kube_state_metrics(ask):
 
 def test_restarts_are_asked_for_only_where_there_were_any(ask):
     other = ContainerName("shop", "web-2", "app")
-    known = Known(**{RSS: [(labels(id="a"), [1])], RESTARTS: [], LAST_REASON: []})
+    known = Known(**{RSS: [(labels(id="a"), [1])], RESTARTS_METRIC: [], LAST_REASON_METRIC: []})
     _, queries = ask(known, names=(WEB, other), restarted=(other,))
-    (restarts,) = [query for query in queries if RESTARTS in query]
+    (restarts,) = [query for query in queries if RESTARTS_METRIC in query]
     assert 'pod="web-2"' in restarts
 
 
@@ -136,7 +143,7 @@ def test_many_pods_are_asked_for_in_batches(ask):
 
 
 def test_warnings_are_told_once(ask):
-    known = Known(**{RSS: [(labels(id="a"), [1])], LIMITS: [(labels(), [1])]})
+    known = Known(**{RSS: [(labels(id="a"), [1])], LIMITS_METRIC: [(labels(), [1])]})
     known.warnings = ["a store is gone"]
     told, _ = ask(known)
     assert told.warnings == ["a store is gone"]
@@ -146,11 +153,11 @@ def test_growers_are_named(web):
     web.answer = lambda asked: ok(
         {"resultType": "vector", "result": [{"metric": labels(), "value": [1.0, "5"]}]}
     )
-    schema = Schema(frozenset({RSS}))
+    schema = MetricSchema(frozenset({RSS}))
     with direct_session() as session:
-        prometheus = Prometheus(web.url, session, timeout=5)
-        assert history.fastest(prometheus, schema, ("shop",), 30, 21600) == [WEB]
-        assert history.fastest(prometheus, Schema(), ("shop",), 30, 21600) == []
+        prometheus = PrometheusClient(web.url, session, timeout=5)
+        assert prometheus_past.fastest_growers(prometheus, schema, ("shop",), 30, 21600) == [WEB]
+        assert prometheus_past.fastest_growers(prometheus, MetricSchema(), ("shop",), 30, 21600) == []
     (query,) = [asked.query["query"][0] for asked in web.asked]
     assert query.startswith("topk(30, ")
     assert "offset 21600s" in query
@@ -159,18 +166,18 @@ def test_growers_are_named(web):
 
 def past(times, restarts=(), limit=None):
     times = np.array(times, float)
-    return Past(
+    return PastSeries(
         "rss", "Prometheus", times, times, np.array(restarts, float), np.array(restarts, float), limit
     )
 
 
 def test_news_replace_what_they_overlap_and_the_old_is_thinned():
-    whole = Grid(1200.0, 7200.0, 120.0)
+    whole = QueryGrid(1200.0, 7200.0, 120.0)
     old = past(
         [960, 1080, 1200, 1215, 1230, 1320, 5000 - 5000 % 120, 5040], restarts=[900, 1215, 5040], limit=7.0
     )
     news = past([5040, 5055, 5070], restarts=[5040, 5055])
-    joined = history.extended(old, news, 5040.0, whole)
+    joined = prometheus_past.extend_past(old, news, 5040.0, whole)
     assert joined.times.tolist() == [1080, 1200, 1320, 4920, 5040, 5055, 5070]
     assert joined.restarts.tolist() == [1215, 5040, 5055]
     assert joined.oom_kills.tolist() == [1215, 5040, 5055]

@@ -10,9 +10,9 @@ from aiohttp import WSMsgType
 from aiohttp import web as http
 
 from config.settings import Prometheus as Settings
-from memtop.cluster.client import Client
-from memtop.cluster.target import Auth, Target
-from memtop.prometheus.reach import NotFoundError, Why, reach
+from memtop.history.prometheus_connection import NotFoundReason, PrometheusNotFoundError, connect_prometheus
+from memtop.kube.client import Client
+from memtop.kube.connection_target import Auth, ClusterTarget
 from tests.prometheus.conftest import scalar
 
 ONE = json.dumps(scalar()[1])
@@ -111,7 +111,7 @@ async def cluster():
 
 @pytest.fixture
 async def client(cluster):
-    target = Target(
+    target = ClusterTarget(
         context="test",
         cluster="test",
         user="ann",
@@ -125,14 +125,14 @@ async def client(cluster):
 
 
 async def refused(client, **settings):
-    with pytest.raises(NotFoundError) as raised:
-        async with reach(client, Settings(**settings)):
+    with pytest.raises(PrometheusNotFoundError) as raised:
+        async with connect_prometheus(client, Settings(**settings)):
             pass
     return raised.value
 
 
 async def test_through_the_service_proxy(cluster, client):
-    async with reach(client, Settings()) as found:
+    async with connect_prometheus(client, Settings()) as found:
         assert found.words() == (
             "Prometheus at monitoring/prom:9090 by service proxy (found by label app=prometheus-server)"
         )
@@ -144,13 +144,13 @@ async def test_through_the_service_proxy(cluster, client):
 async def test_mimirs_path_and_tenant(cluster, client):
     cluster.labels = {"app.kubernetes.io/name": "mimir", "app.kubernetes.io/component": "query-frontend"}
     cluster.api_path = "/prometheus"
-    async with reach(
+    async with connect_prometheus(
         client, Settings(headers={"X-Scope-OrgID": "team-7"}, service="monitoring/prom")
     ) as found:
         assert found.kind == "Mimir"
     sent = [headers for path, headers in cluster.asked if "/proxy/" in path]
     assert {headers["X-Scope-OrgID"] for headers in sent} == {"team-7"}
-    async with reach(client, Settings()):
+    async with connect_prometheus(client, Settings()):
         assert cluster.asked[-1][1]["X-Scope-OrgID"] == "anonymous"
 
 
@@ -161,7 +161,7 @@ async def test_a_port_forward_where_the_proxy_is_forbidden(cluster, client):
         pod("starting", ready=False, port=2),
         pod("prometheus-1", ready=True),
     ]
-    async with reach(client, Settings(bearer_token="for-prometheus")) as found:
+    async with connect_prometheus(client, Settings(bearer_token="for-prometheus")) as found:
         assert found.via == "port-forward"
         assert found.prometheus.url.startswith("http://127.0.0.1:")
         assert 'cannot get resource "services/proxy"' in found.trail[0]
@@ -177,7 +177,7 @@ async def test_a_port_forward_where_the_proxy_is_forbidden(cluster, client):
 
 async def test_several_connections_through_one_port_forward(cluster, client):
     cluster.proxy_status = 403
-    async with reach(client, Settings()) as found:
+    async with connect_prometheus(client, Settings()) as found:
         url = found.prometheus.url.removeprefix("http://")
         host, port = url.split(":")
 
@@ -196,7 +196,7 @@ async def test_several_connections_through_one_port_forward(cluster, client):
 async def test_neither_is_allowed(cluster, client):
     cluster.proxy_status = cluster.forward_status = 403
     error = await refused(client)
-    assert error.why is Why.FORBIDDEN
+    assert error.why is NotFoundReason.FORBIDDEN
     assert "service proxy: User" in error.trail[0]
     assert error.trail[1] == "monitoring/prom:9090, port-forward: portforward is forbidden"
 
@@ -205,7 +205,7 @@ async def test_nobody_listens_behind_the_port_forward(cluster, client):
     cluster.proxy_status = 403
     cluster.refused = b"connection\x1b[31m refused in the pod"
     error = await refused(client)
-    assert error.why is Why.SILENT
+    assert error.why is NotFoundReason.SILENT
     assert error.trail[1] == "monitoring/prom:9090, port-forward: connection refused in the pod"
 
 
@@ -217,19 +217,19 @@ async def test_no_pod_behind_the_service(cluster, client):
 async def test_a_service_that_does_not_answer(cluster, client):
     cluster.proxy_status = 503
     error = await refused(client)
-    assert error.why is Why.SILENT
+    assert error.why is NotFoundReason.SILENT
     assert not any(path.endswith("portforward") for path, _ in cluster.asked)
 
 
 async def test_nothing_there(cluster, client):
     cluster.labels = {}
     error = await refused(client)
-    assert error.why is Why.ABSENT
+    assert error.why is NotFoundReason.ABSENT
     assert str(error) == "not found: 1 service listed, none with Prometheus' labels or names"
 
 
 async def test_an_address(client, web, cluster):
-    async with reach(client, Settings(url=web.url, username="ann", password="s")) as found:
+    async with connect_prometheus(client, Settings(url=web.url, username="ann", password="s")) as found:
         assert found.words() == f"Prometheus at {web.url[7:]} by its address (found by --prometheus-url)"
     assert web.asked[0].headers["Authorization"].startswith("Basic ")
     assert cluster.asked == []
@@ -241,14 +241,14 @@ async def test_an_address_without_its_path(client, web, given, path):
     web.answer = lambda asked: (
         scalar() if asked.path == f"{path}/api/v1/query" else (404, b"404 page not found", {})
     )
-    async with reach(client, Settings(url=web.url + given)) as found:
+    async with connect_prometheus(client, Settings(url=web.url + given)) as found:
         assert found.prometheus.url == web.url + path
 
 
 async def test_an_address_that_is_something_else(client, web):
     web.answer = lambda asked: (404, b"404 page not found", {})
     error = await refused(client, url=web.url)
-    assert error.why is Why.SILENT
+    assert error.why is NotFoundReason.SILENT
     assert error.trail == (f"--prometheus-url, {web.url[7:]}: 404 page not found",)
 
 
@@ -271,7 +271,7 @@ async def test_cancelled_it_waits_for_nobody(client, web):
     web.answer = hang
 
     async def go():
-        async with reach(client, Settings(url=web.url)):
+        async with connect_prometheus(client, Settings(url=web.url)):
             pass
 
     task = asyncio.create_task(go())
@@ -293,7 +293,7 @@ def told(cluster):
 @pytest.mark.parametrize("proxy_status", [200, 403])
 async def test_a_service_that_was_found_gets_no_secrets(cluster, client, proxy_status):
     cluster.proxy_status = proxy_status
-    async with reach(client, Settings(**SECRETS)) as found:
+    async with connect_prometheus(client, Settings(**SECRETS)) as found:
         sent = signed(found)
         assert any("headers and login not sent to monitoring/prom:9090" in step for step in found.trail)
     assert not any("hunter2" in value or "team-7" in value for value in [*told(cluster), *sent])
@@ -301,7 +301,7 @@ async def test_a_service_that_was_found_gets_no_secrets(cluster, client, proxy_s
 
 async def test_the_service_that_the_settings_name_gets_them(cluster, client):
     cluster.proxy_status = 403
-    async with reach(client, Settings(service="monitoring/prom", **SECRETS)) as found:
+    async with connect_prometheus(client, Settings(service="monitoring/prom", **SECRETS)) as found:
         assert found.why == "--prometheus-service"
         sent = signed(found)
     assert {"Bearer hunter2", "team-7"} <= set(sent)

@@ -3,27 +3,42 @@
 import numpy as np
 import pytest
 
-from memtop.growth import Series
-from memtop.past import ContainerName, Past, instead, joined, legible, merged_times
-from memtop.prometheus import answers
-from memtop.prometheus.answers import Stream
-from memtop.prometheus.queries import Grid
-from memtop.prometheus.series import by_container, ends, one_series, risen, steps
+from memtop.analysis.memory_series import Series
+from memtop.history import prometheus_answers
+from memtop.history.past_series import (
+    ContainerName,
+    PastSeries,
+    drop_short_lives,
+    join_past_and_live,
+    merge_times,
+    with_live_limit,
+)
+from memtop.history.prometheus_answers import MetricStream
+from memtop.history.prometheus_past import (
+    counter_steps,
+    group_by_container,
+    join_streams,
+    merge_ends,
+    rise_times,
+)
+from memtop.history.prometheus_queries import QueryGrid
 
-GRID = Grid(0.0, 3600.0, 60.0)
+GRID = QueryGrid(0.0, 3600.0, 60.0)
 
 
 def stream(first, values, step=60.0, **labels):
     times = first + step * np.arange(len(values))
-    return Stream(labels, times, np.array(values, float))
+    return MetricStream(labels, times, np.array(values, float))
 
 
 def test_a_recorded_crash_loop_has_no_echo(recording):
-    streams = answers.read(recording("prom-query-range-usage-user-service.json")).streams
-    ((name, lives),) = by_container(streams, ("namespace", "pod", "container")).items()
+    streams = prometheus_answers.read_query_answer(
+        recording("prom-query-range-usage-user-service.json")
+    ).streams
+    ((name, lives),) = group_by_container(streams, ("namespace", "pod", "container")).items()
     assert (name.namespace, name.container) == ("production", "user-service")
     start, end = min(one.times[0] for one in lives), max(one.times[-1] for one in lives)
-    times, values, restarts = one_series(lives, Grid(start, end, 10.0))
+    times, values, restarts = join_streams(lives, QueryGrid(start, end, 10.0))
     assert np.all(np.diff(times) > 0)
     assert len(restarts) == 5
     for restart in restarts:
@@ -37,7 +52,7 @@ def test_a_recorded_crash_loop_has_no_echo(recording):
 def test_the_successor_begins_where_it_is_seen():
     old = stream(0, [10, 20, 30, 30, 30, 30, 30], id="a")
     new = stream(240, [1, 2, 3], id="b")
-    times, values, restarts = one_series([new, old], Grid(0, 360, 60))
+    times, values, restarts = join_streams([new, old], QueryGrid(0, 360, 60))
     assert times.tolist() == [0, 60, 120, 240, 300, 360]
     assert values.tolist() == [10, 20, 30, 1, 2, 3]
     assert restarts.tolist() == [240]
@@ -45,20 +60,20 @@ def test_the_successor_begins_where_it_is_seen():
 
 def test_an_echo_of_the_last_life_is_cut_off_too():
     gone = stream(0, [10, 20, 30, 30, 30, 30])
-    times, _, restarts = one_series([gone], GRID)
+    times, _, restarts = join_streams([gone], GRID)
     assert times.tolist() == [0, 60, 120]
     assert not len(restarts)
 
 
 def test_a_constant_container_that_lives_keeps_all_its_samples():
-    times, _, _ = one_series([stream(0, [7] * 61)], GRID)
+    times, _, _ = join_streams([stream(0, [7] * 61)], GRID)
     assert len(times) == 61
 
 
 def test_an_echo_at_the_first_moment_is_no_life():
     echo = stream(0, [50, 50])
     life = stream(0, [5, 6, 7, 8])
-    times, values, restarts = one_series([life, echo], Grid(0, 180, 60))
+    times, values, restarts = join_streams([life, echo], QueryGrid(0, 180, 60))
     assert values.tolist() == [5, 6, 7, 8]
     assert len(times) == 4
     assert not len(restarts)
@@ -67,21 +82,21 @@ def test_an_echo_at_the_first_moment_is_no_life():
 def test_two_scrapes_of_one_container_are_no_restart():
     one = stream(0, np.arange(60.0), job="kubelet", id="/kubepods/x")
     two = stream(60, np.arange(1.0, 60.0), job="cadvisor", id="/docker/x")
-    times, values, restarts = one_series([two, one], Grid(0, 3540, 60))
+    times, values, restarts = join_streams([two, one], QueryGrid(0, 3540, 60))
     assert values.tolist() == list(range(60))
     assert len(times) == 60
     assert not len(restarts)
 
 
 def test_nothing_is_nothing():
-    times, values, restarts = one_series([], GRID)
+    times, values, restarts = join_streams([], GRID)
     assert not len(times)
     assert not len(values)
     assert not len(restarts)
 
 
 def test_counters_rise_and_start_over():
-    assert risen(stream(0, [3, 3, 5, 5, 0, 1])).tolist() == [120, 120, 300]
+    assert rise_times(stream(0, [3, 3, 5, 5, 0, 1])).tolist() == [120, 120, 300]
 
 
 def test_ends_are_counted_once_and_known_by_kind():
@@ -89,7 +104,7 @@ def test_ends_are_counted_once_and_known_by_kind():
     counter = stream(0, [0] * 6 + [1] * 15 + [2] * 20 + [4] * 20)
     oom = stream(360, [1] * 15)  # after the first restart, not after the second
     times = np.array([0.0, 180.0, 300.0, 1200.0])
-    restarts, kills = ends(times, seen, counter, oom, [], GRID)
+    restarts, kills = merge_ends(times, seen, counter, oom, [], GRID)
     # Two lives too short to be scraped are known to the counter only.
     assert restarts.tolist() == [300, 1200, 41 * 60, 41 * 60]
     assert kills.tolist() == [180]  # when the life before was last seen, not after the back-off
@@ -97,14 +112,14 @@ def test_ends_are_counted_once_and_known_by_kind():
 
 def test_a_flag_of_zero_says_nothing():
     """kube-state-metrics 1 has the series for every reason, with 0 for those that are not."""
-    _, kills = ends(
+    _, kills = merge_ends(
         np.array([0.0]), np.array([300.0]), stream(0, [0] * 5 + [1] * 5), stream(300, [0] * 5), [], GRID
     )
     assert not len(kills)
 
 
 def test_the_kernels_count_where_there_is_no_flag():
-    restarts, kills = ends(
+    restarts, kills = merge_ends(
         np.arange(0, 700, 60.0),
         np.array([600.0]),
         None,
@@ -117,13 +132,13 @@ def test_the_kernels_count_where_there_is_no_flag():
 
 
 def test_merged_times_take_the_exact_one():
-    merged = merged_times(np.array([100.0, 5000.0]), np.array([160.0, 170.0, 9000.0]), 120.0)
+    merged = merge_times(np.array([100.0, 5000.0]), np.array([160.0, 170.0, 9000.0]), 120.0)
     assert merged.tolist() == [100, 170, 5000, 9000]
-    assert merged_times(np.array([]), np.array([2.0, 1.0]), 9.0).tolist() == [1, 2]
+    assert merge_times(np.array([]), np.array([2.0, 1.0]), 9.0).tolist() == [1, 2]
 
 
 def past(times, values, metric="working_set", **more):
-    return Past(metric, "Prometheus", np.array(times, float), np.array(values, float), **more)
+    return PastSeries(metric, "Prometheus", np.array(times, float), np.array(values, float), **more)
 
 
 def test_past_and_live_join_without_a_seam():
@@ -131,7 +146,7 @@ def test_past_and_live_join_without_a_seam():
         np.array([1000.0, 1015.0]), np.array([50.0, 51.0]), np.array([700.0]), np.array([690.0]), limit=100.0
     )
     before = past([0, 500, 990, 1005], [1, 2, 3, 4], restarts=np.array([200.0, 800.0]), limit=90.0)
-    whole = joined(before, live)
+    whole = join_past_and_live(before, live)
     assert whole.timestamps.tolist() == [0, 500, 990, 1000, 1015]
     assert whole.values.tolist() == [1, 2, 3, 50, 51]
     assert whole.restarts.tolist() == [200, 700]  # 800 is when the one at 700 was noticed
@@ -141,21 +156,21 @@ def test_past_and_live_join_without_a_seam():
 
 def test_without_live_samples_the_past_is_all():
     nothing = Series(np.empty(0), np.empty(0))
-    assert joined(past([1, 2], [3, 4], limit=9.0), nothing).values.tolist() == [3, 4]
-    assert joined(past([1], [3], limit=9.0), nothing).limit == 9.0
-    assert joined(None, nothing) is nothing
+    assert join_past_and_live(past([1, 2], [3, 4], limit=9.0), nothing).values.tolist() == [3, 4]
+    assert join_past_and_live(past([1], [3], limit=9.0), nothing).limit == 9.0
+    assert join_past_and_live(None, nothing) is nothing
 
 
 def test_another_metric_keeps_the_room_to_the_limit():
     seen = Series(np.array([0.0, 10.0]), np.array([70.0, 80.0]), limit=100.0)
-    rss = instead(past([0, 10], [40, 50], metric="rss"), seen)
+    rss = with_live_limit(past([0, 10], [40, 50], metric="rss"), seen)
     assert rss.values.tolist() == [40, 50]
     assert rss.limit == pytest.approx(70.0)  # 20 are left, as for the working set
 
 
 def test_containers_are_told_apart_by_the_labels_given():
     streams = [stream(0, [1], pod_name="p", container_name="c", namespace="n")]
-    assert list(by_container(streams, ("namespace", "pod_name", "container_name"))) == [
+    assert list(group_by_container(streams, ("namespace", "pod_name", "container_name"))) == [
         ContainerName("n", "p", "c")
     ]
 
@@ -163,7 +178,7 @@ def test_containers_are_told_apart_by_the_labels_given():
 def test_lives_too_short_for_the_grid_are_no_evidence():
     times = np.array([0.0, 120, 240, 360, 480, 600, 615, 630, 645, 660, 900, 915])
     series = Series(times, times, np.array([100.0, 350.0, 590.0, 890.0]), np.array([90.0, 800.0]), limit=9.0)
-    rest = legible(series)
+    rest = drop_short_lives(series)
     assert rest.timestamps.tolist() == [600, 615, 630, 645, 660, 900, 915]
     assert rest.restarts.tolist() == [890]
     assert rest.oom_kills.tolist() == [800]
@@ -172,12 +187,12 @@ def test_lives_too_short_for_the_grid_are_no_evidence():
 
 def test_a_series_without_restarts_is_left_alone():
     series = Series(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
-    assert legible(series) is series
+    assert drop_short_lives(series) is series
 
 
 def test_a_counter_is_told_by_its_steps():
-    counter = Stream({}, np.arange(0.0, 360.0, 60.0), np.array([3.0, 3.0, 4.0, 4.0, 6.0, 6.0]))
-    times, counts = steps(counter)
+    counter = MetricStream({}, np.arange(0.0, 360.0, 60.0), np.array([3.0, 3.0, 4.0, 4.0, 6.0, 6.0]))
+    times, counts = counter_steps(counter)
     assert times.tolist() == [0.0, 120.0, 240.0]
     assert counts.tolist() == [3.0, 4.0, 6.0]
-    assert steps(None) is None
+    assert counter_steps(None) is None

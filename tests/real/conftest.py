@@ -18,9 +18,9 @@ from typing import Any
 
 import pytest
 
-from memtop.cluster.client import Client
-from memtop.cluster.exec import Place
-from memtop.cluster.kubeconfig import load
+from memtop.kube.client import Client
+from memtop.kube.container_exec import ContainerRef
+from memtop.kube.kubeconfig import load_target
 from tests.real.patience import PATIENCE, eventually
 from tests.real.terminal import Terminal
 
@@ -68,7 +68,7 @@ def nobody(cluster_home: Path) -> Path:
 @pytest.fixture
 def as_user(cluster_home: Path) -> Callable[[str], Any]:
     """``as_user("kubeconfig-readonly")``: the target of one of the kubeconfigs."""
-    return lambda name: load(kubeconfig=str(cluster_home / name))
+    return lambda name: load_target(kubeconfig=str(cluster_home / name))
 
 
 @pytest.fixture
@@ -91,13 +91,13 @@ async def client(as_user: Callable[[str], Any]) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
-def place(kubectl: Callable[..., str]) -> Callable[..., Place]:
+def place(kubectl: Callable[..., str]) -> Callable[..., ContainerRef]:
     """``place("app=billing-jvm")``: a container of the pods with a label."""
 
-    def find(selector: str, namespace: str = "production") -> Place:
+    def find(selector: str, namespace: str = "production") -> ContainerRef:
         words = ("-n", namespace, "get", "pods", "-l", selector, "-o")
         line = kubectl(*words, "jsonpath={.items[0].metadata.name} {.items[0].spec.containers[0].name}")
-        return Place(namespace, *line.split())
+        return ContainerRef(namespace, *line.split())
 
     return find
 

@@ -8,11 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from memtop.change.apply import Applied, Changed, Refused, apply
-from memtop.change.audit import AuditLog
-from memtop.change.make import plan as make
-from memtop.change.rights import refusal
-from memtop.change.wish import (
+from memtop.change.apply import Applied, NotApplied, ObjectChanged, apply_plan
+from memtop.change.audit_log import AuditLog
+from memtop.change.change_request import (
     DeletePod,
     Pause,
     Restart,
@@ -21,10 +19,12 @@ from memtop.change.wish import (
     SetImage,
     SetMemory,
     Undo,
+    why_not_allowed,
 )
-from memtop.cluster.client import Client
-from memtop.cluster.kubeconfig import load
-from memtop.cluster.refs import ObjectRef
+from memtop.change.planning import make_plan as make
+from memtop.kube.client import Client
+from memtop.kube.kubeconfig import load_target
+from memtop.kube.object_ref import ObjectRef
 from tests.real.patience import PATIENCE, eventually
 
 NAMESPACE = f"memtop-change-{uuid.uuid4().hex[:6]}"
@@ -62,7 +62,7 @@ def log(tmp_path):
 
 @pytest.fixture
 async def client(admin, namespace):
-    async with Client(load(kubeconfig=str(admin))) as made:
+    async with Client(load_target(kubeconfig=str(admin))) as made:
         yield made
 
 
@@ -84,7 +84,7 @@ def text_of(plan, label):
 
 async def done(client, wish, log):
     plan = await make(client, wish, "lab")
-    result = await apply(client, plan, log)
+    result = await apply_plan(client, plan, log)
     assert isinstance(result, Applied), result
     return plan, result
 
@@ -193,11 +193,11 @@ async def test_a_request_that_no_node_can_hold(client, log):
 async def test_somebody_else_writes_between_plan_and_yes(client, kubectl, seen, rolled, log):
     plan = await make(client, SetImage(APP, "main", NEW), "lab")
     kubectl("-n", NAMESPACE, "set", "env", "deployment/app", "HELLO=world")
-    result = await apply(client, plan, log)
-    assert isinstance(result, Changed)
+    result = await apply_plan(client, plan, log)
+    assert isinstance(result, ObjectChanged)
     assert container(seen("deployment", "app"))["image"] == OLD
     # The rollout of that write keeps the status changing, which is no reason not to go on.
-    assert isinstance(await apply(client, result.plan, log), Applied)
+    assert isinstance(await apply_plan(client, result.plan, log), Applied)
     after = seen("deployment", "app")
     assert container(after)["image"] == NEW
     assert container(after)["env"] == [{"name": "HELLO", "value": "world"}]
@@ -205,7 +205,7 @@ async def test_somebody_else_writes_between_plan_and_yes(client, kubectl, seen, 
     plan = await make(client, SetImage(APP, "main", OLD), "lab")
     rolled("deployment/app")
     assert seen("deployment", "app")["metadata"]["resourceVersion"] != plan.version
-    assert isinstance(await apply(client, plan, log), Applied)
+    assert isinstance(await apply_plan(client, plan, log), Applied)
 
 
 @pytest.fixture
@@ -233,17 +233,17 @@ async def test_admission_that_refuses_is_heard_before_anybody_agrees(client, gua
         assert time.monotonic() < deadline  # the API server takes a moment to learn of a webhook
         await asyncio.sleep(0.5)
     assert 'failed calling webhook "guard.test.memtop"' in plan.refused
-    assert isinstance(await apply(client, plan, log), Refused)
+    assert isinstance(await apply_plan(client, plan, log), NotApplied)
 
 
 async def test_who_may_not(namespace, reader, nobody, log, seen):
     wish = SetImage(APP, "main", NEW)
-    async with Client(load(kubeconfig=str(reader))) as client:
+    async with Client(load_target(kubeconfig=str(reader))) as client:
         words = f"you may not patch deployments.apps in the namespace {NAMESPACE}"
-        assert await refusal(client, APP, SetImage, read_only=False) == words
+        assert await why_not_allowed(client, APP, SetImage, read_only=False) == words
         plan = await make(client, wish, "lab")
         assert 'User "lab-readonly" cannot patch resource "deployments"' in plan.refused
-        assert isinstance(await apply(client, plan, log), Refused)
+        assert isinstance(await apply_plan(client, plan, log), NotApplied)
     (line,) = log.entries()
     assert (line.outcome, line.user) == ("refused", "lab-readonly")
     assert container(seen("deployment", "app"))["image"] == OLD

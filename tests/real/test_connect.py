@@ -5,9 +5,10 @@ import json
 
 import pytest
 
-from memtop.cluster.client import ApiError, Client, Unreachable
-from memtop.cluster.kubeconfig import load
-from memtop.cluster.session import requests_session
+from memtop.kube.api_errors import ApiError, Unreachable
+from memtop.kube.client import Client
+from memtop.kube.kubeconfig import load_target
+from memtop.kube.requests_session import requests_session
 from tests.real.patience import PATIENCE
 
 
@@ -65,6 +66,6 @@ async def test_a_stranger_is_not_trusted(admin, tmp_path):
     config = admin.read_text()
     lines = [line for line in config.splitlines() if "certificate-authority-data" not in line]
     (tmp_path / "config").write_text("\n".join(lines))
-    async with Client(load(kubeconfig=str(tmp_path / "config"))) as client:
+    async with Client(load_target(kubeconfig=str(tmp_path / "config"))) as client:
         with pytest.raises(Unreachable, match="a certificate that is not trusted"):
             await client.get("/version")

@@ -6,14 +6,14 @@ import uuid
 
 import pytest
 
-from memtop.cluster.client import Client
-from memtop.cluster.describe.document import document
-from memtop.cluster.describe.gather import follow, gather
-from memtop.cluster.describe.moment import Moment
-from memtop.cluster.event_watch import follow as follow_events
-from memtop.cluster.events import Concern
-from memtop.cluster.kubeconfig import load
-from memtop.cluster.refs import ObjectRef
+from memtop.describe.description import description_lines
+from memtop.describe.description_facts import follow_object, gather_facts
+from memtop.describe.formatting import ZonedNow
+from memtop.kube.client import Client
+from memtop.kube.core_events import Concern
+from memtop.kube.event_watch import follow_events
+from memtop.kube.kubeconfig import load_target
+from memtop.kube.object_ref import ObjectRef
 from tests.kubectl_describe import assert_same
 from tests.real.conftest import kubectl_of
 from tests.real.patience import PATIENCE, eventually
@@ -36,7 +36,7 @@ PODS = [
 
 
 async def listed(config, path):
-    async with Client(load(kubeconfig=str(config))) as client:
+    async with Client(load_target(kubeconfig=str(config))) as client:
         return json.loads(await client.get(path))["items"]
 
 
@@ -138,19 +138,19 @@ def evicted(kubectl):
 
 
 async def test_an_evicted_pod_reads_as_kubectl_prints_it(admin, evicted):
-    async with asyncio.timeout(PATIENCE), Client(load(kubeconfig=str(admin))) as client:
-        while (known := await gather(client, evicted)).object["status"].get("reason") != "Evicted":
+    async with asyncio.timeout(PATIENCE), Client(load_target(kubeconfig=str(admin))) as client:
+        while (known := await gather_facts(client, evicted)).object["status"].get("reason") != "Evicted":
             await asyncio.sleep(1)
-    first = document(known, Moment(0))
+    first = description_lines(known, ZonedNow(0))
     assert any("Evicted" in line for line in first[: first.index("")])
     await assert_same(admin, evicted)
 
 
 async def test_what_matters_for_memory_comes_first(admin, oom_killed):
     ref = await pod_of(admin, "user-service")
-    async with Client(load(kubeconfig=str(admin))) as client:
-        known = await gather(client, ref)
-    lines = document(known, Moment(0))
+    async with Client(load_target(kubeconfig=str(admin))) as client:
+        known = await gather_facts(client, ref)
+    lines = description_lines(known, ZonedNow(0))
     first = "\n".join(lines[: lines.index("")])
     assert lines[0] == "Memory:"
     for words in (
@@ -168,8 +168,8 @@ async def test_what_matters_for_memory_comes_first(admin, oom_killed):
 async def test_a_reader_without_rights_is_told_so_in_words(nobody, admin):
     ref = await pod_of(admin, "user-service")
     told = asyncio.Queue()
-    async with Client(load(kubeconfig=str(nobody))) as client:
-        following = asyncio.create_task(follow(client, ref, told.put_nowait))
+    async with Client(load_target(kubeconfig=str(nobody))) as client:
+        following = asyncio.create_task(follow_object(client, ref, told.put_nowait))
         words = await asyncio.wait_for(told.get(), PATIENCE)
         following.cancel()
     assert "forbidden" in words
@@ -179,7 +179,7 @@ async def test_a_reader_without_rights_is_told_so_in_words(nobody, admin):
 async def test_oom_kills_are_among_the_events_of_a_pods_node(admin, oom_killed):
     ref = await pod_of(admin, "user-service")
     told = asyncio.Queue()
-    async with Client(load(kubeconfig=str(admin))) as client:
+    async with Client(load_target(kubeconfig=str(admin))) as client:
         following = asyncio.create_task(follow_events(client, ref, told.put_nowait))
         try:
             async with asyncio.timeout(PATIENCE):

@@ -15,15 +15,20 @@ from pathlib import Path
 
 import pytest
 
-from memtop.cluster.exec import Place, run
-from memtop.runtime.breakdown import answer, breakdown
-from memtop.runtime.captures import How
-from memtop.runtime.debug import debugging
-from memtop.runtime.detect import Runtime, detect
-from memtop.runtime.heap import plans
-from memtop.runtime.probe import NoShell, probe
-from memtop.runtime.take import CaptureFailed, Step, bring, resumed, take
-from memtop.runtime.transfer import partial, remove
+from memtop.heap.capture_methods import CaptureMethod
+from memtop.heap.capture_plan import plan_captures
+from memtop.heap.capture_run import (
+    CaptureFailedError,
+    CaptureStep,
+    fetch_capture,
+    plan_to_resume,
+    take_capture,
+)
+from memtop.heap.cgroup_memory import heap_or_cache_sentence, read_breakdown
+from memtop.heap.container_probe import NoShellError, probe_container, propose_debug_container
+from memtop.heap.file_transfer import partial_path, remove_file
+from memtop.heap.runtime_detection import LanguageRuntime, detect_programs
+from memtop.kube.container_exec import ContainerRef, run_command
 from tests.real.conftest import kubectl_of
 from tests.real.patience import PATIENCE, eventually
 
@@ -71,7 +76,7 @@ def pod(kubectl, cluster_home):
         kubectl("-n", "default", *ready)
         if says:
             eventually(lambda: says in kubectl("-n", "default", "logs", name), f"{name} to say {says}")
-        return Place("default", name, "main")
+        return ContainerRef("default", name, "main")
 
     yield make
     for name in made:
@@ -84,73 +89,73 @@ def chosen(found, title):
 
 async def test_the_heap_of_a_jvm_arrives_whole(client, place, tmp_path):
     there = place("app=billing-jvm")
-    plan = (await plans(client, there, tmp_path))[0]
-    assert plan.program.runtime is Runtime.JVM
+    plan = (await plan_captures(client, there, tmp_path))[0]
+    assert plan.program.runtime is LanguageRuntime.JVM
     assert "GC.heap_dump" in plan.capture.shown
     assert dict(plan.facts())["memory"].startswith("working set")
-    steps: list[Step] = []
-    taken = await take(client, plan, steps.append)
+    steps: list[CaptureStep] = []
+    taken = await take_capture(client, plan, steps.append)
     try:
         content = taken.path.read_bytes()
         assert content.startswith(b"JAVA PROFILE")
-        summed = await run(client, there, ["sha256sum", taken.left])
+        summed = await run_command(client, there, ["sha256sum", taken.left])
         assert summed.output.decode().split()[0] == hashlib.sha256(content).hexdigest()
         assert (len(content), taken.path.stat().st_mode & 0o077) == (taken.size, 0)
         assert "SHA-256 equal" in taken.checked
         assert any(0 < step.done <= step.size for step in steps), "progress was told"
-        again = chosen(await plans(client, there, tmp_path), taken.left)
-        assert again.capture.how is How.LEFT, "what is left is offered the next time"
+        again = chosen(await plan_captures(client, there, tmp_path), taken.left)
+        assert again.capture.how is CaptureMethod.LEFT, "what is left is offered the next time"
         assert again.capture.size == taken.size
     finally:
-        assert await remove(client, there, taken.left) == ""
-    assert not any(taken.left in plan.capture.title for plan in await plans(client, there, tmp_path))
+        assert await remove_file(client, there, taken.left) == ""
+    assert not any(taken.left in plan.capture.title for plan in await plan_captures(client, there, tmp_path))
 
 
 async def test_a_broken_transfer_is_taken_up_where_it_ended(client, place, tmp_path):
     there = place("app=billing-jvm")
     path = "/tmp/memtop-test-resume.bin"
-    await run(client, there, ["sh", "-c", f"head -c 3000000 /dev/urandom > {path}"])
+    await run_command(client, there, ["sh", "-c", f"head -c 3000000 /dev/urandom > {path}"])
     try:
-        plan = resumed((await plans(client, there, tmp_path))[0], path)
-        whole = (await run(client, there, ["cat", path])).output
-        partial(plan.target).write_bytes(whole[:1_234_567])
-        steps: list[Step] = []
-        taken = await bring(client, plan, path, steps.append)
+        plan = plan_to_resume((await plan_captures(client, there, tmp_path))[0], path)
+        whole = (await run_command(client, there, ["cat", path])).output
+        partial_path(plan.target).write_bytes(whole[:1_234_567])
+        steps: list[CaptureStep] = []
+        taken = await fetch_capture(client, plan, path, steps.append)
         assert taken.path.read_bytes() == whole
         assert min(step.done for step in steps if step.size) >= 1_234_567, (
             "what was here is not asked for again"
         )
-        partial(plan.target).write_bytes(b"x" * 1000)
-        with pytest.raises(CaptureFailed, match="not what is in the container") as failed:
-            await bring(client, plan, path, steps.append)
+        partial_path(plan.target).write_bytes(b"x" * 1000)
+        with pytest.raises(CaptureFailedError, match="not what is in the container") as failed:
+            await fetch_capture(client, plan, path, steps.append)
         assert failed.value.remote == path
-        assert not partial(plan.target).exists()
+        assert not partial_path(plan.target).exists()
     finally:
-        await remove(client, there, path)
+        await remove_file(client, there, path)
 
 
 async def test_a_command_that_fails_leaves_the_container_as_it_was(client, place, tmp_path):
     there = place("app=billing-jvm")
-    plan = (await plans(client, there, tmp_path))[0]
-    await run(client, there, ["sh", "-c", f"echo in the way > {plan.capture.remote}"])
-    with pytest.raises(CaptureFailed, match=r"jcmd failed .*File exists"):
-        await take(client, plan, lambda _: None)
-    assert (await run(client, there, ["ls", plan.capture.remote])).code != 0
+    plan = (await plan_captures(client, there, tmp_path))[0]
+    await run_command(client, there, ["sh", "-c", f"echo in the way > {plan.capture.remote}"])
+    with pytest.raises(CaptureFailedError, match=r"jcmd failed .*File exists"):
+        await take_capture(client, plan, lambda _: None)
+    assert (await run_command(client, there, ["ls", plan.capture.remote])).code != 0
     assert not list(tmp_path.iterdir())
 
 
 async def test_node_is_asked_through_its_inspector_and_left_closed(client, pod, tmp_path):
     script = "global.kept = 'memtop-was-here'; setInterval(()=>{}, 100); console.log('up')"
     there = pod("localhost/lab/node:1", "node", "-e", script, says="up")
-    plan = chosen(await plans(client, there, tmp_path), "inspector")
-    assert plan.program.runtime is Runtime.NODE
-    taken = await take(client, plan, lambda _: None)
+    plan = chosen(await plan_captures(client, there, tmp_path), "inspector")
+    assert plan.program.runtime is LanguageRuntime.NODE
+    taken = await take_capture(client, plan, lambda _: None)
     content = json.loads(taken.path.read_bytes())
     assert content["snapshot"]["node_count"] > 1000
     assert any("memtop-was-here" in text for text in content["strings"])
 
     async def closed() -> bool:
-        ports = await run(client, there, ["cat", "/proc/net/tcp"])
+        ports = await run_command(client, there, ["cat", "/proc/net/tcp"])
         return ":240D 00000000:0000 0A" not in ports.output.decode()  # 9229, listening
 
     async with asyncio.timeout(PATIENCE):
@@ -161,17 +166,17 @@ async def test_node_is_asked_through_its_inspector_and_left_closed(client, pod, 
 async def test_node_writes_a_snapshot_on_its_signal(client, pod, tmp_path):
     script = "setInterval(()=>{}, 100); console.log('up')"
     there = pod("localhost/lab/node:1", "node", "--heapsnapshot-signal=SIGUSR2", "-e", script, says="up")
-    plan = chosen(await plans(client, there, tmp_path), "signal USR2")
-    taken = await take(client, plan, lambda _: None)
+    plan = chosen(await plan_captures(client, there, tmp_path), "signal USR2")
+    taken = await take_capture(client, plan, lambda _: None)
     assert json.loads(taken.path.read_bytes())["snapshot"]["node_count"] > 1000
     assert taken.left.endswith(".heapsnapshot")
-    assert await remove(client, there, taken.left) == ""
+    assert await remove_file(client, there, taken.left) == ""
 
 
 async def test_a_go_programs_profile(client, place, clusters_prometheus, tmp_path):
-    plan = (await plans(client, place("app=prometheus", "observability"), tmp_path))[0]
-    assert plan.program.runtime is Runtime.GO
-    taken = await take(client, plan, lambda _: None)
+    plan = (await plan_captures(client, place("app=prometheus", "observability"), tmp_path))[0]
+    assert plan.program.runtime is LanguageRuntime.GO
+    taken = await take_capture(client, plan, lambda _: None)
     assert taken.path.read_bytes()[:2] == b"\x1f\x8b"
     assert "checksum holds" in taken.checked
 
@@ -223,18 +228,18 @@ func main() {
 
 async def test_a_go_program_in_an_image_without_a_shell(client, pod, leaking_go, tmp_path):
     there = pod("localhost/lab/pause:1", "/go/leak", mounts={"/go": leaking_go})
-    with pytest.raises(NoShell):
-        await probe(client, there)
+    with pytest.raises(NoShellError):
+        await probe_container(client, there)
     async with asyncio.timeout(PATIENCE):
         while True:  # until it listens, and has leaked enough to be sampled
-            with contextlib.suppress(NoShell):
-                [plan] = await plans(client, there, tmp_path)
-                taken = await take(client, plan, lambda _: None)
+            with contextlib.suppress(NoShellError):
+                [plan] = await plan_captures(client, there, tmp_path)
+                taken = await take_capture(client, plan, lambda _: None)
                 if b"main.keepSessions" in gzip.decompress(taken.path.read_bytes()):
                     break
             await asyncio.sleep(0.5)
     assert plan.program.words() == "Go, PID 1: /go/leak"
-    assert plan.capture.how is How.PORT
+    assert plan.capture.how is CaptureMethod.PORT
     assert "checksum holds" in taken.checked
     assert taken.left == ""
 
@@ -273,13 +278,13 @@ keep_sessions()
 @pytest.mark.skipif(not Path("/usr/bin/gcore").exists(), reason="this machine has no gdb")
 async def test_a_core_dump_with_gcore(client, python_with, tmp_path):
     there = python_with(KEEP, tmp_path)
-    plan = chosen(await plans(client, there, tmp_path), "gcore")
-    assert plan.program.runtime is Runtime.PYTHON
-    taken = await take(client, plan, lambda _: None)
+    plan = chosen(await plan_captures(client, there, tmp_path), "gcore")
+    assert plan.program.runtime is LanguageRuntime.PYTHON
+    taken = await take_capture(client, plan, lambda _: None)
     assert taken.path.read_bytes()[:4] == b"\x7fELF"
     assert b"memtop-was-here" in taken.path.read_bytes()
     assert "SHA-256 equal" in taken.checked
-    assert await remove(client, there, taken.left) == ""
+    assert await remove_file(client, there, taken.left) == ""
 
 
 async def test_the_stacks_of_python_with_py_spy(client, python_with, tmp_path):
@@ -292,8 +297,8 @@ async def test_the_stacks_of_python_with_py_spy(client, python_with, tmp_path):
     shutil.copy(found, tools / "py-spy")
     for folder in (tools, *tools.parents[:3]):
         folder.chmod(0o755)
-    plan = chosen(await plans(client, python_with(KEEP, tools), tmp_path), "py-spy")
-    taken = await take(client, plan, lambda _: None)
+    plan = chosen(await plan_captures(client, python_with(KEEP, tools), tmp_path), "py-spy")
+    taken = await take_capture(client, plan, lambda _: None)
     assert "keep_sessions (<string>:" in taken.path.read_text()
     assert taken.left == ""
 
@@ -317,22 +322,22 @@ async def test_the_heap_of_dotnet_with_createdump(client, python_with, tmp_path)
     )
     async with asyncio.timeout(PATIENCE):
         while True:  # until the runtime is loaded
-            plan = chosen(await plans(client, there, tmp_path), "dump")
-            if plan.program.runtime is Runtime.DOTNET:
+            plan = chosen(await plan_captures(client, there, tmp_path), "dump")
+            if plan.program.runtime is LanguageRuntime.DOTNET:
                 break
             await asyncio.sleep(0.5)
     assert plan.capture.command[0].endswith("/createdump")
-    taken = await take(client, plan, lambda _: None)
+    taken = await take_capture(client, plan, lambda _: None)
     assert taken.path.read_bytes()[:4] == b"\x7fELF"
     assert "SHA-256 equal" in taken.checked
-    assert await remove(client, there, taken.left) == ""
+    assert await remove_file(client, there, taken.left) == ""
 
 
 async def test_an_image_without_a_shell_says_so_and_what_could_be_done(client, pod, tmp_path):
     there = pod("localhost/lab/pause:1")
-    with pytest.raises(NoShell, match="neither a shell nor cat"):
-        await plans(client, there, tmp_path)
-    said = await debugging(client, there)
+    with pytest.raises(NoShellError, match="neither a shell nor cat"):
+        await plan_captures(client, there, tmp_path)
+    said = await propose_debug_container(client, there)
     assert "1.20" in said.obstacle
     assert f"kubectl debug -it {there.pod} -n default" in said.command
 
@@ -341,11 +346,13 @@ async def test_a_container_that_dies_in_mid_transfer(client, pod, kubectl, tmp_p
     script = "trap 'exit 3' TERM; echo up; while :; do sleep 0.1; done"
     there = pod("localhost/lab/busybox:1", "sh", "-c", script, says="up")
     path = "/tmp/memtop-test-big.bin"
-    await run(client, there, ["sh", "-c", f"head -c 60000000 /dev/urandom > {path}"], timeout=PATIENCE)
-    listed = [plan for plan in await plans(client, there, tmp_path) if plan.capture.remote == path]
-    killed: list[Step] = []
+    await run_command(
+        client, there, ["sh", "-c", f"head -c 60000000 /dev/urandom > {path}"], timeout=PATIENCE
+    )
+    listed = [plan for plan in await plan_captures(client, there, tmp_path) if plan.capture.remote == path]
+    killed: list[CaptureStep] = []
 
-    def tell(step: Step) -> None:
+    def tell(step: CaptureStep) -> None:
         """Kills at the first bytes; until it is dead nothing more is read here, so that much is left."""
         if step.done and not killed:
             killed.append(step)
@@ -354,11 +361,11 @@ async def test_a_container_that_dies_in_mid_transfer(client, pod, kubectl, tmp_p
             eventually(lambda: kubectl(*pod) == "Failed", "the end of the container")
 
     plan = listed[0]
-    with pytest.raises(CaptureFailed) as failed:
-        await asyncio.wait_for(bring(client, plan, path, tell), PATIENCE)
+    with pytest.raises(CaptureFailedError) as failed:
+        await asyncio.wait_for(fetch_capture(client, plan, path, tell), PATIENCE)
     assert any(path in left for left in failed.value.left)
     assert not plan.target.exists()
-    assert 0 < partial(plan.target).stat().st_size < 60_000_000
+    assert 0 < partial_path(plan.target).stat().st_size < 60_000_000
 
 
 async def test_memory_by_kind_agrees_with_the_metrics(client, place, cluster_home):
@@ -366,9 +373,9 @@ async def test_memory_by_kind_agrees_with_the_metrics(client, place, cluster_hom
     path = f"/apis/metrics.k8s.io/v1beta1/namespaces/production/pods/{there.pod}"
     measured = ("get", "--raw", path)
     eventually(lambda: not kubectl_of(cluster_home, *measured).returncode, "its first sample")
-    memory = breakdown(await probe(client, there))
+    memory = read_breakdown(await probe_container(client, there))
     assert memory.limit == 512 * 1024 * 1024
-    assert answer(memory).startswith("It is heap")
+    assert heap_or_cache_sentence(memory).startswith("It is heap")
     assert memory.processes[0].name == "python3"
     assert 0.7 < memory.processes[0].anon / memory.anon < 1.3
     usage = json.loads(await client.get(path))["containers"][0]["usage"]["memory"]
@@ -377,11 +384,13 @@ async def test_memory_by_kind_agrees_with_the_metrics(client, place, cluster_hom
 
 async def test_memory_of_a_service_that_leaks(client, pod):
     there = pod("localhost/lab/user-service:v2.0.0", limit="128Mi")
-    asked = await probe(client, there)
-    assert detect(asked)[0].runtime is Runtime.PYTHON
-    assert breakdown(asked).limit == 128 * 1024 * 1024
+    asked = await probe_container(client, there)
+    assert detect_programs(asked)[0].runtime is LanguageRuntime.PYTHON
+    assert read_breakdown(asked).limit == 128 * 1024 * 1024
     async with asyncio.timeout(PATIENCE):  # it takes 4 MiB every 5 s
-        while "It is heap" not in (said := answer(breakdown(await probe(client, there)))):
+        while "It is heap" not in (
+            said := heap_or_cache_sentence(read_breakdown(await probe_container(client, there)))
+        ):
             await asyncio.sleep(0.5)
     assert "python3 (PID 1)" in said
 
@@ -390,6 +399,8 @@ async def test_page_cache_is_told_from_heap(client, pod):
     writes = "head -c 60000000 /dev/zero > /tmp/file; cat /tmp/file > /dev/null; while :; do sleep 1; done"
     there = pod("localhost/lab/busybox:1", "sh", "-c", writes)
     async with asyncio.timeout(PATIENCE):
-        while breakdown(await probe(client, there)).file < 50_000_000:
+        while read_breakdown(await probe_container(client, there)).file < 50_000_000:
             await asyncio.sleep(0.3)
-    assert answer(breakdown(await probe(client, there))).startswith("It is page cache")
+    assert heap_or_cache_sentence(read_breakdown(await probe_container(client, there))).startswith(
+        "It is page cache"
+    )

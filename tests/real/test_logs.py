@@ -17,13 +17,12 @@ from typing import Any
 
 import pytest
 
-from memtop.cluster.client import Client
-from memtop.logs.channel import Channel, Status
-from memtop.logs.line import Line, Mark
+from memtop.kube.client import Client
+from memtop.logs.buffer import LogChannel, LogStatus
+from memtop.logs.heap_readings import HeapReading, ReadingKind, summarise_readings
+from memtop.logs.log_lines import LogLine, LogMark
+from memtop.logs.log_request import LogRequest
 from memtop.logs.reader import LogReader
-from memtop.logs.request import LogRequest
-from memtop.logs.values.reading import Kind, Reading
-from memtop.logs.values.summary import summarise
 from tests.real.patience import PATIENCE, eventually
 
 
@@ -31,11 +30,11 @@ class Read:
     """What was read of one log."""
 
     def __init__(self) -> None:
-        self.lines: list[Line] = []
-        self.readings: list[Reading] = []
-        self.statuses: list[Status] = []
+        self.lines: list[LogLine] = []
+        self.readings: list[HeapReading] = []
+        self.statuses: list[LogStatus] = []
         self._news = asyncio.Event()
-        self.channel = Channel(self._news.set)
+        self.channel = LogChannel(self._news.set)
 
     async def until(self, holds: Callable[[Read], object], what: str) -> None:
         deadline = time.monotonic() + PATIENCE
@@ -121,11 +120,11 @@ async def test_an_oom_kill_while_one_watches(as_user: Callable[[str], Any], doom
 
     async with Client(as_user("kubeconfig-readonly")) as client:
         read = await reading(client, request(doomed, "doomed", tail=1000), through_a_kill)
-        notes = [line.text for line in read.lines if line.mark is Mark.NOTE]
+        notes = [line.text for line in read.lines if line.mark is LogMark.NOTE]
         assert "doomed was OOM-killed, exit code 137" in notes
         assert any("started again (restart " in note for note in notes)
         assert any(status.ending is not None and status.ending.termination.oom for status in read.statuses)
-        own = [(line.at, line.text) for line in read.lines if line.mark is Mark.PLAIN]
+        own = [(line.at, line.text) for line in read.lines if line.mark is LogMark.PLAIN]
         assert len(own) == len(set(own)), "nothing came twice"
         assert own == sorted(own, key=lambda line: line[0])
         assert any(one.share is not None and one.share > 0.9 for one in read.readings)
@@ -149,7 +148,7 @@ async def test_the_last_words_of_node(as_user: Callable[[str], Any], pod: Callab
             if any("Reached heap limit" in line.text for line in read.lines):
                 break
             await asyncio.sleep(1)
-    full = [one for one in read.readings if one.kind is Kind.FULL]
+    full = [one for one in read.readings if one.kind is ReadingKind.FULL]
     assert full
     assert full[-1].heap_after is not None
     assert full[-1].heap_after > 80 * 2**20
@@ -165,7 +164,7 @@ async def test_a_jvm_is_followed_and_understood(
 
     async with Client(as_user("kubeconfig-readonly")) as client:
         read = await reading(client, request(pod("billing-jvm"), "billing", tail=200), some_more)
-    summary = summarise(read.readings)
+    summary = summarise_readings(read.readings)
     assert summary is not None
     assert summary.after_gc
     assert summary.full > 20
@@ -184,7 +183,7 @@ async def test_containers_of_one_pod_in_the_order_of_time(
     async with Client(as_user("kubeconfig-readonly")) as client, asyncio.timeout(PATIENCE):
         while True:  # until both have a log to begin with: the agent is killed again and again
             read = await reading(client, wanted, begun)
-            lines = [line for line in read.lines if line.mark is Mark.PLAIN]
+            lines = [line for line in read.lines if line.mark is LogMark.PLAIN]
             if {line.container for line in lines} == {"order-service", "log-agent"}:
                 break
             await asyncio.sleep(1)

@@ -10,17 +10,20 @@ import time
 import numpy as np
 import pytest
 
-from config import Settings, parse
-from memtop import doctor
-from memtop.aside import aside
-from memtop.cluster.client import Client
-from memtop.cluster.kubeconfig import load
-from memtop.growth import Series, Verdict, judge
-from memtop.past import ContainerName
-from memtop.prometheus import history, queries
-from memtop.prometheus.connection import Prometheus, direct_session
-from memtop.prometheus.labels import LIMITS, RESTARTS, probe
-from memtop.prometheus.reach import NotFoundError, Why, reach
+from config.invocation import parse
+from config.settings import Settings
+from memtop.analysis.judgement import Verdict
+from memtop.analysis.memory_series import Series
+from memtop.analysis.verdict import judge_series
+from memtop.background import run_in_thread
+from memtop.commands import doctor
+from memtop.history import prometheus_past, prometheus_queries
+from memtop.history.past_series import ContainerName
+from memtop.history.prometheus_client import PrometheusClient, direct_session
+from memtop.history.prometheus_connection import NotFoundReason, PrometheusNotFoundError, connect_prometheus
+from memtop.history.prometheus_queries import LIMITS_METRIC, RESTARTS_METRIC, probe_schema
+from memtop.kube.client import Client
+from memtop.kube.kubeconfig import load_target
 from tests.real import prometheus_server
 from tests.real.conftest import kubectl_of
 from tests.real.patience import eventually
@@ -70,13 +73,13 @@ def world(now):
     series += aggregates(KILLED, everything)
     counts = np.searchsorted(starts[1:] + 60, everything, side="right")
     state = labels(KILLED, job="kube-state-metrics")
-    series.append(Written(RESTARTS, state, everything, counts))
+    series.append(Written(RESTARTS_METRIC, state, everything, counts))
     since = everything >= starts[1] + 60
     reason = "kube_pod_container_status_last_terminated_reason"
     series.append(Written(reason, {**state, "reason": "OOMKilled"}, everything[since], np.ones(since.sum())))
     series.append(
         Written(
-            LIMITS,
+            LIMITS_METRIC,
             {**state, "resource": "memory", "unit": "byte"},
             everything,
             np.full(len(everything), 1024 * MIB),
@@ -106,7 +109,7 @@ def written(tmp_path_factory):
 @pytest.fixture
 def connection(written):
     with direct_session() as session:
-        yield Prometheus(written[0], session, timeout=20)
+        yield PrometheusClient(written[0], session, timeout=20)
 
 
 NAMES = (KILLED, HEALTHY, SLOW, TWICE)
@@ -116,13 +119,13 @@ NAMES = (KILLED, HEALTHY, SLOW, TWICE)
 def day(written, connection):
     """What is told of that day."""
     now = written[1]
-    schema = probe(connection, [name.pod for name in NAMES], now)
-    grid = queries.grid(now, DAY)
-    return history.ask(connection, schema, NAMES, ("rss", "working_set"), grid, [KILLED])
+    schema = probe_schema(connection, [name.pod for name in NAMES], now)
+    grid = prometheus_queries.query_grid(now, DAY)
+    return prometheus_past.ask_past(connection, schema, NAMES, ("rss", "working_set"), grid, [KILLED])
 
 
 def test_the_schema_is_probed(written, connection):
-    schema = probe(connection, [name.pod for name in NAMES], written[1])
+    schema = probe_schema(connection, [name.pod for name in NAMES], written[1])
     assert schema.memory == ("rss", "working_set")
     assert schema.kube_state
     assert schema.known
@@ -145,18 +148,18 @@ def test_a_days_leak_with_its_kills(day):
         # No echo: right before a start memory is high or nothing is known, right after it is low.
         assert past.values[past.times >= restart][0] < 150 * MIB
         assert past.values[past.times < restart][-1] > 800 * MIB
-    judgement = judge(Series(past.times, past.values, past.restarts, past.oom_kills, past.limit))
+    judgement = judge_series(Series(past.times, past.values, past.restarts, past.oom_kills, past.limit))
     assert judgement.verdict is Verdict.LEAK
     assert judgement.rate == pytest.approx(0.9 * 900 * MIB / (LIFE / 3600), rel=0.05)
 
 
 def test_a_slow_leak_and_a_healthy_sawtooth(day):
     slow, healthy = day.pasts[SLOW, "working_set"], day.pasts[HEALTHY, "working_set"]
-    leak = judge(Series(slow.times, slow.values, limit=1024 * MIB))
+    leak = judge_series(Series(slow.times, slow.values, limit=1024 * MIB))
     assert leak.verdict is Verdict.LEAK
     assert leak.rate == pytest.approx(5 * MIB, rel=0.02)
     assert leak.seconds_to_limit == pytest.approx((1024 - 320) / 5 * 3600, rel=0.05)
-    assert judge(Series(healthy.times, healthy.values)).verdict is not Verdict.LEAK
+    assert judge_series(Series(healthy.times, healthy.values)).verdict is not Verdict.LEAK
 
 
 def test_two_jobs_count_once(day):
@@ -166,36 +169,41 @@ def test_two_jobs_count_once(day):
 
 
 def test_the_fastest_growers(written, connection):
-    schema = probe(connection, [name.pod for name in NAMES], written[1])
-    found = history.fastest(connection, schema, ("production",), 2, 6 * 3600.0)
+    schema = probe_schema(connection, [name.pod for name in NAMES], written[1])
+    found = prometheus_past.fastest_growers(connection, schema, ("production",), 2, 6 * 3600.0)
     assert SLOW in found
     assert len(found) == 2
 
 
 def test_the_last_hour_in_detail(written, connection):
     now = written[1]
-    schema = probe(connection, [name.pod for name in NAMES], now)
-    told = history.ask(connection, schema, [KILLED], ("rss",), queries.recent(now, schema.interval), [KILLED])
+    schema = probe_schema(connection, [name.pod for name in NAMES], now)
+    told = prometheus_past.ask_past(
+        connection, schema, [KILLED], ("rss",), prometheus_queries.recent_grid(now, schema.interval), [KILLED]
+    )
     steps = np.diff(told.pasts[KILLED, "rss"].times)
     assert np.median(steps) == SCRAPE
 
 
 async def test_memtop_finds_the_clusters_prometheus_through_the_proxy(admin, clusters_prometheus):
-    async with Client(load(kubeconfig=str(admin))) as client, reach(client, Settings().prometheus) as found:
+    async with (
+        Client(load_target(kubeconfig=str(admin))) as client,
+        connect_prometheus(client, Settings().prometheus) as found,
+    ):
         assert found.where == "observability/prometheus-service:9090"
         assert found.via == "service proxy"
         assert found.version
-        schema = await aside(probe, found.prometheus, ["session-store-0"], time.time())
+        schema = await run_in_thread(probe_schema, found.prometheus, ["session-store-0"], time.time())
     assert schema.known
     assert schema.kube_state
 
 
 async def test_a_reader_may_not_ask_it(reader):
-    async with Client(load(kubeconfig=str(reader))) as client:
-        with pytest.raises(NotFoundError) as raised:
-            async with reach(client, Settings().prometheus):
+    async with Client(load_target(kubeconfig=str(reader))) as client:
+        with pytest.raises(PrometheusNotFoundError) as raised:
+            async with connect_prometheus(client, Settings().prometheus):
                 pass
-    assert raised.value.why is Why.FORBIDDEN
+    assert raised.value.why is NotFoundReason.FORBIDDEN
     proxy, forward = raised.value.trail
     assert 'User "lab-readonly" cannot get resource "services/proxy"' in proxy
     assert forward.endswith("portforward is forbidden")
@@ -228,7 +236,7 @@ def forwarder(admin, kubectl, cluster_home, name="memtop-test-forwarder"):
     try:
         rights = (("list", "services"), ("list", "pods"), ("create", "pods", "--subresource=portforward"))
         eventually(lambda: all(may(*right) for right in rights), "the server to learn of the rights")
-        target = load(kubeconfig=str(admin))
+        target = load_target(kubeconfig=str(admin))
         auth = dataclasses.replace(target.auth, impersonation=(("Impersonate-User", name),))
         yield dataclasses.replace(target, auth=auth)
     finally:
@@ -237,12 +245,12 @@ def forwarder(admin, kubectl, cluster_home, name="memtop-test-forwarder"):
 
 async def test_a_port_forward_where_the_proxy_is_forbidden(admin, kubectl, cluster_home, clusters_prometheus):
     with forwarder(admin, kubectl, cluster_home) as target:
-        async with Client(target) as client, reach(client, Settings().prometheus) as found:
+        async with Client(target) as client, connect_prometheus(client, Settings().prometheus) as found:
             assert found.via == "port-forward"
             assert "services/proxy" in found.trail[0]
-            answer = await aside(found.prometheus.instant, "up")
+            answer = await run_in_thread(found.prometheus.instant, "up")
             assert answer.streams
-            big = await aside(found.prometheus.ask, "label/__name__/values", [])
+            big = await run_in_thread(found.prometheus.ask, "label/__name__/values", [])
             assert b"container_memory_rss" in big
 
 
@@ -251,7 +259,9 @@ def test_doctor_on_the_real_cluster(admin, reader, nobody, clusters_prometheus, 
 
     def examine(path):
         out = io.StringIO()
-        return doctor.run(parse(["doctor", "--kubeconfig", str(path)], os.environ), out), out.getvalue()
+        return doctor.run_doctor(
+            parse(["doctor", "--kubeconfig", str(path)], os.environ), out
+        ), out.getvalue()
 
     code, report = examine(admin)
     assert code == 0

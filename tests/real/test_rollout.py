@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from memtop.cluster.client import Client
-from memtop.cluster.refs import ObjectRef
-from memtop.cluster.revisions import revisions
-from memtop.rollout.model import Cause, Rollout
-from memtop.rollout.watch import follow
+from memtop.change.rollout_model import Rollout, StuckCause
+from memtop.change.rollout_watch import follow_rollout
+from memtop.kube.client import Client
+from memtop.kube.object_ref import ObjectRef
+from memtop.kube.workload_revisions import list_revisions
 from tests.real.patience import PATIENCE, eventually
 
 MANIFEST = Path(__file__).parent / "rollout.yaml"
@@ -54,7 +54,7 @@ def target(as_user: Callable[[str], Any]) -> Any:
 
 @contextlib.asynccontextmanager
 async def following(target: Any, ref: ObjectRef) -> AsyncIterator[AsyncIterator[Rollout | str]]:
-    async with Client(target) as client, contextlib.aclosing(follow(client, ref)) as told:
+    async with Client(target) as client, contextlib.aclosing(follow_rollout(client, ref)) as told:
         yield told
 
 
@@ -71,7 +71,7 @@ async def until(told: AsyncIterator[Rollout | str], holds: Callable[[Rollout], o
     raise AssertionError("it ended")
 
 
-def blocked_by(cause: Cause, said: str = "") -> Callable[[Rollout], object]:
+def blocked_by(cause: StuckCause, said: str = "") -> Callable[[Rollout], object]:
     """Something is stuck for a cause, in these words; a kubelet's first ones may be about itself."""
     return lambda one: any(reason.cause is cause and said in str(reason) for reason in one.stuck)
 
@@ -116,7 +116,7 @@ async def test_a_missing_image_and_the_way_back(
     ref = ObjectRef("Deployment", namespace, "web")
     async with following(target, ref) as told:
         inside("set", "image", "deployment/web", "app=localhost/lab/absent:9")
-        image = blocked_by(Cause.IMAGE)
+        image = blocked_by(StuckCause.IMAGE)
         stuck = await until(told, lambda one: image(one) and says_the_same(inside, one, "deployment/web"))
         assert "localhost/lab/absent:9" in str(stuck.blocked)
         done = memtop(admin, "rollout", "undo", "deployment/web", "-n", namespace, "--yes")
@@ -127,7 +127,7 @@ async def test_a_missing_image_and_the_way_back(
     said = inside("rollout", "history", "deployment/web").splitlines()[2:]
     numbers = [int(line.split()[0]) for line in said if line.strip()]
     async with Client(target) as client:
-        known = await revisions(client, ref)
+        known = await list_revisions(client, ref)
     assert [one.number for one in reversed(known)] == numbers
     assert known[0].current
     assert known[0].earlier == (1,)
@@ -136,22 +136,22 @@ async def test_a_missing_image_and_the_way_back(
 @pytest.mark.parametrize(
     ("cause", "container", "pod", "said"),
     [
-        (Cause.CRASH, {"command": ["sh", "-c", "echo no table; exit 3"]}, {}, "exit code 3"),
-        (Cause.CRASH, {"command": ["/nonexistent"]}, {}, "cannot be started"),
+        (StuckCause.CRASH, {"command": ["sh", "-c", "echo no table; exit 3"]}, {}, "exit code 3"),
+        (StuckCause.CRASH, {"command": ["/nonexistent"]}, {}, "cannot be started"),
         (
-            Cause.NO_NODE,
+            StuckCause.NO_NODE,
             {"resources": {"limits": {"memory": "300Gi"}, "requests": {"memory": "300Gi"}}},
             {},
             "Insufficient memory",
         ),
         (
-            Cause.CONFIG,
+            StuckCause.CONFIG,
             {"envFrom": [{"configMapRef": {"name": "absent"}}]},
             {},
             'configmap "absent" not found',
         ),
         (
-            Cause.NOT_READY,
+            StuckCause.NOT_READY,
             {
                 "readinessProbe": {
                     "exec": {"command": ["sh", "-c", "echo not yet; exit 1"]},
@@ -162,13 +162,13 @@ async def test_a_missing_image_and_the_way_back(
             "not yet",
         ),
         (
-            Cause.VOLUME,
+            StuckCause.VOLUME,
             {"volumeMounts": [{"name": "v", "mountPath": "/v"}]},
             {"volumes": [{"name": "v", "configMap": {"name": "absent"}}]},
             'configmap "absent" not found',
         ),
         (
-            Cause.OOM,
+            StuckCause.OOM,
             {"command": ["sh", "-c", "x=a; while true; do x=$x$x; done"]},
             {},
             "its limit is 32 MiB",
@@ -180,7 +180,7 @@ async def test_a_missing_image_and_the_way_back(
 async def test_why_it_is_stuck(
     place: tuple[str, Kubectl],
     target: Any,
-    cause: Cause,
+    cause: StuckCause,
     container: dict[str, Any],
     pod: dict[str, Any],
     said: str,
@@ -201,10 +201,10 @@ async def test_quota_and_pause(place: tuple[str, Kubectl], target: Any) -> None:
         used = ("get", "quota", "tight", "-o", "jsonpath={.status.used}")
         eventually(lambda: inside(*used), "the quota to count")
         inside("set", "env", "deployment/narrow", "TRY=1")
-        stuck = await until(told, blocked_by(Cause.REFUSED, "exceeded quota"))
+        stuck = await until(told, blocked_by(StuckCause.REFUSED, "exceeded quota"))
         assert "exceeded quota: tight" in str(stuck.blocked)
         inside("rollout", "pause", "deployment/narrow")
-        paused = await until(told, blocked_by(Cause.PAUSED))
+        paused = await until(told, blocked_by(StuckCause.PAUSED))
         assert paused.status.paused
         inside("delete", "quota", "tight")
         inside("rollout", "resume", "deployment/narrow")
@@ -217,7 +217,7 @@ async def test_a_stateful_set_waits_for_its_broken_pod(place: tuple[str, Kubectl
     namespace, inside = place
     async with following(target, ObjectRef("StatefulSet", namespace, "store")) as told:
         inside("set", "image", "statefulset/store", "app=localhost/lab/absent:9")
-        order = blocked_by(Cause.ORDER)
+        order = blocked_by(StuckCause.ORDER)
         stuck = await until(told, lambda one: order(one) and says_the_same(inside, one, "statefulset/store"))
         assert "waits for store-1" in stuck.stuck[-1].words
         inside("rollout", "undo", "statefulset/store")
@@ -246,7 +246,7 @@ async def test_a_daemon_set(place: tuple[str, Kubectl], target: Any) -> None:
             '{"spec":{"updateStrategy":{"type":"OnDelete","rollingUpdate":null}}}',
         )
         inside("set", "env", "daemonset/agent", "TRY=2")
-        held = await until(told, blocked_by(Cause.ON_DELETE))
+        held = await until(told, blocked_by(StuckCause.ON_DELETE))
         assert held.status.failed
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from memtop.cluster.revisions import hash_label, of_controller, of_deployment
-from memtop.cluster.tree import clean
+from memtop.kube.json_object import sanitize_tree
+from memtop.kube.workload_revisions import hash_label, revisions_from_controller, revisions_from_replica_sets
 from tests.rollout.conftest import workload
 
 OWN = [{"kind": "Deployment", "uid": "uid-api", "controller": True}]
@@ -36,7 +36,9 @@ def deployment(image):
 
 
 def test_the_newest_comes_first_and_the_one_asked_for_is_marked():
-    known = of_deployment(deployment("a:1"), [replica_set("x", 9, "a:1"), replica_set("y", 10, "a:2")])
+    known = revisions_from_replica_sets(
+        deployment("a:1"), [replica_set("x", 9, "a:1"), replica_set("y", 10, "a:2")]
+    )
     assert [(one.number, one.name, one.current) for one in known] == [(10, "y", False), (9, "x", True)]
     assert known[1].images == {"app": "a:1", "init": "i:1"}
     assert known[1].limits == {"app": 1024**3, "init": None}
@@ -46,24 +48,26 @@ def test_the_newest_comes_first_and_the_one_asked_for_is_marked():
 
 
 def test_none_is_current_before_the_controller_has_made_it():
-    assert not any(one.current for one in of_deployment(deployment("a:3"), [replica_set("x", 1, "a:1")]))
+    assert not any(
+        one.current for one in revisions_from_replica_sets(deployment("a:3"), [replica_set("x", 1, "a:1")])
+    )
 
 
 def test_of_two_with_the_same_template_the_older_is_used():
     older = replica_set("x", 2, "a:1", created="2026-11-22T09:00:00Z")
-    known = of_deployment(deployment("a:1"), [replica_set("y", 3, "a:1"), older])
+    known = revisions_from_replica_sets(deployment("a:1"), [replica_set("y", 3, "a:1"), older])
     assert [one.name for one in known if one.current] == ["x"]
 
 
 def test_what_others_own_is_no_revision():
     stranger = replica_set("x", 1, "a:1", owners=[{"kind": "Deployment", "uid": "other", "controller": True}])
     orphan = replica_set("y", 1, "a:1", owners=[])
-    assert of_deployment(deployment("a:1"), [stranger, orphan]) == ()
+    assert revisions_from_replica_sets(deployment("a:1"), [stranger, orphan]) == ()
 
 
 def test_one_that_was_gone_back_to_tells_its_earlier_numbers():
     found = replica_set("x", 5, "a:1", revision_history="1,3")
-    assert of_deployment(deployment("a:1"), [found])[0].earlier == (1, 3)
+    assert revisions_from_replica_sets(deployment("a:1"), [found])[0].earlier == (1, 3)
 
 
 def test_a_template_to_go_back_to_is_not_altered_but_what_is_shown_is_safe():
@@ -72,7 +76,7 @@ def test_a_template_to_go_back_to_is_not_altered_but_what_is_shown_is_safe():
     found["spec"]["template"]["spec"]["containers"][0]["args"] = [script]
     wanted = deployment("a:1\x1b[31m")
     wanted["spec"]["template"]["spec"]["containers"][0]["args"] = [script]
-    only = of_deployment(clean(wanted), [found])[0]
+    only = revisions_from_replica_sets(sanitize_tree(wanted), [found])[0]
     assert only.template["spec"]["containers"][0]["args"] == [script]
     assert only.images["app"] == "a:1"
     assert only.current
@@ -93,7 +97,9 @@ def controller_revision(name, number, image, kind, **labels):
 
 def test_a_stateful_sets_pods_carry_the_name_of_their_revision():
     kept = [controller_revision(f"api-{n}", n, f"a:{n}", "StatefulSet") for n in (1, 2)]
-    known = of_controller(workload("StatefulSet", "api"), "StatefulSet", kept, {"api-1": 1, "api-2": 2})
+    known = revisions_from_controller(
+        workload("StatefulSet", "api"), "StatefulSet", kept, {"api-1": 1, "api-2": 2}
+    )
     assert [(one.hash, one.replicas, one.current) for one in known] == [
         ("api-2", 2, True),
         ("api-1", 1, False),
@@ -105,5 +111,5 @@ def test_a_daemon_sets_pods_carry_the_hash_of_theirs():
     label = {hash_label("DaemonSet"): "abc"}
     kept = [controller_revision("api-abc", 1, "a:1", "DaemonSet", **label)]
     unseen = workload("DaemonSet", "api", status={"observedGeneration": 1}, generation=2)
-    known = of_controller(unseen, "DaemonSet", kept, None)
+    known = revisions_from_controller(unseen, "DaemonSet", kept, None)
     assert [(one.hash, one.replicas, one.current) for one in known] == [("abc", None, False)]

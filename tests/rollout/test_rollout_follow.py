@@ -9,19 +9,19 @@ import json
 
 import pytest
 
-from config import ConfigError, parse
-from memtop.change.console import Console
-from memtop.cluster.client import Client
-from memtop.cluster.kubeconfig import load
-from memtop.cluster.refs import ObjectRef
-from memtop.cluster.revisions import revisions
+from config.errors import ConfigError
+from config.invocation import parse
+from memtop.change import rollout_watch
+from memtop.change.rollout_model import StuckCause
+from memtop.change.rollout_watch import BackgroundState, follow_in_background, follow_rollout
+from memtop.commands.change import Console
+from memtop.commands.rollout import run_history, run_pause, run_restart, run_resume, run_status, run_undo
 from memtop.demo.faults import Fault, Harm
 from memtop.demo.thread import DemoThread
-from memtop.rollout import running
-from memtop.rollout.command import run_history, run_pause, run_restart, run_resume, run_status, run_undo
-from memtop.rollout.model import Cause
-from memtop.rollout.running import State, follow_left
-from memtop.rollout.watch import follow
+from memtop.kube.client import Client
+from memtop.kube.kubeconfig import load_target
+from memtop.kube.object_ref import ObjectRef
+from memtop.kube.workload_revisions import list_revisions
 from tests.api import Api
 
 APPS = "/apis/apps/v1/namespaces/production"
@@ -43,7 +43,7 @@ class Cluster:
         return str(path)
 
     def client(self, user="admin"):
-        return Client(load(kubeconfig=self.kubeconfig(user)))
+        return Client(load_target(kubeconfig=self.kubeconfig(user)))
 
     def now(self):
         return self.demo.call(self.demo.server.cluster.clock.now)
@@ -67,14 +67,19 @@ class Cluster:
 
 @pytest.fixture
 def cluster(tmp_path, monkeypatch):
-    monkeypatch.setattr("memtop.rollout.watch.MEASURE_SECONDS", 0.3)  # thirty times as fast as the clock
+    monkeypatch.setattr(
+        "memtop.change.rollout_watch.MEASURE_SECONDS", 0.3
+    )  # thirty times as fast as the clock
     with DemoThread(pods=20, speed=30, bookmark_every=0.5) as demo:
         yield Cluster(demo, tmp_path)
 
 
 @contextlib.asynccontextmanager
 async def following(cluster, ref=API, user="admin"):
-    async with cluster.client(user) as client, contextlib.aclosing(follow(client, ref, cluster.now)) as told:
+    async with (
+        cluster.client(user) as client,
+        contextlib.aclosing(follow_rollout(client, ref, cluster.now)) as told,
+    ):
         yield told
 
 
@@ -100,7 +105,7 @@ async def test_a_rollout_that_gets_stuck_and_is_undone(cluster):
     async with following(cluster) as told:
         cluster.set_image("user-service:no-such-tag")
         stuck = await cluster.until(told, lambda one: one.blocked is not None)
-        assert stuck.blocked.cause is Cause.IMAGE
+        assert stuck.blocked.cause is StuckCause.IMAGE
         assert "user-service:no-such-tag" in stuck.blocked.words
         cluster.patch({"template": before | {"$patch": "replace"}})
         done = await cluster.until(told, lambda one: one.status.done)
@@ -137,7 +142,7 @@ async def test_it_survives_what_happens_to_its_watches(cluster, trouble):
 async def test_leaving_ends_every_request(cluster):
     before = asyncio.all_tasks()
     async with cluster.client() as client:
-        told = follow(client, API, cluster.now)
+        told = follow_rollout(client, API, cluster.now)
         await anext(told)
         assert asyncio.all_tasks() > before
         await told.aclose()
@@ -146,19 +151,22 @@ async def test_leaving_ends_every_request(cluster):
 
 async def test_what_is_missing_or_forbidden_is_said(cluster):
     async with cluster.client() as client:
-        absent = follow(client, ObjectRef("Deployment", "production", "absent"), cluster.now)
+        absent = follow_rollout(client, ObjectRef("Deployment", "production", "absent"), cluster.now)
         assert "not found" in await anext(absent)
         await absent.aclose()
     async with cluster.client("nobody") as client:
-        forbidden = follow(client, API, cluster.now)
+        forbidden = follow_rollout(client, API, cluster.now)
         assert "forbidden" in await anext(forbidden)
         await forbidden.aclose()
     async with cluster.client() as client:
-        assert await anext(follow(client, ObjectRef("Job", "production", "x"))) == "a Job is not rolled out"
+        assert (
+            await anext(follow_rollout(client, ObjectRef("Job", "production", "x")))
+            == "a Job is not rolled out"
+        )
 
 
 async def test_where_only_getting_the_workload_is_allowed_it_is_asked_for_now_and_then(cluster, monkeypatch):
-    monkeypatch.setattr("memtop.rollout.keep.RETRY_SECONDS", 0.2)
+    monkeypatch.setattr("memtop.change.rollout_objects.RETRY_SECONDS", 0.2)
     cluster.demo.server.faults.add(Fault(Harm.ANSWER, path=r"/deployments\?", status=403))
     cluster.demo.server.faults.add(Fault(Harm.ANSWER, path=r"/events\?", status=403))
     async with following(cluster) as told:
@@ -199,8 +207,8 @@ async def test_a_rollout_that_was_left_is_told_in_short_lines(cluster):
     told = []
     cluster.set_image("user-service:v2.1.0")
     async with cluster.client() as client, asyncio.timeout(PATIENCE):
-        await follow_left(client, API, told.append, cluster.now)
-    assert told[-1].state is State.DONE
+        await follow_in_background(client, API, told.append, cluster.now)
+    assert told[-1].state is BackgroundState.DONE
     assert told[-1].words == "rollout user-service done"
     assert len({line.words for line in told}) == len(told)
     assert all(line.words.startswith("rollout user-service ") for line in told)
@@ -212,17 +220,17 @@ async def test_one_that_was_left_is_followed_on_after_a_mistake_of_memtops_own(c
     def follow(*args, **kwargs):
         if mistakes:
             raise mistakes.pop()
-        return running.follow_it(*args, **kwargs)
+        return rollout_watch.follow_it(*args, **kwargs)
 
-    monkeypatch.setattr(running, "follow_it", running.follow, raising=False)
-    monkeypatch.setattr(running, "follow", follow)
-    monkeypatch.setattr(running, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(rollout_watch, "follow_it", rollout_watch.follow_rollout, raising=False)
+    monkeypatch.setattr(rollout_watch, "follow_rollout", follow)
+    monkeypatch.setattr(rollout_watch, "RETRY_SECONDS", 0.0)
     cluster.set_image("user-service:v2.1.0")
     async with cluster.client() as client, asyncio.timeout(PATIENCE):
-        await follow_left(client, API, told.append, cluster.now)
-    assert [line.state for line in told[:2]] == [State.UNKNOWN] * 2
+        await follow_in_background(client, API, told.append, cluster.now)
+    assert [line.state for line in told[:2]] == [BackgroundState.UNKNOWN] * 2
     assert "hunter2" not in str(told)
-    assert told[-1].state is State.DONE
+    assert told[-1].state is BackgroundState.DONE
     assert caplog.text.count("Traceback") == 2
 
 
@@ -230,13 +238,13 @@ async def test_one_that_was_left_and_is_gone_already_is_told_as_gone(cluster):
     told, before = [], asyncio.all_tasks()
     absent = ObjectRef("Deployment", "production", "absent")
     async with cluster.client() as client, asyncio.timeout(PATIENCE):
-        await follow_left(client, absent, told.append, cluster.now)
+        await follow_in_background(client, absent, told.append, cluster.now)
         assert asyncio.all_tasks() == before
-    assert [(one.state, one.words) for one in told] == [(State.GONE, "rollout absent: deleted")]
+    assert [(one.state, one.words) for one in told] == [(BackgroundState.GONE, "rollout absent: deleted")]
 
 
 def test_ages_of_revisions_are_by_the_clusters_clock(cluster, monkeypatch):
-    monkeypatch.setattr("memtop.observe.clock.time.time", lambda: 0.0)  # this machine's clock is behind
+    monkeypatch.setattr("memtop.observe.source.time.time", lambda: 0.0)  # this machine's clock is behind
     out = io.StringIO()
     words = ["rollout", "history", "deploy/user-service", "-n", "production"]
     assert run_history(parse([*words, "--kubeconfig", cluster.kubeconfig()], {}), out, io.StringIO()) == 0
@@ -249,8 +257,8 @@ async def test_revisions_tell_what_each_was(cluster):
     async with following(cluster) as told:
         await cluster.until(told, lambda one: one.status.done and one.revision.number > 1)
     async with cluster.client() as client:
-        newest, before, *_ = await revisions(client, API)
-        assert await revisions(client, ObjectRef("CronJob", "production", "x")) == ()
+        newest, before, *_ = await list_revisions(client, API)
+        assert await list_revisions(client, ObjectRef("CronJob", "production", "x")) == ()
     assert (newest.current, newest.replicas, before.current, before.replicas) == (True, 3, False, 0)
     assert (newest.images["user-service"], before.images["user-service"]) == (
         "user-service:v2.1.0",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from memtop.cluster.containers import Mood
-from memtop.cluster.objects import Pod
-from memtop.rollout.pods import pod_line
+from memtop.change.rollout_model import rollout_pod
+from memtop.kube.api_objects import Pod
+from memtop.kube.pod_facts import StateSeverity
 
 RUNNING = {"running": {"startedAt": "2026-11-22T10:00:00Z"}}
 CREATING = {"waiting": {"reason": "ContainerCreating"}}
@@ -35,36 +35,36 @@ def line(containers, init=(), phase="Running", memory=None, limits=("64Mi", "64M
         },
     }
     pod = msgspec.convert(found, Pod, strict=False)
-    return pod_line(pod, new=True, revision=7, memory={} if memory is None else {"api-1": memory})
+    return rollout_pod(pod, new=True, revision=7, memory={} if memory is None else {"api-1": memory})
 
 
 @pytest.mark.parametrize(
     ("made", "state", "mood", "works"),
     [
-        (line([(RUNNING, True), (RUNNING, True)]), "Running", Mood.RUNNING, True),
-        (line([(RUNNING, True), (RUNNING, False)]), "not ready", Mood.WAITING, False),
-        (line([(CREATING, False)], phase="Pending"), "ContainerCreating", Mood.WAITING, False),
-        (line([(CREATING, False)], [DONE, RUNNING], "Pending"), "Init:1/2", Mood.WAITING, False),
+        (line([(RUNNING, True), (RUNNING, True)]), "Running", StateSeverity.RUNNING, True),
+        (line([(RUNNING, True), (RUNNING, False)]), "not ready", StateSeverity.WAITING, False),
+        (line([(CREATING, False)], phase="Pending"), "ContainerCreating", StateSeverity.WAITING, False),
+        (line([(CREATING, False)], [DONE, RUNNING], "Pending"), "Init:1/2", StateSeverity.WAITING, False),
         (
             line([(CREATING, False)], [{"waiting": {"reason": "CrashLoopBackOff"}}], "Pending"),
             "Init:CrashLoopBackOff",
-            Mood.FAILING,
+            StateSeverity.FAILING,
             False,
         ),
-        (line([(RUNNING, True)], [DONE]), "Running", Mood.RUNNING, True),
+        (line([(RUNNING, True)], [DONE]), "Running", StateSeverity.RUNNING, True),
         (
             line([(RUNNING, True), ({"terminated": {"exitCode": 137, "reason": "OOMKilled"}}, False)]),
             "OOMKilled",
-            Mood.OOM,
+            StateSeverity.OOM,
             False,
         ),
         (
             line([(RUNNING, True)], deletionTimestamp="2026-11-22T10:00:00Z"),
             "Terminating",
-            Mood.WAITING,
+            StateSeverity.WAITING,
             False,
         ),
-        (line([(DONE, False)], phase="Failed"), "Failed", Mood.FAILING, False),
+        (line([(DONE, False)], phase="Failed"), "Failed", StateSeverity.FAILING, False),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

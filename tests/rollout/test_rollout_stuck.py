@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from memtop.cluster.events import CoreEvent
-from memtop.cluster.objects import Metadata, Node, Pod
-from memtop.cluster.refs import ObjectRef
-from memtop.rollout.model import Cause
-from memtop.rollout.seen import Seen, Whole
+from memtop.change.rollout_model import StuckCause
+from memtop.change.rollout_objects import FullObject, RolloutObjects
+from memtop.kube.api_objects import Node, ObjectMeta, Pod
+from memtop.kube.core_events import CoreEvent
+from memtop.kube.object_ref import ObjectRef
 from tests.rollout.conftest import NAMESPACE, workload
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC).timestamp()
@@ -44,7 +44,7 @@ def replica_set(number, image, hash_, age):
             }
         },
     }
-    return Whole(msgspec.convert(found["metadata"], Metadata, strict=False), found)
+    return FullObject(msgspec.convert(found["metadata"], ObjectMeta, strict=False), found)
 
 
 def pod(
@@ -105,7 +105,7 @@ def rollout():
         found = workload("Deployment", "api", {"replicas": 2} | (spec or {}), counts | (status or {}))
         found["spec"]["template"]["spec"]["containers"][0]["image"] = "shop/api:v9"
         sets = [replica_set(1, "shop/api:v8", "old", 9000), replica_set(2, "shop/api:v9", "new", 60)]
-        seen = Seen(
+        seen = RolloutObjects(
             ObjectRef("Deployment", NAMESPACE, "api"),
             found,
             kept={one.metadata.name: one for one in sets},
@@ -141,7 +141,7 @@ def test_a_revision_whose_pods_never_got_ready_is_not_the_one_to_go_back_to():
     ]
     sets[1].json["status"] = {"replicas": 1}
     pods = [pod("a", "old", ready=True), pod("b", "bad", state=waiting("ErrImagePull")), pod("c")]
-    seen = Seen(
+    seen = RolloutObjects(
         ObjectRef("Deployment", NAMESPACE, "api"),
         found,
         kept={one.metadata.name: one for one in sets},
@@ -163,7 +163,7 @@ def test_an_image_that_cannot_be_pulled_with_the_words_of_the_attempt(rollout):
         [event("uid-a", "Failed", said), event("uid-a", "BackOff", "Back-off")],
     )
     reason = only(found)
-    assert (reason.cause, reason.blocking) == (Cause.IMAGE, True)
+    assert (reason.cause, reason.blocking) == (StuckCause.IMAGE, True)
     assert str(reason) == f"The image shop/api:v9 cannot be pulled (ImagePullBackOff): {said}"
 
 
@@ -180,7 +180,7 @@ def test_a_crash_loop_with_its_exit_code_and_last_words(rollout):
         restarts=4,
     )
     reason = only(rollout([crashed]))
-    assert reason.cause is Cause.CRASH
+    assert reason.cause is StuckCause.CRASH
     assert str(reason) == (
         "Container app crashes (4 restarts), the last time with exit code 3: no such table"
     )
@@ -195,7 +195,7 @@ def test_an_oom_kill_with_the_limit(rollout):
     killed = pod("a", last=ended("OOMKilled", 137), restarts=1)
     reason = only(rollout([killed]))
     assert (reason.cause, reason.words) == (
-        Cause.OOM,
+        StuckCause.OOM,
         "Container app is OOMKilled (1 restart); its limit is 128 MiB",
     )
 
@@ -208,7 +208,7 @@ def test_one_reason_for_all_pods_that_have_it(rollout):
 def test_a_readiness_probe_that_fails_blocks_only_after_a_while(rollout):
     said = event("uid-a", "Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503")
     soon, late = (only(rollout([pod("a", age=age)], [said])) for age in (20, 400))
-    assert (soon.cause, soon.blocking, late.blocking) == (Cause.NOT_READY, False, True)
+    assert (soon.cause, soon.blocking, late.blocking) == (StuckCause.NOT_READY, False, True)
     assert "readiness probe fails" in soon.words
     assert soon.said.endswith("503")
 
@@ -222,7 +222,7 @@ def test_quota_as_the_deployment_says_it(rollout):
     said = 'pods "api-x" is forbidden: exceeded quota: q, requested: requests.memory=8Mi'
     failure = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": said}
     reason = only(rollout(status={"conditions": [failure], "updatedReplicas": 0}))
-    assert (reason.cause, reason.words) == (Cause.REFUSED, "The namespace's quota allows no more pods")
+    assert (reason.cause, reason.words) == (StuckCause.REFUSED, "The namespace's quota allows no more pods")
     assert reason.said == said
 
 
@@ -237,18 +237,18 @@ def test_no_node_in_the_schedulers_words(rollout):
     said = "0/3 nodes are available: 3 Insufficient memory."
     pending = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": said}
     reason = only(rollout([pod("a", conditions=[pending], phase="Pending", containerStatuses=[])]))
-    assert (reason.cause, reason.said) == (Cause.NO_NODE, said)
+    assert (reason.cause, reason.said) == (StuckCause.NO_NODE, said)
 
 
 def test_a_config_map_that_is_missing(rollout):
     reason = only(rollout([pod("a", state=waiting("CreateContainerConfigError", 'configmap "x" not found'))]))
-    assert (reason.cause, reason.said) == (Cause.CONFIG, 'configmap "x" not found')
+    assert (reason.cause, reason.said) == (StuckCause.CONFIG, 'configmap "x" not found')
 
 
 def test_a_volume_that_cannot_be_mounted(rollout):
     creating = pod("a", state=waiting("ContainerCreating"), phase="Pending")
     reason = only(rollout([creating], [event("uid-a", "FailedMount", "secret not found")]))
-    assert (reason.cause, reason.said) == (Cause.VOLUME, "secret not found")
+    assert (reason.cause, reason.said) == (StuckCause.VOLUME, "secret not found")
 
 
 def test_a_pod_that_was_evicted(rollout):
@@ -264,7 +264,11 @@ def test_the_deadline_stands_beside_its_cause_and_paused_is_said(rollout):
         spec={"progressDeadlineSeconds": 600, "paused": True},
         status={"conditions": late},
     )
-    assert [reason.cause for reason in found.stuck] == [Cause.IMAGE, Cause.PAUSED, Cause.DEADLINE]
+    assert [reason.cause for reason in found.stuck] == [
+        StuckCause.IMAGE,
+        StuckCause.PAUSED,
+        StuckCause.DEADLINE,
+    ]
     assert "(10 m)" in found.stuck[-1].words
     assert found.status.failed
 
@@ -276,14 +280,14 @@ def test_a_node_under_pressure_is_named_where_a_pod_is_not_ready(rollout):
     }
     nodes = {"node-1": msgspec.convert(node, Node)}
     reason = only(rollout([pod("a")], nodes=nodes))
-    assert (reason.cause, reason.blocking) == (Cause.NODE, False)
+    assert (reason.cause, reason.blocking) == (StuckCause.NODE, False)
     assert rollout([pod("a", ready=True)], nodes=nodes).stuck == ()
 
 
 def test_an_old_pod_that_does_not_end(rollout):
     leaving = pod("b", "old", ready=True, metadata={"deletionTimestamp": stamp(120)})
     reason = only(rollout([pod("a"), leaving]))
-    assert (reason.cause, reason.blocking) == (Cause.LEAVING, False)
+    assert (reason.cause, reason.blocking) == (StuckCause.LEAVING, False)
     assert "b should have ended" in reason.words
 
 
@@ -291,7 +295,7 @@ def test_a_rollout_that_is_done_still_tells_of_crashes(rollout):
     done = {"replicas": 2, "updatedReplicas": 2, "readyReplicas": 2, "availableReplicas": 2}
     found = rollout([pod("a", ready=True, last=ended("OOMKilled", 137), restarts=3)], status=done)
     assert found.status.done
-    assert (only(found).cause, only(found).blocking, found.blocked) == (Cause.OOM, False, None)
+    assert (only(found).cause, only(found).blocking, found.blocked) == (StuckCause.OOM, False, None)
 
 
 def test_other_peoples_words_are_made_safe(rollout):
@@ -311,7 +315,7 @@ def test_a_recorded_rollout_that_got_stuck(recording):
         msgspec.convert(one, Pod, strict=False)
         for one in json.loads(recording("rollout-3-stuck-pods.json"))["items"]
     ]
-    seen = Seen(ObjectRef("Deployment", "production", "steady-service"), found)
+    seen = RolloutObjects(ObjectRef("Deployment", "production", "steady-service"), found)
     seen.pods = {one.metadata.name: one for one in pods}
     for one in pods:
         above, hash_ = one.metadata.owner_references[0], one.metadata.labels["pod-template-hash"]
@@ -326,8 +330,8 @@ def test_a_recorded_rollout_that_got_stuck(recording):
             "ownerReferences": owner("Deployment", "steady-service", found["metadata"]["uid"]),
         }
         kept = {"metadata": metadata, "spec": {"template": wanted if same else {}}}
-        seen.kept[above.name] = Whole(msgspec.convert(metadata, Metadata), kept)
+        seen.kept[above.name] = FullObject(msgspec.convert(metadata, ObjectMeta), kept)
     rollout = seen.rollout(NOW)
-    assert [reason.cause for reason in rollout.stuck] == [Cause.IMAGE, Cause.DEADLINE]
+    assert [reason.cause for reason in rollout.stuck] == [StuckCause.IMAGE, StuckCause.DEADLINE]
     assert sum(line.new for line in rollout.pods) == 1
     assert rollout.status.failed

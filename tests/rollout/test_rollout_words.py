@@ -9,10 +9,10 @@ import subprocess
 
 import pytest
 
-from memtop.cluster.refs import ObjectRef
-from memtop.rollout.model import Rollout
-from memtop.rollout.running import left
-from memtop.rollout.status import status
+from memtop.change.rollout_model import Rollout
+from memtop.change.rollout_status import rollout_status
+from memtop.change.rollout_watch import background_rollout
+from memtop.kube.object_ref import ObjectRef
 from tests.rollout.conftest import NAMESPACE, workload
 
 KUBECTL = shutil.which("kubectl")
@@ -92,23 +92,23 @@ def recorded(recording, name):
     ],
 )
 def test_a_recorded_rollout(recording, name, words, done, failed):
-    found = status(recorded(recording, name), "Deployment")
+    found = rollout_status(recorded(recording, name), "Deployment")
     assert (found.words, found.done, found.failed) == (words, done, failed)
 
 
 def test_the_figures_of_a_rollout_on_its_way(recording):
-    found = status(deployment("x", updated=1, all_=4, ready=3, available=3), "Deployment")
+    found = rollout_status(deployment("x", updated=1, all_=4, ready=3, available=3), "Deployment")
     assert (found.desired, found.target, found.updated, found.ready, found.old) == (3, 3, 1, 3, 3)
 
 
 def test_a_partition_keeps_pods_back():
-    found = status(stateful_set("x", updated=1, strategy=partitioned(1)), "StatefulSet")
+    found = rollout_status(stateful_set("x", updated=1, strategy=partitioned(1)), "StatefulSet")
     assert (found.desired, found.target, found.old) == (3, 2, 2)
 
 
 def test_before_1_22_the_ready_pods_of_a_stateful_set_count_as_available():
-    assert status(stateful_set("x", ready=2), "StatefulSet").available == 2
-    assert status(stateful_set("x", ready=2, availableReplicas=1), "StatefulSet").available == 1
+    assert rollout_status(stateful_set("x", ready=2), "StatefulSet").available == 2
+    assert rollout_status(stateful_set("x", ready=2, availableReplicas=1), "StatefulSet").available == 1
 
 
 @pytest.mark.parametrize(
@@ -123,13 +123,13 @@ def test_before_1_22_the_ready_pods_of_a_stateful_set_count_as_available():
     ],
 )
 def test_pods_that_change_by_hand_are_followed_until_all_have(made, over):
-    found = Rollout(ObjectRef(made["kind"], NAMESPACE, "by-hand"), status(made, made["kind"]))
-    assert (found.status.failed, found.over, left(found).over) == (True, over, over)
+    found = Rollout(ObjectRef(made["kind"], NAMESPACE, "by-hand"), rollout_status(made, made["kind"]))
+    assert (found.status.failed, found.over, background_rollout(found).over) == (True, over, over)
 
 
 def test_other_kinds_are_not_rolled_out():
     with pytest.raises(ValueError, match="a Job is not rolled out"):
-        status({}, "Job")
+        rollout_status({}, "Job")
 
 
 @pytest.mark.skipif(KUBECTL is None, reason="kubectl is not installed")
@@ -137,7 +137,7 @@ def test_the_words_are_those_of_kubectl(shelf, tmp_path):
     """One run of kubectl for all that do not end in an error, and one for each that does."""
     for story in STORIES:
         shelf.put(story)
-    judged = {story_name(story): status(story, story["kind"]) for story in STORIES}
+    judged = {story_name(story): rollout_status(story, story["kind"]) for story in STORIES}
     fine = [name for name, found in judged.items() if not found.failed]
 
     def kubectl(*names):

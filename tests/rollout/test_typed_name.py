@@ -2,8 +2,7 @@
 
 import pytest
 
-from memtop.cluster.refs import ObjectRef
-from memtop.cluster.typed_name import typed_name
+from memtop.kube.object_ref import ObjectRef, parse_object_name
 
 KINDS = ("Deployment", "StatefulSet", "DaemonSet")
 
@@ -22,7 +21,7 @@ KINDS = ("Deployment", "StatefulSet", "DaemonSet")
     ],
 )
 def test_names_as_kubectl_takes_them(words, kind):
-    assert typed_name(words, "shop", KINDS) == ObjectRef(kind, "shop", "api")
+    assert parse_object_name(words, "shop", KINDS) == ObjectRef(kind, "shop", "api")
 
 
 @pytest.mark.parametrize(
@@ -30,11 +29,11 @@ def test_names_as_kubectl_takes_them(words, kind):
 )
 def test_no_name(words):
     with pytest.raises(ValueError, match="does not name a workload; write it as deployment/NAME"):
-        typed_name(words, "shop", KINDS)
+        parse_object_name(words, "shop", KINDS)
 
 
 def test_kinds_that_are_unknown_or_do_not_fit():
     with pytest.raises(ValueError, match="kind that memtop does not know"):
-        typed_name(["rollout.argoproj.io/api"], "shop", KINDS)
+        parse_object_name(["rollout.argoproj.io/api"], "shop", KINDS)
     with pytest.raises(ValueError, match="is a Job, which this cannot be done with"):
-        typed_name(["job/nightly"], "shop", KINDS)
+        parse_object_name(["job/nightly"], "shop", KINDS)

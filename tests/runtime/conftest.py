@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from memtop.runtime.probe import Probe, sections
+from memtop.heap.container_probe import ContainerProbe, parse_sections
 
 SAMPLES = Path(__file__).parent / "samples"
 
 
 @pytest.fixture
-def answered() -> Callable[[str], Probe]:
+def answered() -> Callable[[str], ContainerProbe]:
     """``answered("jvm-cgroup-v1")``: the probe of a sample."""
-    return lambda name: Probe(sections((SAMPLES / f"{name}.txt").read_bytes(), "@mark"))
+    return lambda name: ContainerProbe(parse_sections((SAMPLES / f"{name}.txt").read_bytes(), "@mark"))

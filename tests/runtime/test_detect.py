@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from memtop.runtime.captures import How, Means, captures
-from memtop.runtime.detect import Runtime, detect
-from memtop.runtime.probe import Probe
+from memtop.heap.capture_methods import CaptureMeans, CaptureMethod, possible_captures
+from memtop.heap.container_probe import ContainerProbe
+from memtop.heap.runtime_detection import LanguageRuntime, detect_programs
 
 MIB = 1024 * 1024
 TOOLS = {name: f"/usr/bin/{name}" for name in ("jcmd", "gzip", "sha256sum", "tail", "cat", "wget")}
@@ -14,7 +14,7 @@ TOOLS = {name: f"/usr/bin/{name}" for name in ("jcmd", "gzip", "sha256sum", "tai
 
 def made(command="app", program="", library="", variable="", go=False):
     """The probe of a container with one process of 100 MiB."""
-    return Probe(
+    return ContainerProbe(
         {
             "status": "Name:\tmain\nPid:\t1\nPPid:\t0\nVmRSS:\t112400 kB\nRssAnon:\t102400 kB\n",
             "command": "==> /proc/1/cmdline <==\n" + "\n".join(command.split()) + "\n",
@@ -27,47 +27,50 @@ def made(command="app", program="", library="", variable="", go=False):
 
 
 def test_real_containers_are_told_apart(answered):
-    jvm = detect(answered("jvm-cgroup-v1"))[0]
-    assert (jvm.runtime, jvm.process.pid) == (Runtime.JVM, 1)
+    jvm = detect_programs(answered("jvm-cgroup-v1"))[0]
+    assert (jvm.runtime, jvm.process.pid) == (LanguageRuntime.JVM, 1)
     assert jvm.library.endswith("libjvm.so")
-    python = detect(answered("python-cgroup-v1"))[0]
-    assert (python.runtime, python.version) == (Runtime.PYTHON, "3.11")
-    node = detect(answered("node-cgroup-v1"))[0]
-    assert node.runtime is Runtime.NODE
+    python = detect_programs(answered("python-cgroup-v1"))[0]
+    assert (python.runtime, python.version) == (LanguageRuntime.PYTHON, "3.11")
+    node = detect_programs(answered("node-cgroup-v1"))[0]
+    assert node.runtime is LanguageRuntime.NODE
     assert "--heapsnapshot-signal=SIGUSR2" in node.options, "what NODE_OPTIONS says counts as well"
-    assert detect(answered("go-cgroup-v1"))[0].runtime is Runtime.UNKNOWN
+    assert detect_programs(answered("go-cgroup-v1"))[0].runtime is LanguageRuntime.UNKNOWN
     asked = answered("go-cgroup-v1")
-    go = detect(Probe({**asked.sections, "go": "/proc/1/exe\n"}))[0]
-    assert go.runtime is Runtime.GO
+    go = detect_programs(ContainerProbe({**asked.sections, "go": "/proc/1/exe\n"}))[0]
+    assert go.runtime is LanguageRuntime.GO
 
 
 @pytest.mark.parametrize(
     ("probe", "runtime"),
     [
-        (made("java -jar x.jar"), Runtime.JVM),
-        (made("/app/start", "/app/start", library="/app/lib/libjvm.so"), Runtime.JVM),
-        (made("java", "/usr/local/bin/node"), Runtime.NODE),
-        (made("gunicorn: worker", "/usr/bin/python3.12"), Runtime.PYTHON),
-        (made("uwsgi", "/usr/bin/uwsgi", library="/usr/lib/libpython3.9.so.1.0"), Runtime.PYTHON),
-        (made("dotnet App.dll", "/usr/share/dotnet/dotnet"), Runtime.DOTNET),
-        (made("/app/App", "/app/App", library="/usr/share/dotnet/shared/x/libcoreclr.so"), Runtime.DOTNET),
-        (made("/server", "/server", go=True), Runtime.GO),
-        (made("nginx: master", "/usr/sbin/nginx"), Runtime.UNKNOWN),
-        (made("python-exporter", "/usr/bin/python-exporter"), Runtime.UNKNOWN),
+        (made("java -jar x.jar"), LanguageRuntime.JVM),
+        (made("/app/start", "/app/start", library="/app/lib/libjvm.so"), LanguageRuntime.JVM),
+        (made("java", "/usr/local/bin/node"), LanguageRuntime.NODE),
+        (made("gunicorn: worker", "/usr/bin/python3.12"), LanguageRuntime.PYTHON),
+        (made("uwsgi", "/usr/bin/uwsgi", library="/usr/lib/libpython3.9.so.1.0"), LanguageRuntime.PYTHON),
+        (made("dotnet App.dll", "/usr/share/dotnet/dotnet"), LanguageRuntime.DOTNET),
+        (
+            made("/app/App", "/app/App", library="/usr/share/dotnet/shared/x/libcoreclr.so"),
+            LanguageRuntime.DOTNET,
+        ),
+        (made("/server", "/server", go=True), LanguageRuntime.GO),
+        (made("nginx: master", "/usr/sbin/nginx"), LanguageRuntime.UNKNOWN),
+        (made("python-exporter", "/usr/bin/python-exporter"), LanguageRuntime.UNKNOWN),
     ],
 )
 def test_the_file_that_runs_counts_and_not_what_it_calls_itself(probe, runtime):
-    assert detect(probe)[0].runtime is runtime
+    assert detect_programs(probe)[0].runtime is runtime
 
 
 def ways(probe, tools=TOOLS, folder="/tmp", ports=()):
-    return captures(detect(probe)[0], Means(tools, folder, "20250101-000000", ports))
+    return possible_captures(detect_programs(probe)[0], CaptureMeans(tools, folder, "20250101-000000", ports))
 
 
 def test_a_jvm_gets_jcmd_or_jmap_or_is_told_what_is_missing():
     dump = ways(made("java", "/bin/java"))[0]
     assert dump.shown.endswith("1 GC.heap_dump /tmp/memtop-20250101-000000-1.hprof")
-    assert (dump.size, dump.how) == (100 * MIB, How.FILE)
+    assert (dump.size, dump.how) == (100 * MIB, CaptureMethod.FILE)
     dump = ways(made("java", "/bin/java"), {"jmap": "/bin/jmap"})[0]
     assert "-dump:live,format=b,file=/tmp/memtop-20250101-000000-1.hprof 1" in dump.shown
     assert ways(made("java", "/bin/java"), {})[0].missing == "the image has no jcmd and no jmap"
@@ -93,7 +96,7 @@ def test_go_is_asked_on_the_ports_it_listens_on():
         "wget -q -O - http://127.0.0.1:6060/debug/pprof/heap" in ways(go, ports=[("0.0.0.0", 6060)])[0].shown
     )
     assert "http://10.0.0.7:9090/" in ways(go, ports=[("10.0.0.7", 9090)])[0].shown
-    assert ways(go, {}, ports=[("127.0.0.1", 6060)])[0].how is How.PORT
+    assert ways(go, {}, ports=[("127.0.0.1", 6060)])[0].how is CaptureMethod.PORT
     assert "listens on no port" in ways(go)[0].missing
 
 

@@ -6,15 +6,13 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from memtop.cluster.exec import Place
-from memtop.runtime import served
-from memtop.runtime.captures import How
-from memtop.runtime.detect import Runtime
-from memtop.runtime.heap import from_ports
-from memtop.runtime.plan import Surroundings
-from memtop.runtime.served import Served, serving
+from memtop.heap import runtime_detection
+from memtop.heap.capture_methods import CaptureMethod
+from memtop.heap.capture_plan import CaptureConstraints, plans_from_ports
+from memtop.heap.runtime_detection import LanguageRuntime, PprofPort, find_pprof_ports
+from memtop.kube.container_exec import ContainerRef
 
-PLACE = Place("shop", "cart-1", "cart")
+PLACE = ContainerRef("shop", "cart-1", "cart")
 
 
 @pytest.fixture
@@ -42,7 +40,7 @@ async def ports(monkeypatch):
             finally:
                 await runner.cleanup()
 
-    monkeypatch.setattr(served, "PortForward", Forward)
+    monkeypatch.setattr(runtime_detection, "PortForward", Forward)
     return handlers
 
 
@@ -64,21 +62,29 @@ async def silent(request):
 
 async def test_ports_that_serve_profiles_are_found_with_whose_they_are(ports):
     ports.update({6060: pprof, 8080: anything, 9090: silent})
-    [one] = await serving(None, PLACE, [8080, 6060, 9090, 7070, 6060])
-    assert one == Served(6060, ("/app/cart", "--port", "8080"))
+    [one] = await find_pprof_ports(None, PLACE, [8080, 6060, 9090, 7070, 6060])
+    assert one == PprofPort(6060, ("/app/cart", "--port", "8080"))
     assert one.program.words() == "Go, PID 1: /app/cart --port 8080"
 
 
 async def test_without_one_there_is_nothing(ports):
     ports[8080] = anything
-    assert await serving(None, PLACE, [8080]) == ()
+    assert await find_pprof_ports(None, PLACE, [8080]) == ()
 
 
 def test_each_is_a_plan_that_needs_no_exec():
-    found = from_ports(
-        PLACE, [Served(6060, ("/app/cart",)), Served(8080, ())], Surroundings(None), Path("/here"), 10**9, "s"
+    found = plans_from_ports(
+        PLACE,
+        [PprofPort(6060, ("/app/cart",)), PprofPort(8080, ())],
+        CaptureConstraints(None),
+        Path("/here"),
+        10**9,
+        "s",
     )
-    assert [(plan.capture.port, plan.capture.how) for plan in found] == [(6060, How.PORT), (8080, How.PORT)]
-    assert all(plan.program.runtime is Runtime.GO and not plan.capture.missing for plan in found)
+    assert [(plan.capture.port, plan.capture.how) for plan in found] == [
+        (6060, CaptureMethod.PORT),
+        (8080, CaptureMethod.PORT),
+    ]
+    assert all(plan.program.runtime is LanguageRuntime.GO and not plan.capture.missing for plan in found)
     assert ("process", "Go, PID 1: /app/cart") in found[0].facts()
     assert found[0].target == Path("/here/cart-1-cart-s.pb.gz")

@@ -10,12 +10,16 @@ from typing import Any
 import pytest
 
 from config.settings import Prometheus
-from memtop.cluster import kubeconfig
-from memtop.cluster.client import Client
-from memtop.cluster.refs import ObjectRef
 from memtop.demo.faults import Fault
 from memtop.demo.thread import DemoThread
-from memtop.stabilisation.watch import Options, Seen, Watch
+from memtop.kube import kubeconfig
+from memtop.kube.client import Client
+from memtop.kube.object_ref import ObjectRef
+from memtop.stabilisation.stabilisation_watch import (
+    StabilisationOptions,
+    StabilisationState,
+    StabilisationWatch,
+)
 
 EPOCH = 1_795_363_200.0  # 2026-11-22T16:00:00Z
 USER_SERVICE = ObjectRef("Deployment", "production", "user-service")
@@ -29,12 +33,16 @@ class World:
         self.demo = demo
         self.client = client
         self.folder = folder
-        self.watches: list[Watch] = []
+        self.watches: list[StabilisationWatch] = []
 
-    def watch(self, *, prometheus: bool = True, ref: ObjectRef = USER_SERVICE, **options: Any) -> Watch:
+    def watch(
+        self, *, prometheus: bool = True, ref: ObjectRef = USER_SERVICE, **options: Any
+    ) -> StabilisationWatch:
         """Begins to watch."""
         asked = Prometheus() if prometheus else None
-        self.watches.append(Watch(self.client, ref, Options(prometheus=asked, **options)))
+        self.watches.append(
+            StabilisationWatch(self.client, ref, StabilisationOptions(prometheus=asked, **options))
+        )
         return self.watches[-1]
 
     async def patch(self, container: dict[str, Any], path: str = _PATH) -> None:
@@ -63,7 +71,9 @@ class World:
         """Lets no request go wrong any more."""
         self.demo.call(self.demo.server.faults.clear)
 
-    async def until(self, watch: Watch, holds: Callable[[Seen], bool], step: float, most: int) -> list[Seen]:
+    async def until(
+        self, watch: StabilisationWatch, holds: Callable[[StabilisationState], bool], step: float, most: int
+    ) -> list[StabilisationState]:
         """Looks, lets time pass, and looks again, until something holds; all that was seen."""
         found = []
         for _ in range(most):
@@ -84,7 +94,7 @@ def demo() -> Iterator[DemoThread]:
 async def world(demo: DemoThread, tmp_path: Path) -> AsyncIterator[World]:
     path = tmp_path / "kubeconfig"
     path.write_text(demo.kubeconfig())
-    async with Client(kubeconfig.load(kubeconfig=str(path), environ={})) as client:
+    async with Client(kubeconfig.load_target(kubeconfig=str(path), environ={})) as client:
         made = World(demo, client, tmp_path / "samples")
         yield made
         for watch in made.watches:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from memtop.cluster.refs import ObjectRef
-from memtop.cluster.revisions import Revision
-from memtop.growth.stability import Evidence, Stability, StabilityVerdict
-from memtop.growth.stability_evidence import Side
-from memtop.stabilisation.change import Change
-from memtop.stabilisation.gather import Sides
-from memtop.stabilisation.watch import Seen
+from memtop.analysis.stability import Stability, StabilityVerdict
+from memtop.analysis.stability_evidence import ChangeEvidence, SideFigures
+from memtop.kube.object_ref import ObjectRef
+from memtop.kube.workload_revisions import Revision
+from memtop.stabilisation.before_and_after import BeforeAndAfter
+from memtop.stabilisation.revision_change import RevisionChange
+from memtop.stabilisation.stabilisation_watch import StabilisationState
 
 AT = 1_795_363_200.0
 
@@ -31,7 +31,9 @@ def revision(number, image, limit=2**30):
 
 def seen(verdict, at=AT + 60, sentence="because", **more):
     ref = ObjectRef("Deployment", "shop", "web")
-    change = Change(ref, revision(2, "web:2"), revision(1, "web:1"), AT, "its creation", "app=web", 1)
-    stability = Stability(StabilityVerdict(verdict), sentence, AT, 600.0, 60.0, Side(pods=1), Side(pods=1))
-    sides = {"app": Sides(Evidence(), Evidence(), "RSS from Prometheus")}
-    return Seen(ref, change, at, "app", sides, {"app": stability}, 1, **more)
+    change = RevisionChange(ref, revision(2, "web:2"), revision(1, "web:1"), AT, "its creation", "app=web", 1)
+    stability = Stability(
+        StabilityVerdict(verdict), sentence, AT, 600.0, 60.0, SideFigures(pods=1), SideFigures(pods=1)
+    )
+    sides = {"app": BeforeAndAfter(ChangeEvidence(), ChangeEvidence(), "RSS from Prometheus")}
+    return StabilisationState(ref, change, at, "app", sides, {"app": stability}, 1, **more)

@@ -6,8 +6,8 @@ from itertools import combinations
 
 import pytest
 
-from memtop.growth.stability import Stability, StabilityVerdict
-from memtop.growth.stability_evidence import Side
+from memtop.analysis.stability import Stability, StabilityVerdict
+from memtop.analysis.stability_evidence import SideFigures
 
 WATCHING, HOLDING = StabilityVerdict.WATCHING, StabilityVerdict.HOLDING
 LEAKING = StabilityVerdict.STILL_LEAKING
@@ -31,9 +31,9 @@ def judging(monkeypatch, *judged):
 
     def judge(*_):
         verdict, rate = next(waiting)
-        return Stability(verdict, "because", before=Side(pods=1, rate=rate), after=Side(pods=1))
+        return Stability(verdict, "because", before=SideFigures(pods=1, rate=rate), after=SideFigures(pods=1))
 
-    monkeypatch.setattr("memtop.stabilisation.watch.judge", judge)
+    monkeypatch.setattr("memtop.stabilisation.stabilisation_watch.judge_change", judge)
 
 
 async def test_what_holds_does_not_hide_a_container_that_is_still_watched(both_changed):

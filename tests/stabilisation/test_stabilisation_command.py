@@ -13,10 +13,12 @@ from dataclasses import replace
 
 import pytest
 
-from config import ConfigError, parse
-from memtop.cluster.errors import ApiError
-from memtop.stabilisation import alarm, command
-from memtop.stabilisation.watch import OWN_MISTAKE
+from config.errors import ConfigError
+from config.invocation import parse
+from memtop.commands import watch as watch_command
+from memtop.kube.api_errors import ApiError
+from memtop.stabilisation import verdict_report
+from memtop.stabilisation.stabilisation_watch import INTERNAL_ERROR
 from tests.stabilisation.made import AT, seen
 
 KUBECONFIG = """
@@ -46,11 +48,11 @@ def watch(tmp_path, monkeypatch):
                 yield one
             await asyncio.Event().wait()
 
-        monkeypatch.setattr(command, "follow", follow)
+        monkeypatch.setattr(watch_command, "follow_stabilisation", follow)
         flags = ("--kubeconfig", str(tmp_path / "kubeconfig"))
         invocation = parse(["watch", what, *flags, *words], os.environ)
         out, err = io.StringIO(), io.StringIO()
-        code = command.run(invocation, out, err)
+        code = watch_command.run_watch(invocation, out, err)
         return code, out.getvalue().splitlines(), err.getvalue().splitlines()
 
     run.asked = asked
@@ -119,7 +121,7 @@ def test_what_is_in_the_way_is_said_once_and_that_it_is_over_too(watch):
 
 def test_a_mistake_of_memtops_own_is_said_whatever_else_is_in_the_way(watch):
     away = replace(seen("watching"), problem="connection refused")
-    wrong = replace(seen("watching"), problem=f"{OWN_MISTAKE}: ValueError in gather.py, line 7: no shape")
+    wrong = replace(seen("watching"), problem=f"{INTERNAL_ERROR}: ValueError in gather.py, line 7: no shape")
     told = [seen("watching"), away, wrong, wrong, seen("watching"), seen("holding")]
     code, lines, err = watch(told)
     assert (code, len(lines)) == (0, 2)
@@ -181,7 +183,7 @@ def test_a_command_that_fails_is_said_and_ends_nothing(watch):
 
 
 async def test_a_command_that_complains_is_quoted_without_escapes():
-    words = await alarm.run(
+    words = await verdict_report.run_command(
         ("sh", "-c", "printf 'bad\\033[31m luck' >&2; exit 7"), seen("holding"), "watching"
     )
     assert words.startswith("sh ended with 7: bad")
@@ -189,12 +191,17 @@ async def test_a_command_that_complains_is_quoted_without_escapes():
 
 
 async def test_a_command_that_does_not_end_is_killed():
-    words = await alarm.run(("sleep", "60"), seen("holding"), "watching", patience=0.05)
+    words = await verdict_report.run_command(("sleep", "60"), seen("holding"), "watching", patience=0.05)
     assert words == "sleep did not end within 0.05 s and was killed"
 
 
 def test_no_shell_reads_what_the_cluster_says():
-    assert alarm.split("notify --title 'did it help' $HOME") == ("notify", "--title", "did it help", "$HOME")
+    assert verdict_report.split_command("notify --title 'did it help' $HOME") == (
+        "notify",
+        "--title",
+        "did it help",
+        "$HOME",
+    )
 
 
 # -- as a process

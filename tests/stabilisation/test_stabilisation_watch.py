@@ -9,12 +9,16 @@ import re
 import pytest
 
 from config.settings import Prometheus
-from memtop.cluster.errors import ApiError
-from memtop.cluster.refs import ObjectRef
+from memtop.analysis.stability import StabilityVerdict
 from memtop.demo.faults import Harm
-from memtop.growth.stability import StabilityVerdict
-from memtop.stabilisation.document import as_json, as_markdown
-from memtop.stabilisation.watch import Options, Seen, follow
+from memtop.kube.api_errors import ApiError
+from memtop.kube.object_ref import ObjectRef
+from memtop.stabilisation.stabilisation_watch import (
+    StabilisationOptions,
+    StabilisationState,
+    follow_stabilisation,
+)
+from memtop.stabilisation.verdict_report import report_json, report_markdown
 from tests.stabilisation.conftest import USER_SERVICE
 
 MIB = 2**20
@@ -22,7 +26,7 @@ WATCHING, HOLDING = StabilityVerdict.WATCHING, StabilityVerdict.HOLDING
 ONE_ROUND = 90.0
 
 
-def decided(seen: Seen) -> bool:
+def decided(seen: StabilisationState) -> bool:
     return seen.stability.verdict.decided
 
 
@@ -75,8 +79,8 @@ async def test_without_prometheus_and_disk_what_was_before_is_said_to_be_unknown
     seen = (await world.until(world.watch(prometheus=False), lambda _: True, 0, 1))[-1]
     assert "what was before the change is not known" in seen.stability.sentence
     assert seen.stability.before.rate is None
-    assert '"oom_kills": null' in as_json(seen)
-    assert "| growth of the floor | – |" in as_markdown(seen)
+    assert '"oom_kills": null' in report_json(seen)
+    assert "| growth of the floor | – |" in report_markdown(seen)
 
 
 async def test_what_memtop_saw_before_the_change_is_remembered_on_disk(world):
@@ -189,8 +193,8 @@ async def test_what_is_not_there_is_refused(world):
 
 
 async def test_a_cluster_that_goes_away_before_prometheus_was_asked_is_not_asked_without_a_pause(world):
-    options = Options(interval=1.0, prometheus=Prometheus())
-    async with contextlib.aclosing(follow(world.client, USER_SERVICE, options)) as looks:
+    options = StabilisationOptions(interval=1.0, prometheus=Prometheus())
+    async with contextlib.aclosing(follow_stabilisation(world.client, USER_SERVICE, options)) as looks:
         told = [await anext(looks)]
         world.harm(harm=Harm.ANSWER, path="/apis/apps/", status=503)
         told.append(await anext(looks))
@@ -205,10 +209,10 @@ async def test_a_cluster_that_goes_away_before_prometheus_was_asked_is_not_asked
 
 async def test_who_does_not_want_to_wait_is_told_at_once_and_loses_nothing(world):
     again, told = asyncio.Event(), []
-    options = Options(interval=3600.0, prometheus=Prometheus())
+    options = StabilisationOptions(interval=3600.0, prometheus=Prometheus())
     async with (
         asyncio.timeout(30),
-        contextlib.aclosing(follow(world.client, USER_SERVICE, options, again)) as looks,
+        contextlib.aclosing(follow_stabilisation(world.client, USER_SERVICE, options, again)) as looks,
     ):
         async for seen in looks:
             told.append(seen)
@@ -227,15 +231,15 @@ def stumble(*_):
 
 async def test_a_mistake_of_memtops_own_is_said_and_ends_nothing(world, monkeypatch):
     again = asyncio.Event()
-    options = Options(interval=3600.0)
+    options = StabilisationOptions(interval=3600.0)
     async with (
         asyncio.timeout(30),
-        contextlib.aclosing(follow(world.client, USER_SERVICE, options, again)) as looks,
+        contextlib.aclosing(follow_stabilisation(world.client, USER_SERVICE, options, again)) as looks,
     ):
         before = await anext(looks)
         again.set()
         with monkeypatch.context() as broken:
-            broken.setattr("memtop.stabilisation.watch.gather", stumble)
+            broken.setattr("memtop.stabilisation.stabilisation_watch.gather_sides", stumble)
             meanwhile = await anext(looks)
         again.set()
         after = await anext(looks)
@@ -248,9 +252,9 @@ async def test_a_mistake_of_memtops_own_is_said_and_ends_nothing(world, monkeypa
 
 
 async def test_a_mistake_before_anything_was_seen_ends_the_watch(world, monkeypatch):
-    monkeypatch.setattr("memtop.stabilisation.watch.gather", stumble)
+    monkeypatch.setattr("memtop.stabilisation.stabilisation_watch.gather_sides", stumble)
     with pytest.raises(ValueError, match="shape"):
-        await anext(follow(world.client, USER_SERVICE, Options()))
+        await anext(follow_stabilisation(world.client, USER_SERVICE, StabilisationOptions()))
 
 
 async def test_following_goes_on_through_an_api_server_that_restarts(world):
@@ -258,7 +262,9 @@ async def test_following_goes_on_through_an_api_server_that_restarts(world):
     world.pass_(600)
     world.harm(harm=Harm.ANSWER, path="/deployments/", status=503, times=1)
     stages = []
-    async with contextlib.aclosing(follow(world.client, USER_SERVICE, Options(interval=1.0))) as looks:
+    async with contextlib.aclosing(
+        follow_stabilisation(world.client, USER_SERVICE, StabilisationOptions(interval=1.0))
+    ) as looks:
         async for told in looks:
             if isinstance(told, str):
                 stages.append("nothing yet")

@@ -15,24 +15,21 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from memtop.cluster.client import Client
-from memtop.cluster.errors import Unreachable
-from memtop.cluster.objects import Pod, PodMetrics
-from memtop.cluster.target import Auth, Target
-from memtop.growth.judgement import SURE, VERDICTS, Judgement, Judgements, Verdict
-from memtop.growth.series import Series
-from memtop.observe.engine import next_frame
+from memtop.analysis.judgement import SURE_CONFIDENCE, VERDICTS, Judgement, Judgements, Verdict
+from memtop.analysis.memory_series import Series
+from memtop.history.past_requests import LookBack
+from memtop.kube.api_errors import Unreachable
+from memtop.kube.api_objects import Pod, PodMetrics
+from memtop.kube.client import Client
+from memtop.kube.connection_target import Auth, ClusterTarget
+from memtop.observe.container_store import INITIAL_SLOTS, ContainerStore
+from memtop.observe.engine import build_next_frame
 from memtop.observe.frame import Frame
-from memtop.observe.lookback import LookBack
-from memtop.observe.plan import Plan, Thresholds
-from memtop.observe.pools import Pools
-from memtop.observe.samples import History
-from memtop.observe.scope import Scope
-from memtop.observe.snapshot import Snapshots
-from memtop.observe.status import SourceStatus, State
-from memtop.observe.store import FIRST_SLOTS, Store
-from memtop.observe.verdicts import Verdicts
-from memtop.observe.view import View
+from memtop.observe.live_verdicts import LiveVerdicts, WorkloadVerdicts
+from memtop.observe.sample_rings import SampleHistory
+from memtop.observe.snapshot import FrameBuilder
+from memtop.observe.view import Scope, SourceCondition, SourceStatus, View
+from memtop.observe.watchlist import LimitThresholds, Watchlist
 
 NOW = datetime(2025, 3, 14, 3, 26, 53, tzinfo=UTC).timestamp()
 """Three in the morning."""
@@ -76,14 +73,14 @@ class JudgedSeries(Series):
 
 
 def judge(series: JudgedSeries) -> Judgement:
-    """Takes the place of `memtop.growth.judge`."""
+    """Takes the place of `memtop.analysis.verdict.judge_series`."""
     return series.judgement
 
 
-class GivenVerdicts(Verdicts):
+class GivenVerdicts(LiveVerdicts):
     """Verdicts that were given and not found."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: ContainerStore) -> None:
         super().__init__(store, INTERVAL, 24.0)
         self.given: dict[str, Judgement] = {}
 
@@ -147,7 +144,7 @@ class FakeCluster:
 
     def __init__(self, context: str = "prod-eu-1") -> None:
         self.clock = Clock()
-        self.target = Target(
+        self.target = ClusterTarget(
             context=context,
             cluster=context,
             user="tester",
@@ -157,19 +154,19 @@ class FakeCluster:
             auth=Auth(),
         )
         self.scope = Scope()
-        self.store = Store(History(FIRST_SLOTS, INTERVAL))
+        self.store = ContainerStore(SampleHistory(INITIAL_SLOTS, INTERVAL))
         self.verdicts = GivenVerdicts(self.store)
         self.recollection = Recollection(self.verdicts)
         self.interval = INTERVAL
-        self.pools = Pools(self.store, self.verdicts.series, self.clock.now)
+        self.pools = WorkloadVerdicts(self.store, self.verdicts.series, self.clock.now)
         self.remaining = 0
         self.settled = True
         self.ticks = 0
         self.sources = [
-            SourceStatus("metrics", State.LIVE, data_at=NOW - 9),
-            SourceStatus("pods", State.LIVE, data_at=NOW),
+            SourceStatus("metrics", SourceCondition.LIVE, data_at=NOW - 9),
+            SourceStatus("pods", SourceCondition.LIVE, data_at=NOW),
         ]
-        self.plan = Plan(self.target, self.scope, speed=0.0)
+        self.plan = Watchlist(self.target, self.scope, speed=0.0)
         self._pods: dict[tuple[str, str], dict[str, float]] = {}
 
     def statuses(self) -> tuple[SourceStatus, ...]:
@@ -292,7 +289,7 @@ class FakeEngine:
         self.retries = 0
         self.running = False
         self._on_frame = on_frame
-        self._snapshots = Snapshots(cluster, Thresholds())  # type: ignore[arg-type]
+        self._snapshots = FrameBuilder(cluster, LimitThresholds())  # type: ignore[arg-type]
 
     def start(self) -> None:
         self.running = True
@@ -320,7 +317,7 @@ class FakeEngine:
 
     def push(self) -> None:
         """Sends a frame of what the cluster is like now."""
-        self._on_frame(next_frame(self.cluster, self._snapshots, self.view))  # type: ignore[arg-type]
+        self._on_frame(build_next_frame(self.cluster, self._snapshots, self.view))  # type: ignore[arg-type]
 
 
 BY_MEMORY = [
@@ -355,7 +352,7 @@ def busy_night() -> FakeCluster:
     )  # fmt: skip
     cluster.pod(
         "search-0", 700 * MI, 1 * GI, namespace="search", labels={"app": "search"},
-        judged=replace(leak, confidence=SURE - 0.2, rate=12.0 * MI, seconds_to_limit=31 * HOUR),
+        judged=replace(leak, confidence=SURE_CONFIDENCE - 0.2, rate=12.0 * MI, seconds_to_limit=31 * HOUR),
     )  # fmt: skip
     cluster.pod(
         "report-crash-77", None, 256 * MI, namespace="batch", restarts=12, node="node-2",

@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 
-from config import settings_from
+from config.check import settings_from
 from memtop.demo.thread import DemoThread
-from memtop.observe.plan import Plan
-from memtop.observe.setup import at_speed, plan
+from memtop.observe.watchlist import Watchlist, at_speed, make_watchlist
 from tests.tui.cluster import FakeCluster, FakeEngine, busy_night, judge
 from tests.tui.stage import Stage
 from tui.app import Memtop
@@ -61,7 +60,7 @@ class Engines(list[FakeEngine]):
         super().__init__()
         self.clusters: list[FakeCluster] = []
 
-    def make(self, plan: Plan, *rest: Any) -> FakeEngine:
+    def make(self, plan: Watchlist, *rest: Any) -> FakeEngine:
         self.append(FakeEngine(next(each for each in self.clusters if each.plan is plan), *rest))
         return self[-1]
 
@@ -71,7 +70,7 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> Engines:
     """Takes the place of the engines that the app would start."""
     started = Engines()
     monkeypatch.setattr("memtop.observe.engine.Engine", started.make)
-    monkeypatch.setattr("memtop.observe.detail.judge", judge)
+    monkeypatch.setattr("memtop.observe.row_detail.judge_series", judge)
     return started
 
 
@@ -154,8 +153,8 @@ def serve(tmp_path: Path) -> Serve:
         path.write_text(demo.kubeconfig(user))
         cluster = {"kubeconfig": str(path), "namespaces": namespaces}
         settings = settings_from({"cluster": cluster, **sections})
-        watched = at_speed(plan(settings, os.environ), speed)
-        app = Memtop(settings, watched, lambda other: plan(other, os.environ))
+        watched = at_speed(make_watchlist(settings, os.environ), speed)
+        app = Memtop(settings, watched, lambda other: make_watchlist(other, os.environ))
         async with app.run_test(size=size, notifications=True) as pilot:
             yield Stage(app, pilot)
 

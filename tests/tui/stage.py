@@ -9,8 +9,8 @@ from typing import Any
 from textual.events import Paste
 from textual.pilot import Pilot
 
-from memtop.observe.identity import Identity
-from memtop.observe.view import Pane
+from memtop.observe.slots import ContainerIdentity
+from memtop.observe.view import OverviewPane
 from tests.tui.cluster import FakeEngine
 from tui.app import Memtop
 from tui.overview.cells import PaneRows
@@ -51,7 +51,7 @@ class Stage:
         """The first line that has all of the words."""
         return next(line for line in self.lines if all(word in line for word in words))
 
-    def rows(self, pane: Pane = Pane.TOP) -> list[str]:
+    def rows(self, pane: OverviewPane = OverviewPane.TOP) -> list[str]:
         """The names of a pane's rows, whether or not they are in sight."""
         rows = self.app.overview.tables[pane].rows
         assert isinstance(rows, PaneRows)
@@ -119,6 +119,6 @@ class Stage:
 
 
 def _name(identity: object) -> str:
-    if isinstance(identity, Identity):
+    if isinstance(identity, ContainerIdentity):
         return identity.pod if identity.only else f"{identity.pod}/{identity.container}"
     return str(identity.workload)  # type: ignore[attr-defined]

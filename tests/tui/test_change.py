@@ -11,18 +11,18 @@ from typing import Any
 import pytest
 from textual.events import Key
 
-from memtop.change.audit import AuditLog, default_path
+from memtop.analysis.judgement import Verdict
+from memtop.change.audit_log import AuditLog, audit_log_path
 from memtop.demo.thread import DemoThread
-from memtop.growth.judgement import Verdict
 from tests.api import Api
 from tests.tui.conftest import Open, Play, Serve
 from tests.tui.stage import Stage
-from tui.change.usage import usage
+from tui.change.memory_change import usage_by_container
 from tui.overview.screen import Overview
 from tui.rollout.screen import RolloutScreen
 from tui.stabilisation.screen import StabilisationScreen
-from widgets.confirm import Confirm
-from widgets.form import Form
+from widgets.confirm import ConfirmDialog
+from widgets.form import FormDialog
 from widgets.picker import Picker
 
 APP = "/apis/apps/v1/namespaces/production/deployments/user-service"
@@ -75,20 +75,20 @@ def opened(serve: Serve) -> Open:
 
 def outcomes() -> list[tuple[str, str]]:
     """What the audit log has: action and outcome of each plan."""
-    return [(entry.action, entry.outcome) for entry in AuditLog(default_path(os.environ)).entries()]
+    return [(entry.action, entry.outcome) for entry in AuditLog(audit_log_path(os.environ)).entries()]
 
 
-async def form(stage: Stage, key: str) -> Form[Any]:
+async def form(stage: Stage, key: str) -> FormDialog[Any]:
     await stage.press(key)
-    await stage.until(lambda: isinstance(stage.app.screen, Form), "the form")
+    await stage.until(lambda: isinstance(stage.app.screen, FormDialog), "the form")
     screen = stage.app.screen
-    assert isinstance(screen, Form)
+    assert isinstance(screen, FormDialog)
     return screen
 
 
 async def planned(stage: Stage) -> str:
     """Waits for the plan and returns all of its text."""
-    await stage.until(lambda: isinstance(stage.app.screen, Confirm), "the plan")
+    await stage.until(lambda: isinstance(stage.app.screen, ConfirmDialog), "the plan")
     await stage.pilot.pause()
     return stage.text
 
@@ -136,7 +136,7 @@ async def test_what_is_typed_after_enter_is_neither_part_of_the_plan_nor_its_yes
         shown = await planned(stage)
         assert asked.values == {"image": "user-service:v2.1.0"}
         assert "v2.1.0y" not in shown
-        assert isinstance(stage.app.screen, Confirm)
+        assert isinstance(stage.app.screen, ConfirmDialog)
         await stage.press("escape")
         await stage.until(lambda: stage.app.screen is asked, "the form again")
         assert untouched.image() == "user-service:v2.0.0"
@@ -169,7 +169,7 @@ async def test_one_of_several_containers_is_chosen_first(opened: Open, untouched
         await stage.shows("log-agent:2.3")
         await stage.type("log")
         await stage.press("enter")
-        await stage.until(lambda: isinstance(stage.app.screen, Form), "the form")
+        await stage.until(lambda: isinstance(stage.app.screen, FormDialog), "the form")
         assert stage.app.screen.values == {"image": "log-agent:2.3"}
 
 
@@ -177,7 +177,11 @@ async def test_memory_says_what_it_buys_and_is_set(opened: Open, cluster: Cluste
     async with opened(cluster) as stage:
 
         def leaks() -> bool:
-            judgement = known["user-service"].judgement if (known := usage(stage.app.frame.members)) else None
+            judgement = (
+                known["user-service"].judgement
+                if (known := usage_by_container(stage.app.frame.members))
+                else None
+            )
             return judgement is not None and judgement.verdict is Verdict.LEAK
 
         await stage.until(leaks, "the leak to be seen in all of the past")
@@ -209,7 +213,7 @@ async def test_a_protected_context_wants_the_name(opened: Open, cluster: Cluster
         shown = await planned(stage)
         assert "memtop-demo is a protected context: type user-service to apply" in shown
         await stage.press("y", "enter")
-        assert isinstance(stage.app.screen, Confirm)
+        assert isinstance(stage.app.screen, ConfirmDialog)
         await stage.shows('! that is not "user-service"')
         await stage.press("backspace")
         await stage.paste("user-service")
@@ -246,7 +250,7 @@ async def test_a_plan_that_cannot_be_applied_cannot_be_agreed_to(opened: Open, c
         await stage.press("enter")
         await stage.shows("that is the image it has", "Close (esc)")
         await stage.press("y")
-        assert isinstance(stage.app.screen, Confirm), "there is nothing to agree to"
+        assert isinstance(stage.app.screen, ConfirmDialog), "there is nothing to agree to"
         await stage.press("escape")
         await stage.until(lambda: stage.app.screen is asked, "the form again")
         assert asked.values == {"image": "user-service:v2.1.0"}
@@ -285,7 +289,7 @@ async def test_undo_pause_and_scale(opened: Open, cluster: Cluster) -> None:
         await stage.press("y")
         await stage.until(lambda: not cluster.app()["spec"].get("paused"), "its end")
 
-        await stage.until(lambda: not isinstance(stage.app.screen, Confirm), "the plan to be closed")
+        await stage.until(lambda: not isinstance(stage.app.screen, ConfirmDialog), "the plan to be closed")
         while not isinstance(stage.app.screen, Overview):
             await stage.press("escape")
         await form(stage, "number_sign")
@@ -381,7 +385,7 @@ async def test_the_context_stays_while_a_change_is_on_its_way(
 ) -> None:
     async with opened(untouched) as stage:
         assert not stage.app.refusal("context")
-        monkeypatch.setattr("tui.change.acting.Acting.applying", True)
+        monkeypatch.setattr("tui.change.workload_actions.WorkloadActions.applying", True)
         assert "a change is on its way" in stage.app.refusal("context")
 
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from memtop.change.subject import of
-from memtop.change.wish import Scale, SetImage, SetMemory
-from memtop.cluster.refs import ObjectRef
-from memtop.cluster.revisions import Revision
-from memtop.growth.judgement import Judgement, Verdict
-from tui.change import image, memory, scale
-from tui.change.amounts import resolved
-from tui.change.permissions import Permissions, rolls
-from tui.change.usage import Usage, bought
-from tui.pod.tab import Subject as Row
+from memtop.analysis.judgement import Judgement, Verdict
+from memtop.change.change_request import Scale, SetImage, SetMemory
+from memtop.change.workload_state import workload_from_object
+from memtop.kube.object_ref import ObjectRef
+from memtop.kube.workload_revisions import Revision
+from tui.change import change_forms, memory_change
+from tui.change.memory_change import PooledUsage, limit_gain_words, resolve_amount
+from tui.change.permissions import Permissions, why_no_rollout
+from tui.pod.tab import TabSubject as Row
 
 MI, GI = 1024**2, 1024**3
 REF = ObjectRef("Deployment", "shop", "web")
@@ -45,25 +44,25 @@ def web(limit="512Mi", request="256Mi", images=("web:2", "web:1")):
         for at, name in enumerate(images)
     )
     found = {"spec": {"replicas": 3, "template": {"spec": {"containers": [container]}}}}
-    return of(REF, found, revisions)
+    return workload_from_object(REF, found, revisions)
 
 
 class TestImage:
     def test_the_tag_is_what_is_selected(self):
         subject = web(images=("registry:5000/team/web:2.1", "registry:5000/team/web:2.0"))
-        field = image.asked(subject, subject.containers[0], NOW).fields[0]
+        field = change_forms.image_form(subject, subject.containers[0], NOW).fields[0]
         start, end = field.selected
         assert field.value[start:end] == "2.1"
 
     def test_each_image_is_offered_once_the_newest_first(self):
         subject = web(images=("web:2", "web:1", "web:2", "web:0"))
-        choices = image.asked(subject, subject.containers[0], NOW).choices
+        choices = change_forms.image_form(subject, subject.containers[0], NOW).choices
         assert [choice.values["image"] for choice in choices] == ["web:2", "web:1", "web:0"]
         assert "runs now" in choices[0].note
 
     def test_it_says_whether_an_image_ran_here_before(self):
         subject = web()
-        asked = image.asked(subject, subject.containers[0], NOW)
+        asked = change_forms.image_form(subject, subject.containers[0], NOW)
         assert asked.check({"image": "web:2"}).problem
         assert "revision 1" in asked.check({"image": "web:1"}).lines[0].text
         assert "no revision" in asked.check({"image": "web:3"}).lines[0].text
@@ -72,20 +71,24 @@ class TestImage:
     @pytest.mark.parametrize("typed", ["v2.1.0", "2", "1.27.3-alpine", "latest"])
     def test_a_tag_alone_is_no_image(self, typed):
         subject = web(images=("registry:5000/team/web:2.1", "web:1"))
-        said = image.asked(subject, subject.containers[0], NOW).check({"image": typed})
+        said = change_forms.image_form(subject, subject.containers[0], NOW).check({"image": typed})
         assert said.problem == f"that is an image named {typed}; registry:5000/team/web:{typed}?"
         assert said.field == "image"
 
     @pytest.mark.parametrize("typed", ["varnish", "vault:1", "docker.io/library/v2.1.0", "7zip"])
     def test_what_may_be_an_image_is_one(self, typed):
         subject = web()
-        assert not image.asked(subject, subject.containers[0], NOW).check({"image": typed}).problem
+        assert (
+            not change_forms.image_form(subject, subject.containers[0], NOW).check({"image": typed}).problem
+        )
 
 
 class TestMemory:
     def asked(self, subject=None, **uses):
         subject = subject or web()
-        return memory.asked(subject, subject.containers[0], {"app": Usage(**uses)} if uses else {})
+        return memory_change.memory_form(
+            subject, subject.containers[0], {"app": PooledUsage(**uses)} if uses else {}
+        )
 
     @pytest.mark.parametrize(
         ("limit", "request_", "wanted"),
@@ -145,7 +148,7 @@ class TestMemory:
 
 class TestScale:
     def test_words_and_wish(self):
-        asked = scale.asked(web())
+        asked = change_forms.scale_form(web())
         assert asked.fields[0].value == "3"
         assert asked.check({"replicas": "5"}).lines[0].text == "2 pods more"
         assert asked.check({"replicas": "2"}).lines[0].text == "1 pod fewer"
@@ -154,7 +157,7 @@ class TestScale:
 
     @pytest.mark.parametrize("typed", ["", "3", "-1", "many", "1.5"])
     def test_what_will_not_do(self, typed):
-        assert scale.asked(web()).check({"replicas": typed}).problem
+        assert change_forms.scale_form(web()).check({"replicas": typed}).problem
 
 
 class TestAmounts:
@@ -172,29 +175,33 @@ class TestAmounts:
         ],
     )
     def test_relative_amounts(self, typed, meant):
-        assert resolved(typed, GI) == meant
+        assert resolve_amount(typed, GI) == meant
 
     @pytest.mark.parametrize("typed", ["-100%", "-2Gi", "+1Qi", "x0"])
     def test_what_leaves_nothing_or_means_nothing(self, typed):
         with pytest.raises(ValueError, match=r"nothing|unit"):
-            resolved(typed, GI)
+            resolve_amount(typed, GI)
 
     @pytest.mark.parametrize("typed", ["x" + "9" * 400, "+" + "9" * 400 + "%", "+1e400", "+1e999"])
     def test_what_is_more_than_anybody_has(self, typed):
         with pytest.raises(ValueError, match="more than the API can count"):
-            resolved(typed, GI)
+            resolve_amount(typed, GI)
 
 
 class TestBought:
     def test_without_growth_it_is_room(self):
-        steady = Usage(200.0 * MI, 2, Judgement(Verdict.STEADY, 0.9, 1.0 * MI))
-        assert bought(512 * MI, 256 * MI, steady).startswith("312 MiB more than the fullest pod holds")
+        steady = PooledUsage(200.0 * MI, 2, Judgement(Verdict.STEADY, 0.9, 1.0 * MI))
+        assert limit_gain_words(512 * MI, 256 * MI, steady).startswith(
+            "312 MiB more than the fullest pod holds"
+        )
 
     def test_where_there_was_no_limit(self):
-        assert "so far there is no limit" in bought(512 * MI, None, Usage(200.0 * MI, 1, LEAK))
+        assert "so far there is no limit" in limit_gain_words(
+            512 * MI, None, PooledUsage(200.0 * MI, 1, LEAK)
+        )
 
     def test_unknown_use_buys_something_unknown(self):
-        assert bought(512 * MI, None, Usage()) == "what it uses now is not known"
+        assert limit_gain_words(512 * MI, None, PooledUsage()) == "what it uses now is not known"
 
 
 class TestPermissions:
@@ -216,7 +223,7 @@ class TestPermissions:
         permissions = Permissions(read_only=False)
         assert permissions.refusal(bare, "image")
         assert permissions.refusal(bare, "delete") == ""
-        assert rolls(bare.workload)
+        assert why_no_rollout(bare.workload)
 
     def test_each_right_is_asked_for_once_for_a_namespace_and_kind(self):
         permissions = Permissions(read_only=False)
@@ -229,5 +236,5 @@ class TestPermissions:
 
 
 def test_usage_is_that_of_the_fullest_pod():
-    assert np.isclose(Usage(3.0, 2, LEAK).rate, 48 * MI)
-    assert Usage(3.0, 2, Judgement(Verdict.SAWTOOTH, 0.9, 5.0)).rate is None
+    assert np.isclose(PooledUsage(3.0, 2, LEAK).rate, 48 * MI)
+    assert PooledUsage(3.0, 2, Judgement(Verdict.SAWTOOTH, 0.9, 5.0)).rate is None

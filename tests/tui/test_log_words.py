@@ -4,76 +4,71 @@ from __future__ import annotations
 
 import pytest
 
-from memtop.cluster.containers import Termination
-from memtop.logs.channel import Status
-from memtop.logs.grep import Grep
-from memtop.logs.line import Line, Mark
-from memtop.logs.pod import Ending
-from memtop.logs.request import LogRequest
-from memtop.logs.search import EVERYTHING, Filter, Search
-from memtop.logs.values.reading import Kind, Reading
-from memtop.logs.values.summary import summarise
-from tui.pod.log_feed import LogFeed
-from tui.pod.log_values import seconds, value_lines
-from tui.pod.log_words import log_row, status_line
+from memtop.kube.pod_facts import Termination
+from memtop.logs.buffer import LogStatus
+from memtop.logs.heap_readings import HeapReading, ReadingKind, summarise_readings
+from memtop.logs.log_lines import LogLine, LogMark
+from memtop.logs.log_request import ContainerEnding, LogRequest
+from memtop.logs.search import ALL_CONTEXT, Grep, LogFilter, LogSearch
+from tui.pod.log_display import LogFeed, log_row, log_status_line, pause_words, value_lines
 from widgets.log_view import LogView
 
 GI = 1024.0**3
 NOW = 1_795_363_200.0
-KILL = Ending("web", Termination("OOMKilled", 137, NOW - 42, NOW - 900))
+KILL = ContainerEnding("web", Termination("OOMKilled", 137, NOW - 42, NOW - 900))
 
 
-def feed(status: Status, *, previous: bool = False, lines: int = 3) -> LogFeed:
+def feed(status: LogStatus, *, previous: bool = False, lines: int = 3) -> LogFeed:
     made = LogFeed(LogRequest("shop", "web", ("web",), previous=previous), lambda: None)
-    made.buffer.append(Line(n * 10**9, f"line {n}", "web") for n in range(lines))
+    made.buffer.append(LogLine(n * 10**9, f"line {n}", "web") for n in range(lines))
     made.status = status
     return made
 
 
-def said(made: LogFeed, search: Search | None = None) -> str:
-    return status_line(made, search, LogView(), NOW).plain.strip()
+def said(made: LogFeed, search: LogSearch | None = None) -> str:
+    return log_status_line(made, search, LogView(), NOW).plain.strip()
 
 
 def test_following() -> None:
-    assert said(feed(Status("following", live=True))) == "following · 3 lines"
-    assert said(feed(Status("following", live=True), lines=1)) == "following · 1 line"
+    assert said(feed(LogStatus("following", live=True))) == "following · 3 lines"
+    assert said(feed(LogStatus("following", live=True), lines=1)) == "following · 1 line"
 
 
 def test_a_kill_is_told_with_the_key_that_helps() -> None:
-    waiting = Status("web waits to be started: CrashLoopBackOff", ending=KILL)
+    waiting = LogStatus("web waits to be started: CrashLoopBackOff", ending=KILL)
     assert said(feed(waiting)).startswith(
         "web was OOM-killed 40 s ago: press p for its log · web waits to be started: CrashLoopBackOff"
     )
     assert "press p" not in said(feed(waiting, previous=True))
-    again = Status("following", live=True, ending=KILL)
+    again = LogStatus("following", live=True, ending=KILL)
     assert "press p for its log · following" in said(feed(again))
 
 
 def test_an_old_kill_is_not_told_for_ever() -> None:
-    long_ago = Ending("web", Termination("OOMKilled", 137, NOW - 3600, NOW - 4000))
-    assert said(feed(Status("following", live=True, ending=long_ago))) == "following · 3 lines"
+    long_ago = ContainerEnding("web", Termination("OOMKilled", 137, NOW - 3600, NOW - 4000))
+    assert said(feed(LogStatus("following", live=True, ending=long_ago))) == "following · 3 lines"
 
 
 def test_a_good_end_is_no_alarm() -> None:
-    done = Ending("job", Termination("Completed", 0, NOW - 42, None))
-    assert said(feed(Status("job completed", over=True, ending=done))) == "job completed · 3 lines"
+    done = ContainerEnding("job", Termination("Completed", 0, NOW - 42, None))
+    assert said(feed(LogStatus("job completed", over=True, ending=done))) == "job completed · 3 lines"
 
 
 async def test_what_a_filter_finds() -> None:
-    made = feed(Status("following", live=True))
+    made = feed(LogStatus("following", live=True))
     grep = Grep()
-    search = Search(Filter("line [12]", "mine", context=2), made.buffer, grep)
+    search = LogSearch(LogFilter("line [12]", "mine", context=2), made.buffer, grep)
     await search.advance()
     assert said(made, search) == "following · 3 lines · mine: 2 matches, ±2 lines"
-    search.sought = Filter("line [12]", "mine", invert=True, context=EVERYTHING)
+    search.sought = LogFilter("line [12]", "mine", invert=True, context=ALL_CONTEXT)
     assert said(made, search).endswith("not mine: 1 match, among all lines")
     await grep.close()
 
 
 def test_a_row_says_what_its_line_is() -> None:
-    note = log_row(Line(-1, "web was OOM-killed", "web", Mark.NOTE), None, 0, stamps=True, owners=True)
+    note = log_row(LogLine(-1, "web was OOM-killed", "web", LogMark.NOTE), None, 0, stamps=True, owners=True)
     assert (note.note, note.stamp, note.owner) == (True, "", "web")
-    cut = log_row(Line(10**9, "x", "web", Mark.CUT), None, 0, stamps=True, owners=False)
+    cut = log_row(LogLine(10**9, "x", "web", LogMark.CUT), None, 0, stamps=True, owners=False)
     assert "cut" in cut.tail
     assert cut.stamp == "01-01 00:00:01.000"
 
@@ -81,10 +76,10 @@ def test_a_row_says_what_its_line_is() -> None:
 @pytest.mark.parametrize("width", [30, 80, 180])
 def test_figures_above_a_log(width: int) -> None:
     readings = [
-        Reading(Kind.YOUNG, 0.5 * GI, 1 * GI, 2 * GI, 0.02),
-        Reading(Kind.FULL, 1.8 * GI, 2 * GI, 2 * GI, 5.2),
+        HeapReading(ReadingKind.YOUNG, 0.5 * GI, 1 * GI, 2 * GI, 0.02),
+        HeapReading(ReadingKind.FULL, 1.8 * GI, 2 * GI, 2 * GI, 5.2),
     ]
-    summary = summarise(readings)
+    summary = summarise_readings(readings)
     assert summary is not None
     heap, pauses = value_lines(summary, width, "block")
     assert max(len(heap.plain), len(pauses.plain)) <= width
@@ -95,7 +90,9 @@ def test_figures_above_a_log(width: int) -> None:
 
 
 def test_shares_without_bytes() -> None:
-    summary = summarise([Reading(Kind.USAGE, share=0.9), Reading(Kind.USAGE, share=0.97)])
+    summary = summarise_readings(
+        [HeapReading(ReadingKind.USAGE, share=0.9), HeapReading(ReadingKind.USAGE, share=0.97)]
+    )
     assert summary is not None
     [heap] = value_lines(summary, 100, "ascii")
     assert heap.plain.startswith(" heap ")
@@ -107,4 +104,4 @@ def test_shares_without_bytes() -> None:
     [(3e-06, "0.003 ms"), (0.0021, "2.1 ms"), (0.85, "850 ms"), (5.24, "5.2 s"), (300, "5 m")],
 )
 def test_the_length_of_a_pause(length: float, words: str) -> None:
-    assert seconds(length) == words
+    assert pause_words(length) == words

@@ -6,8 +6,7 @@ import re
 
 import pytest
 
-from memtop.observe.status import State
-from memtop.observe.view import Pane
+from memtop.observe.view import OverviewPane, SourceCondition
 from tests.tui.cluster import BY_MEMORY, GI, MI, FakeCluster
 from tests.tui.conftest import Play
 
@@ -15,10 +14,10 @@ from tests.tui.conftest import Play
 class TestWhatItShows:
     async def test_each_pane_has_its_own_rows_and_order(self, play: Play, night: FakeCluster) -> None:
         async with play(night) as stage:
-            assert stage.rows(Pane.TOP) == BY_MEMORY
-            assert stage.rows(Pane.RESTARTS)[-1] == "report-crash-77"
-            assert set(stage.rows(Pane.GROWTH)) == {BY_MEMORY[0], BY_MEMORY[1], "search-0"}
-            assert stage.rows(Pane.GROWTH)[-1] == "search-0", (
+            assert stage.rows(OverviewPane.TOP) == BY_MEMORY
+            assert stage.rows(OverviewPane.RESTARTS)[-1] == "report-crash-77"
+            assert set(stage.rows(OverviewPane.GROWTH)) == {BY_MEMORY[0], BY_MEMORY[1], "search-0"}
+            assert stage.rows(OverviewPane.GROWTH)[-1] == "search-0", (
                 "what is only suspected comes after what is sure"
             )
 
@@ -49,7 +48,7 @@ class TestWhatItShows:
     ) -> None:
         async with play(night, size=(180, 50)) as stage:
             night.wait(300)
-            night.source("metrics", state=State.STALE, words="no answer")
+            night.source("metrics", state=SourceCondition.STALE, words="no answer")
             await stage.push()
             assert "metrics no answer" in stage.header
             assert "5 min ago" in stage.header
@@ -78,7 +77,12 @@ class TestPanes:
             for key in ("tab", "tab", "tab", "shift+tab"):
                 await stage.press(key)
                 focused.append(next(p for p, table in stage.app.overview.tables.items() if table.has_focus))
-            assert focused == [Pane.RESTARTS, Pane.GROWTH, Pane.TOP, Pane.GROWTH]
+            assert focused == [
+                OverviewPane.RESTARTS,
+                OverviewPane.GROWTH,
+                OverviewPane.TOP,
+                OverviewPane.GROWTH,
+            ]
 
     async def test_a_small_screen_shows_one_pane_at_a_time(self, play: Play, night: FakeCluster) -> None:
         async with play(night, size=(80, 24)) as stage:

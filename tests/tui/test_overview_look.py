@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from rich.style import Style
 
-from memtop.observe.view import Pane
+from memtop.observe.view import OverviewPane
 from tests.tui.cluster import FakeCluster
 from tests.tui.conftest import Play
-from tui.overview.columns import columns
+from tui.overview.pane_columns import pane_columns
 
 
 class TestKeyBar:
@@ -24,8 +24,8 @@ class TestKeyBar:
 class TestTitles:
     @pytest.mark.parametrize("workloads", [False, True])
     def test_each_has_room_for_the_arrow_of_a_sorted_column(self, workloads: bool) -> None:
-        for pane in Pane:
-            for column in columns(pane, workloads):
+        for pane in OverviewPane:
+            for column in pane_columns(pane, workloads):
                 assert not column.sortable or len(column.title) < column.width, column.title
 
 

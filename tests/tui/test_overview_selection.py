@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from memtop.observe.identity import Key
-from memtop.observe.view import Column, Pane, Sort
+from memtop.observe.slots import ContainerKey
+from memtop.observe.view import OverviewPane, RowSort, SortColumn
 from tests.tui.cluster import GI, Ended, FakeCluster
 from tests.tui.conftest import Play
 from tests.tui.stage import Stage
@@ -36,14 +36,14 @@ class TestSelection:
     async def test_it_is_drawn_large(self, play: Play, night: FakeCluster) -> None:
         async with play(night, size=(180, 50)) as stage:
             await stage.press("down")
-            second = Key("user-service-7f86b968-ax2kq", "app")
+            second = ContainerKey("user-service-7f86b968-ax2kq", "app")
             await stage.until(lambda: stage.engine.view.selected == second, "the second row to be asked for")
             await stage.shows("floor rises 512 MiB/h (±32)", "across 3 OOM kills", "✖ OOM kill")
 
     async def test_a_moving_cursor_does_not_ask_at_every_row(self, play: Play, night: FakeCluster) -> None:
         async with play(night) as stage:
             await stage.press(*["down"] * 7)
-            last = Key("report-crash-77", "app")
+            last = ContainerKey("report-crash-77", "app")
             await stage.until(lambda: stage.engine.view.selected == last, "the last row to be asked for")
             assert len([view for view in stage.engine.views if view.selected]) < 7
 
@@ -60,11 +60,11 @@ class TestSelection:
     ) -> None:
         async with play(night, size=(180, 50)) as stage:
             await stage.press("tab")
-            first = stage.rows(Pane.RESTARTS)[0]
+            first = stage.rows(OverviewPane.RESTARTS)[0]
             plot = stage.app.overview.plot
             await stage.until(lambda: plot.trend and first in plot.trend.title, "its graph")
             await reorder(stage, night)
-            assert stage.rows(Pane.RESTARTS)[0] == "noisy"
+            assert stage.rows(OverviewPane.RESTARTS)[0] == "noisy"
             assert stage.selected == first
 
     async def test_a_filter_keeps_its_row_and_so_does_clearing_it(
@@ -77,10 +77,10 @@ class TestSelection:
             await stage.press("enter")
             chosen = stage.selected
             await reorder(stage, night, "user-service-new")
-            assert stage.rows(Pane.RESTARTS)[0] == "user-service-new"
+            assert stage.rows(OverviewPane.RESTARTS)[0] == "user-service-new"
             assert stage.selected == chosen
             await stage.press("escape")
-            assert len(stage.rows(Pane.RESTARTS)) > 2
+            assert len(stage.rows(OverviewPane.RESTARTS)) > 2
             assert stage.selected == chosen
 
     async def test_a_filter_without_the_row_selects_its_first(self, play: Play, night: FakeCluster) -> None:
@@ -101,7 +101,7 @@ class TestSelection:
             row = stage.app.overview.row
             assert row is not None
             assert row.title == seen
-            monkeypatch.setattr(selection, "MOMENT", 0.0)
+            monkeypatch.setattr(selection, "SLID_SECONDS", 0.0)
             row = stage.app.overview.row
             assert row is not None
             assert row.title == "noisy", "by then it has been seen"
@@ -116,7 +116,7 @@ class TestSelection:
             await stage.press("enter")
             await reorder(stage, night)
             await stage.press("escape")
-            await stage.until(lambda: stage.rows(Pane.RESTARTS)[0] == "noisy", "the newest rows")
+            await stage.until(lambda: stage.rows(OverviewPane.RESTARTS)[0] == "noisy", "the newest rows")
             assert stage.selected == seen
 
 
@@ -126,13 +126,13 @@ class TestMouse:
             await stage.click("billing-5d9c7f")
             assert stage.selected == "billing-5d9c7f-kk2p9"
             await stage.click("%LIMIT")
-            assert stage.engine.view.sorts[Pane.TOP] == Sort(Column.SHARE)
+            assert stage.engine.view.sorts[OverviewPane.TOP] == RowSort(SortColumn.SHARE)
             assert stage.selected == "billing-5d9c7f-kk2p9"
             await stage.click("✖ OOMKilled")
-            assert stage.app.overview.tables[Pane.RESTARTS].has_focus
+            assert stage.app.overview.tables[OverviewPane.RESTARTS].has_focus
 
     async def test_a_tab(self, play: Play, night: FakeCluster) -> None:
         async with play(night, size=(80, 24)) as stage:
             await stage.click("Growth")
-            assert stage.app.overview.tables[Pane.GROWTH].has_focus
+            assert stage.app.overview.tables[OverviewPane.GROWTH].has_focus
             assert "leak" in stage.line("ax2kq")

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from memtop.observe.status import SourceStatus, State
+from memtop.observe.view import SourceCondition, SourceStatus
 from tests.tui.cluster import MI, FakeCluster
 from tests.tui.conftest import Play
 
 
 class TestTrouble:
     async def test_a_server_that_does_not_answer(self, play: Play, cluster: FakeCluster) -> None:
-        cluster.source("pods", state=State.FAILING, words="connection refused", data_at=None)
+        cluster.source("pods", state=SourceCondition.FAILING, words="connection refused", data_at=None)
         async with play(cluster) as stage:
             assert "No connection to prod-eu-1" in stage.text
             assert "connection refused" in stage.text
             await stage.press("r")
             assert stage.engine.retries == 1
-            cluster.source("pods", state=State.LIVE, words="", data_at=cluster.clock.time)
+            cluster.source("pods", state=SourceCondition.LIVE, words="", data_at=cluster.clock.time)
             cluster.pod("back", 5 * MI, 9 * MI)
             await stage.push()
             assert "No connection" not in stage.text
@@ -24,7 +24,7 @@ class TestTrouble:
     async def test_what_a_credential_plugin_said(self, play: Play, cluster: FakeCluster) -> None:
         cluster.source(
             "pods",
-            state=State.FAILING,
+            state=SourceCondition.FAILING,
             words="the plugin failed",
             output="[b]log in[/b] first\nsecond line",
             data_at=None,
@@ -34,7 +34,9 @@ class TestTrouble:
                 assert words in stage.text
 
     async def test_a_right_that_is_missing(self, play: Play, cluster: FakeCluster) -> None:
-        cluster.source("pods", state=State.FORBIDDEN, words='User "x" cannot list pods', data_at=None)
+        cluster.source(
+            "pods", state=SourceCondition.FORBIDDEN, words='User "x" cannot list pods', data_at=None
+        )
         async with play(cluster) as stage:
             assert "forbidden" in stage.text
             assert 'User "x" cannot list pods' in stage.text
@@ -43,13 +45,15 @@ class TestTrouble:
 
     async def test_a_right_that_matters_less_is_one_word(self, play: Play, night: FakeCluster) -> None:
         words = 'User "x" cannot list nodes'
-        night.sources.append(SourceStatus("nodes", State.FORBIDDEN, words, night.sources[0].data_at))
+        night.sources.append(
+            SourceStatus("nodes", SourceCondition.FORBIDDEN, words, night.sources[0].data_at)
+        )
         async with play(night) as stage:
             assert "nodes forbidden" in stage.text
             assert words not in stage.text
 
     async def test_it_fits_a_small_screen(self, play: Play, cluster: FakeCluster) -> None:
-        cluster.source("pods", state=State.FAILING, words="no route to host " * 9, data_at=None)
+        cluster.source("pods", state=SourceCondition.FAILING, words="no route to host " * 9, data_at=None)
         async with play(cluster, size=(60, 20)) as stage:
             assert "No connection to prod-eu-1" in stage.text
             assert "Quit" in stage.lines[-1] or "quit" in stage.text

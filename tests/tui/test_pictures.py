@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from memtop.observe.status import State
+from memtop.observe.view import SourceCondition
 from tests.tui.cluster import FakeCluster
 from tests.tui.stage import Stage
 from tui.app import Memtop
@@ -58,7 +58,7 @@ def test_growth_alone(snap_compare: Compare, app_on: AppOn, night: FakeCluster) 
 def test_trouble(snap_compare: Compare, app_on: AppOn, cluster: FakeCluster) -> None:
     cluster.source(
         "pods",
-        state=State.FAILING,
+        state=SourceCondition.FAILING,
         words="the credential plugin aws ended with exit code 255",
         output="Error: your session has expired\nrun: aws sso login",
         data_at=None,

@@ -7,14 +7,14 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from memtop.cluster.events import Event, EventsSeen
 from memtop.demo.thread import DemoThread
+from memtop.kube.core_events import ClusterEvent, KnownEvents
 from tests.api import Api
 from tests.tui.cluster import FakeCluster
 from tests.tui.conftest import Open, Play, Serve
 from tests.tui.stage import Stage
-from tui.pod.describe import DescribeTab
-from tui.pod.events import EventsTab
+from tui.pod.describe_tab import DescribeTab
+from tui.pod.events_tab import EventsTab
 from tui.pod.screen import PodScreen
 
 APP = "user-service"
@@ -140,10 +140,12 @@ async def test_other_pods_kills_are_one_line_that_opens(opened: Open) -> None:
         await stage.shows("OOMKilling", "BackOff")
         tab = stage.app.screen.query_one(EventsTab)
         kills = tuple(
-            Event("Node", "node-1", "", True, "SystemOOM", f"victim process: go, pid: {pid}", "", 1, 1.0, 1.0)
+            ClusterEvent(
+                "Node", "node-1", "", True, "SystemOOM", f"victim process: go, pid: {pid}", "", 1, 1.0, 1.0
+            )
             for pid in (17, 18)
         )
-        tab.post_message(EventsTab.Told(EventsSeen(kills)))
+        tab.post_message(EventsTab.Told(KnownEvents(kills)))
         await stage.shows("OOM kills on this node at other times than this pod's: go ×2")
         assert stage.text.count(" others ") == 1
         await stage.press("G", "enter")

@@ -10,15 +10,15 @@ from typing import Any, Protocol
 
 import pytest
 
-from memtop.cluster.errors import Unreachable
-from memtop.cluster.exec import NoSuchProgram, NotRunning
 from memtop.demo.thread import DemoThread
-from memtop.runtime.take import CaptureFailed, Taken
+from memtop.heap.capture_run import CaptureFailedError, TakenCapture
+from memtop.kube.api_errors import Unreachable
+from memtop.kube.container_exec import NoSuchProgram, NotRunning
 from tests.tui.conftest import Serve
 from tests.tui.stage import Stage
 from tui.app import Memtop
 from tui.pod.screen import PodScreen
-from widgets.confirm import Confirm
+from widgets.confirm import ConfirmDialog
 from widgets.picker import Picker
 
 EPOCH = 1_795_363_200.0  # 2026-11-22T16:00:00Z
@@ -62,7 +62,7 @@ async def to_the_plan(stage: Stage, which: str = "") -> None:
     await stage.until(lambda: isinstance(stage.app.screen, Picker), "the choice of captures")
     await stage.paste(which)
     await stage.press("enter")
-    await stage.until(lambda: isinstance(stage.app.screen, Confirm), "the plan")
+    await stage.until(lambda: isinstance(stage.app.screen, ConfirmDialog), "the plan")
     await stage.shows("Cancel (esc)", "kept here")
 
 
@@ -107,16 +107,16 @@ async def test_a_heap_dump_comes_here_and_can_be_removed_there(open_pod: OpenPod
 async def test_a_failure_says_what_is_left_and_can_be_taken_up_again(
     open_pod: OpenPod, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    async def broken(*_: Any) -> Taken:
-        raise CaptureFailed(
+    async def broken(*_: Any) -> TakenCapture:
+        raise CaptureFailedError(
             "the connection was lost", ["/tmp/memtop-x.hprof is in billing"], "/tmp/memtop-x.hprof"
         )
 
-    async def whole(*_: Any) -> Taken:
-        return Taken(tmp_path / "x.hprof", 5, "size and SHA-256 equal")
+    async def whole(*_: Any) -> TakenCapture:
+        return TakenCapture(tmp_path / "x.hprof", 5, "size and SHA-256 equal")
 
-    monkeypatch.setattr("tui.pod.heap.take", broken)
-    monkeypatch.setattr("tui.pod.heap.bring", whole)
+    monkeypatch.setattr("tui.pod.capture_screen.take_capture", broken)
+    monkeypatch.setattr("tui.pod.capture_screen.fetch_capture", whole)
     async with open_pod("billing") as stage:
         await to_the_plan(stage)
         await stage.press("y")
@@ -133,7 +133,7 @@ async def test_a_container_that_dies_between_the_plan_and_the_yes(
 
     async with open_pod("billing") as stage:
         await to_the_plan(stage)
-        monkeypatch.setattr("memtop.runtime.take.run", dead)
+        monkeypatch.setattr("memtop.heap.capture_run.run_command", dead)
         await stage.press("y")
         await stage.shows("It failed: billing does not run any more", "esc closes")
         await stage.press("escape")
@@ -157,10 +157,10 @@ async def test_a_folder_that_cannot_be_made_is_a_sentence(
 async def test_whatever_else_a_capture_raises_is_a_sentence_too(
     open_pod: OpenPod, monkeypatch: pytest.MonkeyPatch, failures: list[logging.LogRecord]
 ) -> None:
-    async def broken(*_: Any) -> Taken:
+    async def broken(*_: Any) -> TakenCapture:
         raise ZeroDivisionError("hunter2")
 
-    monkeypatch.setattr("tui.pod.heap.take", broken)
+    monkeypatch.setattr("tui.pod.capture_screen.take_capture", broken)
     async with open_pod("billing") as stage:
         await to_the_plan(stage)
         await stage.press("y")
@@ -259,7 +259,7 @@ async def test_the_screen_comes_back_where_there_is_no_shell(
     def converse(*_: object) -> int:
         raise failure
 
-    monkeypatch.setattr("tui.pod.runtime.converse", converse)
+    monkeypatch.setattr("tui.pod.exec_screen.run_in_terminal", converse)
     async with open_pod("user-service") as stage:
         await stage.press("x")
         await stage.shows(words)

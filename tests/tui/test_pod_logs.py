@@ -12,7 +12,7 @@ import pytest
 from memtop.demo.thread import DemoThread
 from tests.tui.conftest import Serve
 from tests.tui.stage import Stage
-from tui.pod.logs import LogTab
+from tui.pod.log_tabs import LogTab
 from tui.pod.screen import PodScreen
 
 EPOCH = 1_795_363_200.0  # 2026-11-22T16:00:00Z

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from memtop.growth import Judgement, Verdict
-from memtop.observe.lookback import Asked
-from memtop.observe.past import Wish
-from memtop.past import ContainerName
+from memtop.analysis.judgement import Judgement, Verdict
+from memtop.history.past_requests import LookBackRequest, PastRequest
+from memtop.history.past_series import ContainerName
 from tests.tui.cluster import FakeCluster
 from tests.tui.conftest import Play
 
@@ -41,8 +40,8 @@ async def test_what_is_missing_from_the_range_is_said(play: Play, night: FakeClu
 
 
 async def test_a_longer_range_on_its_way_is_said(play: Play, night: FakeCluster) -> None:
-    wish = Wish(ContainerName("production", "user-service", "app"))
-    night.recollection.back.asked = Asked((wish,), WEEK)
+    wish = PastRequest(ContainerName("production", "user-service", "app"))
+    night.recollection.back.asked = LookBackRequest((wish,), WEEK)
     async with play(night, size=(140, 40)) as stage:
         await stage.press("down", "enter", "4")
         await stage.shows("7 d: asking Prometheus for 7 d …")

@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 from rich.text import Text
 
-from memtop.cluster.refs import ObjectRef
+from memtop.change.rollout_model import Rollout, StuckCause, StuckReason
+from memtop.change.rollout_status import RolloutStatus
+from memtop.change.rollout_watch import follow_rollout
 from memtop.demo.thread import DemoThread
-from memtop.rollout.model import Cause, Reason, Rollout
-from memtop.rollout.status import Status
-from memtop.rollout.watch import follow
+from memtop.kube.object_ref import ObjectRef
 from tests.api import Api
 from tests.tui.conftest import Open, Serve
 from tests.tui.stage import Stage
 from tui.pod.screen import PodScreen
 from tui.rollout.screen import RolloutScreen
-from tui.rollout.words import progress_line, reason_lines, standing, status_lines
+from tui.rollout.words import progress_line, reason_lines, rollout_standing, status_lines
 
 APP = "user-service"
 DEPLOYMENT = f"/apis/apps/v1/namespaces/production/deployments/{APP}"
@@ -96,8 +96,10 @@ async def test_one_that_gets_stuck(demo: DemoThread, opened: Open) -> None:
         await stage.until(lambda: f"rollout {APP}" in stage.header, "the rollout in the overview's header")
 
 
-def rollout(*reasons: Reason, words: str = "Waiting", done: bool = False) -> Rollout:
-    status = Status(words, done, False, True, desired=3, updated=1, ready=2, available=2, old=2, target=3)
+def rollout(*reasons: StuckReason, words: str = "Waiting", done: bool = False) -> Rollout:
+    status = RolloutStatus(
+        words, done, False, True, desired=3, updated=1, ready=2, available=2, old=2, target=3
+    )
     return Rollout(API, status, stuck=reasons)
 
 
@@ -106,8 +108,8 @@ def plain(lines: list[Text]) -> list[str]:
 
 
 def test_reasons_take_no_more_lines_than_there_are() -> None:
-    long = Reason(Cause.IMAGE, "The image cannot be pulled", "because " * 60)
-    short = Reason(Cause.PAUSED, "The rollout is paused")
+    long = StuckReason(StuckCause.IMAGE, "The image cannot be pulled", "because " * 60)
+    short = StuckReason(StuckCause.PAUSED, "The rollout is paused")
     for height in range(1, 9):
         lines = plain(reason_lines(rollout(long, short, short), 60, height, 0.0, None, "braille"))
         assert len(lines) <= height
@@ -117,7 +119,7 @@ def test_reasons_take_no_more_lines_than_there_are() -> None:
 
 
 def test_what_a_partition_keeps_back_is_said() -> None:
-    status = Status("partitioned roll out complete", True, False, True, 3, 2, 3, 3, old=1, target=2)
+    status = RolloutStatus("partitioned roll out complete", True, False, True, 3, 2, 3, 3, old=1, target=2)
     lines = plain(reason_lines(Rollout(API, status), 60, 4, 0.0, None, "braille"))
     assert lines[1] == "   The partition keeps 1 pod as it was."
 
@@ -131,11 +133,11 @@ def test_one_that_was_done_says_so_in_a_sentence_of_its_own() -> None:
 
 
 def test_what_may_pass_by_itself_looks_other_than_what_needs_somebody() -> None:
-    passing = Reason(Cause.NODE, "Node n has trouble", blocking=False)
-    assert standing(rollout(passing)) == "going"
-    assert standing(rollout(Reason(Cause.PAUSED, "paused"))) == "stuck"
+    passing = StuckReason(StuckCause.NODE, "Node n has trouble", blocking=False)
+    assert rollout_standing(rollout(passing)) == "going"
+    assert rollout_standing(rollout(StuckReason(StuckCause.PAUSED, "paused"))) == "stuck"
     assert plain(reason_lines(rollout(passing), 60, 4, 0.0, None, "braille")) == [" ! Node n has trouble"]
-    paused = plain(reason_lines(rollout(Reason(Cause.PAUSED, "p")), 60, 4, 0.0, None, "ascii"))
+    paused = plain(reason_lines(rollout(StuckReason(StuckCause.PAUSED, "p")), 60, 4, 0.0, None, "ascii"))
     assert paused == [" X p", "   P resumes it."]
 
 
@@ -152,9 +154,9 @@ async def test_a_mistake_of_memtops_own_does_not_lose_the_rollout(
     def once(*args: Any, **kwargs: Any) -> Any:
         if mistakes:
             raise mistakes.pop()
-        return follow(*args, **kwargs)
+        return follow_rollout(*args, **kwargs)
 
-    monkeypatch.setattr("tui.rollout.screen.follow", once)
+    monkeypatch.setattr("tui.rollout.screen.follow_rollout", once)
     async with opened() as stage:
         await stage.until(lambda: failures, "the failure")
         await stage.shows("successfully rolled out")

@@ -11,18 +11,24 @@ from typing import Any
 import numpy as np
 import pytest
 
+from memtop.analysis.memory_series import Series
+from memtop.analysis.stability import Stability, StabilityVerdict
+from memtop.analysis.stability_evidence import ChangeEvidence
 from memtop.demo.faults import Fault, Harm
 from memtop.demo.thread import DemoThread
-from memtop.growth import Series
-from memtop.growth.stability import Evidence, Stability, StabilityVerdict
-from memtop.stabilisation.gather import Sides
+from memtop.stabilisation.before_and_after import BeforeAndAfter
 from tests.api import Api
 from tests.stabilisation.made import AT, seen
 from tests.tui.conftest import Open, Serve
 from tests.tui.stage import Stage
-from tui.stabilisation.curves import by_age, by_clock
 from tui.stabilisation.screen import StabilisationScreen
-from tui.stabilisation.words import fact_lines, note_line, verdict_lines
+from tui.stabilisation.words_and_curves import (
+    curves_by_age,
+    curves_by_clock,
+    fact_lines,
+    note_line,
+    verdict_lines,
+)
 
 APP = "user-service"
 DEPLOYMENT = f"/apis/apps/v1/namespaces/production/deployments/{APP}"
@@ -113,35 +119,38 @@ async def test_an_api_server_that_is_away_is_said_and_what_was_seen_stays(
 # -- words and curves
 
 
-def side(rate: float, start: float, hours: float, kills: tuple[float, ...] = ()) -> Evidence:
+def side(rate: float, start: float, hours: float, kills: tuple[float, ...] = ()) -> ChangeEvidence:
     times = start + np.arange(0, hours * 3600, 60.0)
     values = 2.0**28 + rate * (times - start) / 3600
     restarts = np.array(kills) + 5
-    return Evidence((Series(times, values, restarts, np.array(kills), 2.0**30),))
+    return ChangeEvidence((Series(times, values, restarts, np.array(kills), 2.0**30),))
 
 
-def known(before: Evidence, after: Evidence, verdict: str = "watching"):
+def known(before: ChangeEvidence, after: ChangeEvidence, verdict: str = "watching"):
     one = seen(verdict, AT + 7200)
-    return replace(one, sides={"app": Sides(before, after, "RSS from Prometheus")})
+    return replace(one, sides={"app": BeforeAndAfter(before, after, "RSS from Prometheus")})
 
 
 def test_by_the_clock_there_is_as_much_before_the_change_as_since() -> None:
-    drawn = by_clock(known(side(0, AT - 20 * 3600, 20), side(0, AT, 2)), 0.0)
+    drawn = curves_by_clock(known(side(0, AT - 20 * 3600, 20), side(0, AT, 2)), 0.0)
     assert drawn.span == (AT - 7200, AT + 7200)
     assert drawn.changed_at == AT
     assert drawn.limits == (2.0**30, 2.0**30)
-    assert by_clock(known(side(0, AT - 20 * 3600, 20), side(0, AT, 2)), 3600.0).span == (AT + 3600, AT + 7200)
+    assert curves_by_clock(known(side(0, AT - 20 * 3600, 20), side(0, AT, 2)), 3600.0).span == (
+        AT + 3600,
+        AT + 7200,
+    )
 
 
 def test_by_age_every_life_begins_at_nought() -> None:
     kills = (AT - 7200, AT - 3600)
-    drawn = by_age(known(side(1e6, AT - 3 * 3600, 3, kills), side(0, AT, 2)), 0.0)
+    drawn = curves_by_age(known(side(1e6, AT - 3 * 3600, 3, kills), side(0, AT, 2)), 0.0)
     assert len(drawn.before) == 2, "nobody knows how old the first one was"
     assert all(curve[0][0] < 61 for curve in drawn.before)
     assert len(drawn.oom_kills) == 1
     assert drawn.by_age
     assert drawn.span[1] <= 3 * 3600
-    only = by_age(known(side(1e6, AT - 3 * 3600, 3), side(0, AT, 2)), 0.0)
+    only = curves_by_age(known(side(1e6, AT - 3 * 3600, 3), side(0, AT, 2)), 0.0)
     assert len(only.before) == 1
 
 

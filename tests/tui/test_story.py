@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from config import settings_from
-from memtop.change.audit import AuditLog, default_path
+from config.check import settings_from
+from memtop.change.audit_log import AuditLog, audit_log_path
 from memtop.demo.child import DemoChild
 from memtop.demo.command import DemoOptions
-from memtop.observe.setup import at_speed, plan
+from memtop.observe.watchlist import at_speed, make_watchlist
 from tests.tui.stage import Stage
 from tui.app import Memtop
 
@@ -34,7 +34,11 @@ async def test_from_a_leak_to_a_fix_that_holds(tmp_path: Path) -> None:
     with DemoChild(DemoOptions(pods=20, speed=SPEED)) as demo:
         cluster = {"kubeconfig": str(demo.wait()), "namespaces": ("production",)}
         settings = settings_from({"cluster": cluster, "observe": {"keep_history": False}})
-        app = Memtop(settings, at_speed(plan(settings, os.environ), SPEED), lambda other: plan(other, {}))
+        app = Memtop(
+            settings,
+            at_speed(make_watchlist(settings, os.environ), SPEED),
+            lambda other: make_watchlist(other, {}),
+        )
         async with app.run_test(size=(120, 36), notifications=True) as pilot:
             stage = Stage(app, pilot)
             await stage.shows("user-service")
@@ -52,5 +56,5 @@ async def test_from_a_leak_to_a_fix_that_holds(tmp_path: Path) -> None:
             await stage.shows("Did it help?", "v2.0.0 → v2.1.0")
             await shows(stage, "WATCHING", "before: revision 2")
             await shows(stage, "HOLDING", "no OOM kill")
-    entry = list(AuditLog(default_path(os.environ)).entries())[-1]
+    entry = list(AuditLog(audit_log_path(os.environ)).entries())[-1]
     assert (entry.action, entry.outcome, entry.name) == ("set image", "applied", "user-service")

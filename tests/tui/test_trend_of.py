@@ -5,10 +5,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from memtop.growth import Series, floor_line, judge
-from memtop.observe.frame import Detail
-from memtop.observe.identity import Key
-from tui.overview.detail import trend_of
+from memtop.analysis.judgement import floor_line
+from memtop.analysis.memory_series import Series
+from memtop.analysis.verdict import judge_series
+from memtop.observe.frame import RowDetail
+from memtop.observe.slots import ContainerKey
+from tui.overview.row_details import selected_trend
 
 START, STEP, MIB = 1.7e9, 30.0, 2.0**20
 
@@ -16,9 +18,9 @@ START, STEP, MIB = 1.7e9, 30.0, 2.0**20
 def frame(*, judged=True):
     values = (200 + 0.4 * np.arange(720)) * MIB
     series = Series(START + STEP * np.arange(720), values)
-    judgement = judge(series)
-    detail = Detail(
-        key=Key("uid", "app"),
+    judgement = judge_series(series)
+    detail = RowDetail(
+        key=ContainerKey("uid", "app"),
         row=0,
         title="app",
         times=series.timestamps,
@@ -34,18 +36,18 @@ def frame(*, judged=True):
 
 
 def test_the_fitted_floor_is_drawn_under_the_whole_trend():
-    times, values = trend_of(frame()).floor
+    times, values = selected_trend(frame()).floor
     assert times == pytest.approx([START, START + 719 * STEP], abs=10 * STEP)
     assert [value / MIB for value in values] == pytest.approx([200, 200 + 0.4 * 719], abs=6)
 
 
 def test_a_shorter_range_shows_its_part_of_the_floor():
     since = START + 360 * STEP
-    times, values = trend_of(frame(), since).floor
+    times, values = selected_trend(frame(), since).floor
     assert times[0] == since
     assert values[0] / MIB == pytest.approx(200 + 0.4 * 360, abs=6)
 
 
 def test_no_floor_is_drawn_where_none_was_fitted_or_none_is_in_range():
-    assert trend_of(frame(judged=False)).floor is None
-    assert trend_of(frame(), START + 1000 * STEP).floor is None
+    assert selected_trend(frame(judged=False)).floor is None
+    assert selected_trend(frame(), START + 1000 * STEP).floor is None

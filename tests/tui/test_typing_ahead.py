@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.events import Key
 from textual.keys import _character_to_key
 
-from memtop.observe.view import Pane
+from memtop.observe.view import OverviewPane
 from tests.tui.cluster import FakeCluster
 from tests.tui.conftest import Play
 from tests.tui.stage import Stage
@@ -44,16 +44,16 @@ async def test_a_key_after_tab_goes_to_the_next_pane(play: Play, night: FakeClus
     async with play(night) as stage:
         await burst(stage, "tab", "j")
         tables = stage.app.overview.tables
-        await stage.until(lambda: tables[Pane.RESTARTS].cursor_row == 1, "the second pane's cursor")
-        assert tables[Pane.TOP].cursor_row == 0
+        await stage.until(lambda: tables[OverviewPane.RESTARTS].cursor_row == 1, "the second pane's cursor")
+        assert tables[OverviewPane.TOP].cursor_row == 0
 
 
 async def test_tab_tab_enter_opens_the_third_panes_row(play: Play, night: FakeCluster) -> None:
     async with play(night) as stage:
         await burst(stage, "tab", "tab", "enter")
         await stage.until(lambda: isinstance(stage.app.screen, PodScreen), "the open pod")
-        assert stage.app.overview.tables[Pane.GROWTH].has_focus
-        assert stage.rows(Pane.GROWTH)[0] in stage.text
+        assert stage.app.overview.tables[OverviewPane.GROWTH].has_focus
+        assert stage.rows(OverviewPane.GROWTH)[0] in stage.text
 
 
 async def test_the_opened_row_understands_the_next_key(play: Play, night: FakeCluster) -> None:
@@ -66,5 +66,7 @@ async def test_the_opened_row_understands_the_next_key(play: Play, night: FakeCl
 async def test_a_key_after_enter_goes_to_the_opened_row(play: Play, night: FakeCluster) -> None:
     async with play(night) as stage:
         await burst(stage, "enter", "escape", "j")
-        await stage.until(lambda: stage.app.overview.tables[Pane.TOP].cursor_row == 1, "the second row")
+        await stage.until(
+            lambda: stage.app.overview.tables[OverviewPane.TOP].cursor_row == 1, "the second row"
+        )
         assert isinstance(stage.app.screen, Overview)

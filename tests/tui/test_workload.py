@@ -13,9 +13,9 @@ from tests.tui.conftest import Open, Play, Serve
 from tests.tui.stage import Stage
 from tui.overview.screen import Overview
 from tui.pod.screen import PodScreen
-from tui.workload.pods import MemberRows
-from tui.workload.tab import WorkloadTab
-from widgets.confirm import Confirm
+from tui.pod.workload_tab import WorkloadTab
+from tui.pod.workload_tables import MemberRows
+from widgets.confirm import ConfirmDialog
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ async def test_keys_act_on_the_pod_under_the_cursor_and_on_the_workload(opened: 
         await stage.press("enter")
         await stage.until(lambda: len(pods(stage)) == 3, "the pods")
         await stage.press("down", "ctrl+d")
-        await stage.until(lambda: isinstance(stage.app.screen, Confirm), "the plan")
+        await stage.until(lambda: isinstance(stage.app.screen, ConfirmDialog), "the plan")
         title = f"Delete the pod {pods_behind(stage)[1]}"
         assert title in stage.text
         await stage.press("escape", "R")

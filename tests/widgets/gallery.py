@@ -20,33 +20,30 @@ from textual.screen import ModalScreen
 from textual.widgets import Footer
 
 from memtop import wording
-from widgets.bar import level, usage_bar
-from widgets.columns import Column, Placed
-from widgets.filter_bar import FilterBar
+from widgets.cell_graphs import sparkline, usage_bar, usage_level
 from widgets.header import HeaderData, SourceLine, StatusHeader
-from widgets.message_panel import Message, MessagePanel
-from widgets.palette import Symbols
-from widgets.pane import Pane
+from widgets.key_and_filter_bars import FilterBar
+from widgets.memory_plots import TrendPlot
+from widgets.panes import MessagePanel, PanelMessage, TitledPane
 from widgets.picker import Picker, PickerItem
-from widgets.plot import TrendPlot
-from widgets.rows import Cell
-from widgets.sparkline import sparkline
+from widgets.styled_text import Symbols
 from widgets.table import LiveTable
-from widgets.terminal import TerseDisplay
-from widgets.trend import Trend
+from widgets.table_parts import Cell, PlacedColumn, TableColumn
+from widgets.terse_display import TerseDisplay
+from widgets.trend_data import Trend
 
 NOW = 1_790_000_000.0
 GI = 1024**3
 MI = 1024**2
 TOP = [
-    Column("name", "Container", 22, flex=3, max_width=60),
-    Column("memory", "Memory", 8, justify="right"),
-    Column("limit", "Limit", 8, justify="right", drop=2),
-    Column("percent", "%", 5, justify="right"),
-    Column("share", "Of limit", 10, flex=1, max_width=24, drop=4),
-    Column("trend", "Recent", 8, flex=1, max_width=24, drop=3),
-    Column("growth", "Growth", 12, justify="right"),
-    Column("left", "To limit", 9, justify="right", drop=1),
+    TableColumn("name", "Container", 22, flex=3, max_width=60),
+    TableColumn("memory", "Memory", 8, justify="right"),
+    TableColumn("limit", "Limit", 8, justify="right", drop=2),
+    TableColumn("percent", "%", 5, justify="right"),
+    TableColumn("share", "Of limit", 10, flex=1, max_width=24, drop=4),
+    TableColumn("trend", "Recent", 8, flex=1, max_width=24, drop=3),
+    TableColumn("growth", "Growth", 12, justify="right"),
+    TableColumn("left", "To limit", 9, justify="right", drop=1),
 ]
 NAMES = ["user-service-7f8d9c6b5", "checkout-5d9f", "catalog-jvm-6c7d8e9f1", "cache-warm-0", "nightly-report"]
 
@@ -84,11 +81,11 @@ class Containers:
     def index(self, key: Hashable) -> int | None:
         return next((i for i, row in enumerate(self.rows) if row[0] == key), None)
 
-    def cells(self, i: int, columns: Sequence[Placed]) -> Sequence[Cell]:
+    def cells(self, i: int, columns: Sequence[PlacedColumn]) -> Sequence[Cell]:
         name, ratio, limit, series, growth = self.rows[i]
         size = limit or GI
         known = ratio if limit else None
-        judged = level(known, 0.7, 0.9)
+        judged = usage_level(known, 0.7, 0.9)
         hours = (size - ratio * size) / growth if limit and growth and growth > 0 else None
         made: dict[str, Cell] = {
             "name": name,
@@ -139,7 +136,7 @@ class Failure(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         yield MessagePanel(
-            Message(
+            PanelMessage(
                 "The credential plugin failed",
                 "'aws-iam-authenticator' (users[0] of ~/.kube/config) ended with exit code 1 after 2.1 s.",
                 "could not get token: AccessDenied: User [arn:aws:iam::1:user/x] may not\n\tstatus code: 403",
@@ -182,14 +179,14 @@ class Gallery(TerseDisplay[None]):
         yield StatusHeader(ascii_only=self.plain)
         with Horizontal(id="panes"):
             with Vertical(id="left"):
-                yield Pane(
+                yield TitledPane(
                     "Top memory", LiveTable(TOP, ascii_only=self.plain), ascii_only=self.plain, id="top"
                 )
-                yield Pane(
+                yield TitledPane(
                     "Trend", TrendPlot(symbols=self.symbols, zone=UTC), ascii_only=self.plain, id="trend"
                 )
             with Vertical(id="right"):
-                yield Pane(
+                yield TitledPane(
                     "Restarts",
                     LiveTable(TOP[:4], ascii_only=self.plain),
                     ascii_only=self.plain,
@@ -201,11 +198,11 @@ class Gallery(TerseDisplay[None]):
     def on_mount(self) -> None:
         self.set_class(self.size.width < 110, "narrow")
         self.action_frame()
-        self.query_one("#top", Pane).describe(
+        self.query_one("#top", TitledPane).describe(
             subtitle="128 containers · by share ▼",
             tabs=["Top memory", "Restarts", "Growth"] if self.size.width < 110 else [],
         )
-        self.query_one("#restarts", Pane).describe(subtitle="last hour")
+        self.query_one("#restarts", TitledPane).describe(subtitle="last hour")
         self.query_one(TrendPlot).show(leak(self.symbols))
         self.query("LiveTable").first().focus()
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
-from widgets.columns import Placed
-from widgets.rows import Cell
+from widgets.table_parts import Cell, PlacedColumn
 
 
 class Pods:
@@ -32,6 +31,6 @@ class Pods:
     def index(self, key: Hashable) -> int | None:
         return self._index.get(str(key))
 
-    def cells(self, i: int, columns: Sequence[Placed]) -> Sequence[Cell]:
+    def cells(self, i: int, columns: Sequence[PlacedColumn]) -> Sequence[Cell]:
         self.asked.append(i)
         return [self.pods[i][column.key == "memory"] for column, _ in columns]

@@ -3,7 +3,7 @@ import math
 import pytest
 from rich.cells import cell_len
 
-from widgets.bar import level, usage_bar
+from widgets.cell_graphs import usage_bar, usage_level
 
 
 @pytest.mark.parametrize(
@@ -11,12 +11,12 @@ from widgets.bar import level, usage_bar
     [(0.0, "ok"), (0.69, "ok"), (0.7, "warn"), (0.89, "warn"), (0.9, "critical"), (1.3, "critical")],
 )
 def test_a_threshold_counts_when_it_is_reached(ratio, judged):
-    assert level(ratio, 0.7, 0.9) == judged
+    assert usage_level(ratio, 0.7, 0.9) == judged
 
 
 @pytest.mark.parametrize("ratio", [None, math.nan, math.inf])
 def test_what_is_not_known_is_not_fine(ratio):
-    assert level(ratio, 0.7, 0.9) == "unknown"
+    assert usage_level(ratio, 0.7, 0.9) == "unknown"
     assert usage_bar(ratio, 12, 0.7, 0.9, "block").plain.strip() == "no limit"
 
 

@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 import pytest
 from textual.app import App, ComposeResult
 
-from widgets.before_after import BeforeAfter, Comparison, age_ticks
-from widgets.palette import Symbols
+from widgets.memory_plots import BeforeAfterPlot, MemoryComparison, age_ticks
+from widgets.styled_text import Symbols
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()
 HOUR, GI = 3600.0, 2.0**30
 RAMP = ([NOON - HOUR + 60 * n for n in range(60)], [GI * (0.2 + n / 80) for n in range(60)])
 FLAT = ([NOON + 60 * n for n in range(60)], [GI * 0.3] * 60)
-CLOCK = Comparison(
+CLOCK = MemoryComparison(
     before=[RAMP],
     after=[FLAT],
     span=(NOON - HOUR, NOON + HOUR),
@@ -25,9 +25,9 @@ CLOCK = Comparison(
 
 
 class Graph(App[None]):
-    def __init__(self, comparison: Comparison | None, symbols: Symbols = "braille") -> None:
+    def __init__(self, comparison: MemoryComparison | None, symbols: Symbols = "braille") -> None:
         super().__init__()
-        self.graph = BeforeAfter(symbols=symbols, zone=UTC)
+        self.graph = BeforeAfterPlot(symbols=symbols, zone=UTC)
         self.graph.show("app, around the change", comparison)
 
     def compose(self) -> ComposeResult:
@@ -56,7 +56,9 @@ async def test_by_the_clock_the_change_stands_between_both_sides():
 
 async def test_by_age_both_begin_at_the_left_and_differ_without_colour():
     ages = [60.0 * n for n in range(60)]
-    app = Graph(Comparison([(ages, RAMP[1])], [(ages, FLAT[1])], (0.0, HOUR), limits=(GI, GI), by_age=True))
+    app = Graph(
+        MemoryComparison([(ages, RAMP[1])], [(ages, FLAT[1])], (0.0, HOUR), limits=(GI, GI), by_age=True)
+    )
     async with app.run_test(size=(100, 24)):
         title, *lines = screen(app)
         assert "∙∙∙ before" in title
@@ -66,7 +68,7 @@ async def test_by_age_both_begin_at_the_left_and_differ_without_colour():
         assert not any("┃" in line for line in lines)
 
 
-@pytest.mark.parametrize("comparison", [None, Comparison([], [], (0.0, 1.0))])
+@pytest.mark.parametrize("comparison", [None, MemoryComparison([], [], (0.0, 1.0))])
 async def test_nothing_to_draw_is_said(comparison):
     app = Graph(comparison)
     async with app.run_test(size=(80, 10)):

@@ -1,29 +1,29 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from widgets.columns import Column, gap, layout
+from widgets.table_parts import TableColumn, column_gap, place_columns
 
 OVERVIEW = [
-    Column("name", "Container", 20, flex=3, max_width=80),
-    Column("memory", "Memory", 9, justify="right"),
-    Column("limit", "Limit", 9, justify="right", drop=3),
-    Column("share", "Share", 14, flex=1, max_width=30),
-    Column("trend", "Trend", 12, flex=2, drop=2),
-    Column("node", "Node", 12, drop=1),
+    TableColumn("name", "Container", 20, flex=3, max_width=80),
+    TableColumn("memory", "Memory", 9, justify="right"),
+    TableColumn("limit", "Limit", 9, justify="right", drop=3),
+    TableColumn("share", "Share", 14, flex=1, max_width=30),
+    TableColumn("trend", "Trend", 12, flex=2, drop=2),
+    TableColumn("node", "Node", 12, drop=1),
 ]
 
 
 def keys(width: int) -> list[str]:
-    return [column.key for column, _ in layout(OVERVIEW, width)]
+    return [column.key for column, _ in place_columns(OVERVIEW, width)]
 
 
-def taken(placed: list[tuple[Column, int]], width: int) -> int:
-    return sum(each for _, each in placed) + gap(width) * (len(placed) - 1)
+def taken(placed: list[tuple[TableColumn, int]], width: int) -> int:
+    return sum(each for _, each in placed) + column_gap(width) * (len(placed) - 1)
 
 
 def test_columns_never_take_more_than_the_width_and_flexible_ones_use_it_up():
     for width in range(40, 301):
-        assert taken(layout(OVERVIEW, width), width) == width, width
+        assert taken(place_columns(OVERVIEW, width), width) == width, width
 
 
 def test_columns_leave_in_their_order_and_the_ones_that_must_stay_do():
@@ -35,13 +35,13 @@ def test_columns_leave_in_their_order_and_the_ones_that_must_stay_do():
 
 
 def test_the_widest_column_gives_way_first_when_nothing_more_can_be_dropped():
-    widths = {column.key: width for column, width in layout(OVERVIEW, 40)}
+    widths = {column.key: width for column, width in place_columns(OVERVIEW, 40)}
     assert widths["memory"] == 9
     assert widths["name"] < 20
 
 
 def test_a_bounded_column_stops_growing_and_leaves_the_rest_to_the_others():
-    widths = {column.key: width for column, width in layout(OVERVIEW, 300)}
+    widths = {column.key: width for column, width in place_columns(OVERVIEW, 300)}
     assert widths["name"] == 80
     assert widths["share"] == 30
     assert widths["memory"] == 9
@@ -51,7 +51,7 @@ def test_a_bounded_column_stops_growing_and_leaves_the_rest_to_the_others():
 @given(
     st.lists(
         st.builds(
-            Column,
+            TableColumn,
             key=st.text(),
             title=st.text(),
             width=st.integers(1, 40),
@@ -64,7 +64,7 @@ def test_a_bounded_column_stops_growing_and_leaves_the_rest_to_the_others():
     st.integers(40, 300),
 )
 def test_any_columns_fit(columns, width):
-    placed = layout(columns, width)
+    placed = place_columns(columns, width)
     assert taken(placed, width) <= width
     assert all(each >= 1 for _, each in placed)
     assert [column for column, _ in placed if not column.drop] == [c for c in columns if not c.drop]

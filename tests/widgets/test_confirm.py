@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from textual.app import App
 
-from widgets.confirm import Confirm, PlanLine
-from widgets.progress import progress_line
+from widgets.cell_graphs import byte_progress
+from widgets.confirm import ConfirmDialog, PlanLine
 
 PLAN = [
     PlanLine("runs there", "jcmd 1 GC.heap_dump [bold]/tmp/x[/bold]", "command"),
@@ -25,7 +25,7 @@ class Host(App[None]):
         why: str = "",
     ) -> None:
         super().__init__()
-        self.dialog = Confirm("Heap [dump]", lines, apply=apply, copy=copy, typed=typed, why_typed=why)
+        self.dialog = ConfirmDialog("Heap [dump]", lines, apply=apply, copy=copy, typed=typed, why_typed=why)
         self.agreed: object = NOTHING
 
     def on_mount(self) -> None:
@@ -99,11 +99,11 @@ async def test_without_anything_to_agree_to_there_is_only_a_way_out():
 
 
 def test_progress_says_how_much_of_how_much():
-    assert progress_line(0, 0, 60, "braille").plain == ""
-    assert progress_line(2**21, 0, 60, "braille").plain == "2 MiB so far"
-    half = progress_line(2**20, 2**21, 60, "ascii").plain
+    assert byte_progress(0, 0, 60, "braille").plain == ""
+    assert byte_progress(2**21, 0, 60, "braille").plain == "2 MiB so far"
+    half = byte_progress(2**20, 2**21, 60, "ascii").plain
     assert half == "============............ 50 %  1 MiB of 2 MiB"
-    assert len(progress_line(2**20, 2**21, 10, "block").plain) <= 10
+    assert len(byte_progress(2**20, 2**21, 10, "block").plain) <= 10
 
 
 async def test_where_a_name_has_to_be_typed_there_is_no_yes_before_it():
@@ -148,7 +148,7 @@ async def test_a_yes_that_comes_before_the_plan_is_painted_is_none():
     app = Host()
     async with app.run_test() as pilot:
         await pilot.pause()
-        early = Confirm("Heap", PLAN)
+        early = ConfirmDialog("Heap", PLAN)
         mounted = app.push_screen(early)
         early.action_decide(True)
         await mounted
@@ -165,7 +165,7 @@ async def test_no_toast_lies_on_the_buttons():
         await pilot.pause()
         assert "from before" in screen(app)
         lines = [PlanLine(f"line {i}", f"text {i}") for i in range(100)]
-        await app.push_screen(Confirm("Heap", lines, copy="kubectl"))
+        await app.push_screen(ConfirmDialog("Heap", lines, copy="kubectl"))
         await pilot.pause()
         assert "from before" not in screen(app)
         await pilot.press("c")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from textual.app import App, ComposeResult
 
-from widgets.filter_bar import FilterBar
+from widgets.key_and_filter_bars import FilterBar
 
 
 class Filter(App[None]):

@@ -8,23 +8,23 @@ from textual.events import Key, Paste
 from textual.widgets import Static
 
 from widgets.confirm import PlanLine
-from widgets.form import Choice, Field, Form, Said, UnfitError
+from widgets.form import FormChoice, FormDialog, FormField, FormNote, FormValueError
 
 NOTHING = object()
 OLD, NEW = "registry:5000/user-service:v2.0.0", "registry:5000/user-service:v2.1.0"
-IMAGE = Field("image", "image", OLD, selected=(OLD.index("v2"), len(OLD)))
+IMAGE = FormField("image", "image", OLD, selected=(OLD.index("v2"), len(OLD)))
 CHOICES = (
-    Choice({"image": OLD}, "v2.0.0", "now"),
-    Choice({"image": NEW}, "v2.1.0", "revision 4"),
+    FormChoice({"image": OLD}, "v2.0.0", "now"),
+    FormChoice({"image": NEW}, "v2.1.0", "revision 4"),
 )
 
 
 def check(values):
     if values["image"] == OLD:
-        return Said("that image runs already", "image")
+        return FormNote("that image runs already", "image")
     if " " in values["image"]:
-        return Said("no [image] has a space", "image")
-    return Said(lines=[PlanLine("means", f"pull {values['image']}")])
+        return FormNote("no [image] has a space", "image")
+    return FormNote(lines=[PlanLine("means", f"pull {values['image']}")])
 
 
 class Host(App[None]):
@@ -32,7 +32,7 @@ class Host(App[None]):
         super().__init__()
         self.made: list[dict[str, str]] = []
         self.result: object = NOTHING
-        self.form = Form("Image of [x]", fields, check, make or self.make, **rest)
+        self.form = FormDialog("Image of [x]", fields, check, make or self.make, **rest)
 
     async def make(self, values):
         self.made.append(dict(values))
@@ -146,7 +146,7 @@ async def test_words_of_before_do_not_lie_on_it():
         app.notify("from before")
         await pilot.pause()
         assert "from before" in app.text
-        await app.push_screen(Form("Next", (IMAGE,), check, app.make))
+        await app.push_screen(FormDialog("Next", (IMAGE,), check, app.make))
         await pilot.pause()
         assert not app.screen.query("Toast"), "those of the screen below lie below"
 
@@ -191,7 +191,7 @@ async def test_a_click_takes_an_offer():
 
 async def test_what_was_typed_stays_when_nothing_could_be_made_of_it():
     async def refuse(values):
-        raise UnfitError("the server [says] no")
+        raise FormValueError("the server [says] no")
 
     app = Host(make=refuse)
     async with app.run_test() as pilot:
@@ -261,10 +261,10 @@ async def test_making_nothing_goes_on_with_the_form():
 async def test_two_fields_each_with_its_own_problem(size):
     def both(values):
         if not values["limit"]:
-            return Said("there is no limit", "limit")
-        return Said("too much is asked for", "request") if values["request"] else Said()
+            return FormNote("there is no limit", "limit")
+        return FormNote("too much is asked for", "request") if values["request"] else FormNote()
 
-    fields = (Field("limit", "limit", hint="2Gi"), Field("request", "request", hint="1Gi"))
+    fields = (FormField("limit", "limit", hint="2Gi"), FormField("request", "request", hint="1Gi"))
     app = Host(fields, both, facts=[PlanLine("now", "512 MiB")])
     async with app.run_test(size=size) as pilot:
         await pilot.pause()

@@ -6,7 +6,7 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
-from widgets.key_bar import KeyBar
+from widgets.key_and_filter_bars import KeyBar
 
 
 class Keys(App[None]):

@@ -9,7 +9,7 @@ import pytest
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
-from widgets.log_view import GAP, LogRow, LogView
+from widgets.log_view import GAP_LINE, LogRow, LogView
 
 
 class Log(App[None]):
@@ -130,7 +130,7 @@ async def test_a_line_that_is_gone_to_is_marked() -> None:
 
 
 async def test_gaps_are_shown() -> None:
-    async with shown([1, 2, GAP, 7]) as (app, _):
+    async with shown([1, 2, GAP_LINE, 7]) as (app, _):
         assert app.lines[:4] == [" line 1", " line 2", "  --", " line 7"]
 
 

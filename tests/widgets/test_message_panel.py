@@ -1,8 +1,8 @@
 from textual.app import App, ComposeResult
 
-from widgets.message_panel import Message, MessagePanel
+from widgets.panes import MessagePanel, PanelMessage
 
-FAILED = Message(
+FAILED = PanelMessage(
     "The credential plugin failed",
     "'aws' (users[0] of [bold]config[/bold]) ended with exit code 1.",
     "AccessDenied: [/nonsense] \x1b[31mred\x1b[0m\n\tstatus: 403\r\n",
@@ -43,7 +43,7 @@ async def test_all_words_are_there_and_literal():
 async def test_without_details_there_is_no_empty_box():
     app = Panel()
     async with app.run_test(size=(80, 24)) as pilot:
-        app.query_one(MessagePanel).show(Message("No context", "There is none."))
+        app.query_one(MessagePanel).show(PanelMessage("No context", "There is none."))
         await pilot.pause()
         assert "No context" in screen(app)
         assert "╭" not in screen(app)
@@ -55,7 +55,9 @@ async def test_a_long_story_can_be_scrolled():
     async with app.run_test(size=(60, 12)) as pilot:
         panel = app.query_one(MessagePanel)
         panel.show(
-            Message("Failed", "So it was.", "\n".join(f"line {i}" for i in range(50)), steps=["Try again"])
+            PanelMessage(
+                "Failed", "So it was.", "\n".join(f"line {i}" for i in range(50)), steps=["Try again"]
+            )
         )
         panel.focus()
         await pilot.pause()

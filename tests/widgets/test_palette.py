@@ -3,9 +3,8 @@ from textual.app import App
 from textual.theme import BUILTIN_THEMES
 from textual.widgets import Static
 
-from widgets.bar import usage_bar
-from widgets.palette import ROLES, inks
-from widgets.sparkline import sparkline
+from widgets.cell_graphs import sparkline, usage_bar
+from widgets.styled_text import ROLES, role_styles
 
 
 @pytest.mark.parametrize("symbols", ["braille", "block", "ascii"])
@@ -26,7 +25,7 @@ async def test_in_every_theme_warnings_and_what_is_critical_stand_out():
         for theme in BUILTIN_THEMES:
             app.theme = theme
             await pilot.pause()
-            styles = inks(widget)
+            styles = role_styles(widget)
             assert set(styles) == set(ROLES)
             assert styles["warn"] != styles["critical"], theme
             for role in ("warn", "critical"):

@@ -3,15 +3,15 @@ from __future__ import annotations
 from textual.app import App, ComposeResult
 from textual.widgets import Input
 
-from widgets.pane import Pane, PaneTitle
+from widgets.panes import PaneTitle, TitledPane
 
 
 class Panes(App[None]):
     clicked: int | None = None
 
     def compose(self) -> ComposeResult:
-        yield Pane("Top memory", Input(id="one"), id="top")
-        yield Pane("Restarts", Input(id="two"), id="restarts")
+        yield TitledPane("Top memory", Input(id="one"), id="top")
+        yield TitledPane("Restarts", Input(id="two"), id="restarts")
 
     def on_pane_title_tab_clicked(self, message: PaneTitle.TabClicked) -> None:
         self.clicked = message.index
@@ -42,12 +42,12 @@ async def test_the_pane_with_the_focus_is_marked_by_a_sign():
 async def test_the_subtitle_stands_at_the_right_and_is_never_markup():
     app = Panes()
     async with app.run_test(size=(60, 20)) as pilot:
-        app.query_one("#top", Pane).describe(subtitle="128 · by share ▼ · /[red]foo")
+        app.query_one("#top", TitledPane).describe(subtitle="128 · by share ▼ · /[red]foo")
         await pilot.pause()
         line = title(app, "Top memory")
         assert line.endswith("128 · by share ▼ · /[red]foo ")
         assert len(line) == 60
-        app.query_one("#top", Pane).describe(title="Growth")
+        app.query_one("#top", TitledPane).describe(title="Growth")
         await pilot.pause()
         assert "128" in title(app, "Growth")
 
@@ -55,7 +55,7 @@ async def test_the_subtitle_stands_at_the_right_and_is_never_markup():
 async def test_on_a_small_screen_the_title_holds_the_tabs():
     app = Panes()
     async with app.run_test(size=(80, 24)) as pilot:
-        app.query_one("#top", Pane).describe(tabs=["Top memory", "Restarts", "Growth"])
+        app.query_one("#top", TitledPane).describe(tabs=["Top memory", "Restarts", "Growth"])
         await pilot.pause()
         assert "Top memory │ Restarts │ Growth ─" in screen(app)[0]
         await pilot.click("#top PaneTitle", offset=(16, 0))
@@ -67,7 +67,7 @@ async def test_on_a_small_screen_the_title_holds_the_tabs():
 async def test_it_fits_any_width():
     app = Panes()
     async with app.run_test(size=(12, 20)) as pilot:
-        app.query_one("#top", Pane).describe(subtitle="128 containers by share")
+        app.query_one("#top", TitledPane).describe(subtitle="128 containers by share")
         await pilot.pause()
         assert len(screen(app)[0]) == 12
         assert "Top memory" in screen(app)[0]

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 import pytest
 from textual.app import App, ComposeResult
 
-from widgets import graph
-from widgets.palette import Symbols
-from widgets.plot import TrendPlot
-from widgets.trend import Trend
+from widgets import trend_drawing
+from widgets.memory_plots import TrendPlot
+from widgets.styled_text import Symbols
+from widgets.trend_data import Trend
 
 GI = 1024.0**3
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()
@@ -167,7 +167,10 @@ def test_what_is_missing_from_the_picture_is_said_before_what_its_marks_mean():
         oom_kills=[40.0],
         note="7 d: oldest sample 3 d 4 h ago",
     )
-    wide, narrow = (graph._title(trend, width, graph._MARKS["braille"]).plain for width in (140, 80))
+    wide, narrow = (
+        trend_drawing._title_line(trend, width, trend_drawing._TREND_MARKS["braille"]).plain
+        for width in (140, 80)
+    )
     assert "7 d: oldest sample 3 d 4 h ago" in wide
     assert "memory" in wide
     assert "7 d: oldest sample 3 d 4 h ago" in narrow

@@ -3,7 +3,7 @@ import math
 import pytest
 from rich.cells import cell_len
 
-from widgets.sparkline import UNSCALED, bins, sparkline
+from widgets.cell_graphs import UNSCALED, binned_maxima, sparkline
 
 SYMBOLS = ["braille", "block", "ascii"]
 
@@ -60,6 +60,6 @@ def test_values_above_the_limit_fill_the_cell():
 
 def test_a_bin_keeps_its_peak_so_that_a_restart_shows_as_a_drop():
     series = [10.0, 99.0, 1.0, 1.0, 1.0, 1.0]
-    assert bins(series, 3) == [99.0, 1.0, 1.0]
-    assert all(math.isnan(v) for v in bins([math.nan] * 6, 3))
-    assert bins([math.nan, 4.0], 1) == [4.0]
+    assert binned_maxima(series, 3) == [99.0, 1.0, 1.0]
+    assert all(math.isnan(v) for v in binned_maxima([math.nan] * 6, 3))
+    assert binned_maxima([math.nan, 4.0], 1) == [4.0]

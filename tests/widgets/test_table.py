@@ -7,13 +7,13 @@ from textual.app import App, ComposeResult
 from textual.events import MouseScrollDown
 
 from tests.widgets.rows import Pods
-from widgets.columns import Column
 from widgets.table import LiveTable
+from widgets.table_parts import TableColumn
 
 COLUMNS = [
-    Column("name", "Container", 12, flex=1, max_width=40),
-    Column("memory", "Memory", 8, justify="right"),
-    Column("node", "Node", 10, drop=1, sortable=False),
+    TableColumn("name", "Container", 12, flex=1, max_width=40),
+    TableColumn("memory", "Memory", 8, justify="right"),
+    TableColumn("node", "Node", 10, drop=1, sortable=False),
 ]
 
 
@@ -295,7 +295,7 @@ async def test_other_columns_come_with_the_rows_that_know_them():
     app = Table(Pods.many(5))
     async with app.run_test(size=(60, 24)) as pilot:
         await pilot.press("j")
-        app.table.show(app.pods, columns=[Column("memory", "Held", 10), COLUMNS[0]])
+        app.table.show(app.pods, columns=[TableColumn("memory", "Held", 10), COLUMNS[0]])
         await pilot.pause()
         text = screen(app)
         assert text[0].split() == ["Held", "Container"]

@@ -11,9 +11,9 @@ from textual.strip import Strip
 from textual.widgets import Footer, Input, Static
 
 from tests.widgets.rows import Pods
-from widgets.columns import Column
 from widgets.table import LiveTable
-from widgets.terminal import TerseDisplay, TerseUpdate
+from widgets.table_parts import TableColumn
+from widgets.terse_display import TerseDisplay, TerseUpdate
 
 _TOKEN = re.compile(r"\x1b\[([\d;]*)([A-Za-z])|(\n)|([^\x1b\n]+)")
 
@@ -75,7 +75,9 @@ class Screenful(TerseDisplay[None]):
     def compose(self) -> ComposeResult:
         yield Static("[bold]bold[/] [reverse]日本語[/] [red on blue]colour[/]")
         yield Input("typed")
-        yield LiveTable([Column("name", "Name", 12, flex=1), Column("memory", "Memory", 9, justify="right")])
+        yield LiveTable(
+            [TableColumn("name", "Name", 12, flex=1), TableColumn("memory", "Memory", 9, justify="right")]
+        )
         yield Footer()
 
     def _display(self, screen, renderable) -> None:

@@ -5,8 +5,8 @@ from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 
-from widgets import ink
-from widgets.text import fit, literal, shorten
+from widgets import styled_text
+from widgets.styled_text import fit, literal, shorten
 
 
 def test_a_name_loses_its_middle_and_keeps_what_tells_its_pods_apart():
@@ -22,24 +22,24 @@ def test_fit_gives_exactly_the_width(text, width, right):
 @given(st.text(), st.text(), st.integers(1, 40), st.booleans())
 def test_segments_fill_exactly_the_width(one, two, width, right):
     cell = Text.assemble((one, "warn"), two, no_wrap=True)
-    painted = ink.segments(cell, width, Style(), {"warn": Style(bold=True)}, right=right)
+    painted = styled_text.cell_segments(cell, width, Style(), {"warn": Style(bold=True)}, right=right)
     assert sum(cell_len(segment.text) for segment in painted) == width
 
 
 @pytest.mark.parametrize("text", ["a\x1b[2Jb", "a\x9b31mb", "a\rb\nc", "a\x07", "user\u202egnp.exe", "\x00"])
 def test_nothing_a_terminal_would_act_upon_gets_through(text):
-    for made in (literal(text), *(s.text for s in ink.segments(Text(text), 20, Style(), {}))):
+    for made in (literal(text), *(s.text for s in styled_text.cell_segments(Text(text), 20, Style(), {}))):
         assert not any(ch in made for ch in "\x00\x07\x1b\x9b\r\n\u202e")
 
 
 def test_a_cell_with_another_base_style_is_another_cell():
-    assert ink.same(Text("5", "warn"), Text("5", "warn"))
-    assert not ink.same(Text("5", "warn"), Text("5", "dim"))
-    assert not ink.same("5", Text("5"))
+    assert styled_text.same_cell(Text("5", "warn"), Text("5", "warn"))
+    assert not styled_text.same_cell(Text("5", "warn"), Text("5", "dim"))
+    assert not styled_text.same_cell("5", Text("5"))
 
 
 def test_styles_stay_on_their_letters_when_the_middle_goes():
     cell = Text.assemble(("aaaaaaaaaaaa", "warn"), ("-5wrk4", "dim"))
     warn, dim = Style(bold=True), Style(dim=True)
-    painted = ink.segments(cell, 12, Style(), {"warn": warn, "dim": dim})
+    painted = styled_text.cell_segments(cell, 12, Style(), {"warn": warn, "dim": dim})
     assert [(s.text, s.style) for s in painted] == [("aaaaa", warn), ("…", Style()), ("-5wrk4", dim)]

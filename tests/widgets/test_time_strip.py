@@ -4,14 +4,14 @@ from datetime import UTC, datetime
 
 from textual.app import App, ComposeResult
 
-from widgets.time_strip import Mark, TimeStrip
+from widgets.time_strip import TimeMark, TimeStrip
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()
 HOUR = 3600.0
 
 
 class Strip(App[None]):
-    def __init__(self, marks: list[Mark], ascii_only: bool = False) -> None:
+    def __init__(self, marks: list[TimeMark], ascii_only: bool = False) -> None:
         super().__init__()
         self.strip = TimeStrip(zone=UTC, ascii_only=ascii_only)
         self.marks = marks
@@ -28,7 +28,9 @@ def screen(app: App[None]) -> list[str]:
 
 
 async def test_marks_stand_where_their_time_is():
-    app = Strip([Mark(NOON - 6 * HOUR, "oom"), Mark(NOON - 3 * HOUR, "restart"), Mark(NOON, "warning")])
+    app = Strip(
+        [TimeMark(NOON - 6 * HOUR, "oom"), TimeMark(NOON - 3 * HOUR, "restart"), TimeMark(NOON, "warning")]
+    )
     async with app.run_test(size=(61, 10)):
         title, marks, axis, times = screen(app)[:4]
         assert (marks.index("✖"), marks.index("↻"), marks.index("!")) == (0, 30, 60)
@@ -39,7 +41,11 @@ async def test_marks_stand_where_their_time_is():
 
 
 async def test_of_two_in_one_place_the_worse_one_is_shown_and_others_times_are_left_out():
-    marks = [Mark(NOON - HOUR, "ordinary"), Mark(NOON - HOUR, "oom"), Mark(NOON - 7 * HOUR, "restart")]
+    marks = [
+        TimeMark(NOON - HOUR, "ordinary"),
+        TimeMark(NOON - HOUR, "oom"),
+        TimeMark(NOON - 7 * HOUR, "restart"),
+    ]
     app = Strip(marks)
     async with app.run_test(size=(60, 10)):
         title, row = screen(app)[:2]
@@ -48,7 +54,7 @@ async def test_of_two_in_one_place_the_worse_one_is_shown_and_others_times_are_l
 
 
 async def test_what_happened_again_and_again_is_joined_by_a_line():
-    app = Strip([Mark(NOON - 3 * HOUR, "warning", NOON - 2 * HOUR), Mark(NOON - 2.5 * HOUR, "oom")])
+    app = Strip([TimeMark(NOON - 3 * HOUR, "warning", NOON - 2 * HOUR), TimeMark(NOON - 2.5 * HOUR, "oom")])
     async with app.run_test(size=(61, 10)):
         title, row = screen(app)[:2]
         assert row.strip() == "!╌╌╌╌✖╌╌╌╌!"
@@ -57,13 +63,13 @@ async def test_what_happened_again_and_again_is_joined_by_a_line():
 
 
 async def test_what_began_before_the_strip_comes_in_at_its_edge():
-    app = Strip([Mark(NOON - 9 * HOUR, "warning", NOON - 5 * HOUR)], ascii_only=True)
+    app = Strip([TimeMark(NOON - 9 * HOUR, "warning", NOON - 5 * HOUR)], ascii_only=True)
     async with app.run_test(size=(61, 10)):
         assert screen(app)[1] == "----------!"
 
 
 async def test_it_does_with_ascii():
-    app = Strip([Mark(NOON - HOUR, "oom"), Mark(NOON - 2 * HOUR, "ordinary")], ascii_only=True)
+    app = Strip([TimeMark(NOON - HOUR, "oom"), TimeMark(NOON - 2 * HOUR, "ordinary")], ascii_only=True)
     async with app.run_test(size=(60, 10)):
         assert all(line.isascii() for line in screen(app))
         assert screen(app)[1].split() == [".", "X"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from widgets.trend import Trend, stretches, time_ticks, value_ticks
+from widgets.trend_data import Trend, binned_stretches, time_ticks, value_ticks
 
 GI = 1024.0**3
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()
@@ -15,7 +15,7 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()
 def test_a_long_series_keeps_its_peaks_and_its_drops():
     values = [100.0] * 1440
     values[700], values[701] = 900.0, 1.0
-    [(times, kept)] = stretches(range(1440), values, 50)
+    [(times, kept)] = binned_stretches(range(1440), values, 50)
     assert len(kept) <= 100
     assert kept.max() == 900.0
     assert kept.min() == 1.0
@@ -24,18 +24,18 @@ def test_a_long_series_keeps_its_peaks_and_its_drops():
 
 
 def test_a_gap_of_nan_is_not_joined():
-    parts = stretches([0, 1, 2, 3, 4, 5], [1, 2, math.nan, math.nan, 3, 4], 10)
+    parts = binned_stretches([0, 1, 2, 3, 4, 5], [1, 2, math.nan, math.nan, 3, 4], 10)
     assert [list(t) for t, _ in parts] == [[0, 1], [4, 5]]
 
 
 def test_a_long_pause_between_samples_is_not_joined():
-    parts = stretches([0, 15, 30, 45, 3600, 3615, 3630], [1.0] * 7, 10)
+    parts = binned_stretches([0, 15, 30, 45, 3600, 3615, 3630], [1.0] * 7, 10)
     assert [list(t) for t, _ in parts] == [[0, 15, 30, 45], [3600, 3615, 3630]]
 
 
 @given(st.lists(st.floats(0, 1e12) | st.just(math.nan), max_size=400), st.integers(2, 80))
 def test_any_series_is_bounded_and_keeps_its_extremes(values, bins):
-    parts = stretches(range(len(values)), values, bins)
+    parts = binned_stretches(range(len(values)), values, bins)
     drawn = [v for _, part in parts for v in part]
     known = [v for v in values if not math.isnan(v)]
     assert len(drawn) <= max(2 * bins, 0)

@@ -1,1 +1,1 @@
-"""From a key to a change: what can be done here, the forms, the plan with its yes, and what came of it."""
+"""Changes on the screen: what is allowed here, the forms, the plan with its yes, and the outcome."""

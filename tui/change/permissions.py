@@ -1,19 +1,30 @@
-"""What may be changed here, and why the rest may not; the cluster is asked once for each right."""
+"""What may be changed here, and why the rest may not; the cluster is asked once for each access right."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from memtop.change import rights
-from memtop.change.kinds import Right, impossible, right
-from memtop.change.wish import DeletePod, Pause, Restart, Scale, SetImage, SetMemory, Undo, Wish
-from memtop.cluster.client import Client
-from memtop.cluster.errors import CredentialError, KubeconfigError
-from memtop.cluster.refs import ROLLING, ObjectRef
-from tui.pod.tab import Subject
+from memtop.change import change_request
+from memtop.change.change_request import (
+    AccessRight,
+    ChangeRequest,
+    DeletePod,
+    Pause,
+    Restart,
+    Scale,
+    SetImage,
+    SetMemory,
+    Undo,
+    required_right,
+    why_unsupported,
+)
+from memtop.kube.api_errors import CredentialError, KubeconfigError
+from memtop.kube.client import Client
+from memtop.kube.object_ref import ROLLING_KINDS, ObjectRef
+from tui.pod.tab import TabSubject
 
-WISHES: Final[Mapping[str, type[Wish]]] = {
+REQUEST_TYPES: Final[Mapping[str, type[ChangeRequest]]] = {
     "image": SetImage,
     "memory": SetMemory,
     "restart": Restart,
@@ -23,7 +34,7 @@ WISHES: Final[Mapping[str, type[Wish]]] = {
     "pause": Pause,
 }
 """What each action wishes for; resuming takes what pausing takes."""
-_ONE_FOR_EACH_RIGHT: Final = (SetImage, Scale, DeletePod)
+_REQUEST_FOR_EACH_RIGHT: Final = (SetImage, Scale, DeletePod)
 
 
 class Permissions:
@@ -35,44 +46,45 @@ class Permissions:
 
     def __init__(self, *, read_only: bool) -> None:
         self._read_only = read_only
-        self._answers: dict[tuple[str, Right], str] = {}
+        self._answers: dict[tuple[str, AccessRight], str] = {}
 
-    def refusal(self, subject: Subject, action: str) -> str:
+    def refusal(self, subject: TabSubject, action: str) -> str:
         """Why an action can't be taken on a row; empty if nothing is known against it."""
         if self._read_only:
-            return rights.READ_ONLY
-        wish = WISHES[action]
+            return change_request.READ_ONLY_SENTENCE
+        wish = REQUEST_TYPES[action]
         ref = subject.pod_ref if wish is DeletePod else subject.workload
         if ref is None:
             return "this is a workload and not a pod: open it with enter and choose one of its pods"
-        if why := impossible(ref, wish):
+        if why := why_unsupported(ref, wish):
             return why
-        return self._answers.get((ref.namespace, right(ref.kind, wish)), "")
+        return self._answers.get((ref.namespace, required_right(ref.kind, wish)), "")
 
-    def unasked(self, subject: Subject) -> list[tuple[ObjectRef, type[Wish]]]:
+    def unasked(self, subject: TabSubject) -> list[tuple[ObjectRef, type[ChangeRequest]]]:
         """What the cluster has not been asked yet that matters for a row."""
         if self._read_only:
             return []
         pod = subject.pod_ref or ObjectRef("Pod", subject.namespace, "")
-        wanted = [(pod if wish is DeletePod else subject.workload, wish) for wish in _ONE_FOR_EACH_RIGHT]
+        wanted = [(pod if wish is DeletePod else subject.workload, wish) for wish in _REQUEST_FOR_EACH_RIGHT]
         return [
             (ref, wish)
             for ref, wish in wanted
-            if not impossible(ref, wish) and (ref.namespace, right(ref.kind, wish)) not in self._answers
+            if not why_unsupported(ref, wish)
+            and (ref.namespace, required_right(ref.kind, wish)) not in self._answers
         ]
 
-    async def learn(self, client: Client, questions: Iterable[tuple[ObjectRef, type[Wish]]]) -> None:
+    async def learn(self, client: Client, questions: Iterable[tuple[ObjectRef, type[ChangeRequest]]]) -> None:
         """Asks the cluster; on the engine's loop."""
         for ref, wish in questions:
             try:
-                why = await rights.refusal(client, ref, wish, read_only=False)
+                why = await change_request.why_not_allowed(client, ref, wish, read_only=False)
             except (CredentialError, KubeconfigError):
                 return  # every source says so already; it is asked again in the next place, or with r
-            self._answers[ref.namespace, right(ref.kind, wish)] = why
+            self._answers[ref.namespace, required_right(ref.kind, wish)] = why
 
 
-def rolls(ref: ObjectRef) -> str:
+def why_no_rollout(ref: ObjectRef) -> str:
     """Why a workload has no rollout to follow; empty if it has."""
-    if ref.kind in ROLLING:
+    if ref.kind in ROLLING_KINDS:
         return ""
     return f"a {ref.kind} has no rollouts: Deployments, StatefulSets and DaemonSets have"

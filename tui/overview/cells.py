@@ -1,4 +1,4 @@
-"""From a frame's rows to the cells of a table, for the lines on screen only."""
+"""Turns rows of a frame into cells of a table, for the visible lines only."""
 
 from __future__ import annotations
 
@@ -11,32 +11,34 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from memtop import wording
-from memtop.cluster.containers import Kind, Mood
-from memtop.growth.judgement import SURE, VERDICTS, Verdict
-from memtop.observe.frame import Frame, Rows, WorkloadIdentity
-from memtop.observe.rows import until_limit
-from memtop.observe.store import Identity
-from memtop.observe.view import Column as Order
-from memtop.observe.view import Pane
-from tui.overview.look import Look
-from widgets.bar import level, usage_bar
-from widgets.columns import Placed
-from widgets.rows import Cell
-from widgets.sparkline import sparkline
-from widgets.text import cut, shorten
+from memtop.analysis.judgement import SURE_CONFIDENCE, VERDICTS, Verdict
+from memtop.kube.pod_facts import ContainerKind, StateSeverity
+from memtop.observe.frame import Frame, FrameRows, WorkloadIdentity
+from memtop.observe.frame_rows import time_to_limit_words
+from memtop.observe.slots import ContainerIdentity
+from memtop.observe.view import OverviewPane
+from memtop.observe.view import SortColumn as Order
+from tui.live_screen import FigureStyle
+from widgets.cell_graphs import sparkline, usage_bar, usage_level
+from widgets.styled_text import cut, shorten
+from widgets.table_parts import Cell, PlacedColumn
 
-_MOOD_ROLE = {
-    Mood.RUNNING: "",
-    Mood.DONE: "dim",
-    Mood.WAITING: "dim",
-    Mood.FAILING: "warn",
-    Mood.OOM: "critical",
+_MOOD_ROLES = {
+    StateSeverity.RUNNING: "",
+    StateSeverity.DONE: "dim",
+    StateSeverity.WAITING: "dim",
+    StateSeverity.FAILING: "warn",
+    StateSeverity.OOM: "critical",
 }
-_KIND_NOTE = {Kind.CONTAINER: "", Kind.INIT: " (init)", Kind.SIDECAR: " (sidecar)"}
+_KIND_NOTES = {
+    ContainerKind.CONTAINER: "",
+    ContainerKind.INIT: " (init)",
+    ContainerKind.SIDECAR: " (sidecar)",
+}
 
 
 @dataclass(slots=True)
-class Place:
+class RowHint:
     """Which of a frame's rows was named last: in the next frame its key is nearly always there again."""
 
     row: int = 0
@@ -54,9 +56,9 @@ class PaneRows:
     """
 
     frame: Frame
-    pane: Pane
-    look: Look
-    place: Place = field(default_factory=Place)
+    pane: OverviewPane
+    look: FigureStyle
+    place: RowHint = field(default_factory=RowHint)
 
     def __len__(self) -> int:
         return len(self.frame.orders[self.pane])
@@ -82,7 +84,7 @@ class PaneRows:
     def _search(self, key: Hashable) -> int | None:
         return next((row for row in range(len(self.rows.identities)) if self._is(row, key)), None)
 
-    def cells(self, i: int, columns: Sequence[Placed]) -> Sequence[Cell]:
+    def cells(self, i: int, columns: Sequence[PlacedColumn]) -> Sequence[Cell]:
         """The cells of one line."""
         row = int(self.frame.orders[self.pane][i])
         told_apart = any(column.key == Order.NAMESPACE for column, _ in columns)
@@ -93,16 +95,16 @@ class PaneRows:
             for column, width in columns
         ]
 
-    def identity_at(self, i: int) -> Identity | WorkloadIdentity:
+    def identity_at(self, i: int) -> ContainerIdentity | WorkloadIdentity:
         """Who line ``i`` is."""
         return self.identity(int(self.frame.orders[self.pane][i]))
 
     @property
-    def rows(self) -> Rows:
+    def rows(self) -> FrameRows:
         """The frame's rows."""
         return self.frame.rows
 
-    def identity(self, row: int) -> Identity | WorkloadIdentity:
+    def identity(self, row: int) -> ContainerIdentity | WorkloadIdentity:
         """Who a row is."""
         identity = self.rows.identities[row]
         if identity is None:
@@ -110,7 +112,7 @@ class PaneRows:
         return identity
 
 
-def figure(words: str, role: str = "") -> Text:
+def figure_text(words: str, role: str = "") -> Text:
     """A number with its unit; the unit is dim, so that the digits stand out."""
     number, gap, unit = words.rpartition(" ")
     text = Text(no_wrap=True, end="")
@@ -119,7 +121,7 @@ def figure(words: str, role: str = "") -> Text:
     return text.append(number, role).append(gap + unit, role or "dim")
 
 
-def name_of(identity: Identity | WorkloadIdentity) -> str:
+def row_name(identity: ContainerIdentity | WorkloadIdentity) -> str:
     """What a person calls the row."""
     if isinstance(identity, WorkloadIdentity):
         return str(identity.workload)
@@ -135,7 +137,7 @@ def verdict_words(frame: Frame, row: int) -> tuple[str, str]:
         return f"{frame.awaited[row].partition(' ')[0]} …", "dim"
     verdict = VERDICTS[rows.verdict[row]]
     if verdict is Verdict.LEAK:
-        return ("leak", "critical") if rows.confidence[row] >= SURE else ("suspected leak", "warn")
+        return ("leak", "critical") if rows.confidence[row] >= SURE_CONFIDENCE else ("suspected leak", "warn")
     if verdict is Verdict.NOT_ENOUGH_DATA:
         return "too early" if math.isfinite(rows.working_set[row]) else wording.UNKNOWN, "dim"
     return verdict.value, "dim" if verdict is Verdict.STEADY else ""
@@ -148,8 +150,8 @@ def _namespace(pane: PaneRows, row: int, width: int) -> Cell:
 def _name(pane: PaneRows, row: int, width: int) -> Cell:
     identity = pane.identity(row)
     if isinstance(identity, WorkloadIdentity) or identity.only:
-        return name_of(identity)
-    note = _KIND_NOTE[identity.kind]
+        return row_name(identity)
+    note = _KIND_NOTES[identity.kind]
     pod = shorten(identity.pod, max(4, width - cell_len(identity.container) - len(note) - 1))
     text = Text(no_wrap=True, end="").append(f"{pod}/", "dim")
     return text.append(identity.container).append(note, "dim")
@@ -177,11 +179,16 @@ def _name_with_namespace(pane: PaneRows, row: int, width: int) -> Cell:
 def _state(pane: PaneRows, row: int, width: int) -> Cell:
     rows = pane.rows
     last = rows.lasts[row]
-    if rows.moods[row] is Mood.RUNNING and last is not None and last.oom and last.finished_at is not None:
+    if (
+        rows.moods[row] is StateSeverity.RUNNING
+        and last is not None
+        and last.oom
+        and last.finished_at is not None
+    ):
         since = pane.frame.time - last.finished_at
         if since < 60:
             return Text("OOMKilled just now", "critical")
-    return Text(rows.states[row], _MOOD_ROLE[rows.moods[row]])
+    return Text(rows.states[row], _MOOD_ROLES[rows.moods[row]])
 
 
 def _node(pane: PaneRows, row: int, width: int) -> Cell:
@@ -194,18 +201,18 @@ def _node(pane: PaneRows, row: int, width: int) -> Cell:
 
 
 def _memory(pane: PaneRows, row: int, width: int) -> Cell:
-    return figure(wording.bytes_(pane.rows.working_set[row]))
+    return figure_text(wording.bytes_(pane.rows.working_set[row]))
 
 
 def _limit(pane: PaneRows, row: int, width: int) -> Cell:
     limit = pane.rows.limit[row]
-    return figure(wording.bytes_(limit)) if math.isfinite(limit) else Text("none", "dim")
+    return figure_text(wording.bytes_(limit)) if math.isfinite(limit) else Text("none", "dim")
 
 
 def _share(pane: PaneRows, row: int, width: int) -> Cell:
     share = float(pane.rows.share[row])
-    judged = level(share, pane.look.warn, pane.look.critical)
-    return figure(wording.share(share), judged if judged in {"warn", "critical"} else "")
+    judged = usage_level(share, pane.look.warn, pane.look.critical)
+    return figure_text(wording.share(share), judged if judged in {"warn", "critical"} else "")
 
 
 def _bar(pane: PaneRows, row: int, width: int) -> Cell:
@@ -225,12 +232,12 @@ def _trend(pane: PaneRows, row: int, width: int) -> Cell:
 def _rate(pane: PaneRows, row: int, width: int) -> Cell:
     words = wording.rate(pane.rows.rate[row])
     # The slope of what is no leak is noise, and must not look like news.
-    return figure(words) if VERDICTS[pane.rows.verdict[row]] is Verdict.LEAK else Text(words, "dim")
+    return figure_text(words) if VERDICTS[pane.rows.verdict[row]] is Verdict.LEAK else Text(words, "dim")
 
 
 def _time_to_limit(pane: PaneRows, row: int, width: int) -> Cell:
     seconds = float(pane.rows.seconds_to_limit[row])
-    words = until_limit(pane.rows, row)
+    words = time_to_limit_words(pane.rows, row)
     return Text(words, "critical" if seconds < 3600 else "" if math.isfinite(seconds) else "dim")
 
 

@@ -13,30 +13,24 @@ from textual.containers import Container
 from textual.message import Message
 from textual.timer import Timer
 
-from memtop.observe.view import Column, Filter, Pane, Sort, View
-from tui.live import LiveScreen
-from tui.overview.columns import ALPHABETICAL, columns, sortable
-from tui.overview.grouping import grouped
-from tui.overview.keys import BAR, BINDINGS, GROUPS
-from tui.overview.look import Look
-from tui.overview.selection import Slid, same_rows, subject
-from tui.overview.status import header_data
-from tui.overview.trouble import trouble
-from tui.overview.words import TITLES, empty, subtitle
-from widgets.filter_bar import FilterBar
+from memtop.observe.view import OverviewPane, RowFilter, RowSort, SortColumn, View
+from tui.keys import OVERVIEW_BAR, OVERVIEW_BINDINGS, OVERVIEW_GROUPS
+from tui.live_screen import FigureStyle, LiveScreen
+from tui.overview.pane_columns import ASCENDING_FIRST, pane_columns, sortable_columns
+from tui.overview.selection import SlidRows, grouped_view, row_under_cursor, same_rows_asked
+from tui.overview.words import PANE_TITLES, empty_pane_words, header_data, pane_subtitle, trouble_message
 from widgets.header import StatusHeader
-from widgets.key_bar import KeyBar
-from widgets.message_panel import MessagePanel
-from widgets.pane import Pane as PaneBox
-from widgets.pane import PaneTitle
-from widgets.plot import TrendPlot
-from widgets.rows import NoRows
+from widgets.key_and_filter_bars import FilterBar, KeyBar
+from widgets.memory_plots import TrendPlot
+from widgets.panes import MessagePanel, PaneTitle
+from widgets.panes import TitledPane as PaneBox
 from widgets.table import LiveTable
+from widgets.table_parts import NoRows
 
 if TYPE_CHECKING:
-    from config import Settings
+    from config.settings import Settings
     from memtop.observe.frame import Frame
-    from tui.pod.tab import Subject
+    from tui.pod.tab import TabSubject
 
 # What draws a frame takes numpy and the growth rules. A start does not wait for it: tui.app imports it on
 # another thread once the empty screen is painted.
@@ -80,8 +74,8 @@ class Overview(LiveScreen):
     Overview.-trouble #trouble { display: block; }
     Overview.-trouble #panes { display: none; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = BINDINGS
-    WORDS = ("Keys of the overview", GROUPS)
+    BINDINGS: ClassVar[list[BindingType]] = OVERVIEW_BINDINGS
+    WORDS = ("Keys of the overview", OVERVIEW_GROUPS)
 
     class ViewChanged(Message):
         """The screen wants frames under another view."""
@@ -99,27 +93,27 @@ class Overview(LiveScreen):
         self.view = view
         self.frame: Frame | None = None
         self._newest: Frame | None = None
-        self._look = Look(settings.observe.warn_ratio, settings.observe.critical_ratio, symbols)
+        self._look = FigureStyle(settings.observe.warn_ratio, settings.observe.critical_ratio, symbols)
         self._warnings = warnings
         self._frozen = False
         self._zoomed = False
-        self._active = Pane.TOP
+        self._active = OverviewPane.TOP
         self._pending_selection: Timer | None = None
-        self._slid = Slid()
+        self._slid = SlidRows()
         ascii_only = symbols == "ascii"
         self.header = StatusHeader(ascii_only=ascii_only)
         self.tables = {
             pane: LiveTable(
-                columns(pane, view.workloads),
+                pane_columns(pane, view.workloads),
                 empty="Connecting …",
                 ascii_only=ascii_only,
                 id=f"{pane}-table",
             )
-            for pane in Pane
+            for pane in OverviewPane
         }
         self.boxes = {
-            pane: PaneBox(TITLES[pane], self.tables[pane], ascii_only=ascii_only, id=pane.value)
-            for pane in Pane
+            pane: PaneBox(PANE_TITLES[pane], self.tables[pane], ascii_only=ascii_only, id=pane.value)
+            for pane in OverviewPane
         }
         self.plot = TrendPlot(symbols=symbols, empty="Select a row to see its memory over time", id="plot")
         self.filter_bar = FilterBar(hint="text, !text, label=value, namespace=value")
@@ -134,13 +128,13 @@ class Overview(LiveScreen):
             yield self.plot
         yield self.trouble
         yield self.filter_bar
-        yield KeyBar(BAR)
+        yield KeyBar(OVERVIEW_BAR)
 
     def on_mount(self) -> None:
         """Starts the header's clock and puts the cursor into the first pane."""
         self.set_interval(1.0, self._tick)
         self._tick()
-        self._activate(Pane.TOP)
+        self._activate(OverviewPane.TOP)
 
     def on_screen_resume(self) -> None:
         """Another screen may have asked for frames under a view of its own."""
@@ -162,7 +156,7 @@ class Overview(LiveScreen):
         self._tick()
         if frame.view.workloads is not self.view.workloads:
             return  # it was made for another screen, or for the view that was left just now
-        problem = trouble(frame)
+        problem = trouble_message(frame)
         if self.has_class("-trouble") is not (problem is not None):
             self.toggle_class("-trouble")
             self.refresh_bindings()
@@ -174,32 +168,32 @@ class Overview(LiveScreen):
             self._fill(frame)
 
     def _draw(self, frame: Frame) -> None:
-        from tui.overview.detail import trend_of
+        from tui.overview.row_details import selected_trend
 
-        self.plot.show(trend_of(frame), empty="Select a row to see its memory over time")
+        self.plot.show(selected_trend(frame), empty="Select a row to see its memory over time")
         table = self.tables[self._active]
         if frame.settled and frame.detail is not None and frame.detail.key == table.cursor_key:
             table.hold()  # what was drawn large is what a person looks at
 
     def _fill(self, frame: Frame) -> None:
-        from tui.overview.cells import PaneRows, Place
+        from tui.overview.cells import PaneRows, RowHint
 
-        asked = self.frame is None or not same_rows(self.frame.view, frame.view)
+        asked = self.frame is None or not same_rows_asked(self.frame.view, frame.view)
         self.frame = frame
         for pane, table in self.tables.items():
-            before, was = table.rows, subject(table)
-            place = before.place if isinstance(before, PaneRows) else Place()
+            before, was = table.rows, row_under_cursor(table)
+            place = before.place if isinstance(before, PaneRows) else RowHint()
             rows = PaneRows(frame, pane, self._look, place)
             sort = frame.view.sorts[pane]
             table.show(
                 rows,
-                columns=columns(pane, frame.view.workloads),
+                columns=pane_columns(pane, frame.view.workloads),
                 sort=(sort.column, sort.descending),
-                empty=empty(frame, pane),
+                empty=empty_pane_words(frame, pane),
                 afresh=asked,
             )
             self._slid.note(table, was, asked)
-            self.boxes[pane].describe(subtitle=subtitle(frame, len(rows)))
+            self.boxes[pane].describe(subtitle=pane_subtitle(frame, len(rows)))
         self._draw(frame)
 
     def _tick(self) -> None:
@@ -218,12 +212,12 @@ class Overview(LiveScreen):
         single = self.single
         self.set_class(single, "-single")
         self.set_class(not single and self.size.height >= PLOT_HEIGHT, "-plot")
-        self.set_class(single and self._active is Pane.GROWTH, "-growth")
+        self.set_class(single and self._active is OverviewPane.GROWTH, "-growth")
         for pane, box in self.boxes.items():
             box.set_class(pane is self._active, "-active")
-            box.describe(tabs=list(TITLES.values()) if single else ())
+            box.describe(tabs=list(PANE_TITLES.values()) if single else ())
 
-    def _activate(self, pane: Pane) -> None:
+    def _activate(self, pane: OverviewPane) -> None:
         self._active = pane
         self._arrange()
         self.set_focus(self.tables[pane])  # at once: `focus` would come after keys that are on their way
@@ -256,12 +250,12 @@ class Overview(LiveScreen):
 
     def action_pane(self, step: int) -> None:
         """Goes to the next pane."""
-        panes = list(Pane)
+        panes = list(OverviewPane)
         self._activate(panes[(panes.index(self._active) + step) % len(panes)])
 
     @on(PaneTitle.TabClicked)
     def _tab_clicked(self, event: PaneTitle.TabClicked) -> None:
-        self._activate(list(Pane)[event.index])
+        self._activate(list(OverviewPane)[event.index])
 
     def action_zoom(self) -> None:
         """Shows the active pane alone, or all of them again."""
@@ -278,13 +272,13 @@ class Overview(LiveScreen):
     def action_workloads(self) -> None:
         """Changes between one row per container and one per workload."""
         self._unfreeze()
-        self._look_at(replace(grouped(self.view, not self.view.workloads), selected=None))
+        self._look_at(replace(grouped_view(self.view, not self.view.workloads), selected=None))
 
     # -- sorting
 
     def action_sort(self, step: int) -> None:
         """Sorts the active pane by its next column."""
-        choices = sortable(self._active, self.view.workloads)
+        choices = sortable_columns(self._active, self.view.workloads)
         current = self.view.sorts[self._active].column
         at = choices.index(current) if current in choices else -1
         self._sort(self._active, choices[(at + step) % len(choices)])
@@ -292,7 +286,7 @@ class Overview(LiveScreen):
     def action_reverse(self) -> None:
         """Turns the order of the active pane round."""
         sort = self.view.sorts[self._active]
-        self._set_sort(self._active, Sort(sort.column, not sort.descending))
+        self._set_sort(self._active, RowSort(sort.column, not sort.descending))
 
     async def action_enter(self) -> None:
         """Opens the selected row, or keeps the filter; done before the next key is looked at."""
@@ -309,16 +303,16 @@ class Overview(LiveScreen):
     @on(LiveTable.SortRequested)
     def _title_clicked(self, event: LiveTable.SortRequested) -> None:
         pane = next(pane for pane, table in self.tables.items() if table is event.table)
-        self._sort(pane, Column(event.column_key))
+        self._sort(pane, SortColumn(event.column_key))
 
-    def _sort(self, pane: Pane, column: Column) -> None:
+    def _sort(self, pane: OverviewPane, column: SortColumn) -> None:
         current = self.view.sorts[pane]
         if current.column is column:
-            self._set_sort(pane, Sort(column, not current.descending))
+            self._set_sort(pane, RowSort(column, not current.descending))
         else:
-            self._set_sort(pane, Sort(column, column not in ALPHABETICAL))
+            self._set_sort(pane, RowSort(column, column not in ASCENDING_FIRST))
 
-    def _set_sort(self, pane: Pane, sort: Sort) -> None:
+    def _set_sort(self, pane: OverviewPane, sort: RowSort) -> None:
         self._unfreeze()
         self._look_at(replace(self.view, sorts={**self.view.sorts, pane: sort}))
 
@@ -354,7 +348,7 @@ class Overview(LiveScreen):
     def _filter(self, text: str) -> None:
         self._unfreeze()
         self.tables[self._active].hold()
-        self._look_at(replace(self.view, filter=Filter(text)))
+        self._look_at(replace(self.view, filter=RowFilter(text)))
 
     def _unfreeze(self) -> None:
         self._frozen = False
@@ -362,25 +356,25 @@ class Overview(LiveScreen):
     # -- for others
 
     @property
-    def row(self) -> Subject | None:
+    def row(self) -> TabSubject | None:
         """The row that the keys act on: not one that slid beneath the cursor just now, but who was there."""
         return self._slid.meant(self.tables[self._active]) or self.selected
 
     @property
-    def selected(self) -> Subject | None:
+    def selected(self) -> TabSubject | None:
         """The row under the active pane's cursor."""
-        return subject(self.tables[self._active])
+        return row_under_cursor(self.tables[self._active])
 
     @property
     def nothing(self) -> str:
         """Why the active pane has no row."""
-        return "Connecting …" if self.frame is None else empty(self.frame, self._active)
+        return "Connecting …" if self.frame is None else empty_pane_words(self.frame, self._active)
 
     def restart(self) -> None:
         """Forgets what was shown: another cluster comes."""
         self._frozen = False
         self._newest = self.frame = None
-        self.view = replace(self.view, namespaces=frozenset(), filter=Filter(), selected=None)
+        self.view = replace(self.view, namespaces=frozenset(), filter=RowFilter(), selected=None)
         for table in self.tables.values():
             table.release()
             table.show(NoRows(), empty="Connecting …")

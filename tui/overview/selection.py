@@ -1,37 +1,66 @@
-"""Which row the keys act on: the one a person saw under the cursor when they pressed the key."""
+"""Which rows a screen asks for, and which row a pressed key means."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+from memtop.observe.view import RowSort, SortColumn, View
 
 # ruff: noqa: PLC0415  (what draws a frame comes after the first paint, as in the screen)
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+    from memtop.observe.frame import RowKey
     from memtop.observe.view import View
-    from tui.pod.tab import Subject
+    from tui.pod.tab import TabSubject
     from widgets.table import LiveTable
 
-MOMENT = 1.0
+
+def view_of_row(view: View, key: RowKey) -> View:
+    """The view of a screen about one row: rows are what that row is, and it is drawn large."""
+    from memtop.observe.frame import WorkloadKey
+
+    return replace(grouped_view(view, isinstance(key, WorkloadKey)), selected=key)
+
+
+def grouped_view(view: View, workloads: bool) -> View:
+    """The same view with one row per workload, or one per container; its orders are those that correspond."""
+    if view.workloads is workloads:
+        return view
+    sorts = {
+        pane: RowSort(_corresponding_column(sort.column, workloads), sort.descending)
+        for pane, sort in view.sorts.items()
+    }
+    return replace(view, workloads=workloads, sorts=sorts)
+
+
+def _corresponding_column(column: SortColumn, workloads: bool) -> SortColumn:
+    """The column to sort by instead, where one exists only per container or only per workload."""
+    if workloads:
+        return SortColumn.WORKLOAD if column in {SortColumn.NAME, SortColumn.NODE} else column
+    return SortColumn.NAME if column in {SortColumn.WORKLOAD, SortColumn.PODS} else column
+
+
+SLID_SECONDS = 1.0
 """How long a key still means the row that was there before, in seconds: about what it takes to see that
 another one has slid beneath the cursor."""
 
 
-def subject(table: LiveTable) -> Subject | None:
+def row_under_cursor(table: LiveTable) -> TabSubject | None:
     """The row under a table's cursor."""
-    from tui.overview.cells import PaneRows, name_of
-    from tui.pod.tab import Subject
+    from tui.overview.cells import PaneRows, row_name
+    from tui.pod.tab import TabSubject
 
     if not isinstance(table.rows, PaneRows) or not len(table.rows):
         return None
     identity = table.rows.identity_at(table.cursor_row)
-    return Subject.of(identity, name_of(identity))
+    return TabSubject.of(identity, row_name(identity))
 
 
-def same_rows(one: View, other: View) -> bool:
+def same_rows_asked(one: View, other: View) -> bool:
     """Whether two views ask for the same rows in the same order, so that what moves has moved by itself."""
     return (one.namespaces, one.filter, one.workloads, one.sorts) == (
         other.namespaces,
@@ -42,7 +71,7 @@ def same_rows(one: View, other: View) -> bool:
 
 
 @dataclass
-class Slid:
+class SlidRows:
     """Rows that lost the cursor to another row though nobody moved it.
 
     Attributes:
@@ -50,9 +79,9 @@ class Slid:
             when that came, in seconds of the monotonic clock.
     """
 
-    rows: dict[LiveTable, tuple[Subject, Hashable, float]] = field(default_factory=dict)
+    rows: dict[LiveTable, tuple[TabSubject, Hashable, float]] = field(default_factory=dict)
 
-    def note(self, table: LiveTable, before: Subject | None, asked: bool) -> None:
+    def note(self, table: LiveTable, before: TabSubject | None, asked: bool) -> None:
         """Compares what is under the cursor with what was there before the newest frame.
 
         Args:
@@ -66,7 +95,7 @@ class Slid:
             meant = self.meant(table)
             self.rows[table] = (before if meant is None else meant, table.cursor_key, time.monotonic())
 
-    def meant(self, table: LiveTable) -> Subject | None:
+    def meant(self, table: LiveTable) -> TabSubject | None:
         """The row that a key means if it is not the one under the cursor."""
         before, now, since = self.rows.get(table, (None, None, 0.0))
-        return before if table.cursor_key == now and time.monotonic() - since < MOMENT else None
+        return before if table.cursor_key == now and time.monotonic() - since < SLID_SECONDS else None

@@ -1,33 +1,151 @@
-"""The words of the three panes."""
+"""What the overview says beside its rows: header, titles of the panes, and why there are no rows."""
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from memtop.observe.status import State
-from memtop.observe.view import Pane
+from memtop.observe.view import OverviewPane, SourceCondition, SourceStatus
+from widgets.header import HeaderData, SourceLine, SourceState
+from widgets.panes import PanelMessage
+from widgets.styled_text import Level
 
 if TYPE_CHECKING:
     from memtop.observe.frame import Frame
 
-TITLES = {Pane.TOP: "Top memory", Pane.RESTARTS: "Restarts", Pane.GROWTH: "Growth"}
-EMPTY = {
-    Pane.TOP: "No container in sight",
-    Pane.RESTARTS: "Nothing has restarted",
-    Pane.GROWTH: "Nothing is growing, as far as can be told yet",
+_SOURCE_STATES: dict[SourceCondition, SourceState] = {
+    SourceCondition.CONNECTING: "connecting",
+    SourceCondition.LIVE: "live",
+    SourceCondition.STALE: "stale",
+    SourceCondition.FORBIDDEN: "forbidden",
+    SourceCondition.ABSENT: "absent",
+    SourceCondition.FAILING: "failing",
+    SourceCondition.OFF: "absent",
 }
 
 
-def empty(frame: Frame, pane: Pane) -> str:
+def header_data(frame: Frame | None, now: float, *, frozen: bool, warnings: tuple[str, ...]) -> HeaderData:
+    """What the header says.
+
+    Args:
+        frame: The newest frame, or None before the first.
+        now: The cluster's time, Unix seconds.
+        frozen: Whether the tables stand still.
+        warnings: What else must not be overlooked, such as ``read-only``.
+    """
+    if frame is None:
+        return HeaderData(context="", namespace="", warnings=warnings, clock=clock_words(time.time()))
+    scope = ", ".join(sorted(frame.view.namespaces)) or frame.scope
+    notes = (*warnings, *frame.notes)
+    if frame.remaining:
+        notes = (*notes, f"{frame.remaining} more pods are on their way")
+    return HeaderData(
+        context=frame.context,
+        namespace=scope,
+        warnings=notes,
+        counts=_header_counts(frame),
+        sources=[_source_line(status, now) for status in frame.sources],
+        clock=clock_words(now),
+        frozen=frozen,
+        filter=frame.view.filter.text,
+    )
+
+
+def clock_words(now: float) -> str:
+    """The local time of day."""
+    return datetime.fromtimestamp(now, UTC).astimezone().strftime("%H:%M")
+
+
+def _header_counts(frame: Frame) -> list[tuple[str, int | None, Level]]:
+    counts = frame.counts
+
+    def bad(number: int | None, level: Level = "warn") -> Level:
+        return level if number else "ok" if number is not None else "unknown"
+
+    shown: list[tuple[str, int | None, Level]] = [
+        ("pods", counts.pods, "ok"),
+        ("leaking", counts.growing, bad(counts.growing, "critical")),
+    ]
+    if counts.suspected:
+        shown.append(("suspected", counts.suspected, "warn"))
+    killed = counts.oom_killed_last_hour
+    shown += [
+        ("near limit", counts.near_limit, bad(counts.near_limit)),
+        ("OOM-killed in 1 h", killed, bad(killed, "critical")),
+    ]
+    if counts.evicted:
+        shown.append(("evicted", counts.evicted, "warn"))
+    if counts.nodes_under_pressure:
+        nodes = "node" if counts.nodes_under_pressure == 1 else "nodes"
+        shown.append((f"{nodes} under pressure", counts.nodes_under_pressure, "critical"))
+    return shown
+
+
+def _source_line(status: SourceStatus, now: float) -> SourceLine:
+    watched = status.name != "metrics"
+    # A watch that is open is up to date however long nothing has changed: only its failures have an age.
+    age = (
+        None
+        if status.data_at is None or (watched and status.state is SourceCondition.LIVE)
+        else now - status.data_at
+    )
+    if status.state is SourceCondition.FORBIDDEN and status.name in {"nodes", "owners"}:
+        # Its whole refusal would push what matters more off the line; `memtop doctor` has its words.
+        return SourceLine(status.name, _SOURCE_STATES[status.state])
+    return SourceLine(status.name, _SOURCE_STATES[status.state], status.words, age)
+
+
+_TROUBLED_STATES = {SourceCondition.FAILING, SourceCondition.FORBIDDEN, SourceCondition.ABSENT}
+
+
+def trouble_message(frame: Frame) -> PanelMessage | None:
+    """The message to show, or None while the panes have something to show or may soon have."""
+    pods = next((source for source in frame.sources if source.name == "pods"), None)
+    if pods is None or frame.counts.pods or pods.data_at is not None or pods.state not in _TROUBLED_STATES:
+        return None
+    if pods.state is SourceCondition.FORBIDDEN:
+        return PanelMessage(
+            title="Listing pods is forbidden",
+            sentence=pods.words,
+            steps=(
+                "press n and choose a namespace that you may see",
+                "or ask for the rights that the README lists under Permissions",
+            ),
+            keys=(("n", "namespace"), ("c", "context"), ("r", "try again"), ("q", "quit")),
+        )
+    return PanelMessage(
+        title=f"No connection to {frame.context}",
+        sentence=pods.words,
+        details=pods.output,
+        details_title="The credential plugin said",
+        steps=("memtop keeps trying, and goes on by itself when the server answers",),
+        keys=(("r", "try now"), ("c", "context"), ("q", "quit")),
+    )
+
+
+PANE_TITLES = {
+    OverviewPane.TOP: "Top memory",
+    OverviewPane.RESTARTS: "Restarts",
+    OverviewPane.GROWTH: "Growth",
+}
+EMPTY_PANE_WORDS = {
+    OverviewPane.TOP: "No container in sight",
+    OverviewPane.RESTARTS: "Nothing has restarted",
+    OverviewPane.GROWTH: "Nothing is growing, as far as can be told yet",
+}
+
+
+def empty_pane_words(frame: Frame, pane: OverviewPane) -> str:
     """What a pane without rows says."""
     if frame.view.filter:
         return f"Nothing matches /{frame.view.filter.text}"
-    if any(source.name == "pods" and source.state is State.CONNECTING for source in frame.sources):
+    if any(source.name == "pods" and source.state is SourceCondition.CONNECTING for source in frame.sources):
         return "Connecting …"
-    return EMPTY[pane]
+    return EMPTY_PANE_WORDS[pane]
 
 
-def subtitle(frame: Frame, count: int) -> str:
+def pane_subtitle(frame: Frame, count: int) -> str:
     """What stands at the right of a pane's title: how many rows it has, and of which filter."""
     what = "workload" if frame.view.workloads else "container"
     words = f"{count:,} {what}{'' if count == 1 else 's'}"

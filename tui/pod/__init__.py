@@ -1,1 +1,1 @@
-"""One pod: what is judged of its memory, and on what evidence."""
+"""The pod screen: one container of a pod or one workload, its verdict, and tabs that tell more of it."""

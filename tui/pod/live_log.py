@@ -1,47 +1,148 @@
-"""A log that is read while its tab is open: whose, how far back, and how it is looked at."""
+"""A log that is read while its tab is open, with its prompts: filter, time to jump to, file to save to."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Self, cast
+from typing import ClassVar, Literal, Self, cast
 
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import Vertical
 from textual.message import Message
 from textual.timer import Timer
 
-from memtop.cluster.client import ApiError, Client, CredentialError, Unreachable
-from memtop.logs.channel import Status
-from memtop.logs.moments import zone_name
-from memtop.logs.pod import lives
-from memtop.logs.request import MOST_LINES, LogRequest
-from memtop.logs.search import Search
-from memtop.logs.values.summary import summarise
-from tui.pod.log_feed import LogFeed
-from tui.pod.log_prompts import LogPrompts
-from tui.pod.log_values import LogValues
-from tui.pod.log_words import log_row, status_line
-from tui.pod.tab import Ask, PodTab, Subject
+from memtop.kube.api_errors import ApiError, CredentialError, Unreachable
+from memtop.kube.client import Client
+from memtop.logs.buffer import LogStatus
+from memtop.logs.heap_readings import summarise_readings
+from memtop.logs.log_request import MAX_LINES, LogRequest, container_runs
+from memtop.logs.log_times import TIME_HINT, zone_name
+from memtop.logs.search import LogSearch
+from tui.pod.log_display import LogFeed, LogValues, log_row, log_status_line
+from tui.pod.tab import AskCluster, PodTab, TabSubject
+from widgets.key_and_filter_bars import FilterBar
+from widgets.line_widget import OneLine
 from widgets.log_view import LogRow, LogView
-from widgets.one_line import OneLine
-from widgets.palette import Symbols
+from widgets.styled_text import Symbols
 
-TAIL = 20_000
+PromptKind = Literal["filter", "jump", "save"]
+TYPING_SECONDS = 0.15  # seconds after a key until what is typed is told
+
+
+class LogPrompts(Vertical):
+    """Takes no room while no prompt is open."""
+
+    DEFAULT_CSS = """
+    LogPrompts { height: auto; }
+    LogPrompts FilterBar { display: none; }
+    LogPrompts FilterBar.-open { display: block; }
+    """
+
+    class Typed(Message):
+        """A filter is half typed."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    class Entered(Message):
+        """A prompt was answered; it stays open until it is closed."""
+
+        def __init__(self, prompt: PromptKind, text: str) -> None:
+            super().__init__()
+            self.prompt = prompt
+            self.text = text
+
+    class Closed(Message):
+        """A prompt was left."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bars: dict[PromptKind, FilterBar] = {
+            "filter": FilterBar(hint="regular expression; capital letters make case matter", id="filter"),
+            "jump": FilterBar(f"to ({zone_name(time.time())}) ", hint=TIME_HINT, id="jump"),
+            "save": FilterBar("save as ", hint="file name", id="save"),
+        }
+        self._open: PromptKind | None = None
+        self._typing: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        """One bar a prompt."""
+        yield from self._bars.values()
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with what was typed; empty if nothing is."""
+        return self._bars[self._open].problem if self._open is not None else ""
+
+    def complain(self, words: str) -> bool:
+        """Says what is wrong beside what was typed; tells whether a prompt is open to say it in."""
+        if self._open is None:
+            return False
+        self._bars[self._open].problem = words
+        return True
+
+    def open(self, prompt: PromptKind, text: str = "") -> None:
+        """Opens a prompt in place of the one that is open."""
+        self.close()
+        self._open = prompt
+        self._bars[prompt].add_class("-open")
+        self._bars[prompt].open(text)
+
+    def close(self) -> None:
+        """Closes the prompt that is open."""
+        if self._typing is not None:
+            self._typing.stop()
+            self._typing = None
+        if self._open is not None:
+            self._bars[self._open].remove_class("-open")
+            self._open = None
+
+    @on(FilterBar.Changed)
+    def _changed(self, event: FilterBar.Changed) -> None:
+        event.stop()
+        if isinstance(event, FilterBar.Submitted) or self._open != "filter":
+            return
+        if self._typing is not None:
+            self._typing.stop()
+        self._typing = self.set_timer(TYPING_SECONDS, lambda: self.post_message(self.Typed(event.text)))
+
+    @on(FilterBar.Submitted)
+    def _submitted(self, event: FilterBar.Submitted) -> None:
+        event.stop()
+        if self._typing is not None:
+            self._typing.stop()
+        if self._open is not None:
+            self.post_message(self.Entered(self._open, event.text))
+
+    @on(FilterBar.Closed)
+    def _left(self, event: FilterBar.Closed) -> None:
+        event.stop()
+        self.close()
+        self.post_message(self.Closed())
+
+
+TAIL_LINES = 20_000
 """Lines to begin with; everything there is comes on demand."""
-PACE = 0.1  # seconds between two updates of the screen
-SINCE = {"1": ("5 minutes", 300), "2": ("hour", 3600), "3": ("6 hours", 21_600), "4": ("24 hours", 86_400)}
+TAKE_SECONDS = 0.1  # seconds between two updates of the screen
+SINCE_RANGES = {
+    "1": ("5 minutes", 300),
+    "2": ("hour", 3600),
+    "3": ("6 hours", 21_600),
+    "4": ("24 hours", 86_400),
+}
 
 
-class Arrived(Message):
+class LinesArrived(Message):
     """There is something to take from the feed."""
 
     def can_replace(self, message: Message) -> bool:
         """A second message before the first was handled says nothing new."""
-        return isinstance(message, Arrived)
+        return isinstance(message, LinesArrived)
 
 
 class LiveLog(PodTab):
@@ -63,10 +164,12 @@ class LiveLog(PodTab):
         Binding("right_square_bracket", "container(1)", "Next container", show=False),
         Binding("r", "reload", "Read again", show=False),
         Binding("0", "since('0')", "All lines", show=False),
-        *(Binding(key, f"since('{key}')", words, show=False) for key, (words, _) in SINCE.items()),
+        *(Binding(key, f"since('{key}')", words, show=False) for key, (words, _) in SINCE_RANGES.items()),
     ]
 
-    def __init__(self, subject: Subject, ask: Ask, now: Callable[[], float], symbols: Symbols) -> None:
+    def __init__(
+        self, subject: TabSubject, ask: AskCluster, now: Callable[[], float], symbols: Symbols
+    ) -> None:
         super().__init__(subject, ask)
         self._now = now
         self.view = LogView(ascii_only=symbols == "ascii")
@@ -75,9 +178,9 @@ class LiveLog(PodTab):
         self.prompts = LogPrompts()
         self._containers: tuple[str, ...] = (subject.container,)
         self._chosen: tuple[str, ...] = (subject.container,)
-        self._tail, self._since = TAIL, 0
+        self._tail, self._since = TAIL_LINES, 0
         self._stamps: bool | None = None  # as asked for; None leaves it to the log itself
-        self._search: Search | None = None
+        self._search: LogSearch | None = None
         self.feed = LogFeed(self._request(), self._arrived)
         self._taken = 0.0
         self._taking: Timer | None = None
@@ -126,12 +229,12 @@ class LiveLog(PodTab):
 
     def show_failure(self, sentence: str) -> None:
         """Says why the log is not read any more; what was read stays."""
-        self.feed.status = Status(sentence, over=True, wrong=True)
+        self.feed.status = LogStatus(sentence, over=True, wrong=True)
         self._say()
 
     async def _known_containers(self) -> tuple[str, ...]:
         async def ask(client: Client) -> tuple[str, ...]:
-            return tuple(await lives(client, self._request()))
+            return tuple(await container_runs(client, self._request()))
 
         try:
             return await asyncio.wrap_future(self.ask(ask)) or self._containers
@@ -151,12 +254,12 @@ class LiveLog(PodTab):
 
     def _arrived(self) -> None:
         """On the engine's thread."""
-        self.post_message(Arrived())
+        self.post_message(LinesArrived())
 
-    @on(Arrived)
+    @on(LinesArrived)
     def _take_soon(self) -> None:
         """Takes what has come, a few times a second at most."""
-        wait = self._taken + PACE - time.monotonic()
+        wait = self._taken + TAKE_SECONDS - time.monotonic()
         if wait <= 0:
             self._take()
         elif self._taking is None:
@@ -167,7 +270,7 @@ class LiveLog(PodTab):
         self._taken = time.monotonic()
         if self.feed.take():
             self.search_on()
-            self.values.show(summarise(self.feed.readings))
+            self.values.show(summarise_readings(self.feed.readings))
         self._draw()
 
     @property
@@ -200,7 +303,7 @@ class LiveLog(PodTab):
     def _say(self) -> None:
         if self.subject.pod:
             zone = Text(f"times in {zone_name(self._now())} ", "dim") if self.stamps else None
-            self.status.say(status_line(self.feed, self._search, self.view, self._now()), zone)
+            self.status.say(log_status_line(self.feed, self._search, self.view, self._now()), zone)
 
     def _row(self, number: int) -> LogRow:
         line = self.feed.buffer.line(number)
@@ -245,9 +348,9 @@ class LiveLog(PodTab):
 
     def action_since(self, key: str) -> None:
         """Begins further back or nearer: with the last minutes or hours, or with all there is."""
-        words, self._since = SINCE.get(key, ("", 0))
-        self._tail = MOST_LINES
-        self.notify(f"The last {words}" if words else f"All there is, up to {MOST_LINES:,} lines")
+        words, self._since = SINCE_RANGES.get(key, ("", 0))
+        self._tail = MAX_LINES
+        self.notify(f"The last {words}" if words else f"All there is, up to {MAX_LINES:,} lines")
         self._restart()
 
     def action_reload(self) -> None:

@@ -14,52 +14,49 @@ from textual.widgets import ContentSwitcher
 
 from config.presets import DEFAULT_PRESETS
 from memtop.observe.frame import Frame, WorkloadKey
-from tui.change.keys import CHANGE_KEYS, FOLLOW, GROUP
-from tui.help import Group, Key
-from tui.overview.look import Look
-from tui.overview.status import header_data
-from tui.pod import describe_keys, log_keys, runtime_keys
-from tui.pod.describe import DescribeTab
-from tui.pod.events import EventsTab
-from tui.pod.facts import verdict_line
-from tui.pod.inside import Inside
-from tui.pod.logs import LogTab, PreviousTab
-from tui.pod.memory import MemoryTab
-from tui.pod.runtime import NEEDS_INSIDE, RuntimeScreen
-from tui.pod.tab import Ask, PodTab, Subject
-from tui.pod.trend import TrendTab
-from tui.workload import keys as workload_keys
-from tui.workload.tab import WorkloadTab
+from tui import keys
+from tui.keys import CHANGE_BINDINGS, CHANGE_GROUP, FOLLOW_GROUP
+from tui.live_screen import FigureStyle, HelpKey, KeyGroup
+from tui.overview.row_details import verdict_line
+from tui.overview.words import header_data
+from tui.pod.describe_tab import DescribeTab
+from tui.pod.events_tab import EventsTab
+from tui.pod.exec_screen import ACTIONS_WITH_EXEC, ExecAccess, ExecScreen
+from tui.pod.log_tabs import LogTab, PreviousTab
+from tui.pod.memory_tab import MemoryTab
+from tui.pod.tab import AskCluster, PodTab, TabSubject
+from tui.pod.trend_tab import TrendTab
+from tui.pod.workload_tab import WorkloadTab
 from widgets.header import StatusHeader
-from widgets.key_bar import KeyBar
-from widgets.one_line import OneLine
-from widgets.palette import Symbols
-from widgets.pane import PaneTitle
+from widgets.key_and_filter_bars import KeyBar
+from widgets.line_widget import OneLine
+from widgets.panes import PaneTitle
+from widgets.styled_text import Symbols
 
-WORDS = (
-    Group(
+POD_HELP = (
+    KeyGroup(
         "Pod",
         (
-            Key("t", "memory over time"),
-            Key("g  1 2 3 4", "range of the graph and of the events: 1 h, 6 h, 24 h, 7 d"),
-            Key("d", "describe, with what matters for memory first"),
-            Key("l  p", "log of this run, log of the run before"),
-            Key("e", "events of the pod, its owners and its node"),
-            Key("r", "ask again now"),
-            Key("esc", "back"),
+            HelpKey("t", "memory over time"),
+            HelpKey("g  1 2 3 4", "range of the graph and of the events: 1 h, 6 h, 24 h, 7 d"),
+            HelpKey("d", "describe, with what matters for memory first"),
+            HelpKey("l  p", "log of this run, log of the run before"),
+            HelpKey("e", "events of the pod, its owners and its node"),
+            HelpKey("r", "ask again now"),
+            HelpKey("esc", "back"),
         ),
     ),
-    workload_keys.GROUP,
-    describe_keys.DESCRIBE,
-    log_keys.GROUP,
-    describe_keys.EVENTS,
-    runtime_keys.GROUP,
-    GROUP,
-    FOLLOW,
+    keys.WORKLOAD_GROUP,
+    keys.DESCRIBE_GROUP,
+    keys.LOG_GROUP,
+    keys.EVENTS_GROUP,
+    keys.EXEC_GROUP,
+    CHANGE_GROUP,
+    FOLLOW_GROUP,
 )
 
 
-class PodScreen(RuntimeScreen):
+class PodScreen(ExecScreen):
     """One container of one pod (or one workload).
 
     Args:
@@ -86,23 +83,23 @@ class PodScreen(RuntimeScreen):
         Binding("B", "tab('Memory')", "Memory"),
         Binding("question_mark", "app.help", "Help", key_display="?"),
         Binding("q", "app.quit", "Quit"),
-        *CHANGE_KEYS,
+        *CHANGE_BINDINGS,
         Binding("r", "app.retry", "Ask again now", show=False),
     ]
-    WORDS = ("Keys of the pod", WORDS)
+    WORDS = ("Keys of the pod", POD_HELP)
 
     class Looked(Message):
         """The screen has come to the front and wants frames about its row."""
 
-        def __init__(self, subject: Subject, reach: float) -> None:
+        def __init__(self, subject: TabSubject, reach: float) -> None:
             super().__init__()
             self.subject = subject
             self.reach = reach
 
     def __init__(
         self,
-        subject: Subject,
-        ask: Ask,
+        subject: TabSubject,
+        ask: AskCluster,
         now: Callable[[], float],
         symbols: Symbols,
         warnings: tuple[str, ...] = (),
@@ -111,7 +108,7 @@ class PodScreen(RuntimeScreen):
         *,
         read_only: bool = False,
     ) -> None:
-        inside = Inside(subject, read_only=read_only)
+        inside = ExecAccess(subject, read_only=read_only)
         super().__init__(ask, inside, symbols)
         self.subject = subject
         self._now = now
@@ -122,7 +119,7 @@ class PodScreen(RuntimeScreen):
         self.verdict = OneLine(id="verdict")
         workload = isinstance(subject.key, WorkloadKey)
         self.tabs: tuple[PodTab, ...] = (
-            *([WorkloadTab(subject, ask, Look(*thresholds, symbols))] if workload else []),
+            *([WorkloadTab(subject, ask, FigureStyle(*thresholds, symbols))] if workload else []),
             TrendTab(subject, ask, symbols),
             DescribeTab(subject, ask, symbols),
             LogTab(subject, ask, now, presets, symbols),
@@ -158,7 +155,7 @@ class PodScreen(RuntimeScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Leaves out what only a single container has."""
-        if action in NEEDS_INSIDE and not self.subject.pod:
+        if action in ACTIONS_WITH_EXEC and not self.subject.pod:
             return False
         return super().check_action(action, parameters)
 
@@ -168,7 +165,7 @@ class PodScreen(RuntimeScreen):
             self.notify(self._inside.refusal(), markup=False)
 
     @property
-    def row(self) -> Subject | None:
+    def row(self) -> TabSubject | None:
         """What the keys act on: what the screen is about, or the one of its pods that the cursor is on."""
         return self._open.row or self.subject
 

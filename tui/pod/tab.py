@@ -1,4 +1,4 @@
-"""What a tab of the pod screen is."""
+"""The base of the tabs of the pod screen, what a tab is about, and how it asks the cluster."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 from textual.containers import Vertical
 
-from memtop.cluster.client import Client
-from memtop.cluster.refs import ObjectRef
-from memtop.cluster.workloads import Workload
+from memtop.kube.client import Client
+from memtop.kube.object_ref import ObjectRef
+from memtop.kube.pod_facts import Workload
 from memtop.observe.frame import Frame, RowKey, WorkloadIdentity, WorkloadKey
-from memtop.observe.identity import Identity
+from memtop.observe.slots import ContainerIdentity
 from widgets.error_boundary import GuardedHandlers
 
 T = TypeVar("T")
 
 
-class Ask(Protocol):
+class AskCluster(Protocol):
     """Does something with the cluster on the engine's loop; see `memtop.observe.engine.Engine.ask`."""
 
     def __call__(self, work: Callable[[Client], Coroutine[Any, Any, T]]) -> Future[T]:
@@ -28,7 +28,7 @@ class Ask(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class TabSubject:
     """What the pod screen is about.
 
     Attributes:
@@ -48,7 +48,7 @@ class Subject:
     workload: ObjectRef
 
     @classmethod
-    def of(cls, identity: Identity | WorkloadIdentity, title: str) -> Subject:
+    def of(cls, identity: ContainerIdentity | WorkloadIdentity, title: str) -> TabSubject:
         """What a row is about.
 
         Args:
@@ -61,7 +61,7 @@ class Subject:
         return cls(identity.key, identity.namespace, identity.pod, identity.container, title, workload)
 
     @classmethod
-    def of_workload(cls, ref: ObjectRef) -> Subject:
+    def of_workload(cls, ref: ObjectRef) -> TabSubject:
         """What a workload's row is about, also where there is no such row at present."""
         workload = Workload(ref.kind, ref.name)
         return cls(WorkloadKey(ref.namespace, workload), ref.namespace, "", "", str(workload), ref)
@@ -89,7 +89,7 @@ class PodTab(GuardedHandlers, Vertical):
     PodTab { height: 1fr; }
     """
 
-    def __init__(self, subject: Subject, ask: Ask) -> None:
+    def __init__(self, subject: TabSubject, ask: AskCluster) -> None:
         super().__init__(id=f"tab-{self.NAME.lower()}")
         self.subject = subject
         self.ask = ask
@@ -103,7 +103,7 @@ class PodTab(GuardedHandlers, Vertical):
         return 0.0
 
     @property
-    def row(self) -> Subject | None:
+    def row(self) -> TabSubject | None:
         """What in it the keys act on; None where that is what the screen is about."""
         return None
 

@@ -1,1 +1,1 @@
-"""The screen of a rollout."""
+"""The rollout screen."""

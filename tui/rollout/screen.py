@@ -1,8 +1,8 @@
-"""The rollout screen: how far it is in kubectl's words, why it does not go on, and its pods, live."""
+"""The rollout screen: its status in kubectl's words, why it is stuck, and its pods, live."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from typing import ClassVar
 
 from rich.text import Text
@@ -11,25 +11,137 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from memtop.cluster.client import Client
-from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable
-from memtop.cluster.refs import ObjectRef
-from memtop.observe.identity import Key
-from memtop.rollout.model import Cause, Rollout
-from memtop.rollout.watch import follow
-from tui.following import FollowingScreen
-from tui.live import OpenSubject
-from tui.overview.look import Look
-from tui.pod.tab import Ask, Subject
-from tui.rollout.keys import WORDS
-from tui.rollout.pod_rows import COLUMNS, PodRows
+from memtop import wording
+from memtop.change.rollout_model import Rollout, RolloutPod, StuckCause
+from memtop.change.rollout_watch import follow_rollout
+from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable
+from memtop.kube.client import Client
+from memtop.kube.object_ref import ObjectRef
+from memtop.kube.pod_facts import StateSeverity
+from memtop.observe.slots import ContainerKey
+from tui.following_screen import FollowingScreen
+from tui.keys import ROLLOUT_HELP
+from tui.live_screen import FigureStyle, OpenSubject
+from tui.pod.tab import AskCluster, TabSubject
 from tui.rollout.words import change_line, count_line, progress_line, reason_lines, status_lines
-from widgets.key_bar import KeyBar
-from widgets.palette import Symbols
-from widgets.said import Said
+from widgets.cell_graphs import usage_bar
+from widgets.key_and_filter_bars import KeyBar
+from widgets.line_widget import TextBlock
+from widgets.styled_text import Symbols
 from widgets.table import LiveTable
+from widgets.table_parts import Cell, PlacedColumn, TableColumn
 
-STANDING_LINES = 5
+ROLLOUT_POD_COLUMNS = (
+    TableColumn("pod", "POD", 20, flex=3, max_width=64, sortable=False),
+    TableColumn("revision", "REVISION", 8, sortable=False),
+    TableColumn("state", "STATE", 16, flex=1, max_width=26, sortable=False),
+    TableColumn("ready", "READY", 5, justify="right", drop=3, sortable=False),
+    TableColumn("restarts", "RESTARTS", 8, justify="right", sortable=False),
+    TableColumn("bar", "OF LIMIT", 10, flex=1, max_width=24, sortable=False),
+    TableColumn("memory", "MEMORY", 8, justify="right", sortable=False),
+    TableColumn("limit", "LIMIT", 8, justify="right", drop=2, sortable=False),
+    TableColumn("age", "AGE", 10, justify="right", drop=4, sortable=False),
+    TableColumn("node", "NODE", 14, flex=1, max_width=40, drop=1, sortable=False),
+)
+_MOOD_ROLES = {
+    StateSeverity.RUNNING: "ok",
+    StateSeverity.DONE: "dim",
+    StateSeverity.WAITING: "accent",
+    StateSeverity.FAILING: "critical",
+    StateSeverity.OOM: "critical",
+}
+
+
+class RolloutPodRows:
+    """The pods of a rollout.
+
+    Args:
+        pods: In order.
+        now: The cluster's time, Unix seconds.
+        look: How figures are drawn.
+    """
+
+    def __init__(self, pods: Sequence[RolloutPod], now: float, look: FigureStyle) -> None:
+        self._pods = pods
+        self._now = now
+        self._look = look
+        self._index = {pod.name: at for at, pod in enumerate(pods)}
+
+    def __len__(self) -> int:
+        return len(self._pods)
+
+    def key(self, i: int) -> Hashable:
+        """The pod's name."""
+        return self._pods[i].name
+
+    def index(self, key: Hashable) -> int | None:
+        """Finds a pod by its name."""
+        return self._index.get(key) if isinstance(key, str) else None
+
+    def cells(self, i: int, columns: Sequence[PlacedColumn]) -> Sequence[Cell]:
+        """The cells of one line; those of an old pod are dim."""
+        pod = self._pods[i]
+        return [_CELLS[column.key](self, pod, width) for column, width in columns]
+
+    @property
+    def look(self) -> FigureStyle:
+        """How figures are drawn."""
+        return self._look
+
+    def age(self, pod: RolloutPod) -> float | None:
+        """Seconds since a pod was created."""
+        return None if pod.created is None else self._now - pod.created
+
+
+def _plain_cell(
+    words: Callable[[RolloutPodRows, RolloutPod], str],
+) -> Callable[[RolloutPodRows, RolloutPod, int], Cell]:
+    def cell(rows: RolloutPodRows, pod: RolloutPod, width: int) -> Cell:
+        return Text(words(rows, pod), "" if pod.new else "dim")
+
+    return cell
+
+
+def _revision_cell(rows: RolloutPodRows, pod: RolloutPod, width: int) -> Cell:
+    number = "" if pod.revision is None else f"{pod.revision} "
+    return Text(f"{number}new", "strong") if pod.new else Text(f"{number}old", "dim")
+
+
+def _state_cell(rows: RolloutPodRows, pod: RolloutPod, width: int) -> Cell:
+    # An old pod that runs is not what anybody waits for.
+    role = (
+        "dim"
+        if not pod.new and pod.mood in {StateSeverity.RUNNING, StateSeverity.WAITING}
+        else _MOOD_ROLES[pod.mood]
+    )
+    return Text(pod.state, role)
+
+
+def _restarts_cell(rows: RolloutPodRows, pod: RolloutPod, width: int) -> Cell:
+    return Text(str(pod.restarts), "warn" if pod.restarts and pod.new else "dim")
+
+
+def _bar_cell(rows: RolloutPodRows, pod: RolloutPod, width: int) -> Cell:
+    if pod.memory is None and pod.limit is not None:
+        return ""
+    ratio = pod.memory / pod.limit if pod.memory is not None and pod.limit else None
+    return usage_bar(ratio, width, rows.look.warn, rows.look.critical, rows.look.symbols)
+
+
+_CELLS: dict[str, Callable[[RolloutPodRows, RolloutPod, int], Cell]] = {
+    "pod": _plain_cell(lambda rows, pod: pod.name),
+    "revision": _revision_cell,
+    "state": _state_cell,
+    "ready": _plain_cell(lambda rows, pod: f"{pod.ready}/{pod.containers}"),
+    "restarts": _restarts_cell,
+    "bar": _bar_cell,
+    "memory": _plain_cell(lambda rows, pod: wording.bytes_(pod.memory)),
+    "limit": _plain_cell(lambda rows, pod: "none" if pod.limit is None else wording.bytes_(pod.limit)),
+    "age": _plain_cell(lambda rows, pod: wording.duration(rows.age(pod))),
+    "node": _plain_cell(lambda rows, pod: pod.node or wording.UNKNOWN),
+}
+
+STATUS_HEIGHT = 5
 """Two for kubectl's sentence, one each for the bar, the figures, and what has changed."""
 
 
@@ -64,7 +176,7 @@ class RolloutScreen(FollowingScreen):
         Binding("W", "app.change('workload')", "Workload", show=False),
         Binding("r", "app.retry", "Ask again now", show=False),
     ]
-    WORDS = ("Keys of the rollout", WORDS)
+    WORDS = ("Keys of the rollout", ROLLOUT_HELP)
 
     class LeftRunning(Message):
         """The screen is left and the rollout is not over; sent to the app.
@@ -80,7 +192,7 @@ class RolloutScreen(FollowingScreen):
     def __init__(
         self,
         ref: ObjectRef,
-        ask: Ask,
+        ask: AskCluster,
         now: Callable[[], float],
         symbols: Symbols,
         warnings: tuple[str, ...] = (),
@@ -88,12 +200,14 @@ class RolloutScreen(FollowingScreen):
     ) -> None:
         super().__init__(ref, ask, now, symbols, warnings, f"Rollout of {ref.name}")
         self.rollout: Rollout | None = None
-        self._look = Look(*thresholds, symbols)
+        self._look = FigureStyle(*thresholds, symbols)
         self._was_going = False
         self._done_seen: float | None = None
-        self.standing = Said(self._standing_lines, STANDING_LINES)
-        self.reasons = Said(self._reason_lines, 4)
-        self.table = LiveTable(COLUMNS, empty="Asking for its pods …", ascii_only=symbols == "ascii")
+        self.standing = TextBlock(self._standing_lines, STATUS_HEIGHT)
+        self.reasons = TextBlock(self._reason_lines, 4)
+        self.table = LiveTable(
+            ROLLOUT_POD_COLUMNS, empty="Asking for its pods …", ascii_only=symbols == "ascii"
+        )
 
     def compose(self) -> ComposeResult:
         """Header, how it stands, why it does not go on, pods, what could not be learned, keys."""
@@ -106,18 +220,20 @@ class RolloutScreen(FollowingScreen):
         yield KeyBar()
 
     @property
-    def row(self) -> Subject:
+    def row(self) -> TabSubject:
         """The workload, and the pod under the cursor, for the keys that change them."""
-        return self._subject(self.table.cursor_key) or Subject.of_workload(self.ref)
+        return self._subject(self.table.cursor_key) or TabSubject.of_workload(self.ref)
 
-    def _subject(self, name: object) -> Subject | None:
+    def _subject(self, name: object) -> TabSubject | None:
         """A pod, at the container that asks most for attention; None where there is no such pod."""
         pods = self.rollout.pods if self.rollout is not None else ()
         pod = next((pod for pod in pods if pod.name == name), None)
         if pod is None:
             return None
         title = pod.name if pod.containers == 1 else f"{pod.name}/{pod.speaker}"
-        return Subject(Key(pod.uid, pod.speaker), self.ref.namespace, pod.name, pod.speaker, title, self.ref)
+        return TabSubject(
+            ContainerKey(pod.uid, pod.speaker), self.ref.namespace, pod.name, pod.speaker, title, self.ref
+        )
 
     def on_mount(self) -> None:
         """Begins to follow."""
@@ -137,7 +253,7 @@ class RolloutScreen(FollowingScreen):
     @work(exclusive=True, group="rollout")
     async def _follow(self) -> None:
         async def tell(client: Client) -> None:
-            async for told in follow(client, self.ref, self._now):
+            async for told in follow_rollout(client, self.ref, self._now):
                 self.post_message(self.Told(told))
 
         try:
@@ -160,7 +276,9 @@ class RolloutScreen(FollowingScreen):
         line = Text()
         for note in self.rollout.notes:
             line.append(f" {note} ", "warn")
-        if not line and any(reason.cause in {Cause.CRASH, Cause.OOM} for reason in self.rollout.stuck):
+        if not line and any(
+            reason.cause in {StuckCause.CRASH, StuckCause.OOM} for reason in self.rollout.stuck
+        ):
             line.append(" enter opens a pod; there p shows the log of the run before", "dim")
         self.notes.say(line)
         self._draw()
@@ -184,7 +302,7 @@ class RolloutScreen(FollowingScreen):
         self.standing.redraw()
         self.reasons.redraw()
         if self.rollout is not None:
-            rows = PodRows(self.rollout.pods, self._now(), self._look)
+            rows = RolloutPodRows(self.rollout.pods, self._now(), self._look)
             self.table.show(rows, empty="It has no pods")
 
     def _standing_lines(self, width: int, height: int) -> list[Text]:

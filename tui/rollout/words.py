@@ -1,4 +1,4 @@
-"""What the rollout screen says above the pods; pure, so that it can be read without a screen."""
+"""What the rollout screen says above the pods, as pure functions."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ from collections.abc import Iterator, Sequence
 from rich.cells import cell_len
 from rich.text import Text
 
-from memtop.cluster.revisions import Revision
-from memtop.rollout.model import Cause, Reason, Rollout
+from memtop.change.rollout_model import Rollout, StuckCause, StuckReason
+from memtop.kube.workload_revisions import Revision
 from memtop.wording import ago, bytes_, duration
-from widgets.palette import Symbols
-from widgets.text import literal, shorten
+from widgets.styled_text import Symbols, literal, shorten
 
-RECENTLY = 600.0
+RECENT_SECONDS = 600.0
 """Seconds after its end in which a rollout's duration says more than how long ago it was."""
-_BAR = 40
+_BAR_WIDTH = 40
 _SIGNS = {"done": ("✔", "+", "ok"), "stuck": ("✖", "X", "critical"), "going": ("◌", "~", "accent")}
 _BAR_CELLS = {True: ("=", "-", "."), False: ("█", "▒", "░")}
 
 
-def standing(rollout: Rollout) -> str:
+def rollout_standing(rollout: Rollout) -> str:
     """Whether it is ``done``, ``stuck`` or ``going``."""
     if rollout.status.done and not rollout.gone:
         return "done"
@@ -36,7 +35,7 @@ def status_lines(rollout: Rollout, width: int, symbols: Symbols) -> list[Text]:
         width: Width in cells.
         symbols: Which characters are drawn with.
     """
-    sign, plain, role = _SIGNS[standing(rollout)]
+    sign, plain, role = _SIGNS[rollout_standing(rollout)]
     words = "The workload has been deleted" if rollout.gone else rollout.status.words
     pieces = _wrapped(literal(words), width - 4, 2)
     first = Text(f" {plain if symbols == 'ascii' else sign} ", role).append(pieces[0], "strong")
@@ -54,12 +53,12 @@ def progress_line(rollout: Rollout, width: int, now: float, ended: float | None,
         symbols: Which characters are drawn with.
     """
     status, arrived = rollout.status, rollout.arrived
-    cells = max(10, min(_BAR, width - 42))
+    cells = max(10, min(_BAR_WIDTH, width - 42))
     full, half, empty = _BAR_CELLS[symbols == "ascii"]
     target = max(1, status.target)
     ready = cells if status.target == 0 else cells * arrived // target
     made = max(0, cells * min(status.updated, target) // target - ready) if status.seen else 0
-    role = {"done": "ok", "stuck": "critical", "going": "graph"}[standing(rollout)]
+    role = {"done": "ok", "stuck": "critical", "going": "graph"}[rollout_standing(rollout)]
     line = Text(" ").append(full * ready, role).append(half * made, role)
     line.append(empty * (cells - ready - made), "faint")
     line.append(f"  {arrived} of {status.target}", "strong").append(" new pods ready")
@@ -95,7 +94,7 @@ def change_line(rollout: Rollout, width: int) -> Text:
     if before is None:
         return line.append("  the first one", "dim")
     line.append(f" after {before.number}", "dim")
-    words = "; ".join(_differences(before, now))
+    words = "; ".join(_revision_differences(before, now))
     room = max(0, width - cell_len(line.plain) - 3)
     return line.append(f"  {shorten(literal(words), room)}")
 
@@ -115,7 +114,7 @@ def reason_lines(
     """
     lines: list[Text] = []
     if rollout.status.done:
-        lines.append(_end(rollout, now, ended))
+        lines.append(_end_line(rollout, now, ended))
         if held := rollout.status.desired - rollout.status.target:
             words = "1 pod as it was" if held == 1 else f"{held} pods as they were"
             lines.append(Text(f"   The partition keeps {words}.", "dim"))
@@ -125,7 +124,7 @@ def reason_lines(
         )
     elif not rollout.stuck and not rollout.gone:
         lines.append(Text("   Nothing is in its way so far; esc leaves it running.", "dim"))
-    offer = _offer(rollout) if height > 2 else None
+    offer = _way_out(rollout) if height > 2 else None
     height -= 1 if offer is not None else 0
     for at, reason in enumerate(rollout.stuck):
         rest = len(rollout.stuck) - at - 1
@@ -133,24 +132,24 @@ def reason_lines(
         if room < 1:
             lines.append(Text(f"   and {rest + 1} more", "dim"))
             break
-        lines += _reason(reason, width, room, symbols)
+        lines += _wrapped_reason(reason, width, room, symbols)
     return lines[:height] if offer is None else [*lines[:height], offer]
 
 
-def _offer(rollout: Rollout) -> Text | None:
+def _way_out(rollout: Rollout) -> Text | None:
     """The way out of a rollout that will not go on by itself."""
     reason = rollout.blocked
     if reason is None or rollout.gone:
         return None
-    if reason.cause is Cause.PAUSED:
+    if reason.cause is StuckCause.PAUSED:
         return Text("   ").append("P", "title").append(" resumes it.")
-    if rollout.previous is None or reason.cause is Cause.ON_DELETE:
+    if rollout.previous is None or reason.cause is StuckCause.ON_DELETE:
         return None
     words = f" goes back to an earlier revision; this one replaces revision {rollout.previous.number}."
     return Text("   ").append("u", "title").append(words)
 
 
-def _reason(reason: Reason, width: int, room: int, symbols: Symbols) -> Iterator[Text]:
+def _wrapped_reason(reason: StuckReason, width: int, room: int, symbols: Symbols) -> Iterator[Text]:
     role = "critical" if reason.blocking else "warn"
     sign = "!" if not reason.blocking else "X" if symbols == "ascii" else "✖"
     words = literal(reason.words + (":" if reason.said else ""))
@@ -162,16 +161,16 @@ def _reason(reason: Reason, width: int, room: int, symbols: Symbols) -> Iterator
         yield from (Text(f"   {piece}") for piece in said)
 
 
-def _end(rollout: Rollout, now: float, ended: float | None) -> Text:
+def _end_line(rollout: Rollout, now: float, ended: float | None) -> Text:
     line = Text("   Done", "ok")
-    if ended is not None and now - ended > RECENTLY:
+    if ended is not None and now - ended > RECENT_SECONDS:
         line.append(f" {ago(now - ended)}", "ok")
     if ended is not None and rollout.started is not None:
         line.append(f", it took {duration(ended - rollout.started)}", "ok")
     return line.append(".  ").append("b", "title").append(" shows whether it has helped.")
 
 
-def _differences(before: Revision, now: Revision) -> Iterator[str]:
+def _revision_differences(before: Revision, now: Revision) -> Iterator[str]:
     """What is other in a revision than in the one before: images and memory, else that something else is."""
     found = False
     several = len(now.images) > 1
@@ -187,12 +186,12 @@ def _differences(before: Revision, now: Revision) -> Iterator[str]:
         ):
             if old != new:
                 found = True
-                yield f"{prefix}memory {what} {_memory(old)} → {_memory(new)}"
+                yield f"{prefix}memory {what} {_limit_words(old)} → {_limit_words(new)}"
     if not found:
         yield "same images and memory as before"
 
 
-def _memory(size: int | None) -> str:
+def _limit_words(size: int | None) -> str:
     return "none" if size is None else bytes_(size)
 
 

@@ -16,25 +16,34 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from memtop.cluster.client import Client
-from memtop.cluster.errors import ApiError, CredentialError, KubeconfigError, Unreachable
-from memtop.cluster.refs import ObjectRef
-from memtop.new_file import NewFileError
-from memtop.stabilisation import alarm
-from memtop.stabilisation.document import save
-from memtop.stabilisation.watch import Options, Seen, follow
-from tui.change.keys import CHANGE_KEYS
-from tui.following import FollowingScreen
-from tui.pod.tab import Ask, Subject
-from tui.stabilisation.curves import RANGES, by_age, by_clock
-from tui.stabilisation.keys import WORDS
-from tui.stabilisation.words import fact_lines, note_line, verdict_lines
-from widgets.before_after import BeforeAfter
-from widgets.key_bar import KeyBar
-from widgets.palette import Symbols
-from widgets.said import Said
+from memtop.files import NewFileError
+from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable
+from memtop.kube.client import Client
+from memtop.kube.object_ref import ObjectRef
+from memtop.stabilisation import verdict_report
+from memtop.stabilisation.stabilisation_watch import (
+    StabilisationOptions,
+    StabilisationState,
+    follow_stabilisation,
+)
+from memtop.stabilisation.verdict_report import save_report
+from tui.following_screen import FollowingScreen
+from tui.keys import CHANGE_BINDINGS, STABILISATION_HELP
+from tui.pod.tab import AskCluster, TabSubject
+from tui.stabilisation.words_and_curves import (
+    CURVE_RANGES,
+    curves_by_age,
+    curves_by_clock,
+    fact_lines,
+    note_line,
+    verdict_lines,
+)
+from widgets.key_and_filter_bars import KeyBar
+from widgets.line_widget import TextBlock
+from widgets.memory_plots import BeforeAfterPlot
+from widgets.styled_text import Symbols
 
-ROOMY, ROOMIER = 30, 44
+ROOMY_HEIGHT, ROOMIER_HEIGHT = 30, 44
 """Lines of the screen from which all facts fit, and from which there is air."""
 
 
@@ -47,7 +56,7 @@ class StabilisationScreen(FollowingScreen):
         now: The cluster's time, Unix seconds.
         symbols: Which characters graphs are drawn with.
         warnings: What the header must always say.
-        options: How to watch, see `Options.of`.
+        options: How to watch, see `StabilisationOptions.of`.
         bell: Whether to ring when the verdict becomes another.
         command: Words of a command to run then; none for none.
         folder: Where reports go.
@@ -58,18 +67,18 @@ class StabilisationScreen(FollowingScreen):
     """
 
     DEFAULT_CSS = """
-    StabilisationScreen BeforeAfter { height: 1fr; min-height: 3; }
+    StabilisationScreen BeforeAfterPlot { height: 1fr; min-height: 3; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("g", "next_range", "Range"),
         Binding("a", "align", "Clock or age"),
         Binding("ctrl+s", "report", "Report"),
-        *CHANGE_KEYS,
+        *CHANGE_BINDINGS,
         Binding("left_square_bracket", "container(-1)", "Container", show=False),
         Binding("right_square_bracket", "container(1)", "Next container", show=False),
         Binding("r", "again", "Ask again now", show=False),
     ]
-    WORDS = ("Keys of the stabilisation", WORDS)
+    WORDS = ("Keys of the stabilisation", STABILISATION_HELP)
 
     class Complaint(Message):
         """The user's command has failed."""
@@ -81,36 +90,36 @@ class StabilisationScreen(FollowingScreen):
     def __init__(
         self,
         ref: ObjectRef,
-        ask: Ask,
+        ask: AskCluster,
         now: Callable[[], float],
         symbols: Symbols,
         warnings: tuple[str, ...] = (),
         *,
-        options: Options | None = None,
+        options: StabilisationOptions | None = None,
         bell: bool = False,
         command: tuple[str, ...] = (),
         folder: Path | None = None,
     ) -> None:
         super().__init__(ref, ask, now, symbols, warnings, f"Did it help? {ref.name}")
-        self.seen: Seen | None = None
+        self.seen: StabilisationState | None = None
         self._symbols: Symbols = symbols
-        self._options = options or Options()
+        self._options = options or StabilisationOptions()
         self._bell = bell
         self._command = command
         self._folder = folder
         self._problem = ""
-        self._range = next(iter(RANGES))
+        self._range = next(iter(CURVE_RANGES))
         self._by_age = False
         self._container = ""
         self._wake: Callable[[], object] | None = None
-        self.verdict = Said(self._verdict_lines, 5)
-        self.facts = Said(self._fact_lines, 9)
-        self.graph = BeforeAfter(symbols=symbols)
+        self.verdict = TextBlock(self._verdict_lines, 5)
+        self.facts = TextBlock(self._fact_lines, 9)
+        self.graph = BeforeAfterPlot(symbols=symbols)
 
     @property
-    def row(self) -> Subject:
+    def row(self) -> TabSubject:
         """The workload, for the keys that change it once more."""
-        return Subject.of_workload(self.ref)
+        return TabSubject.of_workload(self.ref)
 
     def compose(self) -> ComposeResult:
         """Header, verdict, both sides in figures, the graph, where it comes from, keys."""
@@ -130,22 +139,22 @@ class StabilisationScreen(FollowingScreen):
     def on_resize(self) -> None:
         """Gives the figures as much room as there is."""
         height = self.size.height
-        self.verdict.styles.height = 4 if height < ROOMY else 5
-        self.facts.styles.height = 5 if height < ROOMY else 8 if height < ROOMIER else 9
+        self.verdict.styles.height = 4 if height < ROOMY_HEIGHT else 5
+        self.facts.styles.height = 5 if height < ROOMY_HEIGHT else 8 if height < ROOMIER_HEIGHT else 9
 
     @work(exclusive=True, group="stabilisation")
     async def _follow(self) -> None:
         async def tell(client: Client) -> None:
             verdict, again = "", asyncio.Event()
             self._wake = partial(asyncio.get_running_loop().call_soon_threadsafe, again.set)
-            async with aclosing(follow(client, self.ref, self._options, again)) as looks:
+            async with aclosing(follow_stabilisation(client, self.ref, self._options, again)) as looks:
                 async for told in looks:
                     self.post_message(self.Told(told))
                     if isinstance(told, str) or told.problem or told.hasty:
                         continue
                     before, verdict = verdict, told.stability.verdict.value
                     if self._command and before not in {"", verdict}:
-                        words = await alarm.run(self._command, told, before)
+                        words = await verdict_report.run_command(self._command, told, before)
                         if words:
                             self.post_message(self.Complaint(words))
 
@@ -159,7 +168,7 @@ class StabilisationScreen(FollowingScreen):
     def _told(self, message: FollowingScreen.Told) -> None:
         """Shows what is known now."""
         message.stop()
-        if not isinstance(message.told, Seen):
+        if not isinstance(message.told, StabilisationState):
             self._problem = str(message.told)
         else:
             before, self.seen, self._problem = self.seen, self._of(message.told), ""
@@ -177,7 +186,7 @@ class StabilisationScreen(FollowingScreen):
         """Says that the user's command has failed."""
         self.notify(message.words, severity="warning", markup=False)
 
-    def _of(self, seen: Seen) -> Seen:
+    def _of(self, seen: StabilisationState) -> StabilisationState:
         """What is known, of the container that was chosen."""
         return seen.about(self._container) if self._container else seen
 
@@ -185,7 +194,7 @@ class StabilisationScreen(FollowingScreen):
 
     def action_next_range(self) -> None:
         """Draws another stretch of time."""
-        names = list(RANGES)
+        names = list(CURVE_RANGES)
         self._range = names[(names.index(self._range) + 1) % len(names)]
         self._draw()
 
@@ -221,7 +230,7 @@ class StabilisationScreen(FollowingScreen):
         moment = datetime.fromtimestamp(self.seen.at, UTC).strftime("%Y%m%dT%H%M%SZ")
         path = (self._folder or Path.cwd()) / f"{self.ref.name}_stabilisation_{moment}.md"
         try:
-            await asyncio.to_thread(save, path, self.seen)
+            await asyncio.to_thread(save_report, path, self.seen)
         except NewFileError as error:
             self.notify(str(error), severity="error", markup=False)
         else:
@@ -240,13 +249,13 @@ class StabilisationScreen(FollowingScreen):
         if seen is None:
             self.notes.say(Text())
             return
-        stretch = RANGES[self._range]
+        stretch = CURVE_RANGES[self._range]
         span = f"the last {self._range}" if stretch else "around the change"
         if self._by_age:
             span = f", first {self._range}" if stretch else ""
-            self.graph.show(f"{seen.container} by age{span}", by_age(seen, stretch))
+            self.graph.show(f"{seen.container} by age{span}", curves_by_age(seen, stretch))
         else:
-            self.graph.show(f"{seen.container}, {span}", by_clock(seen, stretch))
+            self.graph.show(f"{seen.container}, {span}", curves_by_clock(seen, stretch))
         self.notes.say(note_line(seen))
 
     def _verdict_lines(self, width: int, height: int) -> Sequence[Text]:

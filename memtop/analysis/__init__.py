@@ -1,0 +1,1 @@
+"""From series to verdict: numbers in, verdict out. Knows neither Kubernetes nor Prometheus."""

@@ -1,0 +1,255 @@
+"""The result of judging: a verdict with its rate, its forecast and its evidence, of one container or many.
+
+Also here: the fitted floor as a line, to be drawn under the samples it was judged by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memtop.analysis.memory_series import Batch, Floats, Ints, Series
+from memtop.analysis.sample_summary import summarise_samples
+from memtop.wording import YEAR_DAYS, bytes_, duration
+
+SURE_CONFIDENCE = 0.75
+"""From this confidence on a leak is called a leak without "suspected".
+
+Three in four, although only 1 container in 100 leaks: less than 1 false alarm among 1,000 healthy ones
+(benchmarks/reliability.py).
+"""
+SUSPECTED_LEAK = "suspected leak"
+"""What a leak is called below that."""
+
+
+class Verdict(StrEnum):
+    """What a container's memory does."""
+
+    LEAK = "leak"
+    SAWTOOTH = "sawtooth"
+    SPIKE = "spike"
+    STEP = "step"
+    WARMUP = "warmup"
+    STEADY = "steady"
+    NOT_ENOUGH_DATA = "not enough data"
+
+
+VERDICTS = tuple(Verdict)
+"""The verdict of each code in `Judgements.codes`."""
+VERDICT_CODES = {verdict: code for code, verdict in enumerate(VERDICTS)}
+"""The code of each verdict."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The verdict on one container (or one workload) and what it stands on.
+
+    Attributes:
+        verdict: What the memory does.
+        confidence: The chance that the verdict is right in a cluster where 1 container in 100 leaks, 0..1.
+        rate: Growth of the floor in bytes per hour, None when there is too little data to say: also of a
+            leak that kills every life before it can be measured twice.
+        rate_low: Lower end of the 95 % interval of `rate`.
+        rate_high: Upper end of it.
+        seconds_to_limit: From the last sample until memory reaches the limit; None without limit or growth.
+        seconds_to_limit_low: The earliest of its 95 % interval.
+        seconds_to_limit_high: The latest; None if growth might be too slow to ever arrive.
+        window_seconds: From the first to the last sample.
+        samples: How many samples were judged.
+        cuts: Restarts inside the window.
+        oom_kills: OOM kills inside the window.
+        seconds_per_life: From a start to the limit at that rate: what can be said of a container that dies
+            again and again and does not run now. None without several lives, limit or growth.
+    """
+
+    verdict: Verdict
+    confidence: float
+    rate: float | None = None
+    rate_low: float | None = None
+    rate_high: float | None = None
+    seconds_to_limit: float | None = None
+    seconds_to_limit_low: float | None = None
+    seconds_to_limit_high: float | None = None
+    window_seconds: float = 0.0
+    samples: int = 0
+    cuts: int = 0
+    oom_kills: int = 0
+    seconds_per_life: float | None = None
+
+    @property
+    def certainty(self) -> str:
+        """The verdict in words: a leak is only ``leak`` when it is sure, else ``suspected leak``."""
+        if self.verdict is Verdict.LEAK and self.confidence < SURE_CONFIDENCE:
+            return SUSPECTED_LEAK
+        return self.verdict.value
+
+    def evidence(self) -> str:
+        """One sentence that says what the verdict stands on."""
+        over = f"over {duration(self.window_seconds)}{self._cuts()}"
+        match self.verdict:
+            case Verdict.NOT_ENOUGH_DATA:
+                return f"only {_counted(self.samples, 'sample')} {over}; too little to judge"
+            case Verdict.LEAK if self.rate is None:
+                return f"rises until it dies, again and again, {over}"
+            case Verdict.LEAK:
+                return f"floor rises {self._rate()} {over}{self._forecast()}"
+            case Verdict.SAWTOOTH:
+                return f"rises and falls back to a flat floor {over}"
+            case Verdict.SPIKE:
+                return f"jumps and comes back to its old level {over}"
+            case Verdict.STEP:
+                return f"moved to another level and stayed there {over}"
+            case Verdict.WARMUP:
+                return f"grew, then levelled off {over}"
+            case Verdict.STEADY:
+                return f"no lasting growth {over}"
+
+    def _cuts(self) -> str:
+        if self.oom_kills and self.oom_kills >= self.cuts:
+            return f" across {_counted(self.oom_kills, 'OOM kill')}"
+        if self.cuts:
+            kills = f", {_counted(self.oom_kills, 'OOM kill')}" if self.oom_kills else ""
+            return f" across {_counted(self.cuts, 'restart')}{kills}"
+        return ""
+
+    def _rate(self) -> str:
+        said = f"{bytes_(self.rate)}/h"
+        if self.rate_low is None or self.rate_high is None:
+            return said
+        half = (self.rate_high - self.rate_low) / 2
+        size, unit = bytes_(self.rate).rsplit(" ", 1)
+        margin, margin_unit = bytes_(half).rsplit(" ", 1)
+        return f"{size} {unit}/h (±{margin}{'' if margin_unit == unit else ' ' + margin_unit})"
+
+    def at_rest(self) -> Judgement:
+        """The same of a container that does not run now: nothing approaches its limit."""
+        return replace(self, seconds_to_limit=None, seconds_to_limit_low=None, seconds_to_limit_high=None)
+
+    def _forecast(self) -> str:
+        if self.seconds_to_limit is None and self.seconds_per_life is None:
+            return ""
+        if self.seconds_to_limit is None:
+            return f"; limit about {duration(self.seconds_per_life)} after each start"
+        if self.seconds_to_limit < 1:
+            return "; at the limit now"
+        if self.seconds_to_limit < 60:
+            return "; limit within a minute"
+        if self.seconds_to_limit > YEAR_DAYS * 86_400:
+            return "; limit in more than a year"
+        return f"; limit in about {duration(self.seconds_to_limit)}"
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+@dataclass(frozen=True, eq=False)
+class Judgements:
+    """Verdicts of many containers in columns; NaN is the None of `Judgement`.
+
+    Attributes:
+        codes: Index into `VERDICTS`, shape (n,).
+        confidence: Shape (n,), 0..1.
+        rate: Bytes per hour of the floor, NaN when unknown; likewise `rate_low` and `rate_high`.
+        seconds_to_limit: NaN when there is no limit, no growth or too little data; likewise the interval and
+            `seconds_per_life`.
+        window_seconds: From the first to the last sample.
+        samples: Samples judged.
+        cuts: Restarts inside the window.
+        oom_kills: OOM kills inside the window.
+    """
+
+    codes: NDArray[np.uint8]
+    confidence: Floats
+    rate: Floats
+    rate_low: Floats
+    rate_high: Floats
+    seconds_to_limit: Floats
+    seconds_to_limit_low: Floats
+    seconds_to_limit_high: Floats
+    window_seconds: Floats
+    samples: Ints
+    cuts: Ints
+    oom_kills: Ints
+    seconds_per_life: Floats
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __getitem__(self, row: int) -> Judgement:
+        def known(column: Floats) -> float | None:
+            value = float(column[row])
+            return value if np.isfinite(value) else None
+
+        return Judgement(
+            VERDICTS[self.codes[row]],
+            float(self.confidence[row]),
+            known(self.rate),
+            known(self.rate_low),
+            known(self.rate_high),
+            known(self.seconds_to_limit),
+            known(self.seconds_to_limit_low),
+            known(self.seconds_to_limit_high),
+            float(self.window_seconds[row]),
+            int(self.samples[row]),
+            int(self.cuts[row]),
+            int(self.oom_kills[row]),
+            known(self.seconds_per_life),
+        )
+
+    def __iter__(self) -> Iterator[Judgement]:
+        return (self[row] for row in range(len(self)))
+
+    @classmethod
+    def joined(cls, parts: list[Judgements]) -> Judgements:
+        """Several parts as one, in order."""
+        return cls(
+            *(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__dataclass_fields__)
+        )
+
+
+MIN_FLOOR_POINTS = 3
+"""A life of fewer buckets has no line."""
+_FLOOR_QUANTILE = 0.1
+_FLOOR_VERDICTS = (Verdict.LEAK, Verdict.SAWTOOTH, Verdict.STEADY)
+
+
+def floor_line(series: Series, judgement: Judgement) -> tuple[Floats, Floats] | None:
+    """The floor that a judgement speaks of.
+
+    A line of the judged rate under the samples of a life: nine in ten of its buckets are above it. A leak has
+    one under every life, for its rate was made from all; what does not grow has one under its latest.
+
+    Args:
+        series: The samples to draw it under.
+        judgement: What was judged of them, or of the same container by another metric.
+
+    Returns:
+        Unix seconds, ascending, and bytes: two points for each life, and between two lives one whose value is
+        NaN; both of shape (3 × lives − 1,). None where there is no floor: too little data, no rate, or a
+        level that shifted.
+    """
+    if judgement.rate is None or judgement.verdict not in _FLOOR_VERDICTS:
+        return None
+    summary = summarise_samples(Batch.of([series]))
+    lives = range(len(summary.life_container))
+    slope = judgement.rate / 3600.0
+    times: list[float] = []
+    values: list[float] = []
+    for life in lives if judgement.verdict is Verdict.LEAK else lives[-1:]:
+        mine = summary.life == life
+        if np.count_nonzero(mine) < MIN_FLOOR_POINTS:
+            continue
+        time, low = summary.time[mine], summary.low[mine]
+        base = float(np.quantile(low - slope * (time - time[0]), _FLOOR_QUANTILE))
+        rise = slope * float(time[-1] - time[0])
+        if times:
+            times.append((times[-1] + float(time[0])) / 2)
+            values.append(np.nan)
+        times += [float(time[0]), float(time[-1])]
+        values += [max(base, 0.0), max(base + rise, 0.0)]
+    return (np.array(times), np.array(values)) if times else None

@@ -1,0 +1,363 @@
+"""The rules that make a leak, how fast it grows, and when the limit is reached.
+
+A container leaks when a shape that goes on growing explains its curve better than any shape that ends, and
+the growth passes every rule of `is_believable`. Both the level and the floor are asked (`agreed_margin`),
+and the latest life as well as all lives laid over one another (`weigh_growth`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from memtop.analysis.fits import ShapeFits, keeps_growing
+from memtop.analysis.life_curves import LEANING_SKEW, LifeCurves
+from memtop.analysis.lives import ContainerCurves, DeathEvidence
+from memtop.analysis.memory_series import Bools, Floats, Ints
+from memtop.analysis.sample_summary import SampleSummary
+from memtop.analysis.shapes import ShapeFamily, shape_dictionary
+
+SIGNIFICANT_ERRORS = 3.0
+"""Growth counts from so many standard errors on (1 in 740 by chance, one-sided)."""
+MATERIAL_SHARE = 0.008
+"""Growth counts from this share of the memory in use on: less is rounding, fragmentation, a cache line
+table."""
+YOUNG_SECONDS = 45 * 60.0
+"""What was watched for less than this many seconds is no more than suspected, unless it repeats."""
+MIN_CHANCE = 0.05
+"""A leak less likely than this is not even suspected."""
+SHORT_SECONDS, VERY_SHORT_SECONDS = 6 * 3600.0, 2 * 3600.0
+"""In fewer seconds only growth that is straight is more than suspected; in far fewer it must be large too."""
+_SWING_SHARE = 0.07
+_NOISE_FACTOR = 3.0
+_MIN_END_RATE = 0.4
+_RISEN_SHARE, _RISEN_SHARE_AFTER_SHIFT = 0.2, 0.5
+_GIVEN_BACK, _GIVEN_BACK_NOISE = 0.35, 1.5
+_MAX_JUMPED_SHARE = 0.6
+_DENSE_POINTS = 16
+_LONG_BUCKETS = 20
+_BENT_EVIDENCE = 3.0
+_MAX_MARGIN_UNDECIDED = 3.5
+_FADES, _STRAIGHT, _LARGE, _DAILY = 0.0, 3.0, 0.25, 0.04
+_FEW_TROUGHS = 6
+_CONTRARY_MARGIN = 2.0
+_MAX_MARGIN, _MIN_MARGIN, _DOUBTED_MARGIN = 14.0, -6.0, -0.5
+_UNPROVEN_MARGIN = 1.0
+_CHANCE_AT_0, _CHANCE_PER_UNIT = -3.5, 0.7
+
+
+@dataclass(frozen=True, eq=False)
+class GrowthEvidence:
+    """What is known about the growth of each container that has samples.
+
+    Attributes:
+        leak: Whether its growth is a leak.
+        chance: The chance that it leaks, in a cluster where 1 container in 100 does.
+        rate: Growth of the floor, bytes per hour; of what does not leak, growth beyond its warm-up, step or
+            cycle.
+        error: Standard error of the rate.
+        freedom: Degrees of freedom of that error.
+    """
+
+    leak: Bools
+    chance: Floats
+    rate: Floats
+    error: Floats
+    freedom: Floats
+
+
+def weigh_growth(
+    lives: ContainerCurves, floor: ShapeFits, level: ShapeFits, deaths: DeathEvidence
+) -> GrowthEvidence:
+    """Weighs the evidence for a leak.
+
+    A leak repeats: where most lives of a container grow alike, their common curve is judged, for it has the
+    data of all. The latest life is judged as well, because a leak may be as young as the latest deploy; but
+    what has fewer than 20 buckets is only suspected, since the first minutes after a start always grow. If
+    the latest life is long and bends clearly, its word counts as much as that of the common curve. And
+    what may yet turn out to be something else is only suspected, see `undecided`.
+
+    Lives that rise until they die are evidence of their own: the stronger of the two counts.
+
+    The chance is a logistic curve of the margin. Its two numbers were set so that the reliability table holds
+    for 1 leak in 100 containers (benchmarks/reliability.py).
+
+    Args:
+        lives: The rows of the containers.
+        floor: Fits of their floor curves.
+        level: Fits of their level curves.
+        deaths: How the lives of the same containers ended.
+    """
+    curves = lives.curves
+    hours_floor = np.maximum(curves.end - curves.start, 1.0) / 3600.0
+    hours_level = np.maximum(curves.level_end - curves.level_start, 1.0) / 3600.0
+    ok_floor = is_believable(curves, floor, curves.floor, curves.floor_points >= 2 * _DENSE_POINTS)
+    ok_level = is_believable(curves, level, curves.level, np.ones(len(ok_floor), np.bool_))
+    few = curves.toothed & (curves.floor_points < _FEW_TROUGHS)
+    stretch = hours_level / hours_floor
+    both = agreed_margin(floor, level, ok_floor, ok_level, stretch, _is_coarse(curves), few)
+    sees = _sees_growth(floor) & _sees_growth(level)
+    latest = both[lives.latest]
+    long = curves.points[lives.latest] >= _LONG_BUCKETS
+    latest = np.where(lives.several & ~long, np.minimum(latest, _UNPROVEN_MARGIN), latest)
+    pooled = np.where(lives.repeats | ~lives.several, both[lives.pooled], _MIN_MARGIN)
+    bends = lives.several & long & (latest < -_CONTRARY_MARGIN) & sees[lives.latest]
+    pooled = np.where(bends, (pooled + latest) / 2, pooled)
+    margin = np.maximum(latest, pooled)
+    repeated = lives.several & lives.repeats
+    open_ = is_undecided(lives, floor, level) & ~repeated
+    margin = np.where(open_, np.minimum(margin, _MAX_MARGIN_UNDECIDED), margin)
+    # The rate of all lives is better known than that of one.
+    row = np.where((pooled >= latest) | (pooled > 0), lives.pooled, lives.latest)
+    grows, dies = margin > 0, deaths.log_odds > 0
+    chance = np.maximum(
+        1 / (1 + np.exp(-(_CHANCE_AT_0 + _CHANCE_PER_UNIT * margin))), 1 / (1 + np.exp(-deaths.log_odds))
+    )
+    leak = (grows | dies) & (chance >= MIN_CHANCE)
+    rate, error, freedom = _rates(lives, floor, level, ok_floor, row)
+    base = lives.latest
+    hours = hours_floor[base]
+    by_lives = np.where(deaths.rises > 0, lives.rate, np.nan)
+    return GrowthEvidence(
+        leak=leak,
+        chance=chance,
+        rate=np.select([leak & grows, dies], [rate, by_lives], floor.rest[base] / hours),
+        error=np.select([leak & grows, dies], [error, lives.rate_error], floor.rest_error[base] / hours),
+        freedom=np.where(leak & grows, freedom, floor.freedom[base]),
+    )
+
+
+def is_undecided(lives: ContainerCurves, floor: ShapeFits, level: ShapeFits) -> Bools:
+    """Containers whose latest life grows, but as something that ends would grow as well.
+
+    *Young*: 45 minutes may be one tooth, one warm-up, one batch.
+    *Fading*: a shape that slows down fits better than any that does not, and the second half by itself does
+    not show the contrary (`keeps_growing`). A cache with a time constant longer than the window fills like
+    this.
+    *Short*: in less than six hours growth must be plainly straight, for a filling cache is nearly straight at
+    first; and in less than two it must be large, a quarter of the memory in use at the start: a collector
+    that comes every hour or two makes teeth as straight, but seldom as large.
+    *Less than half a day*: memory that follows the day climbs for half of it. A rhythm of ±15 % climbs by
+    2π·0.15/24 h = 4 % of its mean an hour at its steepest: what climbs no faster must be shown not to be a
+    part of a day.
+    """
+    curves, base = lives.curves, lives.latest
+    hours = np.maximum(curves.level_end - curves.level_start, 1.0)[base] / 3600.0
+    use_floor = _floor_is_steadier(floor, level)
+    slows = np.where(use_floor, floor.slows, level.slows)[base]
+    lasts = np.where(
+        use_floor,
+        keeps_growing(curves.floor, floor.independent),
+        keeps_growing(curves.level, level.independent),
+    )[base]
+    line = np.where(use_floor, floor.line, level.line)[base]
+    dawns = np.where(use_floor, floor.dawns, level.dawns)[base]
+    start, mean = np.abs(curves.level[base, :4]).mean(axis=1), np.abs(curves.level[base]).mean(axis=1)
+    short = (hours < SHORT_SECONDS / 3600.0) & (slows > -_STRAIGHT)
+    short |= (hours < VERY_SHORT_SECONDS / 3600.0) & ~(line > _LARGE * start)
+    daily = (hours < 12.0) & (dawns > -_STRAIGHT) & (line / hours < _DAILY * mean)
+    return np.asarray((hours < YOUNG_SECONDS / 3600.0) | ((slows > _FADES) & ~lasts) | short | daily)
+
+
+def agreed_margin(
+    floor: ShapeFits,
+    level: ShapeFits,
+    ok_floor: Bools,
+    ok_level: Bools,
+    stretch: Floats,
+    coarse: Bools,
+    few: Bools,
+) -> Floats:
+    """One margin from the floor's and the level's.
+
+    Under teeth the level hardly sees a slow leak, under noise the floor hardly does: the better witness
+    counts. But what one of them rules out (its straight line, two standard errors up, rises less than half
+    as fast as the other's) is not there, as when teeth grow on a flat floor; and when both see growth and
+    one of them sees it end, they meet in the middle.
+
+    Args:
+        floor: Fits of the floor curves.
+        level: Fits of the level curves.
+        ok_floor: Whether the floor's growth is believable.
+        ok_level: Whether the level's is.
+        stretch: Length of the level curve over that of the floor curve.
+        coarse: Rows of so few points per life that only a straight line can be told from a bounded shape.
+        few: Rows whose floor goes through so few troughs that they may be in line by chance.
+    """
+    straight_floor = floor.margin - np.where(coarse, floor.bent, 0.0)
+    straight_level = level.margin - np.where(coarse, level.bent, 0.0)
+    most_by_floor = np.where(few, _UNPROVEN_MARGIN, _MAX_MARGIN)
+    by_floor = np.clip(straight_floor, _MIN_MARGIN, np.where(ok_floor, most_by_floor, _DOUBTED_MARGIN))
+    by_level = np.clip(straight_level, _MIN_MARGIN, np.where(ok_level, _MAX_MARGIN, _DOUBTED_MARGIN))
+    floor_allows = (floor.line + 2 * floor.line_error) * stretch > 0.5 * level.line
+    level_allows = level.line + 2 * level.line_error > 0.5 * floor.line * stretch
+    least, most = np.minimum(by_floor, by_level), np.maximum(by_floor, by_level)
+    against = _sees_growth(floor) & _sees_growth(level) & (least < -_CONTRARY_MARGIN)
+    both = np.where(against, (by_floor + by_level) / 2, most)
+    both = np.where(floor_allows & level_allows, both, least)
+    return np.where(ok_floor | ok_level, both, np.minimum(both, _DOUBTED_MARGIN))
+
+
+def is_believable(rows: LifeCurves, fits: ShapeFits, curves: Floats, dense: Bools) -> Bools:
+    """Whether the growing shape of each row says something that a leak does.
+
+    *Significant*: more than three standard errors, by Student's t.
+    *Material*: at least 0.8 % of the memory in use, a fifteenth of the swing it rides on (where a collector
+    happens to stop moves the floor by about as much), what a tooth gains in one sample (samples miss the
+    trough by up to one, and by ever more or less as they drift against the teeth), and three times the noise
+    (of all lives together) unless there are teeth.
+    *Going on*: at the end still at least 0.4 of the mean rate (growth that fades is a warm-up).
+    *Really up*: the last sixteenth is above the first by a fair part of what the shape claims (a fall in
+    between that a rise makes good is a tooth), and no eighth gives back more than a third of it. A daily
+    rhythm may do both, so a line on a cycle is exempt, unless it falls at once as teeth do.
+    *Not in jumps*: see `jumped`; only where the curve has points enough to tell.
+
+    Args:
+        rows: The rows.
+        fits: Fits of `curves`.
+        curves: Level or floor of the rows, bytes.
+        dense: Whether the curve has points enough to tell a jump from a gap.
+    """
+    kind = shape_dictionary().family[fits.growing]
+    cycle = (kind == ShapeFamily.LINE_ON_CYCLE) & (rows.skew > LEANING_SKEW)
+    amount = np.where(cycle, fits.growth, fits.amount)
+    risen = curves[:, -4:].mean(axis=1) - curves[:, :4].mean(axis=1)
+    blocks = np.median(curves.reshape(len(curves), 8, -1), axis=2)
+    given_back = (np.maximum.accumulate(blocks, axis=1) - blocks).max(axis=1)
+    same_way = np.where(kind == ShapeFamily.SHIFTED_LINE, _RISEN_SHARE_AFTER_SHIFT, _RISEN_SHARE)
+    significant = fits.growth > student_quantile(SIGNIFICANT_ERRORS, fits.freedom) * fits.growth_error
+    single = rows.step_noise / np.sqrt(rows.lives)
+    material = (
+        (amount > MATERIAL_SHARE * np.abs(curves).mean(axis=1))
+        & (amount > _SWING_SHARE * rows.swing)
+        & (amount > rows.climb)
+        & (rows.toothed | (amount > _NOISE_FACTOR * np.maximum(single, fits.residual)))
+    )
+    going_on = fits.growth > _MIN_END_RATE * risen
+    up = (risen > same_way * fits.growth) & (
+        given_back < _GIVEN_BACK * risen + _GIVEN_BACK_NOISE * fits.residual
+    )
+    dense = dense & (rows.points >= _DENSE_POINTS * rows.lives)
+    gradual = ~dense | (rise_in_jumps(curves) < _MAX_JUMPED_SHARE * risen)
+    return np.asarray(significant & material & ((going_on & up) | cycle) & gradual)
+
+
+def rise_in_jumps(curves: Floats) -> Floats:
+    """How much of each curve's lasting rise happened in its four largest jumps, bytes.
+
+    What lasts is the lowest level that the curve comes back to later. A jump is a cell in which that rises by
+    more than six times what cells usually move by (the median deviation, as of a normal distribution). A step
+    moves to another level and stays there; it takes many small ones to make a leak.
+    """
+    lasting = np.diff(np.minimum.accumulate(curves[:, ::-1], axis=1)[:, ::-1], axis=1)
+    moved = np.diff(curves, axis=1)
+    usual = np.median(moved, axis=1, keepdims=True)
+    spread = np.median(np.abs(moved - usual), axis=1, keepdims=True) / 0.6745
+    largest = np.sort(lasting, axis=1)[:, -4:]
+    return np.asarray(np.where(largest > usual + 6 * spread, largest, 0.0).sum(axis=1))
+
+
+def student_quantile(normal: float, freedom: Floats) -> Floats:
+    """The quantile of Student's t that corresponds to a quantile of the normal distribution.
+
+    Expansion in powers of 1/freedom (Fisher and Cornish 1960), good to a tenth from three degrees on.
+    """
+    z, n = normal, np.maximum(freedom, 1.0)
+    return np.asarray(z + (z**3 + z) / (4 * n) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * n**2))
+
+
+def _rates(
+    lives: ContainerCurves, floor: ShapeFits, level: ShapeFits, ok_floor: Bools, row: Ints
+) -> tuple[Floats, Floats, Floats]:
+    """Rate, its error and its degrees of freedom, by the steadier of floor and level in the chosen rows.
+
+    The rate is that of the straight line, unless another growing shape is proven to be better. That of lives
+    laid over one another is the mean of theirs: their common curve bends where the fast ones end.
+    """
+    curves = lives.curves
+
+    def of(fits: ShapeFits, start: Floats, end: Floats) -> tuple[Floats, Floats]:
+        straight = fits.bent < _BENT_EVIDENCE
+        hours = np.maximum(end - start, 1.0) / 3600.0
+        growth = np.where(straight, fits.line, fits.growth) / hours
+        return growth, np.where(straight, fits.line_error, fits.growth_error) / hours
+
+    floor_rate, floor_error = of(floor, curves.start, curves.end)
+    level_rate, level_error = of(level, curves.level_start, curves.level_end)
+    use_floor = _floor_is_steadier(floor, level) & ok_floor
+    rate = np.where(use_floor, floor_rate, level_rate)
+    error = np.where(use_floor, floor_error, level_error)
+    freedom = np.where(use_floor, floor.freedom, level.freedom)[row]
+    common = lives.several & (row == lives.pooled)
+    rate, error = np.where(common, lives.rate, rate[row]), np.where(common, lives.rate_error, error[row])
+    return rate, error, freedom
+
+
+def _floor_is_steadier(floor: ShapeFits, level: ShapeFits) -> Bools:
+    """Rows whose floor knows its growth better than their level does."""
+    steadier = floor.growth_error * level.growth < level.growth_error * floor.growth
+    return np.asarray(steadier & (floor.growth > 0))
+
+
+def _is_coarse(curves: LifeCurves) -> Bools:
+    return np.asarray((curves.lives > 1) & (curves.points < _DENSE_POINTS * curves.lives))
+
+
+def _sees_growth(fits: ShapeFits) -> Bools:
+    return np.asarray(fits.line > SIGNIFICANT_ERRORS * fits.line_error)
+
+
+_NORMAL_95 = 1.96
+_SELECTION_FACTOR = 1.4
+"""The error is measured on the curve that its shape was chosen for, which flatters it.
+
+On containers of known rate, four intervals in five held the truth instead of nineteen in twenty.
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class LimitForecast:
+    """Rates in bytes per hour and seconds to the limit, with 95 % intervals; NaN where there is none."""
+
+    rate: Floats
+    rate_low: Floats
+    rate_high: Floats
+    seconds_to_limit: Floats
+    seconds_to_limit_low: Floats
+    seconds_to_limit_high: Floats
+    seconds_per_life: Floats
+
+
+def forecast_limit(
+    summary: SampleSummary, lives: ContainerCurves, growth: GrowthEvidence, limits: Floats
+) -> LimitForecast:
+    """Extends the growth of every container that has samples from its last sample to its limit.
+
+    The last sample counts, not the floor: under teeth it is a peak that touches the limit first. The next
+    life of one that dies again and again begins where the others began on average.
+
+    Args:
+        summary: Buckets of n containers.
+        lives: Their rows.
+        growth: What is known of their growth.
+        limits: Bytes, shape (n,), NaN for none.
+    """
+    seen = lives.container[lives.latest]
+    margin = _SELECTION_FACTOR * student_quantile(_NORMAL_95, growth.freedom) * growth.error
+    room = np.maximum(limits[seen] - summary.latest[seen], 0.0)
+
+    owner = summary.life_container
+    lowest = np.full(len(owner), np.inf)
+    np.minimum.at(lowest, summary.life, summary.mean)
+    count = np.bincount(owner, minlength=len(summary.samples))[seen]
+    start = np.bincount(owner, lowest, len(summary.samples))[seen] / count
+    from_start = np.where(count > 1, np.maximum(limits[seen] - start, 0.0), np.nan)
+
+    def until(rate: Floats, room: Floats = room) -> Floats:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(np.where(growth.leak & (rate > 0), room / rate * 3600.0, np.nan))
+
+    low, high = growth.rate - margin, growth.rate + margin
+    ahead = until(growth.rate), until(high), until(low)
+    return LimitForecast(growth.rate, low, high, *ahead, until(growth.rate, from_start))

@@ -1,0 +1,340 @@
+"""The lives of a container: the curves it is judged by, and what the way its lives ended says of a leak.
+
+Curves: its latest life, its lives laid over one another, all of it uncut. Deaths: an OOM kill is a
+measurement, for at that moment memory was at the limit. A life that started low and ended so has risen,
+even if nobody looked in between. A process that dies of its own heap limit (V8, the JVM) leaves no OOM
+kill, but it too dies at the highest level of its life, again and again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from memtop.analysis.life_curves import BucketPoints, LifeCurves, draw_curves
+from memtop.analysis.memory_series import Bools, Floats, Ints
+from memtop.analysis.sample_summary import SampleSummary
+
+MIN_BUCKETS_OF_LIFE = 4
+"""Buckets from which a life shows what it did."""
+PRIOR_LOG_ODDS = -4.6
+"""Log-odds of a leak before anything is known: 1 container in 100."""
+ODDS_KILLED, ODDS_DIED, ODDS_KILLED_UNSEEN, ODDS_NOT_RISEN = 2.5, 2.0, 0.7, -1.5
+"""What one life adds to the log-odds: a rise that ended in an OOM kill, a rise that ended otherwise, an OOM
+kill with nothing seen before it, a life that ended without having risen.
+
+Rises that end in deaths by chance (a restart just then, a batch) are about one in ten lives of healthy
+containers, OOM kills of healthy containers rarer still; a bit less is taken, for lives of one container are
+alike.
+"""
+_MAX_LOG_ODDS, _MAX_LOG_ODDS_UNSEEN = 6.0, 2.2
+_MIN_LOG_ODDS = -9.0
+_MATERIAL, _NEGLIGIBLE = 0.2, 2.0 * 2**20
+_TOP_SHARE, _MIN_CORRELATION = 0.75, 0.7
+_EARLIEST, _LATEST, _LATEST_AT_THE_LIMIT = 0.2, 0.65, 0.9
+_NEAR_LIMIT, _LOW = 0.85, 0.7
+_LONG_ENOUGH, _GREW = 0.75, 0.35
+
+
+@dataclass(frozen=True, eq=False)
+class DeathEvidence:
+    """What the ends of each container's lives say, shape (n,).
+
+    Attributes:
+        log_odds: Of a leak, in a cluster where 1 container in 100 leaks; `PRIOR_LOG_ODDS` where no life has
+            ended.
+        rises: How many lives rose until they ended.
+    """
+
+    log_odds: Floats
+    rises: Ints
+
+    def of(self, containers: Ints) -> DeathEvidence:
+        """Those of some containers."""
+        return DeathEvidence(self.log_odds[containers], self.rises[containers])
+
+
+def weigh_deaths(summary: SampleSummary, limits: Floats, oom_kills: Ints) -> DeathEvidence:
+    """Weighs how the lives of every container ended.
+
+    A life *rose until it ended* when it ended within a quarter of its highest level, rose by a fifth of
+    that, rose with time (correlation 0.7), and was on its way for a good part of it: a batch rises at the
+    end only, a warm-up at the beginning only. Near the limit, or killed, the top may be longer: a full heap
+    is collected for minutes before the runtime gives up.
+
+    What the container does now has the last word: a life that outlasts the others and has not grown as they
+    did is one that was fixed.
+
+    Args:
+        summary: Buckets of n containers.
+        limits: Bytes, shape (n,), NaN for none.
+        oom_kills: OOM kills inside the window, shape (n,).
+    """
+    owner, life = summary.life_container, summary.life
+    containers, lives = len(summary.samples), len(owner)
+    ended = np.zeros(lives, np.bool_)
+    ended[:-1] = owner[1:] == owner[:-1]
+    buckets = np.bincount(life, minlength=lives)
+    low, high = _extremes(summary, lives)
+    first = np.cumsum(buckets) - buckets
+    last = first + buckets - 1
+    length = summary.time[last] - summary.time[first]
+    rise = high - low
+    share, together = _rise_course(summary, low, rise, lives)
+    limit = limits[owner]
+    ends = np.bincount(owner, ended, containers)
+    killed = (oom_kills > 0) & (oom_kills >= 0.5 * ends)
+    told = buckets >= MIN_BUCKETS_OF_LIFE
+    near = killed[owner] | (high > _NEAR_LIMIT * limit)
+    rose = (
+        told
+        & (rise > np.maximum(_MATERIAL * high, _NEGLIGIBLE))
+        & (summary.mean[last] > low + _TOP_SHARE * rise)
+        & (together > _MIN_CORRELATION)
+        & (share > _EARLIEST)
+        & (share < np.where(near, _LATEST_AT_THE_LIMIT, _LATEST))
+    )
+    blink = ended & ~told & killed[owner] & ~(low > _LOW * limit)
+    rises = np.bincount(owner, rose & ended, containers).astype(np.int64)
+    others = np.bincount(owner, told & ended & ~rose, containers)
+    blinks = np.bincount(owner, blink, containers)
+    by_kill = np.minimum(rises, oom_kills)
+    log_odds = (
+        PRIOR_LOG_ODDS + ODDS_KILLED * by_kill + ODDS_DIED * (rises - by_kill) + ODDS_NOT_RISEN * others
+    )
+    log_odds += np.minimum(
+        ODDS_KILLED_UNSEEN * np.minimum(blinks, oom_kills), _MAX_LOG_ODDS_UNSEEN - PRIOR_LOG_ODDS
+    )
+    mended = _outlasted(summary, owner, ended, rose, length, rise, summary.mean[last] - low)
+    return DeathEvidence(
+        np.clip(np.where(mended, _MIN_LOG_ODDS, log_odds), _MIN_LOG_ODDS, _MAX_LOG_ODDS), rises
+    )
+
+
+def _extremes(summary: SampleSummary, lives: int) -> tuple[Floats, Floats]:
+    low, high = np.full(lives, np.inf), np.full(lives, -np.inf)
+    np.minimum.at(low, summary.life, summary.mean)
+    np.maximum.at(high, summary.life, summary.mean)
+    return low, high
+
+
+def _rise_course(summary: SampleSummary, low: Floats, rise: Floats, lives: int) -> tuple[Floats, Floats]:
+    """Each life's mean level between its lowest (0) and its highest (1), and its correlation with time."""
+    life = summary.life
+    count = np.maximum(np.bincount(life, minlength=lives), 1)
+    mid_time = np.bincount(life, summary.time, lives) / count
+    mid_value = np.bincount(life, summary.mean, lives) / count
+    dt, dv = summary.time - mid_time[life], summary.mean - mid_value[life]
+    power = np.bincount(life, dt * dt, lives) * np.bincount(life, dv * dv, lives)
+    together = np.bincount(life, dt * dv, lives) / np.sqrt(np.maximum(power, 1e-9))
+    return (mid_value - low) / np.maximum(rise, 1.0), together
+
+
+def _outlasted(
+    summary: SampleSummary, owner: Ints, ended: Bools, rose: Bools, length: Floats, rise: Floats, now: Floats
+) -> Bools:
+    """Containers whose running life has outlasted its forerunners' usual rise without growing as they did.
+
+    Where no rise was seen, only the time from one start to the next is known.
+    """
+    containers = len(summary.samples)
+    some = ended & rose
+    rises = np.bincount(owner, some, containers)
+    ends = np.bincount(owner, ended, containers)
+    usual_rise = np.bincount(owner, some * rise, containers) / np.maximum(rises, 1)
+    running = np.nonzero(~ended)[0]
+    mine = owner[running]
+    lived, whole = np.zeros(containers), np.nan_to_num(summary.last - summary.first)
+    lived[mine] = length[running]
+    between = (whole - lived) / np.maximum(ends, 1)
+    usual = np.where(rises > 0, np.bincount(owner, some * length, containers) / np.maximum(rises, 1), between)
+    grew = np.zeros(containers)
+    grew[mine] = now[running]
+    expected = usual_rise * np.minimum(lived / np.maximum(usual, 1.0), 1.0)
+    return np.asarray((lived > _LONG_ENOUGH * usual) & (grew < np.maximum(_GREW * expected, 1.0)))
+
+
+_MIN_BUCKETS = 8
+_MIN_SAMPLE_SHARE = 0.15
+_REPEAT_SHARE = 0.6
+
+
+@dataclass(frozen=True, eq=False)
+class ContainerCurves:
+    """The rows of every container that has samples.
+
+    Attributes:
+        curves: All rows.
+        container: The container of each row.
+        latest: Row of each container's latest long life.
+        pooled: Row of its lives laid over one another by age; the same as `latest` when it has one life.
+        whole: Row of all of it uncut; the same as `latest` when it has one life.
+        several: Whether it has more than one life.
+        repeats: Whether most of what was seen of it grows at about the common rate.
+        rate: Mean rate of its lives, bytes per hour, see `_mean_rate`.
+        rate_error: Standard error of it.
+    """
+
+    curves: LifeCurves
+    container: Ints
+    latest: Ints
+    pooled: Ints
+    whole: Ints
+    several: Bools
+    repeats: Bools
+    rate: Floats
+    rate_error: Floats
+
+
+def lay_out_lives(summary: SampleSummary) -> ContainerCurves:
+    """Draws the rows of every container that has samples.
+
+    *Latest*: the last life that has at least 8 buckets and 15 % of the container's samples, else its
+    longest: a life that has only just begun says nothing yet. *Pooled*: what repeats after every restart is
+        one leak (or
+    one warm-up), so all lives are put at their age since the restart. Each keeps its own level: what is laid
+    over one another is the growth. *Whole*: level shifts between lives show only in the uncut series.
+    """
+    owner, life = summary.life_container, summary.life
+    containers, lives = len(summary.samples), len(owner)
+    seen = np.nonzero(np.bincount(owner, minlength=containers))[0]
+    count = np.bincount(owner, minlength=containers)[seen]
+    several = count > 1
+    place = np.full(containers, -1)
+    place[seen] = np.arange(len(seen))
+    row = place[owner[life]]
+    many = several[row]
+    extra = np.cumsum(several) - 1 + len(seen)
+    doubled = int(several.sum())
+    points = BucketPoints(
+        summary.time,
+        summary.low,
+        summary.mean,
+        summary.high,
+        summary.rough,
+        summary.lean,
+        summary.count.astype(np.float64),
+        row,
+    )
+    latest = _latest_life(summary, containers, lives)
+    mine = latest[owner[life]] == life
+    aged, repeats, (rate, rate_error) = _align_by_age(summary, points, lives, latest)
+    order = np.lexsort((aged.time[many], row[many]))
+    index = np.nonzero(many)[0][order]
+    # Pods of one workload overlap in time: their uncut row is in the order of time, not of lives.
+    uncut = np.nonzero(many)[0][np.lexsort((summary.time[many], row[many]))]
+    drawn = draw_curves(
+        BucketPoints.joined(
+            [
+                points.chosen(mine, row[mine]),
+                aged.chosen(index, extra[row[index]]),
+                points.chosen(uncut, extra[row[uncut]] + doubled),
+            ]
+        ),
+        np.concatenate([np.ones(len(seen), np.int64), count[several], count[several]]),
+    )
+    base = np.arange(len(seen))
+    return ContainerCurves(
+        curves=drawn,
+        container=np.concatenate([seen, seen[several], seen[several]]),
+        latest=base,
+        pooled=np.where(several, extra, base),
+        whole=np.where(several, extra + doubled, base),
+        several=several,
+        repeats=repeats[seen],
+        rate=3600.0 * rate[seen],
+        rate_error=3600.0 * rate_error[seen],
+    )
+
+
+def _latest_life(summary: SampleSummary, containers: int, lives: int) -> Ints:
+    """The life each container is judged by, -1 for none."""
+    owner = summary.life_container
+    buckets = np.bincount(summary.life, minlength=lives)
+    samples = np.bincount(summary.life, summary.count, lives)
+    long = (buckets >= _MIN_BUCKETS) & (samples >= _MIN_SAMPLE_SHARE * summary.samples[owner])
+    rank = np.where(long, lives + np.arange(lives), samples / (samples.max(initial=1) + 1))
+    best = np.full(containers, -1.0)
+    np.maximum.at(best, owner, rank)
+    chosen = np.nonzero(rank == best[owner])[0]
+    latest = np.full(containers, -1)
+    latest[owner[chosen]] = chosen
+    return latest
+
+
+def _align_by_age(
+    summary: SampleSummary, points: BucketPoints, lives: int, latest: Ints
+) -> tuple[BucketPoints, Bools, tuple[Floats, Floats]]:
+    """The buckets at their age, with the level of their own life taken out; and whether growth repeats.
+
+    The level of a life is its mean after the slope common to all the container's lives has been taken out
+    (the within-group estimator), so that lives of different length do not tilt the pooled curve. Growth
+    repeats when lives that hold most of the weight in the pooled slope (time squared) grow, within their
+    standard error, at half the common rate or more; the latest among them, and most of the others without the
+    longest.
+    """
+    owner, life = summary.life_container, summary.life
+    containers = len(summary.samples)
+    weight = points.count
+    start = np.full(lives, np.inf)
+    np.minimum.at(start, life, summary.time)
+    age = summary.time - start[life]
+    total = np.bincount(life, weight, lives)
+    mid_age = np.bincount(life, weight * age, lives) / total
+    mid_value = np.bincount(life, weight * summary.mean, lives) / total
+    da, dv = age - mid_age[life], summary.mean - mid_value[life]
+    sxx: Floats = np.bincount(life, weight * da * da, lives).astype(np.float64)
+    sxy: Floats = np.bincount(life, weight * da * dv, lives).astype(np.float64)
+    all_sxx = np.bincount(owner, sxx, containers)
+    slope = np.bincount(owner, sxy, containers) / np.maximum(all_sxx, 1e-9)
+    syy = np.bincount(life, weight * dv * dv, lives)
+    spread = (syy - sxy**2 / np.maximum(sxx, 1e-9)) / np.maximum(np.bincount(life, minlength=lives) - 2, 1)
+    alike = sxy + np.sqrt(np.maximum(spread, 0.0) * sxx) > 0.5 * slope[owner] * sxx
+    largest = np.zeros(containers)
+    np.maximum.at(largest, owner, sxx)
+    longest = np.zeros(containers, np.int64)
+    at_largest = np.nonzero(sxx == largest[owner])[0]
+    longest[owner[at_largest]] = at_largest
+    others = np.maximum(all_sxx - largest, 1e-9)
+    alike_others = np.bincount(owner, np.where(alike, sxx, 0.0), containers) - alike[longest] * largest
+    summed = np.bincount(owner, total * (mid_value - slope[owner] * mid_age), containers)
+    common = summed / np.maximum(np.bincount(owner, total, containers), 1.0)
+    moved = dv + slope[owner[life]] * mid_age[life] + common[owner[life]] - summary.mean
+    aged = BucketPoints(
+        age,
+        points.low + moved,
+        points.mean + moved,
+        points.high + moved,
+        points.rough,
+        points.lean,
+        points.count,
+        points.row,
+    )
+    repeats = (slope > 0) & (alike_others > _REPEAT_SHARE * others) & alike[latest]
+    return aged, repeats, _mean_rate(owner, containers, sxx, sxy, spread)
+
+
+def _mean_rate(
+    owner: Ints, containers: int, sxx: Floats, sxy: Floats, spread: Floats
+) -> tuple[Floats, Floats]:
+    """Mean slope of each container's lives and its standard error, bytes per second.
+
+    Lives differ: one ramp is steeper than the next, and the slow ones live longer, so that a fit through all
+    samples believes the slow ones most. So every life has a say, weighted by its own error and by how much
+    lives differ beyond their errors (a random-effects mean, DerSimonian and Laird 1986).
+    """
+    told = sxx > 0
+    slope = np.where(told, sxy / np.maximum(sxx, 1e-9), 0.0)
+    error = np.where(told, np.maximum(spread, 1.0) / np.maximum(sxx, 1e-9), np.inf)
+    long = np.sqrt(sxx) * told
+
+    def mean(values: Floats, weight: Floats) -> Floats:
+        total = np.bincount(owner, weight, containers)
+        return np.asarray(np.bincount(owner, values * weight, containers) / np.maximum(total, 1e-300))
+
+    off = (slope - mean(slope, long)[owner]) ** 2
+    between = np.maximum(mean(off, long) - mean(np.where(told, error, 0.0), long), 0.0)
+    weight = 1.0 / (error + between[owner] + 1e-12)
+    total = np.bincount(owner, weight, containers)
+    return mean(slope, weight), 1.0 / np.sqrt(np.maximum(total, 1e-300))

@@ -1,0 +1,305 @@
+"""The verdict on one container, on many at once, or on the pods of a workload pooled over pods and restarts.
+
+Also here: the names of what memory does that does not grow for good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from memtop.analysis.fits import ShapeFits, fit_shapes
+from memtop.analysis.judgement import VERDICT_CODES, Judgement, Judgements, Verdict
+from memtop.analysis.leak import forecast_limit, weigh_growth
+from memtop.analysis.life_curves import LEANING_SKEW, LifeCurves
+from memtop.analysis.lives import ContainerCurves, lay_out_lives, weigh_deaths
+from memtop.analysis.memory_series import Batch, Bools, Floats, Ints, Series
+from memtop.analysis.sample_summary import SampleSummary, summarise_samples
+from memtop.analysis.shapes import ShapeFamily, shape_dictionary
+
+NEGLIGIBLE_BYTES, NEGLIGIBLE_SHARE = 2.0 * 2**20, 0.025
+"""Movements below 2 MiB, or a fortieth of the memory in use or of the limit, are nothing: an arena, a
+thread's stack, a page that came or went."""
+STEP_RISE_SHARE = 0.11
+"""A rise that takes less than this share of the window is a step; a slower one that ends is a warm-up."""
+_PROVEN_EVIDENCE = 4.0
+_RETURN_SHARE = 0.3
+_MIN_RISE_POINTS = 3.0
+
+
+def label_shape(lives: ContainerCurves, level: ShapeFits, limits: Floats) -> tuple[Ints, Floats]:
+    """Names what every container that has samples does, given that it does not leak.
+
+    In this order, the first that holds of a movement that is not negligible:
+
+    1. *Warm-up*: the latest life, or its lives laid over one another, or the whole rises slowly and levels
+    off.
+    2. *Step*, *spike*: the uncut series has a shift that stays, or a bulge that comes back.
+    3. *Sawtooth*: its steps lean: slow climbs, sudden falls, again and again.
+    4. *Spike*: highs far above everything usual.
+    5. *Steady*: anything else, a daily rhythm included.
+
+    Args:
+        lives: The rows of n containers.
+        level: Fits of their level curves.
+        limits: Bytes, shape (n,), NaN for none.
+
+    Returns:
+        The code of each container's verdict, and how clear the choice was, 0..1: how far what decided it is
+        beyond its threshold, on a scale that the reliability table (benchmarks/reliability.py) was used to
+        set.
+    """
+    shapes, curves = shape_dictionary(), lives.curves
+    family = shapes.family[level.bounded]
+    rise = shapes.rise[level.bounded]
+    in_use = np.abs(curves.level).mean(axis=1)
+    whole = lives.whole
+    limit = np.full(len(in_use), np.nan)
+    for row in (lives.latest, lives.pooled, whole):
+        limit[row] = limits
+    nothing = np.fmax(NEGLIGIBLE_BYTES, NEGLIGIBLE_SHARE * np.fmax(in_use, limit))
+    shape = (
+        (level.explained > _PROVEN_EVIDENCE) & (level.reach > 0.5 * curves.swing) & (level.reach > nothing)
+    )
+    moves = curves.swing > nothing
+    slow = np.isin(family, (ShapeFamily.RAMP, ShapeFamily.SATURATION)) & shape
+    warm = (
+        slow
+        & (level.change > 0)
+        & (rise >= np.maximum(STEP_RISE_SHARE, _MIN_RISE_POINTS * curves.lives / curves.points))
+    )
+    warmup = warm[lives.latest] | (warm[lives.pooled] & lives.repeats) | warm[lives.whole]
+    back = np.abs(level.change) < _RETURN_SHARE * level.reach
+    bump = shape & np.isin(family, (ShapeFamily.BUMP, ShapeFamily.STEPS)) & back
+    spike = bump & (level.bulge > 0)
+    step = (slow & ~warm) | (
+        shape & np.isin(family, (ShapeFamily.STEP, ShapeFamily.STEPS, ShapeFamily.BUMP)) & ~back
+    )
+    proof = level.explained / _PROVEN_EVIDENCE
+    held = np.stack(
+        [
+            warmup,
+            step[whole],
+            spike[whole],
+            (has_leaning_steps(curves) & ~shape & (curves.middle > 0.25) & moves)[whole],
+            (has_rare_peaks(curves) & (curves.peak > nothing))[whole],
+        ]
+    )
+    beyond = np.stack(
+        [
+            np.maximum(
+                proof[lives.latest] * warm[lives.latest], np.maximum(proof[lives.pooled], proof[whole])
+            ),
+            proof[whole],
+            proof[whole],
+            (curves.skew / _skew_by_chance(curves) * moves)[whole],
+            (curves.peak / np.maximum(6 * curves.band, 1.0))[whole],
+        ]
+    )
+    names = (Verdict.WARMUP, Verdict.STEP, Verdict.SPIKE, Verdict.SAWTOOTH, Verdict.SPIKE)
+    codes = np.select(
+        list(held), [VERDICT_CODES[verdict] for verdict in names], VERDICT_CODES[Verdict.STEADY]
+    )
+    clear = np.select(list(held), list(1 - 0.35 * np.exp(1 - beyond)), 0.0)
+    # Nothing held: steady, and the clearer the further everything is from holding.
+    nearest = np.clip(np.maximum((proof * moves)[whole], beyond[3]), 0.0, 1.0)
+    return codes, np.where(held.any(axis=0), clear, 1 - 0.35 * nearest**2)
+
+
+def has_leaning_steps(curves: LifeCurves) -> Bools:
+    """Rows whose steps lean further than chance: 2.5 standard errors of a normal sample's skewness."""
+    return curves.skew < _skew_by_chance(curves)
+
+
+def _skew_by_chance(curves: LifeCurves) -> Floats:
+    return np.minimum(LEANING_SKEW, -2.5 * np.sqrt(6.0 / np.maximum(curves.samples - 1, 1)))
+
+
+def has_rare_peaks(curves: LifeCurves) -> Bools:
+    """Rows with highs far outside of where nine tenths of their samples are."""
+    return np.asarray((curves.peak > 6 * curves.band) & (curves.peak > 6 * curves.noise))
+
+
+CONTAINERS_PER_CHUNK = 256
+"""Containers judged at a time: few enough that their samples stay in the processor's cache."""
+MIN_SAMPLES = 12
+"""Below this nothing is said."""
+MIN_WINDOW_SECONDS = 600.0
+"""A window of fewer seconds clears nobody; it only shows growth that is plain to see."""
+PLAIN_GROWTH_SHARE = 0.05
+"""Growth by this share of the memory in use is plain to see."""
+_FORECAST_COLUMNS = (
+    "rate",
+    "rate_low",
+    "rate_high",
+    "seconds_to_limit",
+    "seconds_to_limit_low",
+    "seconds_to_limit_high",
+    "seconds_per_life",
+)
+
+
+def judge_series(series: Series) -> Judgement:
+    """Judges one container."""
+    return judge_batch(Batch.of([series]))[0]
+
+
+def judge_batch(batch: Batch) -> Judgements:
+    """Judges every container of ``batch``."""
+    parts = []
+    for first in range(0, max(len(batch), 1), CONTAINERS_PER_CHUNK):
+        part = batch.rows(first, min(first + CONTAINERS_PER_CHUNK, len(batch)))
+        cuts, oom_kills = part.restarts.counts(), part.oom_kills.counts()
+        parts.append(judge_summary(summarise_samples(part), part.limits, cuts, oom_kills))
+    return Judgements.joined(parts)
+
+
+def judge_summary(summary: SampleSummary, limits: Floats, cuts: Ints, oom_kills: Ints) -> Judgements:
+    """Judges what is left of the samples after folding.
+
+    Args:
+        summary: Buckets of n containers.
+        limits: Bytes, shape (n,), NaN for none.
+        cuts: Restarts inside the window, shape (n,).
+        oom_kills: OOM kills inside the window, shape (n,).
+    """
+    n = len(summary.samples)
+    codes = np.full(n, VERDICT_CODES[Verdict.NOT_ENOUGH_DATA], np.uint8)
+    confidence = np.ones(n)
+    columns = {name: np.full(n, np.nan) for name in _FORECAST_COLUMNS}
+    if len(summary.time):
+        lives = lay_out_lives(summary)
+        curves = lives.curves
+        floor = fit_shapes(curves.floor, curves.floor_points, curves.end - curves.start)
+        level = fit_shapes(curves.level, curves.points, curves.level_end - curves.level_start)
+        seen = lives.container[lives.latest]
+        ends = weigh_deaths(summary, limits, oom_kills).of(seen)
+        growth = weigh_growth(lives, floor, level, ends)
+        names, clear = label_shape(lives, level, limits[seen])
+        window = (summary.last - summary.first)[seen]
+        plain = growth.leak & (growth.rate * window / 3600.0 > PLAIN_GROWTH_SHARE * summary.latest[seen])
+        known = (summary.samples[seen] >= MIN_SAMPLES) & ((window >= MIN_WINDOW_SECONDS) | plain)
+        known |= ends.log_odds > 0
+        codes[seen[known]] = np.where(growth.leak, VERDICT_CODES[Verdict.LEAK], names)[known]
+        confidence[seen[known]] = np.where(growth.leak, growth.chance, (1 - growth.chance) * clear)[known]
+        ahead = forecast_limit(summary, lives, growth, limits)
+        for name, column in columns.items():
+            column[seen[known]] = getattr(ahead, name)[known]
+    return Judgements(
+        codes=codes,
+        confidence=confidence,
+        **columns,
+        window_seconds=np.nan_to_num(summary.last - summary.first),
+        samples=summary.samples,
+        cuts=cuts,
+        oom_kills=oom_kills,
+    )
+
+
+def judge_pooled(pods: Sequence[Series]) -> Judgement:
+    """Judges the pods of one revision of a workload together.
+
+    A leak belongs to the workload: pods come and go, each with a part of the ramp. So the lives of all pods
+    are laid over one another by age, as those of one container that restarts are; and a leak found in any
+    single pod is the workload's too. Without a leak, the workload does what most of its samples were judged
+    to do.
+
+    Args:
+        pods: One series per container that plays the same part; another revision is another call.
+
+    Returns:
+        The verdict; its time to limit is that of the pod that gets there first.
+    """
+    if not pods:
+        return Judgement(Verdict.NOT_ENOUGH_DATA, 1.0)
+    batch = Batch.of(pods)
+    singly = list(judge_batch(batch))
+    cuts, kills = int(batch.restarts.counts().sum()), int(batch.oom_kills.counts().sum())
+    together = judge_summary(
+        _as_one_container(summarise_samples(batch)), np.array([np.nan]), np.array([cuts]), np.array([kills])
+    )[0]
+    found = max([together, *singly], key=_leakiness)
+    if together.verdict is Verdict.LEAK:
+        # The rate of all is better known than that of any.
+        found = replace(together, confidence=found.confidence)
+    elif found.verdict is not Verdict.LEAK:
+        found = replace(together, verdict=_most_common(singly), confidence=_confidence(singly))
+    leaks = found.verdict is Verdict.LEAK
+    return replace(
+        found,
+        seconds_to_limit=_seconds_to_first_limit(pods, found.rate) if leaks else None,
+        seconds_to_limit_low=_seconds_to_first_limit(pods, found.rate_high) if leaks else None,
+        seconds_to_limit_high=_seconds_to_first_limit(pods, found.rate_low) if leaks else None,
+        seconds_per_life=min((one.seconds_per_life for one in singly if one.seconds_per_life), default=None)
+        if leaks
+        else None,
+        window_seconds=together.window_seconds,
+        samples=together.samples,
+        cuts=cuts,
+        oom_kills=kills,
+    )
+
+
+def _leakiness(judgement: Judgement) -> float:
+    return judgement.confidence if judgement.verdict is Verdict.LEAK else -1.0
+
+
+def _votes(judgements: Sequence[Judgement]) -> dict[Verdict, float]:
+    weight: dict[Verdict, float] = {}
+    for one in judgements:
+        # Pods too young to be judged have no vote while there are others.
+        votes = one.samples if one.verdict is not Verdict.NOT_ENOUGH_DATA else 1e-9
+        weight[one.verdict] = weight.get(one.verdict, 0.0) + votes
+    return weight
+
+
+def _most_common(judgements: Sequence[Judgement]) -> Verdict:
+    weight = _votes(judgements)
+    return max(weight, key=lambda verdict: weight[verdict])
+
+
+def _confidence(judgements: Sequence[Judgement]) -> float:
+    agreed = [one for one in judgements if one.verdict is _most_common(judgements)]
+    return float(
+        np.average([one.confidence for one in agreed], weights=[one.samples + 1e-9 for one in agreed])
+    )
+
+
+def _as_one_container(summary: SampleSummary) -> SampleSummary:
+    """All containers' lives as lives of one container, in the order in which they began."""
+    lives = len(summary.life_container)
+    start = np.full(lives, np.inf)
+    np.minimum.at(start, summary.life, summary.time)
+    rank = np.empty(lives, np.int64)
+    rank[np.argsort(start, kind="stable")] = np.arange(lives)
+    order = np.argsort(rank[summary.life], kind="stable")
+    newest = int(np.nanargmax(summary.last)) if np.isfinite(summary.last).any() else 0
+
+    def one(value: float) -> Floats:
+        return np.array([value])
+
+    return SampleSummary(
+        time=summary.time[order],
+        low=summary.low[order],
+        mean=summary.mean[order],
+        high=summary.high[order],
+        rough=summary.rough[order],
+        lean=summary.lean[order],
+        count=summary.count[order],
+        life=rank[summary.life][order],
+        life_container=np.zeros(lives, np.int64),
+        first=one(np.fmin.reduce(summary.first, initial=np.nan)),
+        last=one(np.fmax.reduce(summary.last, initial=np.nan)),
+        latest=one(summary.latest[newest]),
+        samples=np.array([summary.samples.sum()]),
+    )
+
+
+def _seconds_to_first_limit(pods: Sequence[Series], rate: float | None) -> float | None:
+    """Seconds until the first of ``pods`` reaches its limit at ``rate`` bytes per hour; None for never."""
+    if rate is None or rate <= 0:
+        return None
+    left = [max(pod.limit - pod.values[-1], 0.0) for pod in pods if pod.limit is not None and len(pod.values)]
+    return float(min(left)) / rate * 3600.0 if left else None

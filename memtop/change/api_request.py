@@ -1,0 +1,351 @@
+"""The API request that makes a change, its dry run on the server, and the same as a kubectl command."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from memtop.change.change_plan import ChangePlanLine, FieldPath, field_differences, path_text, same_value
+from memtop.change.change_request import (
+    ChangeRequest,
+    DeletePod,
+    Pause,
+    Restart,
+    Resume,
+    Scale,
+    SetImage,
+    SetMemory,
+    Undo,
+    pod_template,
+    template_path,
+)
+from memtop.change.field_owners import FIELD_MANAGER
+from memtop.change.workload_state import TemplateContainer, WorkloadState
+from memtop.kube.api_errors import ApiError
+from memtop.kube.client import Client
+from memtop.kube.connection_target import ClusterTarget
+from memtop.kube.json_object import Json, decode_object, labels, mapping, number, sanitize_tree, text, uid_of
+from memtop.kube.kubeconfig import IN_CLUSTER
+from memtop.kube.workload_revisions import Revision
+
+STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+CHANGE_CAUSE = "kubernetes.io/change-cause"
+
+ChangedField = tuple[FieldPath, str, str]
+"""A field, its value before and after."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiRequest:
+    """What would be sent.
+
+    Attributes:
+        method: ``PATCH`` or ``DELETE``.
+        path: Of the object, or of its scale.
+        content_type: Of the body.
+        body: Not yet encoded; carries the version.
+        changed: The fields that it changes.
+        cause: The change cause that it records; None where it leaves that alone, empty where it removes it.
+    """
+
+    method: str
+    path: str
+    content_type: str
+    body: dict[str, Any]
+    changed: tuple[ChangedField, ...]
+    cause: str | None = None
+
+
+def build_request(
+    wish: ChangeRequest,
+    subject: WorkloadState,
+    collection: str,
+    command: str,
+    target: Revision | None,
+    now: float,
+) -> ApiRequest:
+    """The request that grants a wish in which nothing is wrong.
+
+    Args:
+        wish: The wish.
+        subject: The object as it is.
+        collection: The path of its collection.
+        command: The change cause, where the wish makes a new revision.
+        target: The revision that an undo leads to.
+        now: Unix seconds, for a restart.
+    """
+    path = f"{collection}/{quote(subject.ref.name, safe='')}"
+    version = {"resourceVersion": subject.resource_version}
+    match wish:
+        case DeletePod():
+            body: dict[str, Any] = {
+                "apiVersion": "v1",
+                "kind": "DeleteOptions",
+                "preconditions": {"uid": uid_of(subject.object), **version},
+            }
+            return ApiRequest("DELETE", path, "application/json", body, ())
+        case Scale():
+            now_ = "" if subject.replicas is None else str(subject.replicas)
+            body = {"metadata": version, "spec": {"replicas": wish.replicas}}
+            changed: tuple[ChangedField, ...] = ((("spec", "replicas"), now_, str(wish.replicas)),)
+            return ApiRequest("PATCH", f"{path}/scale", MERGE_PATCH, body, changed)
+        case Pause() | Resume():
+            paused = isinstance(wish, Pause)
+            body = {"metadata": version, "spec": {"paused": True if paused else None}}
+            before, after = ("", "true") if paused else ("true", "")
+            return ApiRequest(
+                "PATCH", path, STRATEGIC_MERGE_PATCH, body, ((("spec", "paused"), before, after),)
+            )
+        case SetImage() | SetMemory() | Restart() | Undo():
+            patch, changed = _template_patch(wish, subject, target, now)
+            cause = None if subject.ref.kind == "CronJob" else command
+            if isinstance(wish, Undo):  # kubectl gives the revision its cause back
+                cause = target.change_cause if target is not None else ""
+            body = {"metadata": dict(version)}
+            had = CHANGE_CAUSE in labels(subject.object, "metadata", "annotations")
+            if cause or (cause is not None and had):
+                body["metadata"]["annotations"] = {CHANGE_CAUSE: cause or None}
+            inside = body
+            *above, last = template_path(subject.ref.kind)
+            for step in above:
+                inside = inside.setdefault(step, {})
+            inside[last] = patch
+            return ApiRequest("PATCH", path, STRATEGIC_MERGE_PATCH, body, changed, cause)
+
+
+def _template_patch(
+    wish: SetImage | SetMemory | Restart | Undo, subject: WorkloadState, target: Revision | None, now: float
+) -> tuple[dict[str, Any], tuple[ChangedField, ...]]:
+    """The patch of the pod template, and what it changes."""
+    where: FieldPath = template_path(subject.ref.kind)
+    template = pod_template(subject.ref.kind, subject.object)
+    if isinstance(wish, Undo):
+        if target is None:
+            raise ValueError("an undo needs the revision it leads to")
+        return {"$patch": "replace", **target.template}, tuple(
+            field_differences(
+                _without_server_fields(template),
+                _without_server_fields(sanitize_tree(target.template)),
+                where,
+            )
+        )
+    if isinstance(wish, Restart):
+        stamp = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        before = text(template, "metadata", "annotations", RESTARTED_AT)
+        annotation = (*where, "metadata", "annotations", RESTARTED_AT)
+        return {"metadata": {"annotations": {RESTARTED_AT: stamp}}}, ((annotation, before, stamp),)
+    container = subject.container(wish.container)
+    if container is None:
+        raise ValueError(f"there is no container {wish.container!r}")
+    among = "initContainers" if container.init else "containers"
+    place: FieldPath = (*where, "spec", among, ("name", container.name))
+    element: dict[str, Any] = {"name": container.name}
+    if isinstance(wish, SetImage):
+        element["image"] = wish.image
+        changed: list[ChangedField] = [((*place, "image"), container.image, wish.image)]
+    else:
+        changed = list(_memory_changes(wish, container, place))
+        element["resources"] = {str(steps[-2]): {"memory": after} for steps, _, after in changed}
+    return {"spec": {among: [element]}}, tuple(changed)
+
+
+def _memory_changes(
+    wish: SetMemory, container: TemplateContainer, place: FieldPath
+) -> Iterator[ChangedField]:
+    for key, before, after in (
+        ("limits", container.limit, wish.limit),
+        ("requests", container.request, wish.request),
+    ):
+        if after is not None and not same_value(after, before):
+            yield (*place, "resources", key, "memory"), before, after
+
+
+def _without_server_fields(template: object) -> dict[str, object]:
+    """A pod template without what the API server adds to it for itself."""
+    parts = dict(mapping(template))
+    metadata = {key: value for key, value in mapping(parts, "metadata").items() if key != "creationTimestamp"}
+    return {**parts, "metadata": metadata}
+
+
+DRY_RUN_LABEL = "dry run"
+MOST_OTHER_FIELDS = 6
+"""Fields beside the wanted ones that are named."""
+
+
+@dataclass(frozen=True, slots=True)
+class DryRunAnswer:
+    """What the server says of a request.
+
+    Attributes:
+        lines: In words.
+        refused: Why it would refuse it; empty if it would not.
+        after: The object as it would be; None where the server does not say.
+    """
+
+    lines: tuple[ChangePlanLine, ...]
+    refused: str = ""
+    after: Json | None = None
+
+
+async def dry_run(client: Client, request: ApiRequest, before: Json) -> DryRunAnswer:
+    """Asks the server what it would make of a request.
+
+    Args:
+        client: The connection.
+        request: The request.
+        before: The object as it is.
+
+    Raises:
+        ApiError: 409: the object is another by now.
+        Unreachable: No whole answer came.
+    """
+    body: dict[str, Any] = dict(request.body)
+    params = {"dryRun": "All"}
+    if request.method == "DELETE":  # of a deletion with a body the server reads no query
+        body["dryRun"] = ["All"]
+    else:
+        params["fieldManager"] = FIELD_MANAGER
+    try:
+        answer = await client.request(
+            request.method,
+            request.path,
+            params,
+            body=msgspec.json.encode(body),
+            content_type=request.content_type,
+        )
+    except ApiError as error:
+        if error.status == 409:
+            raise
+        if "does not support dry run" in error.message:
+            words = f"this cluster can't try it ({error.message}): whether it is accepted shows when applied"
+            return DryRunAnswer((ChangePlanLine(DRY_RUN_LABEL, words, "warn"),))
+        refused = f"the server refuses it: {error.message}"
+        return DryRunAnswer((ChangePlanLine(DRY_RUN_LABEL, refused, "critical"),), refused)
+    after = decode_object(answer.body, "the dry run's answer")
+    if request.method == "DELETE":
+        return DryRunAnswer((_accepted_line(),))
+    if request.path.endswith("/scale"):
+        return _scale_answer(request, after)
+    return _patch_answer(request, before, after)
+
+
+def _accepted_line() -> ChangePlanLine:
+    return ChangePlanLine(DRY_RUN_LABEL, "the server accepts it, admission included")
+
+
+def _scale_answer(request: ApiRequest, after: Json) -> DryRunAnswer:
+    wanted, would = request.body["spec"]["replicas"], number(after, "spec", "replicas") or 0
+    if wanted == would:
+        return DryRunAnswer((_accepted_line(),))
+    words = f"the server would scale it to {would} and not to {wanted}"
+    return DryRunAnswer((ChangePlanLine(DRY_RUN_LABEL, words, "critical"),), words)
+
+
+def _patch_answer(request: ApiRequest, before: Json, after: Json) -> DryRunAnswer:
+    """What the server would change, against what was meant to change."""
+    would = {
+        path_text(steps): (old, new)
+        for steps, old, new in field_differences(before.get("spec"), after.get("spec"), ("spec",))
+    }
+    meant: dict[str, str] = {path_text(steps): new for steps, _, new in request.changed}
+    if request.changed and not would:
+        words = "the server would change nothing: it takes this for what the object has, or puts it back"
+        return DryRunAnswer((ChangePlanLine(DRY_RUN_LABEL, words, "critical"),), words, after)
+    other = [
+        f"{path} to {would[path][1] or 'nothing'}" if path in would else f"{path} to what it has"
+        for path, new in meant.items()
+        if path not in would or not same_value(would[path][1], new)
+    ]
+    lines = [_accepted_line()]
+    if other:
+        lines = [ChangePlanLine(DRY_RUN_LABEL, f"the server would set {'; '.join(other)}", "critical")]
+    return DryRunAnswer((*lines, *_other_field_lines(would, meant.keys())), "", after)
+
+
+def _other_field_lines(
+    would: Mapping[str, tuple[str, str]], meant: Collection[str]
+) -> Iterator[ChangePlanLine]:
+    others = [path for path in would if path not in meant]
+    for path in others[:MOST_OTHER_FIELDS]:
+        old, new = would[path]
+        yield ChangePlanLine(
+            DRY_RUN_LABEL, f"the server would also change {path}: {old or 'none'} → {new or 'none'}", "warn"
+        )
+    if len(others) > MOST_OTHER_FIELDS:
+        yield ChangePlanLine(DRY_RUN_LABEL, f"and {len(others) - MOST_OTHER_FIELDS} other fields", "warn")
+
+
+def kubectl_command(
+    wish: ChangeRequest, subject: WorkloadState, target: ClusterTarget, environ: Mapping[str, str]
+) -> str:
+    """The command for a shell, which reaches the same cluster from the same machine.
+
+    Args:
+        wish: The wish.
+        subject: The object.
+        target: The cluster.
+        environ: The environment variables, where kubectl looks for its kubeconfig.
+    """
+    words = [*_kubectl_words(wish, subject), "-n", subject.ref.namespace]
+    if target.source != IN_CLUSTER:
+        words += ["--context", target.context]
+        if not _is_default_kubeconfig(target.source, environ):
+            words += ["--kubeconfig", target.source]
+    return shlex.join(words)
+
+
+def change_cause(wish: ChangeRequest, subject: WorkloadState) -> str:
+    """The command as a change cause: without what only this machine knows."""
+    return shlex.join([*_kubectl_words(wish, subject), f"--namespace={subject.ref.namespace}"])
+
+
+def _is_default_kubeconfig(source: str, environ: Mapping[str, str]) -> bool:
+    named = [part for part in environ.get("KUBECONFIG", "").split(os.pathsep) if part]
+    return source in (named or [str(Path.home() / ".kube" / "config")])
+
+
+def _kubectl_words(wish: ChangeRequest, subject: WorkloadState) -> Iterator[str]:
+    name = f"{wish.ref.kind.lower()}/{wish.ref.name}"
+    match wish:
+        case SetImage():
+            yield from ("kubectl", "set", "image", name, f"{wish.container}={wish.image}")
+        case SetMemory():
+            yield from ("kubectl", *_kubectl_memory_words(wish, subject, name))
+        case Restart():
+            yield from ("kubectl", "rollout", "restart", name)
+        case Undo():
+            to = () if wish.revision is None else (f"--to-revision={wish.revision}",)
+            yield from ("kubectl", "rollout", "undo", name, *to)
+        case Scale():
+            yield from ("kubectl", "scale", name, f"--replicas={wish.replicas}")
+        case DeletePod():
+            yield from ("kubectl", "delete", name)
+        case Pause():
+            yield from ("kubectl", "rollout", "pause", name)
+        case Resume():
+            yield from ("kubectl", "rollout", "resume", name)
+
+
+def _kubectl_memory_words(wish: SetMemory, subject: WorkloadState, name: str) -> Iterator[str]:
+    given = [("limits", wish.limit), ("requests", wish.request)]
+    container = subject.container(wish.container)
+    if container is not None and container.init:  # `kubectl set resources` leaves init containers alone
+        resources = {key: {"memory": value} for key, value in given if value is not None}
+        element = {"name": wish.container, "resources": resources}
+        patch: dict[str, object] = {"spec": {"template": {"spec": {"initContainers": [element]}}}}
+        if wish.ref.kind == "CronJob":
+            patch = {"spec": {"jobTemplate": patch}}
+        yield from ("patch", name, "-p", msgspec.json.encode(patch).decode())
+        return
+    yield from ("set", "resources", name, f"-c={wish.container}")
+    yield from (f"--{key}=memory={value}" for key, value in given if value is not None)

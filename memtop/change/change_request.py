@@ -1,0 +1,284 @@
+"""What a user can ask to change, which kinds of objects allow it, and which access right it needs.
+
+A request is one value: a new image, a new memory limit, a restart, an undo, a scale, a deleted pod, a
+pause or a resume.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from memtop.kube.api_discovery import is_allowed
+from memtop.kube.client import Client
+from memtop.kube.json_object import Json, mapping
+from memtop.kube.object_ref import ROLLING_KINDS, ObjectRef
+
+
+@dataclass(frozen=True, slots=True)
+class SetImage:
+    """Another image for one container, init containers included."""
+
+    action: ClassVar[str] = "set image"
+    ref: ObjectRef
+    container: str
+    image: str
+
+    @property
+    def title(self) -> str:
+        """The wish in a few words."""
+        return f"Set the image of {self.ref.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class SetMemory:
+    """Another memory limit or request for one container.
+
+    Attributes:
+        ref: The workload.
+        container: Its container.
+        limit: A Kubernetes quantity such as ``2Gi``; None leaves it as it is.
+        request: Likewise.
+    """
+
+    action: ClassVar[str] = "set memory"
+    ref: ObjectRef
+    container: str
+    limit: str | None = None
+    request: str | None = None
+
+    @property
+    def title(self) -> str:
+        """The wish in a few words."""
+        if self.request is None:
+            return f"Set the memory limit of {self.ref.name}"
+        if self.limit is None:
+            return f"Set the memory request of {self.ref.name}"
+        return f"Set memory limit and request of {self.ref.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """New pods with the same template, as ``kubectl rollout restart`` does it."""
+
+    action: ClassVar[str] = "restart"
+    ref: ObjectRef
+
+    @property
+    def title(self) -> str:
+        """The wish in a few words."""
+        return f"Restart {self.ref.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """Back to the pod template of an earlier revision.
+
+    Attributes:
+        ref: The workload.
+        revision: Its number; None for the one before the newest.
+    """
+
+    action: ClassVar[str] = "undo"
+    ref: ObjectRef
+    revision: int | None = None
+
+    @property
+    def title(self) -> str:
+        """The wish in a few words."""
+        if self.revision is None:
+            return f"Undo the last rollout of {self.ref.name}"
+        return f"Take {self.ref.name} back to revision {self.revision}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Another number of pods."""
+
+    action: ClassVar[str] = "scale"
+    ref: ObjectRef
+    replicas: int
+
+    @property
+    def title(self) -> str:
+        """The wish in a few words."""
+        return f"Scale {self.ref.name} to {self.replicas}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeletePod:
+    """One pod gone; its controller, if it has one, makes another."""
+
+    action: ClassVar[str] = "delete pod"
+    ref: ObjectRef
+
+    @property
+    def title(self) -> str:
+        """The wish in a few words."""
+        return f"Delete the pod {self.ref.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Later changes of a Deployment wait until it is resumed."""
+
+    action: ClassVar[str] = "pause"
+    ref: ObjectRef
+
+    @property
+    def title(self) -> str:
+        """The wish in a few words."""
+        return f"Pause rollouts of {self.ref.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """What waited since a pause is rolled out."""
+
+    action: ClassVar[str] = "resume"
+    ref: ObjectRef
+
+    @property
+    def title(self) -> str:
+        """The wish in a few words."""
+        return f"Resume rollouts of {self.ref.name}"
+
+
+ChangeRequest = SetImage | SetMemory | Restart | Undo | Scale | DeletePod | Pause | Resume
+
+KINDS_WITH_TEMPLATE: Final = (*ROLLING_KINDS, "CronJob")
+"""The kinds whose pod template can be changed."""
+_KINDS_BY_REQUEST: Final[Mapping[type[ChangeRequest], frozenset[str]]] = {
+    SetImage: frozenset(KINDS_WITH_TEMPLATE),
+    SetMemory: frozenset(KINDS_WITH_TEMPLATE),
+    Restart: frozenset(ROLLING_KINDS),
+    Undo: frozenset(ROLLING_KINDS),
+    Scale: frozenset({"Deployment", "StatefulSet"}),
+    DeletePod: frozenset({"Pod"}),
+    Pause: frozenset({"Deployment"}),
+    Resume: frozenset({"Deployment"}),
+}
+_VERBS: Final[Mapping[type[ChangeRequest], str]] = {
+    SetImage: "set the image of",
+    SetMemory: "set the memory of",
+    Restart: "restart",
+    Undo: "undo a rollout of",
+    Scale: "scale",
+    DeletePod: "delete",
+    Pause: "pause",
+    Resume: "resume",
+}
+_WHY_UNSUPPORTED: Final[Mapping[str, str]] = {
+    "Job": "a Job's pod template cannot be changed once it exists: create the Job again",
+    "Pod": "a bare pod has no controller that would replace it: create it again with what it should have",
+    "ReplicaSet": "a ReplicaSet does not replace its pods when its template changes",
+    "ReplicationController": "a ReplicationController does not replace its pods when its template changes",
+    "Node": "a node has no pod template",
+}
+_GROUP_AND_PLURAL: Final[Mapping[str, tuple[str, str]]] = {
+    "Deployment": ("apps", "deployments"),
+    "StatefulSet": ("apps", "statefulsets"),
+    "DaemonSet": ("apps", "daemonsets"),
+    "CronJob": ("batch", "cronjobs"),
+    "Pod": ("", "pods"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRight:
+    """What the API calls the right to do something.
+
+    Attributes:
+        verb: Such as ``patch``.
+        group: The API group; empty for the core one.
+        resource: The plural.
+        subresource: Such as ``scale``; empty for the object itself.
+    """
+
+    verb: str
+    group: str
+    resource: str
+    subresource: str = ""
+
+    def __str__(self) -> str:
+        """As kubectl's ``auth can-i`` takes it: ``patch deployments.apps/scale``."""
+        name = f"{self.resource}.{self.group}" if self.group else self.resource
+        return f"{self.verb} {name}{'/' + self.subresource if self.subresource else ''}"
+
+
+def why_unsupported(ref: ObjectRef, wish: type[ChangeRequest]) -> str:
+    """Why objects of this kind can't be changed so; empty if they can."""
+    if ref.kind in _KINDS_BY_REQUEST[wish]:
+        return ""
+    if wish in {Pause, Resume} and ref.kind in KINDS_WITH_TEMPLATE:
+        return f"only Deployments can be paused, and {ref.name} is a {ref.kind}"
+    if wish is DeletePod:
+        return f"{ref.name} is a {ref.kind}, and only single pods are deleted from here"
+    if wish is Scale and ref.kind == "DaemonSet":
+        return "a DaemonSet has one pod on each node that fits: there is no number to set"
+    if ref.kind == "CronJob":
+        return f"a CronJob has no pods of its own to {_VERBS[wish].split()[0]}"
+    if ref.kind in _WHY_UNSUPPORTED:
+        return _WHY_UNSUPPORTED[ref.kind]
+    kind = f"{ref.kind} ({ref.api_version})" if ref.api_version else ref.kind
+    return (
+        f"{ref.name} belongs to a {kind}, which its own controller looks after: memtop doesn't know how to "
+        f"{_VERBS[wish]} one"
+    )
+
+
+def required_right(kind: str, wish: type[ChangeRequest]) -> AccessRight:
+    """The right that a wish needs.
+
+    Raises:
+        KeyError: There is no such wish for that kind.
+    """
+    group, plural = _GROUP_AND_PLURAL[kind]
+    if wish is DeletePod:
+        return AccessRight("delete", group, plural)
+    return AccessRight("patch", group, plural, "scale" if wish is Scale else "")
+
+
+def template_path(kind: str) -> tuple[str, ...]:
+    """Where in an object its pod template is."""
+    if kind == "CronJob":
+        return ("spec", "jobTemplate", "spec", "template")
+    return ("spec", "template")
+
+
+def pod_template(kind: str, found: Json) -> Json:
+    """An object's pod template; for a pod, the pod itself."""
+    return found if kind == "Pod" else mapping(found, *template_path(kind))
+
+
+READ_ONLY_SENTENCE = "memtop is read-only (--read-only, MEMTOP_READ_ONLY or safety.read_only in the settings)"
+
+
+async def why_not_allowed(
+    client: Client, ref: ObjectRef, wish: type[ChangeRequest], *, read_only: bool
+) -> str:
+    """Why an object can't be changed so: the setting, its kind, or the lack of a right.
+
+    Where the server does not say what we may do, nothing is refused here: its dry run will tell.
+
+    Args:
+        client: As whom.
+        ref: Which object.
+        wish: What for, such as `memtop.change.change_request.SetImage`.
+        read_only: Whether the settings forbid every change.
+
+    Returns:
+        One sentence; empty if nothing is known that stands against it.
+    """
+    if read_only:
+        return READ_ONLY_SENTENCE
+    if why := why_unsupported(ref, wish):
+        return why
+    needed = required_right(ref.kind, wish)
+    permitted = await is_allowed(
+        client, ref.namespace, needed.verb, needed.resource, needed.subresource, needed.group
+    )
+    if permitted is False:
+        return f"you may not {needed} in the namespace {ref.namespace}"
+    return ""

@@ -1,0 +1,177 @@
+"""Whether any node has room for a pod that requests more memory than before."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from memtop.change.change_plan import ChangePlanLine
+from memtop.change.namespace_limits import LIST_TIMEOUT
+from memtop.kube.api_errors import ApiError, Unreachable
+from memtop.kube.api_objects import ContainerSpec, ObjectMeta, PodSpec
+from memtop.kube.client import Client
+from memtop.quantity import bytes_or_none
+from memtop.sanitize import sanitize
+from memtop.wording import bytes_
+
+MOST_PODS = 1000
+"""Pods whose requests are added up; in a larger cluster that costs more than it tells."""
+_RUNNING_SELECTOR = "status.phase!=Succeeded,status.phase!=Failed"
+NODES_LABEL = "nodes"
+
+
+class _NodeSpec(msgspec.Struct):
+    unschedulable: bool = False
+
+
+class _NodeStatus(msgspec.Struct):
+    allocatable: dict[str, str] | None = None
+
+
+class _Node(msgspec.Struct):
+    metadata: ObjectMeta
+    spec: _NodeSpec = msgspec.field(default_factory=_NodeSpec)
+    status: _NodeStatus = msgspec.field(default_factory=_NodeStatus)
+
+
+class _NodeList(msgspec.Struct):
+    items: list[_Node] | None = None
+
+
+class _ScheduledPod(msgspec.Struct):
+    metadata: ObjectMeta
+    spec: PodSpec = PodSpec()
+
+
+class _ListMeta(msgspec.Struct, rename="camel"):
+    remaining_item_count: int = 0
+
+
+class _ScheduledPodList(msgspec.Struct):
+    items: list[_ScheduledPod] | None = None
+    metadata: _ListMeta = msgspec.field(default_factory=_ListMeta)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpace:
+    """A node that takes pods.
+
+    Attributes:
+        name: Its name.
+        allocatable: Bytes that pods may request there.
+        free: Those not requested yet; None where that is not known.
+    """
+
+    name: str
+    allocatable: int
+    free: int | None
+
+
+async def read_node_space(client: Client) -> Sequence[NodeSpace] | str:
+    """The nodes that take pods, or in words why they are not known."""
+    try:
+        nodes = (
+            msgspec.json.decode(await client.get("/api/v1/nodes", timeout=LIST_TIMEOUT), type=_NodeList).items
+            or []
+        )
+    except (ApiError, Unreachable, msgspec.MsgspecError) as error:
+        return str(error)
+    requested = await _requested_by_node(client)
+    found = []
+    for node in nodes:
+        room = bytes_or_none((node.status.allocatable or {}).get("memory"))
+        if room is None or node.spec.unschedulable:
+            continue
+        name = node.metadata.name
+        free = None if requested is None else room - requested.get(name, 0)
+        found.append(NodeSpace(sanitize(name), room, free))
+    return found
+
+
+async def _requested_by_node(client: Client) -> Mapping[str, int] | None:
+    """Bytes that pods request, by node; None where that is not to be had cheaply."""
+    query = {"limit": str(MOST_PODS), "fieldSelector": _RUNNING_SELECTOR}
+    try:
+        raw = await client.get("/api/v1/pods", query, timeout=LIST_TIMEOUT)
+        listed = await asyncio.to_thread(msgspec.json.decode, raw, type=_ScheduledPodList)
+    except (ApiError, Unreachable, msgspec.MsgspecError):
+        return None
+    if listed.metadata.remaining_item_count or len(listed.items or ()) > MOST_PODS:
+        return None
+    found: dict[str, int] = {}
+    for pod in listed.items or ():
+        if pod.spec.node_name:
+            found[pod.spec.node_name] = found.get(pod.spec.node_name, 0) + _pod_request(pod.spec)
+    return found
+
+
+def _pod_request(spec: PodSpec) -> int:
+    together = sum(_container_request(one) for one in spec.containers)
+    return max(together, *(_container_request(one) for one in spec.init_containers), 0)
+
+
+def _container_request(container: ContainerSpec) -> int:
+    resources = container.resources
+    return bytes_or_none(((resources.requests if resources else None) or {}).get("memory")) or 0
+
+
+def node_line(found: Sequence[NodeSpace] | str, request: int, count: int = 1) -> ChangePlanLine | None:
+    """Whether pods with this request fit on the nodes, as far as memory goes; None where none is requested.
+
+    Args:
+        found: The nodes.
+        request: Bytes of one pod.
+        count: How many pods come.
+    """
+    if not request:
+        return None
+    if isinstance(found, str):
+        return ChangePlanLine(NODES_LABEL, f"whether a node has room for it is not known: {found}")
+    if not found:
+        return ChangePlanLine(NODES_LABEL, "no node takes pods at present", "critical")
+    largest = max(found, key=lambda one: one.allocatable)
+    needs = f"a pod requests {bytes_(request)}"
+    if request > largest.allocatable:
+        return ChangePlanLine(
+            NODES_LABEL,
+            f"{needs}, and no node is that large: {largest.name} has {bytes_(largest.allocatable)} in all",
+            "critical",
+        )
+    free = [(one.free, one.name) for one in found if one.free is not None]
+    if not free:
+        places = sum(one.allocatable // request for one in found)
+        if count > places:
+            return _too_many(f"{needs}; at most", places, count, request, "even if the nodes were empty")
+        fitting = sum(one.allocatable >= request for one in found)
+        return ChangePlanLine(
+            NODES_LABEL, f"{needs}; {fitting} of {len(found)} nodes are that large, how full is not known"
+        )
+    most, name = max(free)
+    if request > most:
+        return ChangePlanLine(
+            NODES_LABEL,
+            f"{needs}, and no node has that left now: {name} has most with {bytes_(max(most, 0))}; pods may "
+            "wait (Pending) until others go",
+            "critical",
+        )
+    places = sum(max(left, 0) // request for left, _ in free)
+    if count > places:
+        return _too_many(f"{needs};", places, count, request, "now")
+    fitting = sum(left >= request for left, _ in free)
+    return ChangePlanLine(
+        NODES_LABEL,
+        f"{needs}; {fitting} of {len(found)} nodes have that left, {name} most with {bytes_(most)}",
+    )
+
+
+def _too_many(begin: str, places: int, count: int, request: int, when: str) -> ChangePlanLine:
+    """Some fit, and what becomes of the others."""
+    return ChangePlanLine(
+        NODES_LABEL,
+        f"{begin} {places} of the {count} new pods fit on the nodes {when}: the other {count - places} "
+        f"({bytes_((count - places) * request)}) wait (Pending)",
+        "warn",
+    )

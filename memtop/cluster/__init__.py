@@ -1,1 +1,0 @@
-"""Kubernetes: connect, list and watch, metrics, describe, logs, exec, changes and rollouts."""

@@ -1,5 +1,0 @@
-"""Objects as ``kubectl describe`` reads them: same sections, same words, same alignment.
-
-The modules render decoded JSON with pure functions; only `gather` asks the API. The reference for words and
-order is kubectl 1.33 (k8s.io/kubectl, pkg/describe).
-"""

@@ -1,0 +1,401 @@
+"""Plans for heap captures: what would be run, what it risks, and where the result would go.
+
+Planning looks into the container and runs no capture.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import msgspec
+
+from memtop.heap.capture_methods import CaptureMeans, CaptureMethod, HeapCapture, possible_captures
+from memtop.heap.cgroup_memory import MemoryBreakdown, NoCgroupFiguresError, read_breakdown
+from memtop.heap.container_probe import (
+    TEMP_FOLDERS,
+    ContainerProbe,
+    NoShellError,
+    find_go_programs,
+    probe_container,
+)
+from memtop.heap.runtime_detection import (
+    USUAL_PPROF_PORTS,
+    LanguageRuntime,
+    PprofPort,
+    RuntimeProgram,
+    detect_programs,
+    find_pprof_ports,
+)
+from memtop.kube.api_errors import ApiError
+from memtop.kube.client import Client
+from memtop.kube.container_exec import ContainerRef
+from memtop.quantity import bytes_or_none
+from memtop.wording import bytes_, duration, share
+
+NEAR_LIMIT = 0.9
+"""Share of the limit from which a capture is a risk by itself."""
+TIGHT_FACTOR = 2.0
+"""A capture that takes more than one part in so many of the memory that is left is worth a warning."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureConstraints:
+    """What a container's specification says that a capture may run into.
+
+    Attributes:
+        liveness: Seconds without an answer after which the kubelet restarts it; None without a probe.
+        disk_limit: Bytes it may write before its pod is evicted; None without a limit.
+        ports: Container ports that are declared.
+        host_network: Whether the node's ports are its own.
+    """
+
+    liveness: float | None = None
+    disk_limit: int | None = None
+    ports: tuple[int, ...] = ()
+    host_network: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureRoom:
+    """What there is to capture into.
+
+    Attributes:
+        memory: The container's memory by kind; None where it does not show it.
+        free_there: Bytes free where the container may write; None where that is not known.
+        in_memory: Whether that place is a tmpfs, which counts as memory.
+        free_here: Bytes free on this machine, where the result goes.
+    """
+
+    memory: MemoryBreakdown | None
+    free_there: int | None
+    in_memory: bool
+    free_here: int
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureRisk:
+    """Something that may go wrong, in a sentence.
+
+    Attributes:
+        words: The sentence.
+        grave: Whether it is likely, or would cost the container its life.
+    """
+
+    words: str
+    grave: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CapturePlan:
+    """One capture, ready to be shown and, after a yes, to be taken.
+
+    Attributes:
+        place: The container.
+        program: The process and its runtime.
+        capture: What is done.
+        room: What there is to capture into.
+        surroundings: What it may run into.
+        target: The file on this machine.
+        probe: What the container answered.
+    """
+
+    place: ContainerRef
+    program: RuntimeProgram
+    capture: HeapCapture
+    room: CaptureRoom
+    surroundings: CaptureConstraints
+    target: Path
+    probe: ContainerProbe
+
+    def risks(self) -> tuple[CaptureRisk, ...]:
+        """What may go wrong, with figures."""
+        capture = self.capture
+        found = [*self._memory_risks(), *self._disk_risks()]
+        if capture.how is not CaptureMethod.LEFT:
+            found.append(CaptureRisk(capture.cost))
+        if self.surroundings.liveness is not None and capture.memory:
+            found.append(
+                CaptureRisk(
+                    "A liveness probe that gets no answer for about "
+                    f"{duration(self.surroundings.liveness)} has the kubelet restart the container."
+                )
+            )
+        if capture.suffix not in (".pb.gz", "-histogram.txt", "-smaps.txt"):
+            found.append(
+                CaptureRisk(
+                    "The file holds what the process knows, secrets included; here only you may read it."
+                )
+            )
+        return tuple(sorted(found, key=lambda risk: not risk.grave))
+
+    def _memory_risks(self) -> Iterator[CaptureRisk]:
+        memory, capture = self.room.memory, self.capture
+        takes = capture.memory + (capture.size if self.room.in_memory and capture.remote else 0)
+        if self.room.in_memory and capture.remote and capture.how is not CaptureMethod.LEFT:
+            yield CaptureRisk(
+                f"{PurePosixPath(capture.remote).parent} is a tmpfs: the file counts as memory.", True
+            )
+        if memory is None or memory.limit is None or memory.headroom is None:
+            if memory is not None and takes:
+                yield CaptureRisk(
+                    "The container has no memory limit: it is the node that could run out of memory."
+                )
+            return
+        state = (
+            f"working set {bytes_(memory.working_set)} of {bytes_(memory.limit)} "
+            f"({share(memory.working_set / memory.limit)})"
+        )
+        if memory.working_set >= NEAR_LIMIT * memory.limit:
+            yield CaptureRisk(
+                f"The container is near its limit already ({state}): what allocates meanwhile may be what "
+                "gets it OOM-killed.",
+                True,
+            )
+        if takes > memory.headroom:
+            yield CaptureRisk(
+                f"It takes about {bytes_(takes)} and only {bytes_(memory.headroom)} is left ({state}): "
+                "it may itself cause the OOM kill.",
+                True,
+            )
+        elif takes * TIGHT_FACTOR > memory.headroom:
+            yield CaptureRisk(
+                f"It takes about {bytes_(takes)} of the {bytes_(memory.headroom)} left ({state})."
+            )
+
+    def _disk_risks(self) -> Iterator[CaptureRisk]:
+        capture, room = self.capture, self.room
+        if room.free_here < capture.size:
+            yield CaptureRisk(
+                f"Only {bytes_(room.free_here)} is free here; it may need {bytes_(capture.size)}.", True
+            )
+        if not capture.remote or capture.how is CaptureMethod.LEFT:
+            return
+        if room.free_there is not None and room.free_there < capture.size:
+            yield CaptureRisk(
+                f"Only {bytes_(room.free_there)} is free in the container; "
+                f"the file may need {bytes_(capture.size)}.",
+                True,
+            )
+        limit = self.surroundings.disk_limit
+        if limit is not None and limit < capture.size:
+            yield CaptureRisk(
+                f"The container may write {bytes_(limit)} (ephemeral-storage) before its pod is evicted; "
+                f"the file may need {bytes_(capture.size)}.",
+                True,
+            )
+
+    def facts(self) -> tuple[tuple[str, str], ...]:
+        """Name and value of what is to be done, for a person who decides."""
+        capture, memory, room = self.capture, self.room.memory, self.room
+        found = [
+            ("container", f"{self.place.container} of {self.place.namespace}/{self.place.pod}"),
+            ("process", self.program.words()),
+        ]
+        if capture.command:
+            found.append(("runs there", capture.shown))
+        found.append(("how", capture.how.value))
+        if memory is not None:
+            limit = "no limit" if memory.limit is None else f"limit {bytes_(memory.limit)}"
+            left = "" if memory.headroom is None else f", {bytes_(memory.headroom)} left"
+            found.append(("memory", f"working set {bytes_(memory.working_set)}, {limit}{left}"))
+        if capture.size:
+            found.append(("size", f"up to about {bytes_(capture.size)}"))
+        if capture.remote and capture.how is not CaptureMethod.LEFT:
+            found.append(("written there", f"{capture.remote} ({bytes_(room.free_there)} free)"))
+        found.append(("kept here", f"{self.target} ({bytes_(room.free_here)} free)"))
+        return tuple(found)
+
+
+_MOST_UNKNOWN = 5
+_TCP_LISTEN = "0A"
+_LEFT_FILE = re.compile(r"\s(\d+) \w+ +\d+ +[\d:]+ (/\S*/memtop-\S+)$")
+
+
+class NothingToCaptureError(Exception):
+    """The container has no process whose heap could be captured."""
+
+
+async def plan_captures(client: Client, place: ContainerRef, folder: Path) -> tuple[CapturePlan, ...]:
+    """Looks into a container and proposes captures of the process that holds the most; nothing is run.
+
+    Args:
+        client: As whom.
+        place: The container.
+        folder: Where results go on this machine.
+
+    Returns:
+        The plans, the most telling first; those whose capture is ``missing`` something come last.
+
+    Raises:
+        NothingToCapture: There is no process.
+        NoShell: There is nothing in the image to ask with, and no port serves Go's profiles.
+        NotRunning: The container does not run.
+        ApiError: It is forbidden.
+        Unreachable: No whole answer came.
+        CredentialError: No credential could be had.
+    """
+    around = capture_constraints(await client.get(place.path), place.container)
+    free_here = shutil.disk_usage(folder).free
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    try:
+        asked = await probe_container(client, place)
+    except (NoShellError, ApiError) as error:
+        if isinstance(error, ApiError) and error.status != 403:
+            raise
+        usual = () if around.host_network else USUAL_PPROF_PORTS  # there they would be the node's
+        served = await find_pprof_ports(client, place, (*around.ports, *usual))
+        if not served:
+            raise
+        return plans_from_ports(place, served, around, folder, free_here, stamp)
+    unknown = [program for program in detect_programs(asked) if program.runtime is LanguageRuntime.UNKNOWN]
+    pids = [program.process.pid for program in unknown[:_MOST_UNKNOWN]]
+    asked = await find_go_programs(client, place, asked, pids)
+    return plans_from_probe(place, asked, around, folder, free_here, stamp)
+
+
+def plans_from_ports(
+    place: ContainerRef,
+    served: Sequence[PprofPort],
+    around: CaptureConstraints,
+    folder: Path,
+    free_here: int,
+    stamp: str,
+) -> tuple[CapturePlan, ...]:
+    """The plans where nothing but some ports, which serve Go's profiles, can be asked."""
+    room = CaptureRoom(None, None, in_memory=False, free_here=free_here)
+    found = []
+    for one in served:
+        means = CaptureMeans({}, "", stamp, [("127.0.0.1", one.port)])
+        for capture in possible_captures(one.program, means):
+            if capture.how is CaptureMethod.PORT:
+                target = folder / _capture_file_name(place, capture, stamp)
+                found.append(
+                    CapturePlan(
+                        place, one.program, capture, room, around, target, ContainerProbe({}, shell=False)
+                    )
+                )
+    return tuple(found)
+
+
+def plans_from_probe(
+    place: ContainerRef,
+    asked: ContainerProbe,
+    around: CaptureConstraints,
+    folder: Path,
+    free_here: int,
+    stamp: str,
+) -> tuple[CapturePlan, ...]:
+    """The plans, from what is known; see `plans`.
+
+    Raises:
+        NothingToCapture: There is no process.
+    """
+    programs = detect_programs(asked)
+    if not programs:
+        raise NothingToCaptureError(f"{place.container} shows no process whose heap could be captured")
+    program = programs[0]
+    try:
+        memory = read_breakdown(asked)
+    except NoCgroupFiguresError:
+        memory = None
+    writable = next((name for name in TEMP_FOLDERS if name in asked.lines("writable")), "")
+    room = CaptureRoom(memory, _free_bytes(asked, writable), writable in _tmpfs_folders(asked), free_here)
+    means = CaptureMeans(asked.tools, writable, stamp, _ports_to_ask(asked, around))
+    found = sorted(
+        [*possible_captures(program, means), *_files_left(asked)], key=lambda capture: bool(capture.missing)
+    )
+    if not asked.shell:
+        found = [capture for capture in found if capture.how in (CaptureMethod.OUTPUT, CaptureMethod.PORT)]
+    return tuple(
+        CapturePlan(
+            place, program, capture, room, around, folder / _capture_file_name(place, capture, stamp), asked
+        )
+        for capture in found
+    )
+
+
+def capture_constraints(pod: bytes, container: str) -> CaptureConstraints:
+    """Reads a pod's JSON for what a capture may run into."""
+    spec: dict[str, Any] = msgspec.json.decode(pod).get("spec") or {}
+    containers: list[dict[str, Any]] = spec.get("containers") or []
+    own = next((each for each in containers if each.get("name") == container), {})
+    liveness = own.get("livenessProbe")
+    seconds = None
+    if liveness is not None:
+        seconds = float(liveness.get("periodSeconds") or 10) * float(liveness.get("failureThreshold") or 3)
+    quantity = ((own.get("resources") or {}).get("limits") or {}).get("ephemeral-storage")
+    disk = None if quantity is None else bytes_or_none(str(quantity))
+    ports = tuple(int(port["containerPort"]) for port in own.get("ports") or () if "containerPort" in port)
+    return CaptureConstraints(seconds, disk, ports, bool(spec.get("hostNetwork")))
+
+
+def _capture_file_name(place: ContainerRef, capture: HeapCapture, stamp: str) -> str:
+    if capture.how is CaptureMethod.LEFT:
+        return f"{place.pod}-{PurePosixPath(capture.remote).name}"
+    return f"{place.pod}-{place.container}-{stamp}{capture.suffix}"
+
+
+def _files_left(asked: ContainerProbe) -> Iterator[HeapCapture]:
+    """Files of earlier captures that are still in the container."""
+    for line in asked.lines("left"):
+        if (file := _LEFT_FILE.search(line)) is not None:
+            path = file[2]
+            size = next((int(word) for word in line.split()[4:5] if word.isdecimal()), 0)
+            yield HeapCapture(
+                f"fetch {path}",
+                CaptureMethod.LEFT,
+                0,
+                (),
+                PurePosixPath(path).suffix,
+                "",
+                remote=path,
+                size=size,
+            )
+
+
+def _free_bytes(asked: ContainerProbe, folder: str) -> int | None:
+    """Bytes free in a folder of the container, as ``df -P -k`` says, in the order of `TEMP_FOLDERS`."""
+    answers = [line.split() for line in asked.lines("space") if not line.startswith("Filesystem")]
+    fitting = [words for words in answers if len(words) >= 6 and folder.startswith(words[5])]
+    best = max(fitting, key=lambda words: len(words[5]), default=None)
+    return int(best[3]) * 1024 if folder and best is not None and best[3].isdecimal() else None
+
+
+def _tmpfs_folders(asked: ContainerProbe) -> set[str]:
+    """Which of `TEMP_FOLDERS` are in a tmpfs."""
+    mounts = [line.split() for line in asked.lines("mounts")]
+    kinds = {words[1]: words[2] for words in mounts if len(words) > 2}
+    found = set()
+    for folder in TEMP_FOLDERS:
+        above = [str(path) for path in (PurePosixPath(folder), *PurePosixPath(folder).parents)]
+        kind = next((kinds[path] for path in above if path in kinds), "")
+        if kind in ("tmpfs", "ramfs"):
+            found.add(folder)
+    return found
+
+
+def _ports_to_ask(asked: ContainerProbe, around: CaptureConstraints) -> tuple[tuple[str, int], ...]:
+    """TCP ports to ask for a profile: those that are listened on, the declared ones first."""
+    listening: dict[int, str] = {}
+    for line in asked.lines("ports"):
+        words = line.split()
+        if len(words) > 3 and words[3] == _TCP_LISTEN:
+            address, _, port = words[1].partition(":")
+            listening.setdefault(int(port, 16), _ipv4_address(address))
+    declared = [(listening.get(port, "127.0.0.1"), port) for port in around.ports]
+    if around.host_network:
+        return tuple(declared)  # what else listens there is the node's
+    return (*declared, *((address, port) for port, address in listening.items() if port not in around.ports))
+
+
+def _ipv4_address(text: str) -> str:
+    """An IPv4 address from ``/proc/net/tcp``, whose words are in the machine's (little-endian) order."""
+    if len(text) != 8:
+        return "127.0.0.1"
+    return ".".join(str(byte) for byte in reversed(bytes.fromhex(text)))

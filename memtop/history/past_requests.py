@@ -1,0 +1,198 @@
+"""The past that is asked for and what is remembered of it, within bounds.
+
+The past of what is on screen is kept for every metric; further back it is asked for only while somebody
+looks at it, and only for that row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from memtop.history.past_series import ORIGIN_PROMETHEUS, ContainerName, Metric, PastSeries
+from memtop.kube.api_errors import ApiError, CredentialError, Unreachable
+
+MAX_REMEMBERED = 400
+"""Containers whose past is kept; what was remembered longest ago and is no longer wished for goes first."""
+SETTLE_SECONDS = 0.3
+"""Seconds that wishes may go on coming in before they are asked for: rows move while a screen fills."""
+
+
+@dataclass(frozen=True, slots=True)
+class PastRequest:
+    """A container whose past matters.
+
+    Attributes:
+        name: What metrics call it.
+        restarted: Whether it has ever restarted; its ends are asked for only then.
+        uid: The pod's, which tells it from an earlier one of the same name.
+    """
+
+    name: ContainerName
+    restarted: bool = False
+    uid: str = ""
+
+
+class PastCache:
+    """What is remembered, bounded, and what is wished for.
+
+    Args:
+        metric: The memory that verdicts are made on.
+        most: Containers kept.
+
+    Attributes:
+        wishes: What is looked at now, what matters most first.
+    """
+
+    def __init__(self, metric: Metric = "rss", most: int = MAX_REMEMBERED) -> None:
+        self.metric = metric
+        self.wishes: tuple[PastRequest, ...] = ()
+        self._most = most
+        self._listeners: list[asyncio.Event] = []
+        self._kept: dict[ContainerName, dict[tuple[Metric, str], PastSeries]] = {}
+        self._seen: set[ContainerName] = set()
+        self._changed: set[ContainerName] = set()
+        self._wished: frozenset[ContainerName] = frozenset()
+
+    def wish(self, wishes: Iterable[PastRequest]) -> None:
+        """Says what is looked at now, what matters most first."""
+        self.wishes = tuple(dict.fromkeys(wishes))[: self._most]
+        self._wished = names = frozenset(wish.name for wish in self.wishes)
+        if not names <= self._seen:
+            self._seen = set(names) | (self._seen if len(self._seen) < 10 * self._most else set())
+            for listener in self._listeners:
+                listener.set()
+
+    def is_wished(self, name: ContainerName) -> bool:
+        """Whether a container is looked at now."""
+        return name in self._wished
+
+    def listen(self) -> asyncio.Event:
+        """An event that is set whenever something is wished for that was not before."""
+        listener = asyncio.Event()
+        self._listeners.append(listener)
+        return listener
+
+    def of(
+        self, name: ContainerName, metric: Metric = "working_set", origin: str | None = None
+    ) -> PastSeries | None:
+        """A container's past; of two memories Prometheus', unless the other reaches back twice as far."""
+        kept = [
+            past
+            for (of, by), past in self._kept.get(name, {}).items()
+            if of == metric and origin in (None, by) and len(past)
+        ]
+        return max(kept, key=lambda past: past.span * (1 + (past.origin == ORIGIN_PROMETHEUS)), default=None)
+
+    def keep(self, pasts: Mapping[tuple[ContainerName, Metric], PastSeries]) -> None:
+        """Takes in what was remembered."""
+        for (name, metric), past in pasts.items():
+            entry = self._kept.pop(name, {})
+            entry[metric, past.origin] = past
+            self._kept[name] = entry
+            self._changed.add(name)
+        forgettable = [name for name in self._kept if name not in self._wished]
+        for name in forgettable[: max(0, len(self._kept) - self._most)]:
+            del self._kept[name]
+
+    def has_news_of(self, name: ContainerName) -> bool:
+        """Whether something was remembered of a container that `changes` has not told of."""
+        return name in self._changed
+
+    def changes(self) -> set[ContainerName]:
+        """The containers of which something was remembered since this was asked last."""
+        changed, self._changed = self._changed, set()
+        return changed
+
+    def __contains__(self, name: ContainerName) -> bool:
+        return name in self._kept
+
+
+MAX_LOOK_BACK = 50
+"""Containers of one row that are asked for: one batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookBackRequest:
+    """What somebody looks at.
+
+    Attributes:
+        wishes: Whose past.
+        seconds: How far back.
+    """
+
+    wishes: tuple[PastRequest, ...]
+    seconds: float
+
+
+LookBackAnswer = Callable[[LookBackRequest], Awaitable[Mapping[ContainerName, PastSeries]]]
+
+
+class LookBack:
+    """The far past of what is looked at now; what is no longer looked at is forgotten.
+
+    Args:
+        on_change: Called whenever there is news.
+
+    Attributes:
+        asked: What is looked at; None for nothing.
+        version: Changes whenever what `of` returns may have.
+        problem: Why it cannot be said what was so far back; empty where it can, or nobody has asked yet.
+    """
+
+    def __init__(self, on_change: Callable[[], None]) -> None:
+        self.asked: LookBackRequest | None = None
+        self.problem = ""
+        self.version = 0
+        self._on_change = on_change
+        self._known: Mapping[ContainerName, PastSeries] | None = None
+        self._changed = asyncio.Event()
+
+    def look(self, wishes: Iterable[PastRequest], seconds: float) -> None:
+        """Says whose past is looked at, and from how many seconds ago on; nobody's, where there are none."""
+        chosen = tuple(wishes)[:MAX_LOOK_BACK]
+        asked = LookBackRequest(chosen, seconds) if chosen else None
+        if asked != self.asked:
+            self.asked, self.problem, self._known = asked, "", None
+            self.version += 1
+            self._changed.set()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether an answer is still on its way."""
+        return self.asked is not None and self._known is None and not self.problem
+
+    def of(self, name: ContainerName) -> PastSeries | None:
+        """A container's working set, once it has been told."""
+        return None if self._known is None else self._known.get(name)
+
+    async def serve(self, answer: LookBackAnswer) -> None:
+        """Has answered what is looked at, until cancelled; who looks elsewhere cancels what was asked."""
+        self.problem = ""
+        while True:
+            self._changed.clear()
+            task = asyncio.ensure_future(self._take(answer))
+            try:
+                await self._changed.wait()
+            finally:
+                task.cancel()
+                await asyncio.wait([task])
+            if not task.cancelled():
+                task.result()
+
+    async def _take(self, answer: LookBackAnswer) -> None:
+        asked = self.asked
+        if asked is None or self._known is not None:
+            return
+        await asyncio.sleep(SETTLE_SECONDS)
+        try:
+            known = await answer(asked)
+        except (ApiError, Unreachable, CredentialError) as error:
+            if asked == self.asked:  # who looked elsewhere as the answer came has yet to be answered
+                self.problem = str(error)
+        else:
+            if asked == self.asked:
+                self._known = known
+                self.version += 1
+        self._on_change()

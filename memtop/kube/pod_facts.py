@@ -1,0 +1,258 @@
+"""What a pod says of itself: the state of each container in kubectl's words, and its workload."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from functools import lru_cache
+from typing import Literal
+
+from msgspec import Struct
+
+from memtop.kube.api_objects import (
+    ContainerSpec,
+    ContainerState,
+    ContainerStateTerminated,
+    ContainerStatus,
+    ObjectMeta,
+    OwnerReference,
+    Pod,
+)
+from memtop.quantity import bytes_or_none
+from memtop.sanitize import sanitize
+
+SIGKILL_EXIT = 137
+
+
+class ContainerKind(StrEnum):
+    """What part a container has in its pod."""
+
+    CONTAINER = "container"
+    INIT = "init"
+    SIDECAR = "sidecar"
+
+
+class StateSeverity(StrEnum):
+    """How much a state asks for attention; the words say the rest."""
+
+    RUNNING = "running"
+    DONE = "done"
+    WAITING = "waiting"
+    FAILING = "failing"
+    OOM = "oom"
+
+
+class Termination(Struct, frozen=True):
+    """How a container last ended.
+
+    Attributes:
+        reason: The kubelet's word, such as ``OOMKilled``, ``Error`` or ``Completed``.
+        exit_code: The process's exit code; 137 is SIGKILL.
+        finished_at: Unix seconds, or None where the runtime did not say.
+        started_at: Unix seconds of the start of that run, or None.
+    """
+
+    reason: str
+    exit_code: int
+    finished_at: float | None
+    started_at: float | None
+
+    @property
+    def oom(self) -> bool:
+        """Whether the kernel's OOM killer did it, as far as the kubelet knows."""
+        return self.reason == "OOMKilled"
+
+    def words(self) -> str:
+        """``OOMKilled``; ``killed (137)`` for a SIGKILL from elsewhere; else the reason and the exit code."""
+        if self.oom:
+            return "OOMKilled"
+        if self.exit_code == SIGKILL_EXIT:
+            return "killed (137)"
+        reason = self.reason or "ended"
+        return reason if self.exit_code == 0 else f"{reason} ({self.exit_code})"
+
+
+class ContainerFacts(Struct, frozen=True):
+    """One container of one pod as the API server knows it now.
+
+    Attributes:
+        name: The container's name.
+        kind: Ordinary container, init container, or sidecar (an init container that always restarts).
+        limit: Memory limit in bytes, or None without one.
+        request: Memory request in bytes, or None.
+        restarts: Restarts since the pod was created.
+        state: The current state in words.
+        mood: How much that state asks for attention.
+        started_at: Start of the current run, Unix seconds; None while it does not run.
+        terminations: The ends that the status still tells of, oldest first (at most two).
+    """
+
+    name: str
+    kind: ContainerKind
+    limit: int | None
+    request: int | None
+    restarts: int
+    state: str
+    mood: StateSeverity
+    started_at: float | None
+    terminations: tuple[Termination, ...]
+
+
+def container_facts(pod: Pod) -> tuple[ContainerFacts, ...]:
+    """Reads every container of a pod: ordinary ones first, then sidecars and init containers."""
+    statuses = {status.name: status for status in pod.status.container_statuses}
+    init_statuses = {status.name: status for status in pod.status.init_container_statuses}
+    return (
+        *(
+            _facts_of(pod, spec, ContainerKind.CONTAINER, statuses.get(spec.name))
+            for spec in pod.spec.containers
+        ),
+        *(
+            _facts_of(
+                pod,
+                spec,
+                ContainerKind.SIDECAR if spec.restart_policy == "Always" else ContainerKind.INIT,
+                init_statuses.get(spec.name),
+            )
+            for spec in pod.spec.init_containers
+        ),
+    )
+
+
+def unix_seconds(moment: datetime | None) -> float | None:
+    """Unix seconds of an API time stamp; the API's zero time counts as unknown."""
+    if moment is None or moment.year < 1971:
+        return None
+    return moment.timestamp()
+
+
+def _facts_of(
+    pod: Pod, spec: ContainerSpec, kind: ContainerKind, status: ContainerStatus | None
+) -> ContainerFacts:
+    state = status.state if status is not None else None
+    words, mood = _state_words(pod, state)
+    ends = [
+        _termination_of(part.terminated)
+        for part in (status.last_state if status is not None else None, state)
+        if part is not None and part.terminated is not None
+    ]
+    if mood is StateSeverity.WAITING and words == "CrashLoopBackOff":
+        mood = StateSeverity.OOM if ends and ends[-1].oom else StateSeverity.FAILING
+    return ContainerFacts(
+        name=sanitize(spec.name),
+        kind=kind,
+        limit=_memory_bytes(spec, "limits"),
+        request=_memory_bytes(spec, "requests"),
+        restarts=status.restart_count if status is not None else 0,
+        state=words,
+        mood=mood,
+        started_at=unix_seconds(state.running.started_at) if state is not None and state.running else None,
+        terminations=tuple(ends),
+    )
+
+
+def _state_words(pod: Pod, state: ContainerState | None) -> tuple[str, StateSeverity]:
+    if pod.status.reason == "Evicted":
+        return "Evicted", StateSeverity.FAILING
+    if state is not None and state.terminated is not None:
+        end = _termination_of(state.terminated)
+        if end.oom:
+            return "OOMKilled", StateSeverity.OOM
+        return end.words(), StateSeverity.DONE if end.exit_code == 0 else StateSeverity.FAILING
+    if pod.metadata.deletion_timestamp is not None:
+        return "Terminating", StateSeverity.WAITING
+    if state is not None and state.running is not None:
+        return "Running", StateSeverity.RUNNING
+    if state is not None and state.waiting is not None and state.waiting.reason:
+        reason = sanitize(state.waiting.reason)
+        harmless = reason in {"ContainerCreating", "PodInitializing", "CrashLoopBackOff"}
+        return reason, StateSeverity.WAITING if harmless else StateSeverity.FAILING
+    for condition in pod.status.conditions:
+        if condition.type == "PodScheduled" and condition.status == "False":
+            return sanitize(condition.reason) or "Pending", StateSeverity.FAILING
+    return sanitize(pod.status.reason or pod.status.phase) or "Pending", StateSeverity.WAITING
+
+
+def _termination_of(end: ContainerStateTerminated) -> Termination:
+    return Termination(
+        sanitize(end.reason), end.exit_code, unix_seconds(end.finished_at), unix_seconds(end.started_at)
+    )
+
+
+def _memory_bytes(spec: ContainerSpec, which: Literal["limits", "requests"]) -> int | None:
+    resources = getattr(spec.resources, which, None)
+    return bytes_or_none(resources.get("memory") if resources else None) or None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Workload:
+    """The controller that owns a pod: Deployment, StatefulSet, DaemonSet, Job, CronJob, or the bare Pod."""
+
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        """As kubectl writes it: ``deployment/user-service``."""
+        return f"{self.kind.lower()}/{self.name}"
+
+
+class OwnerIndex:
+    """Resolves owner references through ReplicaSets and Jobs, which are known by their metadata only.
+
+    Until their metadata is here, or where it is forbidden, a ReplicaSet's Deployment follows from the pod's
+    ``pod-template-hash``: the Deployment controller names a ReplicaSet ``<deployment>-<hash>``
+    (k8s.io/kubernetes, pkg/controller/deployment/sync.go).
+    """
+
+    def __init__(self) -> None:
+        self._owner_of: dict[str, OwnerReference | None] = {}
+
+    @staticmethod
+    def part(pod: ObjectMeta) -> ObjectMeta:
+        """What `selected_workload` needs of a pod; one object serves all pods of one owner."""
+        owner = controller_reference(pod)
+        return ObjectMeta(name=pod.name) if owner is None else _owner_metadata(owner, _template_hash(pod))
+
+    def learn(self, metadata: ObjectMeta) -> bool:
+        """Remembers who owns a ReplicaSet or a Job; true if that is news."""
+        owner = controller_reference(metadata)
+        if self._owner_of.get(metadata.uid, self) == owner:
+            return False
+        self._owner_of[metadata.uid] = owner
+        return True
+
+    def forget(self, uid: str) -> None:
+        """The ReplicaSet or Job is gone."""
+        self._owner_of.pop(uid, None)
+
+    def workload_of(self, pod: ObjectMeta) -> Workload:
+        """The workload of a pod, as far up as is known."""
+        owner = controller_reference(pod)
+        if owner is None:
+            return Workload("Pod", sanitize(pod.name))
+        if owner.uid in self._owner_of:
+            owner = self._owner_of[owner.uid] or owner
+        elif owner.kind == "ReplicaSet":
+            template = _template_hash(pod)
+            if template and owner.name.endswith(f"-{template}"):
+                return _shared_workload("Deployment", sanitize(owner.name.removesuffix(f"-{template}")))
+        return _shared_workload(sanitize(owner.kind), sanitize(owner.name))
+
+
+def controller_reference(metadata: ObjectMeta) -> OwnerReference | None:
+    """The owner that controls the object, if any."""
+    return next((owner for owner in metadata.owner_references if owner.controller), None)
+
+
+def _template_hash(pod: ObjectMeta) -> str | None:
+    return (pod.labels or {}).get("pod-template-hash")
+
+
+@lru_cache(maxsize=8192)
+def _owner_metadata(owner: OwnerReference, template: str | None) -> ObjectMeta:
+    labels = {"pod-template-hash": template} if template else None
+    return ObjectMeta(name="", labels=labels, owner_references=(owner,))
+
+
+_shared_workload = lru_cache(maxsize=8192)(Workload)

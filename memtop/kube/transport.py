@@ -1,0 +1,284 @@
+"""One aiohttp session to the API server, set up by the Kubernetes client, and its failures in words.
+
+Importing this module imports aiohttp (0.12 s of CPU, and there is no lighter way in); `memtop.kube.client`
+does so when the first request is made. Of the Kubernetes client only the HTTP session is imported: ``import
+kubernetes`` brings its typed models' machinery, its own reader of kubeconfigs and two more HTTP stacks, 17
+MiB and a tenth of a second. Python runs the ``__init__`` of a package before the first import of a module
+in it, unless the package is there already. So while the two modules are imported their packages are there,
+as yet empty; a later ``import kubernetes`` still gets the whole client.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import sys
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.machinery import PathFinder
+from importlib.util import module_from_spec
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+from yarl import URL
+
+from memtop.kube.api_errors import Unreachable
+from memtop.kube.connection_target import ClusterTarget
+from memtop.sanitize import sanitize
+
+KUBERNETES_PACKAGES = ("kubernetes", "kubernetes.aio", "kubernetes.aio.client")
+
+
+@contextmanager
+def _bare_packages() -> Iterator[None]:
+    """Has the packages that are not there yet stand empty for a while, and leaves nothing of it behind."""
+    before = frozenset(sys.modules)
+    path: list[str] | None = None
+    for name in KUBERNETES_PACKAGES:
+        spec = PathFinder.find_spec(name, path)
+        if spec is None:
+            break  # the import itself will say what is missing
+        path = list(spec.submodule_search_locations or ())
+        if name not in before:
+            sys.modules[name] = module_from_spec(spec)
+    try:
+        yield
+    finally:
+        for name in [name for name in sys.modules if name.startswith("kubernetes") and name not in before]:
+            del sys.modules[name]
+
+
+with _bare_packages():
+    from kubernetes.aio.client.configuration import Configuration
+    from kubernetes.aio.client.rest import RESTClientObject
+
+
+CONNECT_TIMEOUT = 10.0
+"""Seconds to wait for a connection, by way of a proxy where there is one, TLS included."""
+READ_BUFFER = 2 * 1024 * 1024  # bytes
+_KEEPALIVE = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))  # seconds, seconds, probes
+
+
+class StreamedResponse:
+    """An answer whose head has been read and whose body has not."""
+
+    def __init__(self, response: aiohttp.ClientResponse, target: ClusterTarget) -> None:
+        self.status: int = response.status
+        self.headers: Mapping[str, str] = response.headers
+        self._response = response
+        self._target = target
+
+    async def body(self, most: int) -> bytes:
+        """The whole body.
+
+        Raises:
+            Unreachable: It was cut short, took too long, or is larger than ``most`` bytes.
+        """
+        chunks: list[bytes] = []
+        size = 0
+        with translate_errors(self._target):
+            async for chunk in self._response.content.iter_any():
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > most:
+                    raise Unreachable(f"{self._target.server} sent an answer of more than {most} bytes")
+        return b"".join(chunks)
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """The body as it comes, in pieces that end anywhere.
+
+        Raises:
+            Unreachable: It was cut short or fell silent.
+        """
+        with translate_errors(self._target):
+            async for chunk in self._response.content.iter_any():
+                yield chunk
+
+    async def lines(self, most: int) -> AsyncGenerator[bytes, None]:
+        """The body's lines as they come, without their newline.
+
+        Raises:
+            Unreachable: It was cut short or fell silent, or one line is longer than ``most`` bytes.
+        """
+        pending = bytearray()
+        with translate_errors(self._target):
+            async for chunk in self._response.content.iter_any():
+                *ended, rest = chunk.split(b"\n")
+                for end in ended:
+                    pending += end
+                    yield bytes(pending)
+                    pending.clear()
+                pending += rest
+                if len(pending) > most:
+                    raise Unreachable(f"{self._target.server} sent a line of more than {most} bytes")
+        if pending:
+            yield bytes(pending)
+
+    def close(self) -> None:
+        """Ends the exchange. A connection whose answer was not read to its end is closed with it."""
+        self._response.close()
+
+
+class Transport(RESTClientObject):
+    """The Kubernetes client's connection pool for one target and certificate, for raw bytes both ways.
+
+    Its own ``request`` turns bodies into JSON and knows no streams, so ours talks to its session directly.
+    Left out on purpose: netrc and cookies (they would override credentials), redirects (a token must not
+    follow one), proxy variables (already in the target, by kubectl's rules).
+    """
+
+    def __init__(self, target: ClusterTarget, context: ssl.SSLContext) -> None:
+        configuration = Configuration(
+            host=target.server,
+            proxy=target.proxy,
+            tls_server_name=target.server_name,
+            # Without these it reads the system's certificates, only to be given our context below.
+            ca_cert_data=target.authority.decode("ascii") if target.authority else None,
+            connection_pool_maxsize=0,  # no limit: waiting for a free one would look like an outage
+            client_session_kwargs={
+                "trust_env": False,
+                "cookie_jar": aiohttp.DummyCookieJar(),
+                "read_bufsize": READ_BUFFER,
+            },
+        )
+        super().__init__(configuration)
+        self.ssl_context = context
+        self._target = target
+
+    def _create_connector(self) -> aiohttp.TCPConnector:
+        return aiohttp.TCPConnector(
+            limit=self.maxsize, ssl=self.ssl_context, socket_factory=_keepalive_socket
+        )
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        total: float | None,
+        idle: float | None,
+    ) -> StreamedResponse:
+        """Sends one request and reads the head of its answer.
+
+        Args:
+            method: The HTTP method.
+            path: Below the server's URL, percent-encoded.
+            params: The query, not encoded.
+            headers: All headers but those HTTP itself needs.
+            body: Sent as it is.
+            total: Seconds for the whole exchange, body included; None for any.
+            idle: Seconds without a byte; None for any.
+
+        Raises:
+            Unreachable: No answer came.
+        """
+        if self.pool_manager is None:
+            self.pool_manager = self._create_pool_manager()
+        options: dict[str, Any] = {}
+        if self._target.server_name:
+            options["server_hostname"] = self._target.server_name
+        limits = aiohttp.ClientTimeout(total=total, connect=CONNECT_TIMEOUT, sock_read=idle)
+        with translate_errors(self._target):
+            response = await self.pool_manager.request(
+                method,
+                URL(self._target.server + path, encoded=True),
+                params=params,
+                headers=headers,
+                data=body,
+                timeout=limits,
+                allow_redirects=False,
+                proxy=self.proxy,
+                **options,
+            )
+        return StreamedResponse(response, self._target)
+
+
+def _keepalive_socket(address: Any) -> socket.socket:  # noqa: ANN401  (a getaddrinfo tuple)
+    """A socket that notices within about a minute that its peer vanished without a word."""
+    family, kind, protocol, _, _ = address
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEPALIVE:
+        if hasattr(socket, name):
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    return made
+
+
+@contextlib.contextmanager
+def translate_errors(target: ClusterTarget) -> Iterator[None]:
+    """Turns what aiohttp raises into one `Unreachable` sentence."""
+    try:
+        yield
+    except (aiohttp.ClientError, OSError, ValueError, RuntimeError) as error:
+        raise Unreachable(_error_sentence(error, target)) from error
+
+
+def _error_sentence(error: Exception, target: ClusterTarget) -> str:
+    server = sanitize(target.server)
+    to = f"{server} through the proxy {_proxy_host(target.proxy)}" if target.proxy else server
+    match error:
+        case (
+            aiohttp.ClientHttpProxyError() | aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError()
+        ):
+            return _connect_error_sentence(error, server, to, _proxy_host(target.proxy or ""))
+        case TimeoutError():
+            return f"{to} did not answer in time"
+        case aiohttp.ServerDisconnectedError():
+            return f"{to} closed the connection without an answer"
+        case aiohttp.ClientPayloadError():
+            return f"the answer of {to} was cut short"
+        case aiohttp.ClientResponseError():
+            return f"{to} does not speak HTTP as expected: {sanitize(error.message)}"
+        case RuntimeError():  # aiohttp's word for a session or a connection that we closed
+            return f"the connection to {to} is closed"
+        case OSError():
+            return f"the connection to {to} broke: {_os_error_words(error)}"
+        case _:
+            return f"the request to {to} failed: {sanitize(str(error)) or type(error).__name__}"
+
+
+def _connect_error_sentence(error: Exception, server: str, to: str, proxy: str) -> str:
+    """Why there is no connection at all."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            why = _os_error_words(error.certificate_error)
+            return f"{server} shows a certificate that is not trusted: {why}"
+        case aiohttp.ClientProxyConnectionError():
+            return f"the proxy {proxy} cannot be reached: {_os_error_words(error.os_error)}"
+        case aiohttp.ClientHttpProxyError():
+            words = sanitize(error.message)
+            return f"the proxy {proxy} refused to connect to {server}: {error.status} {words}".rstrip()
+        case aiohttp.ClientConnectorDNSError():
+            return f"{to} cannot be reached: the host name does not resolve"
+        case aiohttp.ClientConnectorError():
+            return f"{to} cannot be reached: {_os_error_words(error.os_error)}"
+        case _:
+            return f"{to} cannot be reached: no connection within {CONNECT_TIMEOUT:g} s"
+
+
+def _proxy_host(url: str) -> str:
+    """Host and port of a proxy's URL, without the password it may hold."""
+    parts = urlsplit(url)
+    return sanitize(f"{parts.hostname}:{parts.port}" if parts.port else f"{parts.hostname}")
+
+
+def _os_error_words(error: BaseException) -> str:
+    """Why, in a few words of the system's or of OpenSSL's."""
+    match error:
+        case ssl.SSLCertVerificationError():
+            return sanitize(error.verify_message or str(error))
+        case ssl.SSLError(reason="WRONG_VERSION_NUMBER"):
+            return "it does not speak TLS"
+        case ssl.SSLError(reason=str(reason)):
+            return f"TLS failed ({sanitize(reason.lower().replace('_', ' '))})"
+        case ConnectionRefusedError():
+            return "connection refused"
+        case OSError(strerror=str(words)) if words:
+            return sanitize(words)
+        case _:
+            return sanitize(str(error)) or type(error).__name__

@@ -1,1 +1,0 @@
-"""What log lines say of the heap and its collector, in numbers."""

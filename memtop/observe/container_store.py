@@ -1,0 +1,416 @@
+"""The store: one row per container of each live pod, in columns, with the samples of its recent past.
+
+It has one writer, the engine's thread; readers get copies (`memtop.observe.frame`). A row's index, its
+*slot*, stays the same for as long as the container lives and is then used again.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from msgspec.structs import replace
+
+from memtop.history.past_series import PastSeries
+from memtop.kube.api_objects import Node, ObjectMeta, PartialObjectMetadata, Pod, PodMetrics
+from memtop.kube.pod_facts import (
+    ContainerFacts,
+    ContainerKind,
+    OwnerIndex,
+    Termination,
+    Workload,
+    container_facts,
+    controller_reference,
+    unix_seconds,
+)
+from memtop.observe.sample_rings import SampleHistory
+from memtop.observe.slots import (
+    KIND_CODES,
+    SEVERITY_CODES,
+    ContainerIdentity,
+    ContainerKey,
+    ContainerLives,
+    DepartedContainers,
+    SlotColumns,
+    Vocabulary,
+)
+from memtop.quantity import bytes_or_none
+from memtop.sanitize import sanitize
+
+INITIAL_SLOTS = 256
+GROWTH_FACTOR = 1.25
+SPARE_FACTOR = 1.05
+FINISHED_PHASES = frozenset({"Succeeded"})
+
+
+@dataclass(slots=True)
+class _PodEntry:
+    """A pod and where its containers are kept; its metadata is cut to what resolving its owner needs."""
+
+    namespace: str
+    name: str
+    created_at: float
+    owner_metadata: ObjectMeta
+    slots: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MetricsTick:
+    """What one answer of the metrics API had that is new.
+
+    Attributes:
+        slots: Whose samples, each slot once.
+        times: When they were taken, Unix seconds.
+        values: Bytes.
+        newest: The time of the newest sample of the answer, new or not; None where there was none.
+    """
+
+    slots: npt.NDArray[np.intp]
+    times: npt.NDArray[np.float64]
+    values: npt.NDArray[np.float64]
+    newest: float | None
+
+
+class ContainerStore:
+    """All that is known of the containers in sight.
+
+    Args:
+        history: The rings for their samples.
+        slots: Room for this many containers at first; more is made as needed.
+
+    Attributes:
+        columns: The numbers of every slot.
+        identities: Who has each slot; None where nobody does.
+        lasts: How each last ended, or None.
+        lives: The ends and starts of those that have ended at least once, by slot.
+        departed: Containers that are gone and were OOM-killed not long before.
+        states: The words of `SlotColumns.state`.
+        namespaces: The names of `SlotColumns.namespace`, those of pods long gone included.
+        workloads: Namespace and workload of each number in `SlotColumns.workload`.
+        pressured_nodes: Nodes that report MemoryPressure.
+        version: Counts up whenever an identity changes, so that what follows from them can be kept.
+    """
+
+    def __init__(self, history: SampleHistory, slots: int = INITIAL_SLOTS) -> None:
+        self.history = history
+        self.columns = SlotColumns(slots)
+        self.identities: list[ContainerIdentity | None] = [None] * slots
+        self.lasts: list[Termination | None] = [None] * slots
+        self.lives: dict[int, ContainerLives] = {}
+        self.departed = DepartedContainers()
+        self.states = Vocabulary()
+        self.namespaces = Vocabulary()
+        self.workloads: list[tuple[str, Workload]] = []
+        self.pressured_nodes: frozenset[str] = frozenset()
+        self.version = 0
+        self._workload_numbers: dict[tuple[str, Workload], int] = {}
+        self._free = list(range(slots - 1, -1, -1))
+        self._pods: dict[str, _PodEntry] = {}
+        self._uid_of: dict[tuple[str, str], str] = {}
+        self._owners = OwnerIndex()
+        self._label_cache: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
+
+    # -- what is in it
+
+    @property
+    def pods(self) -> int:
+        """How many pods are known."""
+        return len(self._pods)
+
+    def live_slots(self) -> npt.NDArray[np.intp]:
+        """The slots in use, ascending."""
+        return np.flatnonzero(self.columns.workload >= 0)
+
+    def live_namespaces(self) -> list[str]:
+        """The namespaces that hold a known container."""
+        numbers = np.unique(self.columns.namespace)
+        return [self.namespaces.words[number] for number in numbers.tolist() if number >= 0]
+
+    def slot_of(self, key: ContainerKey) -> int | None:
+        """Where a row is kept, or None if its container is gone."""
+        entry = self._pods.get(key.uid)
+        return None if entry is None else entry.slots.get(key.container)
+
+    def slot_named(self, namespace: str, pod: str, container: str) -> int | None:
+        """Where the container of that name is kept, or None if there is none now."""
+        uid = self._uid_of.get((namespace, pod))
+        return None if uid is None else self._pods[uid].slots.get(container)
+
+    # -- pods
+
+    def keep_only(self, uids: Collection[str], namespace: str | None) -> None:
+        """A whole list has been taken in: what was not in it is gone.
+
+        Args:
+            uids: Every pod of the namespace.
+            namespace: The namespace that was listed; None for all.
+        """
+        gone = [
+            uid
+            for uid, entry in self._pods.items()
+            if uid not in uids and namespace in (None, entry.namespace)
+        ]
+        for uid in gone:
+            self.remove_pod(uid)
+
+    def reserve(self, pods: int) -> None:
+        """Makes room for so many pods at once, each with as many containers as those that are known have."""
+        used = len(self.identities) - len(self._free)
+        wanted = int(used / max(1, len(self._pods)) * pods * SPARE_FACTOR)
+        if wanted > len(self.identities):
+            self._grow(wanted)
+
+    def put_pod(self, pod: Pod, now: float) -> None:
+        """Takes in one pod as it is now. A pod that has finished its work holds no memory and has no rows."""
+        uid = pod.metadata.uid
+        if pod.status.phase in FINISHED_PHASES:
+            self.remove_pod(uid)
+            return
+        entry = self._pods.get(uid)
+        if entry is None:
+            entry = self._pods[uid] = _PodEntry(
+                sys.intern(sanitize(pod.metadata.namespace)),
+                sanitize(pod.metadata.name),
+                unix_seconds(pod.metadata.creation_timestamp) or now,
+                self._owners.part(pod.metadata),
+                {},
+            )
+            self._uid_of[entry.namespace, entry.name] = uid
+        facts = container_facts(pod)
+        self._fit_slots(pod, entry, facts)
+        for fact in facts:
+            self._put_container(entry.slots[fact.name], entry, fact, now)
+
+    def remove_pod(self, uid: str) -> None:
+        """The pod is gone."""
+        entry = self._pods.pop(uid, None)
+        if entry is None:
+            return
+        if self._uid_of.get((entry.namespace, entry.name)) == uid:
+            del self._uid_of[entry.namespace, entry.name]
+        for container, slot in entry.slots.items():
+            if slot in self.lives:
+                self.departed.note(uid, container, entry.namespace, self.lives[slot])
+            self._release(slot)
+
+    def _fit_slots(self, pod: Pod, entry: _PodEntry, facts: tuple[ContainerFacts, ...]) -> None:
+        """One slot for each container, with its identity; a change of node is the only one that is usual."""
+        named = {fact.name for fact in facts}
+        for name in entry.slots.keys() - named:
+            self._release(entry.slots.pop(name))
+        node = sys.intern(sanitize(pod.spec.node_name))
+        if entry.slots.keys() == named and self._node_of(entry) == node:
+            return
+        labels = self._shared_labels(pod.metadata.labels)
+        workload = self._owners.workload_of(entry.owner_metadata)
+        for fact in facts:
+            slot = entry.slots.get(fact.name)
+            if slot is None:
+                slot = entry.slots[fact.name] = self._take()
+            self._identify(
+                slot,
+                ContainerIdentity(
+                    key=ContainerKey(pod.metadata.uid, fact.name),
+                    namespace=entry.namespace,
+                    pod=entry.name,
+                    container=sys.intern(fact.name),
+                    kind=fact.kind,
+                    only=len(pod.spec.containers) == 1 and fact.kind is ContainerKind.CONTAINER,
+                    workload=workload,
+                    node=node,
+                    labels=labels,
+                ),
+            )
+            self.columns.first[slot] = fact is facts[0]
+
+    def _node_of(self, entry: _PodEntry) -> str | None:
+        identity = next((self.identities[slot] for slot in entry.slots.values()), None)
+        return None if identity is None else identity.node
+
+    def _put_container(self, slot: int, entry: _PodEntry, fact: ContainerFacts, now: float) -> None:
+        columns = self.columns
+        columns.limit[slot] = np.nan if fact.limit is None else fact.limit
+        columns.request[slot] = np.nan if fact.request is None else fact.request
+        columns.restarts[slot] = fact.restarts
+        columns.state[slot] = self.states.number(fact.state)
+        columns.mood[slot] = SEVERITY_CODES[fact.mood]
+        if fact.started_at is None:
+            columns.started_at[slot] = np.nan
+            columns.working_set[slot] = np.nan  # what does not run holds nothing
+        else:
+            columns.started_at[slot] = fact.started_at
+            if columns.sampled_at[slot] < fact.started_at:
+                columns.working_set[slot] = np.nan  # the sample is of its last life
+        if fact.restarts or fact.terminations or slot in self.lives:
+            lives = self.lives.get(slot)
+            if lives is None:
+                lives = self.lives[slot] = ContainerLives(entry.created_at, now)
+            lives.observe(fact, now)
+            self._put_last_hour(slot, lives, now)
+
+    def _put_last_hour(self, slot: int, lives: ContainerLives, now: float) -> None:
+        columns = self.columns
+        columns.restarts_hour[slot], columns.restarts_exact[slot] = lives.restarts_within(now)
+        columns.ooms_hour[slot] = lives.oom_kills_within(now)
+        columns.recheck_at[slot] = lives.next_change(now)
+        last = self.lasts[slot] = lives.last
+        if last is not None:
+            columns.failed[slot] = last.exit_code != 0
+            columns.last_end[slot] = np.nan if last.finished_at is None else last.finished_at
+
+    def recall_ends(self, slot: int, past: PastSeries, now: float) -> None:
+        """Takes in how a container fared before it was seen here; see `Lives.recall`."""
+        lives = self.lives.get(slot)
+        if lives is not None and past.counted is not None:
+            lives.recall(*past.counted, past.oom_kills)
+            self._put_last_hour(slot, lives, now)
+
+    def pass_time(self, now: float) -> None:
+        """Brings up to date what changes by the passing of time alone."""
+        for slot in np.flatnonzero(self.columns.recheck_at <= now).tolist():
+            self._put_last_hour(slot, self.lives[slot], now)
+
+    def _identify(self, slot: int, identity: ContainerIdentity) -> None:
+        self.version += 1
+        self.identities[slot] = identity
+        self.columns.kind[slot] = KIND_CODES[identity.kind]
+        self.columns.namespace[slot] = self.namespaces.number(identity.namespace)
+        where = (identity.namespace, identity.workload)
+        number = self._workload_numbers.get(where)
+        if number is None:
+            if len(self.workloads) > 2 * len(self._pods) + 1000:
+                self._renumber_workloads()
+            number = self._workload_numbers[where] = len(self.workloads)
+            self.workloads.append(where)
+        self.columns.workload[slot] = number
+
+    def _renumber_workloads(self) -> None:
+        """Drops the numbers of workloads that are gone; short-lived Jobs would add up for ever."""
+        live, numbers = np.unique(self.columns.workload, return_inverse=True)
+        kept = [self.workloads[number] for number in live if number >= 0]
+        self.columns.workload = (numbers - (len(live) - len(kept))).astype(np.int32)
+        self.workloads = kept
+        self._workload_numbers = {where: number for number, where in enumerate(kept)}
+
+    def _shared_labels(self, labels: dict[str, str] | None) -> dict[str, str]:
+        """One dictionary for all pods with the same labels: replicas share theirs."""
+        if not labels:
+            return {}
+        given = tuple(labels.items())
+        clean = self._label_cache.get(given)
+        if clean is None:
+            if len(self._label_cache) > 2 * len(self._pods) + 1000:
+                self._label_cache.clear()  # labels of pods long gone
+            clean = {sys.intern(sanitize(name)): sys.intern(sanitize(value)) for name, value in given}
+            self._label_cache[given] = clean
+        return clean
+
+    # -- owners and nodes
+
+    def learn_owners(self, owners: Iterable[PartialObjectMetadata]) -> None:
+        """ReplicaSets and Jobs say who owns them."""
+        news = {owner.metadata.uid for owner in owners if self._owners.learn(owner.metadata)}
+        if not news:
+            return
+        for entry in self._pods.values():
+            owner = controller_reference(entry.owner_metadata)
+            if owner is None or owner.uid not in news:
+                continue
+            workload = self._owners.workload_of(entry.owner_metadata)
+            for slot in entry.slots.values():
+                identity = self.identities[slot]
+                if identity is not None and identity.workload != workload:
+                    self._identify(slot, replace(identity, workload=workload, _haystack=""))
+
+    def forget_owner(self, uid: str) -> None:
+        """A ReplicaSet or a Job is gone; its pods, if any are left, follow."""
+        self._owners.forget(uid)
+
+    def put_nodes(self, nodes: Iterable[Node]) -> None:
+        """Takes in a whole list of nodes."""
+        self.pressured_nodes = frozenset(
+            sanitize(node.metadata.name) for node in nodes if node.under_memory_pressure
+        )
+
+    def put_node(self, node: Node, gone: bool = False) -> None:
+        """Takes in one node."""
+        name = frozenset({sanitize(node.metadata.name)})
+        pressed = not gone and node.under_memory_pressure
+        self.pressured_nodes = self.pressured_nodes | name if pressed else self.pressured_nodes - name
+
+    # -- samples
+
+    def put_metrics(self, metrics: Iterable[PodMetrics], now: float) -> MetricsTick:
+        """Takes in one answer of the metrics API as one tick.
+
+        A sample that was seen before is no news: metrics change every 15 to 60 seconds, however often one
+        asks. One that was taken before the container's present life began belongs to its past, and so does
+        one of a container that does not run: that is its last before the end, which is worth keeping.
+        """
+        slots: list[int] = []
+        sizes: list[int] = []
+        times: list[float] = []
+        newest: float | None = None
+        for pod in metrics:
+            taken = pod.timestamp.timestamp()
+            if newest is None or taken > newest:
+                newest = taken
+            uid = self._uid_of.get((sanitize(pod.metadata.namespace), sanitize(pod.metadata.name)))
+            if uid is None:
+                continue
+            its_slots = self._pods[uid].slots
+            for container in pod.containers:
+                slot = its_slots.get(sanitize(container.name))
+                if slot is None:
+                    continue
+                size = bytes_or_none(container.usage.memory)
+                if size is None:
+                    continue
+                sizes.append(size)
+                slots.append(slot)
+                times.append(taken)
+        places, moments = np.array(slots, np.intp), np.array(times)
+        news = ~(self.columns.sampled_at[places] >= moments)  # NaN, before the first, is older than all
+        tick = MetricsTick(places[news], moments[news], np.array(sizes, np.float64)[news], newest)
+        self._put_tick(tick, now)
+        return tick
+
+    def _put_tick(self, tick: MetricsTick, now: float) -> None:
+        columns = self.columns
+        values = np.full(len(self.identities), np.nan, np.float32)
+        times = np.zeros(len(self.identities))
+        values[tick.slots], times[tick.slots] = tick.values, tick.times
+        self.history.append(now, values, times)
+        columns.sampled_at[tick.slots] = tick.times
+        present = columns.started_at[tick.slots] <= tick.times
+        columns.working_set[tick.slots[present]] = tick.values[present]
+
+    # -- slots
+
+    def _take(self) -> int:
+        if not self._free:
+            old = len(self.identities)
+            self._grow(max(old + INITIAL_SLOTS, int(old * GROWTH_FACTOR)))
+        slot = self._free.pop()
+        self.columns.generation[slot] += 1
+        return slot
+
+    def _grow(self, new: int) -> None:
+        old = len(self.identities)
+        self.columns.grow(new)
+        self.history.grow(new)
+        self.identities.extend([None] * (new - old))
+        self.lasts.extend([None] * (new - old))
+        self._free.extend(range(new - 1, old - 1, -1))
+
+    def _release(self, slot: int) -> None:
+        self.version += 1
+        self.columns.clear(slot)
+        self.history.clear(slot)
+        self.identities[slot] = None
+        self.lasts[slot] = None
+        self.lives.pop(slot, None)
+        self._free.append(slot)

@@ -1,0 +1,252 @@
+"""From the store's columns to the rows of a frame: per container, or added up per workload."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from memtop.analysis.judgement import VERDICT_CODES, Judgements, Verdict
+from memtop.kube.pod_facts import ContainerKind, StateSeverity, Termination
+from memtop.observe.container_store import ContainerStore
+from memtop.observe.frame import Floats, FrameRows, WorkloadIdentity, WorkloadKey
+from memtop.observe.live_verdicts import WorkloadVerdicts, select_judgements
+from memtop.observe.slots import KIND_CODES, SEVERITIES, CodedColumn, ContainerIdentity, SlotColumns
+from memtop.wording import duration
+
+LEAK_CODE = VERDICT_CODES[Verdict.LEAK]
+INIT_CODE = KIND_CODES[ContainerKind.INIT]
+_DOWN = {StateSeverity.WAITING, StateSeverity.FAILING, StateSeverity.OOM}
+_CALM = {StateSeverity.RUNNING, StateSeverity.DONE}
+_SEVERITY_ORDER = np.array(
+    [-1 if mood is StateSeverity.DONE else code for code, mood in enumerate(SEVERITIES)], np.int8
+)
+"""Of each mood's code: a workload that runs and has a container that is done, runs."""
+
+
+class HasJudgements(Protocol):
+    """Whoever has a judgement on every slot."""
+
+    def judgements(self) -> Judgements:
+        """What is judged of every slot, as a copy that never changes."""
+
+
+def container_rows(
+    store: ContainerStore, verdicts: HasJudgements, spark: npt.NDArray[np.float32]
+) -> FrameRows:
+    """One row per slot of the store; a slot that is not in use has no identity.
+
+    Args:
+        store: The store, as it is now; only read.
+        verdicts: What is judged of its containers.
+        spark: The recent past of every slot, shape (slots, bins).
+    """
+    columns = store.columns
+    judgements = verdicts.judgements()
+    judgements = replace(judgements, seconds_to_limit=_seconds_to_limit(columns, judgements))
+    return FrameRows(
+        identities=[*store.identities],
+        working_set=columns.working_set.copy(),
+        sampled_at=columns.sampled_at.copy(),
+        limit=columns.limit.copy(),
+        request=columns.request.copy(),
+        share=columns.working_set / columns.limit,
+        restarts=columns.restarts.copy(),
+        restarts_hour=columns.restarts_hour.copy(),
+        restarts_exact=columns.restarts_exact.copy(),
+        ooms_hour=columns.ooms_hour.copy(),
+        last_end=columns.last_end.copy(),
+        failed=columns.failed.copy(),
+        judgements=judgements,
+        rate=judgements.rate,
+        seconds_to_limit=judgements.seconds_to_limit,
+        verdict=judgements.codes,
+        confidence=judgements.confidence,
+        spark=spark,
+        states=CodedColumn(columns.state.copy(), store.states.words),
+        moods=CodedColumn(columns.mood.copy(), SEVERITIES),
+        lasts=store.lasts.copy(),
+        pods=np.ones(len(store.identities), np.int32),
+        namespace=columns.namespace.copy(),
+        holds_memory=columns.kind != INIT_CODE,
+        first=columns.first.copy(),
+    )
+
+
+def _seconds_to_limit(columns: SlotColumns, judgements: Judgements) -> Floats:
+    """Seconds from the present sample to the limit, for those that a verdict sees on their way there.
+
+    The rate is the verdict's, which may be some minutes old; the room that is left is of now. What does not
+    run now holds no memory, and nothing approaches its limit.
+    """
+    room = np.maximum(columns.limit - columns.working_set, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(np.isfinite(judgements.seconds_to_limit), room / judgements.rate * 3600.0, np.nan)
+
+
+def time_to_limit_words(rows: FrameRows, row: int) -> str:
+    """When a row reaches its limit, in words; ``down`` of a leak that is dead and not yet started again."""
+    down = (
+        rows.verdict[row] == LEAK_CODE and rows.moods[row] in _DOWN and not np.isfinite(rows.working_set[row])
+    )
+    return "down" if down else duration(rows.seconds_to_limit[row])
+
+
+@dataclass(frozen=True, eq=False)
+class WorkloadGroups:
+    """Which containers make up which workload; stays true until an identity changes.
+
+    Attributes:
+        members: Slots of all ordinary containers and sidecars, those of one workload side by side.
+        starts: Where in `members` each workload begins.
+        identities: Who each workload is.
+        namespace: Number of each workload's namespace.
+        pods: Live pods of each workload.
+    """
+
+    members: npt.NDArray[np.intp]
+    starts: npt.NDArray[np.intp]
+    identities: list[ContainerIdentity | WorkloadIdentity | None]
+    namespace: npt.NDArray[np.int32]
+    pods: npt.NDArray[np.int32]
+
+    def of(self, workload: int) -> npt.NDArray[np.intp]:
+        """The members of one workload."""
+        ends = np.append(self.starts, len(self.members))
+        return self.members[ends[workload] : ends[workload + 1]]
+
+    def row_of(self, key: WorkloadKey) -> int | None:
+        """The row of a workload, or None if it has no container any more."""
+        return next(
+            (row for row, who in enumerate(self.identities) if who is not None and who.key == key), None
+        )
+
+    @property
+    def owner(self) -> npt.NDArray[np.intp]:
+        """For each member the workload it belongs to."""
+        return np.repeat(np.arange(len(self.starts)), np.diff(np.append(self.starts, len(self.members))))
+
+
+def group_by_workload(store: ContainerStore) -> WorkloadGroups:
+    """Puts the containers of each workload together; workloads in the order of their first container."""
+    columns = store.columns
+    members = np.flatnonzero((columns.workload >= 0) & (columns.kind != INIT_CODE))
+    members = members[np.argsort(columns.workload[members], kind="stable")]
+    numbers = columns.workload[members]
+    starts = np.flatnonzero(np.diff(numbers, prepend=-1))
+    identities: list[ContainerIdentity | WorkloadIdentity | None] = []
+    for slot, number in zip(members[starts].tolist(), numbers[starts].tolist(), strict=True):
+        namespace, workload = store.workloads[number]
+        identity = store.identities[slot]
+        labels = identity.labels if identity is not None else {}
+        identities.append(WorkloadIdentity(WorkloadKey(namespace, workload), namespace, workload, labels))
+    return WorkloadGroups(
+        members=members,
+        starts=starts,
+        identities=identities,
+        namespace=columns.namespace[members[starts]],
+        pods=_group_sums(columns.first[members], starts),
+    )
+
+
+def workload_rows(groups: WorkloadGroups, rows: FrameRows, pools: WorkloadVerdicts) -> FrameRows:
+    """Adds container rows up: one row per workload that has a live container.
+
+    Memory, limits and restarts are sums; the share of the limit is the highest of any container, since that
+    is the one to be killed; verdict and rate are those of the pods pooled, and until they are, those of the
+    container that is worst off.
+
+    Args:
+        groups: Which rows make up which workload.
+        rows: The container rows.
+        pools: What is judged of workloads.
+    """
+    members, starts = groups.members, groups.starts
+    judgements = pools.laid_over(
+        select_judgements(rows.judgements, _worst_containers(groups, rows)), groups.identities
+    )
+    states, moods = _workload_states(groups, rows)
+    return FrameRows(
+        identities=groups.identities,
+        working_set=_known_sum(rows.working_set[members], starts),
+        sampled_at=np.fmax.reduceat(rows.sampled_at[members], starts),
+        limit=np.add.reduceat(rows.limit[members], starts),
+        request=np.add.reduceat(rows.request[members], starts),
+        share=np.fmax.reduceat(rows.share[members], starts),
+        restarts=_group_sums(rows.restarts[members], starts),
+        restarts_hour=_group_sums(rows.restarts_hour[members], starts),
+        restarts_exact=np.logical_and.reduceat(rows.restarts_exact[members], starts),
+        ooms_hour=_group_sums(rows.ooms_hour[members], starts),
+        last_end=np.fmax.reduceat(rows.last_end[members], starts),
+        failed=np.logical_or.reduceat(rows.failed[members], starts),
+        judgements=judgements,
+        rate=judgements.rate,
+        seconds_to_limit=np.fmin.reduceat(rows.seconds_to_limit[members], starts),
+        verdict=judgements.codes,
+        confidence=judgements.confidence,
+        spark=np.add.reduceat(np.nan_to_num(rows.spark[members]), starts, axis=0),
+        states=states,
+        moods=moods,
+        lasts=_last_terminations(groups, rows),
+        pods=groups.pods,
+        namespace=groups.namespace,
+        holds_memory=np.ones(len(starts), np.bool_),
+        first=np.ones(len(starts), np.bool_),
+    )
+
+
+def _group_sums(
+    values: npt.NDArray[np.int32] | npt.NDArray[np.bool_], starts: npt.NDArray[np.intp]
+) -> npt.NDArray[np.int32]:
+    return np.add.reduceat(values.astype(np.int32), starts)
+
+
+def _known_sum(values: Floats, starts: npt.NDArray[np.intp]) -> Floats:
+    """Sum of what is known; unknown where nothing is."""
+    known = np.isfinite(values)
+    sums = np.add.reduceat(np.where(known, values, 0.0), starts)
+    return np.where(np.logical_or.reduceat(known, starts), sums, np.nan)
+
+
+def _worst_containers(groups: WorkloadGroups, rows: FrameRows) -> npt.NDArray[np.intp]:
+    """Of each workload the container that is worst off: leaks first, by confidence, then by memory."""
+    members = groups.members
+    worst_first = np.lexsort(
+        (
+            -np.nan_to_num(rows.working_set[members], nan=-1.0),
+            -rows.confidence[members],
+            rows.verdict[members] != LEAK_CODE,
+            groups.owner,
+        )
+    )
+    return members[worst_first][groups.starts]
+
+
+def _workload_states(groups: WorkloadGroups, rows: FrameRows) -> tuple[list[str], CodedColumn[StateSeverity]]:
+    """The state that asks most for attention, and how many containers ask as much."""
+    urgency = _SEVERITY_ORDER[rows.moods.codes[groups.members]]
+    owner = groups.owner
+    most = urgency == np.maximum.reduceat(urgency, groups.starts)[owner]
+    how_many = _group_sums(most, groups.starts)
+    sizes = np.bincount(owner)
+    example = np.zeros(len(groups.starts), np.intp)
+    example[owner[most][::-1]] = groups.members[most][::-1]  # the first of them has the last word
+    states = []
+    for slot, number, size in zip(example.tolist(), how_many.tolist(), sizes.tolist(), strict=True):
+        calm = rows.moods[slot] in _CALM
+        states.append(rows.states[slot] if calm or size == 1 else f"{number}/{size} {rows.states[slot]}")
+    return states, CodedColumn(rows.moods.codes[example], SEVERITIES)
+
+
+def _last_terminations(groups: WorkloadGroups, rows: FrameRows) -> list[Termination | None]:
+    """Of each workload the newest end of any container."""
+    ends = rows.last_end[groups.members]
+    owner = groups.owner
+    newest = np.fmax.reduceat(ends, groups.starts)
+    found: list[Termination | None] = [None] * len(groups.starts)
+    at = np.flatnonzero(ends == newest[owner])
+    for which, slot in zip(owner[at].tolist(), groups.members[at].tolist(), strict=True):
+        found[which] = rows.lasts[slot]
+    return found

@@ -1,0 +1,315 @@
+"""Verdicts on live samples: of every container a batch at a time, and of workloads whose pods are pooled.
+
+A leak belongs to the workload. Pooling takes milliseconds for each, so only workloads on screen are pooled,
+and only when there is something new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from memtop.analysis.incremental import IncrementalJudge
+from memtop.analysis.judgement import SURE_CONFIDENCE, VERDICT_CODES, Judgement, Judgements, Verdict
+from memtop.analysis.memory_series import Series
+from memtop.analysis.verdict import judge_pooled, judge_series
+from memtop.observe.container_store import ContainerStore, MetricsTick
+from memtop.observe.frame import WorkloadKey
+from memtop.observe.slots import ContainerIdentity, ContainerLives
+
+POOL_SECONDS = 60.0
+"""Seconds of the cluster's clock between two verdicts on one workload."""
+MAX_POOLED = 12
+"""Containers pooled at most: those that hold the most memory; more add little to what is known."""
+REVISION_LABELS = ("pod-template-hash", "controller-revision-hash")
+PoolPart = tuple[str, str]
+"""A container's name, and the value of the revision label of its pod; empty for pods without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class PooledWorkload:
+    """A workload that somebody looks at.
+
+    Attributes:
+        key: Which one.
+        slots: Where its containers are.
+    """
+
+    key: WorkloadKey
+    slots: npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class _PoolJudgement:
+    at: float
+    told: int
+    worst: Judgement
+    parts: Mapping[PoolPart, Judgement]
+
+
+class WorkloadVerdicts:
+    """What is judged of the workloads that are looked at.
+
+    Args:
+        store: Their containers; only read.
+        series: What there is to judge a slot by.
+        now: The cluster's time.
+        told: Whether all that is known of a slot has come; what comes later is a reason to judge again.
+    """
+
+    def __init__(
+        self,
+        store: ContainerStore,
+        series: Callable[[int], Series],
+        now: Callable[[], float],
+        told: Callable[[int], bool] = lambda slot: True,
+    ) -> None:
+        self._store = store
+        self._series = series
+        self._now = now
+        self._told = told
+        self._wanted: list[PooledWorkload] = []
+        self._judged: dict[WorkloadKey, _PoolJudgement] = {}
+
+    def look_at(self, wanted: Iterable[PooledWorkload]) -> None:
+        """Says which workloads are looked at, what matters most first; others are forgotten."""
+        self._wanted = list(wanted)
+        keys = {one.key for one in self._wanted}
+        self._judged = {key: judged for key, judged in self._judged.items() if key in keys}
+
+    def judge_next(self) -> bool:
+        """Judges one that is due; false if none is."""
+        now = self._now()
+        for wanted in self._wanted:
+            judged = self._judged.get(wanted.key)
+            told = sum(self._told(slot) for slot in wanted.slots[:MAX_POOLED].tolist())
+            if judged is None or now - judged.at >= POOL_SECONDS or told > judged.told:
+                parts = self._judge(wanted.slots)
+                worst = max(parts.values(), key=_leakiness, default=judge_pooled(()))
+                self._judged[wanted.key] = _PoolJudgement(now, told, worst, parts)
+                return True
+        return False
+
+    def of(self, key: WorkloadKey) -> Judgement | None:
+        """What is judged of a workload, or None before it is."""
+        judged = self._judged.get(key)
+        return None if judged is None else judged.worst
+
+    def parts(self, key: WorkloadKey) -> Mapping[PoolPart, Judgement]:
+        """What is judged of each of a workload's containers in each of its revisions."""
+        judged = self._judged.get(key)
+        return {} if judged is None else judged.parts
+
+    def laid_over(self, live: Judgements, identities: Iterable[object]) -> Judgements:
+        """The judgements of rows with the pooled ones in place of what one container says.
+
+        Args:
+            live: Of every row; not changed.
+            identities: Whose rows they are.
+        """
+        if not self._judged:
+            return live
+        columns = {field.name: getattr(live, field.name).copy() for field in fields(Judgements)}
+        for row, identity in enumerate(identities):
+            found = self._judged.get(getattr(identity, "key", None))  # type: ignore[arg-type]
+            if found is not None:
+                _set_row(columns, row, found.worst)
+        return replace(live, **columns)
+
+    def _judge(self, slots: npt.NDArray[np.intp]) -> dict[PoolPart, Judgement]:
+        """Containers of one name in pods of one revision are pooled together."""
+        held = np.nan_to_num(self._store.columns.working_set[slots])
+        parts: dict[PoolPart, list[Series]] = {}
+        for slot in slots[np.argsort(-held, kind="stable")].tolist():
+            identity = self._store.identities[slot]
+            if identity is None:
+                continue
+            part = parts.setdefault((identity.container, revision_hash_of(identity)), [])
+            if len(part) < MAX_POOLED:
+                part.append(self._series(slot))
+        return {part: judge_pooled(series) for part, series in parts.items()}
+
+
+def revision_hash_of(identity: ContainerIdentity) -> str:
+    """The hash that tells the revision of a container's pod; empty where its pod carries none."""
+    return next((identity.labels[label] for label in REVISION_LABELS if label in identity.labels), "")
+
+
+def _leakiness(judgement: Judgement) -> float:
+    """Leaks first; among the others the first stays, which is of the part that holds the most memory."""
+    return judgement.confidence if judgement.verdict is Verdict.LEAK else -1.0
+
+
+def _set_row(columns: dict[str, npt.NDArray[np.generic]], row: int, judgement: Judgement) -> None:
+    columns["codes"][row] = VERDICT_CODES[judgement.verdict]
+    for name, column in columns.items():
+        if name != "codes":
+            value = getattr(judgement, name)
+            column[row] = np.nan if value is None else value
+
+
+BATCH_SIZE = 128
+"""Containers judged at a time: some 10 ms of work."""
+CHUNK_SIZE = 1024
+"""Samples taken in at a time, so that folding all buckets at once takes little memory."""
+LEAK_CODE = VERDICT_CODES[Verdict.LEAK]
+UNKNOWN_CODE = VERDICT_CODES[Verdict.NOT_ENOUGH_DATA]
+NO_SEAT = -1
+
+Slots = npt.NDArray[np.intp]
+
+
+class LiveVerdicts:
+    """What is judged of each slot of the store.
+
+    Args:
+        store: Whose containers are judged; only read.
+        interval: Seconds between ticks.
+        hours: Hours of the past that count.
+    """
+
+    def __init__(self, store: ContainerStore, interval: float, hours: float) -> None:
+        self._store = store
+        self._judge = IncrementalJudge(float(interval), hours * 3600.0)
+        self._seat = np.zeros(0, np.int64)
+        """Where `IncrementalJudge` keeps each slot's container; NOBODY before its first sample."""
+        self._generation = np.zeros(0, np.int64)
+        self._started_at = np.zeros(0)
+        self._now = 0.0
+        self._frozen: Judgements | None = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether containers are due that have not been judged yet."""
+        return len(self._judge.due(self._now, 1)) > 0
+
+    def take(self, tick: MetricsTick, now: float) -> None:
+        """Takes in the samples of one tick.
+
+        Args:
+            tick: What was new in it.
+            now: The cluster's time.
+        """
+        self._now = now
+        self._match()
+        columns, slots = self._store.columns, tick.slots
+        newcomers = slots[self._seat[slots] == NO_SEAT]
+        self._seat[newcomers] = self._judge.admit(columns.limit[newcomers])
+        self._generation[newcomers] = columns.generation[newcomers]
+        self._started_at[newcomers] = columns.started_at[newcomers]
+        self._judge.limits(self._seat[slots], columns.limit[slots])
+        self._note_restarts()
+        for first in range(0, len(slots), CHUNK_SIZE):
+            part = slice(first, first + CHUNK_SIZE)
+            self._judge.update(self._seat[slots[part]], tick.times[part], tick.values[part])
+
+    def judge_next(self) -> bool:
+        """Judges the next batch of those due; true if there were any."""
+        judged = self._judge.judge_due(self._now, BATCH_SIZE)
+        if len(judged):
+            self._frozen = None
+        return len(judged) > 0
+
+    def judgements(self) -> Judgements:
+        """What is judged of every slot, as a copy that never changes."""
+        self._match()
+        if self._frozen is None:
+            judged = select_judgements(self._judge.judgements, self._seat)
+            nobody = self._seat == NO_SEAT
+            nothing = empty_judgements(int(nobody.sum()))
+            for field in fields(Judgements):
+                getattr(judged, field.name)[nobody] = getattr(nothing, field.name)
+            self._frozen = judged
+        return self._frozen
+
+    def judgement(self, slot: int) -> Judgement:
+        """The whole judgement on one container, made now, over all that is known of it."""
+        return judge_series(self.series(slot))
+
+    def series(self, slot: int) -> Series:
+        """What there is to judge one container by."""
+        times, values = self._store.history.series(slot)
+        lives = self._store.lives.get(slot)
+        limit = float(self._store.columns.limit[slot])
+        return Series(
+            times,
+            values,
+            np.array(lives.starts if lives else []),
+            np.array(lives.oom_times() if lives else []),
+            limit if np.isfinite(limit) else None,
+        )
+
+    def _match(self) -> None:
+        """Lets those go whose slots have been given to others."""
+        columns = self._store.columns
+        extra = len(columns.generation) - len(self._seat)
+        if extra:
+            self._seat = np.append(self._seat, np.full(extra, NO_SEAT))
+            self._generation = np.append(self._generation, np.zeros(extra, np.int64))
+            self._started_at = np.append(self._started_at, np.full(extra, np.nan))
+        gone = np.flatnonzero(
+            (self._seat != NO_SEAT) & ((self._generation != columns.generation) | (columns.workload < 0))
+        )
+        if len(gone):
+            self._judge.release(self._seat[gone])
+            self._seat[gone] = NO_SEAT
+        if extra or len(gone):
+            self._frozen = None
+
+    def _note_restarts(self) -> None:
+        """Tells of every start since the last tick, and whether an OOM kill went before it."""
+        columns = self._store.columns
+        moved = (columns.started_at > self._started_at) & (self._seat != NO_SEAT)
+        for slot in np.flatnonzero(moved).tolist():
+            seat, lives = np.array([self._seat[slot]]), self._store.lives.get(slot)
+            for start, killed in _starts_since(lives, self._started_at[slot]) if lives is not None else ():
+                self._judge.restarted(seat, np.array([start]), np.array([killed]))
+        running = np.isfinite(columns.started_at)
+        self._started_at[running] = columns.started_at[running]
+
+
+def _starts_since(lives: ContainerLives, since: float) -> list[tuple[float, bool]]:
+    """The starts after `since` (Unix seconds), and whether each came after an OOM kill."""
+    found = []
+    for before, start in zip([since, *lives.starts], lives.starts, strict=False):
+        if start > since:
+            killed = any(before < moment <= start for moment in lives.oom_times())
+            found.append((start, killed))
+    return found
+
+
+def empty_judgements(count: int) -> Judgements:
+    """What is judged of `count` containers before there is anything to judge by."""
+    nan, zeros = np.full(count, np.nan), np.zeros(count, np.int64)
+    return Judgements(
+        codes=np.full(count, UNKNOWN_CODE, np.uint8),
+        confidence=np.ones(count),
+        rate=nan,
+        rate_low=nan,
+        rate_high=nan,
+        seconds_to_limit=nan,
+        seconds_to_limit_low=nan,
+        seconds_to_limit_high=nan,
+        seconds_per_life=nan,
+        window_seconds=np.zeros(count),
+        samples=zeros,
+        cuts=zeros,
+        oom_kills=zeros,
+    )
+
+
+def select_judgements(judgements: Judgements, rows: Slots | npt.NDArray[np.int64]) -> Judgements:
+    """Those of the given rows, as a copy."""
+    return replace(
+        judgements, **{field.name: getattr(judgements, field.name)[rows] for field in fields(Judgements)}
+    )
+
+
+def count_leaks(judgements: Judgements, rows: Slots) -> tuple[int, int]:
+    """How many of the rows are leaks, and how many only suspected."""
+    leak = judgements.codes[rows] == LEAK_CODE
+    sure = leak & (judgements.confidence[rows] >= SURE_CONFIDENCE)
+    return int(sure.sum()), int((leak & ~sure).sum())

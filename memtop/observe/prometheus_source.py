@@ -1,0 +1,273 @@
+"""The source "prometheus": asks for the past of the containers on screen, and of the fastest growers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from memtop.background import run_in_thread
+from memtop.history import prometheus_past, prometheus_queries
+from memtop.history.past_requests import SETTLE_SECONDS, LookBack, LookBackRequest, PastCache, PastRequest
+from memtop.history.past_series import ORIGIN_PROMETHEUS, ContainerName, Metric, PastSeries
+from memtop.history.prometheus_client import PrometheusClient
+from memtop.history.prometheus_connection import (
+    NotFoundReason,
+    PrometheusConnection,
+    PrometheusNotFoundError,
+    connect_prometheus,
+)
+from memtop.history.prometheus_past import LOOKBACK_DELTA
+from memtop.history.prometheus_queries import MetricSchema, probe_schema
+from memtop.kube.api_errors import ApiError, Unreachable
+from memtop.kube.client import Client
+
+if TYPE_CHECKING:
+    from config.settings import Prometheus as PrometheusSettings
+    from memtop.observe.source import Source
+
+CONTAINERS_PER_BATCH = 50
+"""Containers asked for together; what is selected comes with the first of them."""
+MAX_GROWERS = 30
+GROWERS_SECONDS = 300.0
+"""Seconds of the cluster's clock between two looks for growers, and two probes of an unknown schema."""
+GROWERS_WINDOW = 6 * 3600.0
+GROWERS_TIMEOUT = 3.0
+"""Seconds after which the first answers count as complete without the growers."""
+MIN_ROUND_SECONDS = 2.0
+"""Seconds between two rounds of questions, at least."""
+FIRST_REQUEST_SECONDS = 2.0
+"""Seconds to wait for somebody to look at something."""
+
+
+class PrometheusPast:
+    """Asks Prometheus, again and again, for what is wished.
+
+    Args:
+        client: The connection to the API server.
+        settings: Those of Prometheus.
+        pasts: Where wishes come from and answers go.
+        hours: How far back.
+        speed: Seconds of cluster time per second here.
+        now: The cluster's time.
+        live: The containers that live now.
+        namespaces: Those observed; empty for all.
+        on_change: Called whenever something new is remembered.
+        back: What is looked at further back.
+
+    Attributes:
+        asked_once: Whether the first answers have come, or are known not to come for now.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        settings: PrometheusSettings,
+        pasts: PastCache,
+        *,
+        hours: float,
+        speed: float,
+        now: Callable[[], float],
+        live: Callable[[], Collection[PastRequest]],
+        namespaces: Sequence[str],
+        on_change: Callable[[], None],
+        back: LookBack,
+    ) -> None:
+        self.asked_once = False
+        self._client = client
+        self._settings = settings
+        self._pasts = pasts
+        self._wished = pasts.listen()
+        self._window = hours * 3600.0
+        self._speed = speed
+        self._now = now
+        self._live = live
+        self._namespaces = tuple(namespaces)
+        self._on_change = on_change
+        self._known_until: dict[ContainerName, float] = {}
+        self._asked_at: dict[ContainerName, float] = {}
+        self._back = back
+        self._serving = False
+        self._growers: tuple[PastRequest, ...] = ()
+        self._growers_at = float("-inf")
+
+    def has_yet_to_ask(self, name: ContainerName) -> bool:
+        """Whether a container's past has not been asked for, and will be."""
+        return name not in self._asked_at and (self._serving or not self.asked_once)
+
+    async def run(self, source: Source) -> None:
+        """Works until something fails; raises what a `Source` understands."""
+        try:
+            async with connect_prometheus(self._client, self._settings) as found:
+                await self._serve(source, found)
+        except PrometheusNotFoundError as error:
+            if error.why is NotFoundReason.SILENT:
+                raise Unreachable(str(error)) from None
+            raise ApiError(403 if error.why is NotFoundReason.FORBIDDEN else 404, "", str(error)) from None
+        finally:
+            self.asked_once, self._serving = True, False
+
+    async def _serve(self, source: Source, found: PrometheusConnection) -> None:
+        prometheus, self._serving = found.prometheus, True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0 if self._pasts.wishes else FIRST_REQUEST_SECONDS):
+                await self._wished.wait()
+        schema = await self._schema(prometheus)
+        far = asyncio.ensure_future(self._back.serve(partial(self._ask_back, prometheus, schema)))
+        try:
+            await self._keep_asking(source, found, schema)
+        finally:
+            far.cancel()
+
+    async def _keep_asking(self, source: Source, found: PrometheusConnection, schema: MetricSchema) -> None:
+        prometheus, probed = found.prometheus, self._now()
+        while True:
+            self._wished.clear()
+            grid = prometheus_queries.query_grid(self._now(), self._window)
+            warnings = await self._ask_for(prometheus, schema, self._pasts.wishes, grid)
+            self._tell(source, found, warnings)
+            later = asyncio.get_running_loop().call_later(GROWERS_TIMEOUT, self._answered)
+            warnings += await self._find_growers(prometheus, schema)
+            warnings += await self._ask_for(prometheus, schema, self._growers, grid)
+            self._tell(source, found, warnings)
+            later.cancel()
+            self._answered()
+            if not schema.known and self._now() - probed > GROWERS_SECONDS:
+                schema, probed = await self._schema(prometheus), self._now()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(MIN_ROUND_SECONDS, grid.step / self._speed)):
+                    await self._wished.wait()
+                    await asyncio.sleep(SETTLE_SECONDS)
+
+    def _answered(self) -> None:
+        if not self.asked_once:
+            self.asked_once = True
+            self._on_change()
+
+    def _tell(self, source: Source, found: PrometheusConnection, warnings: list[str]) -> None:
+        newest = max(self._known_until.values(), default=None)
+        if newest is None and self._asked_at:
+            warnings = ["knows none of these pods", *warnings]
+        if newest is not None:
+            source.live(newest)
+        source.waiting("; ".join(dict.fromkeys([f"{found.where} (found by {found.why})", *warnings])))
+
+    async def _schema(self, prometheus: PrometheusClient) -> MetricSchema:
+        wishes = (*self._pasts.wishes, *self._live())[: 4 * CONTAINERS_PER_BATCH]
+        schema = await run_in_thread(
+            probe_schema, prometheus, {wish.name.pod for wish in wishes}, self._now()
+        )
+        if not schema.memory:
+            raise ApiError(
+                404, "", "it knows no memory of containers: it does not scrape the kubelets (cAdvisor)"
+            )
+        return schema
+
+    async def _ask_for(
+        self,
+        prometheus: PrometheusClient,
+        schema: MetricSchema,
+        wishes: Sequence[PastRequest],
+        grid: prometheus_queries.QueryGrid,
+    ) -> list[str]:
+        """Asks for what is not known, then for what is known and no longer fresh; the warnings.
+
+        What Prometheus has never heard of is asked for as a whole each time: it may be a new pod.
+        """
+        due = [wish for wish in wishes if self._asked_at.get(wish.name, grid.start) <= grid.end - grid.step]
+        known = {
+            wish.name: self._known_until.get(wish.name, grid.start)
+            for wish in due
+            if wish.name in self._pasts  # else it was forgotten meanwhile
+        }
+        horizon = max(grid.start, grid.end - prometheus_queries.RECENT_SECONDS + 2 * LOOKBACK_DELTA)
+        whole = [wish for wish in due if known.get(wish.name, grid.start) <= horizon]
+        newest = [wish for wish in due if known.get(wish.name, grid.start) > horizon]
+        warnings: list[str] = []
+        recent = prometheus_queries.recent_grid(self._now(), schema.interval)
+        for part in _request_batches(whole):
+            warnings += await self._ask(prometheus, schema, part, grid, grid)
+            if recent.step < grid.step:
+                warnings += await self._ask(prometheus, schema, part, grid, recent)
+        for part in _request_batches(newest):
+            since = min(known[wish.name] for wish in part)
+            warnings += await self._ask(
+                prometheus, schema, part, grid, prometheus_past.overlapping_grid(recent, since)
+            )
+        return warnings
+
+    async def _ask(
+        self,
+        prometheus: PrometheusClient,
+        schema: MetricSchema,
+        wishes: Sequence[PastRequest],
+        whole: prometheus_queries.QueryGrid,
+        grid: prometheus_queries.QueryGrid,
+    ) -> list[str]:
+        """Asks for the moments of one grid, and joins the answers with what is known; the warnings."""
+        names = [wish.name for wish in wishes]
+        restarted = [wish.name for wish in wishes if wish.restarted]
+        metrics: tuple[Metric, ...] = tuple(dict.fromkeys(("working_set", self._pasts.metric)))
+        told = await run_in_thread(
+            prometheus_past.ask_past, prometheus, schema, names, metrics, grid, restarted
+        )
+        self._pasts.keep(
+            {
+                (name, metric): prometheus_past.extend_past(old, news, grid.start, whole)
+                if grid != whole and (old := self._pasts.of(name, metric, ORIGIN_PROMETHEUS)) is not None
+                else news
+                for (name, metric), news in told.pasts.items()
+            }
+        )
+        for name in names:
+            self._asked_at[name] = whole.end
+        for (name, _), past in told.pasts.items():
+            if len(past):
+                self._known_until[name] = float(past.times[-1])
+        self._on_change()
+        return told.warnings
+
+    async def _ask_back(
+        self, prometheus: PrometheusClient, schema: MetricSchema, asked: LookBackRequest
+    ) -> dict[ContainerName, PastSeries]:
+        """Asks once for the working set of what is looked at further back, as coarse as that is drawn."""
+        grid = prometheus_queries.query_grid(self._now(), asked.seconds)
+        names = [wish.name for wish in asked.wishes]
+        restarted = [wish.name for wish in asked.wishes if wish.restarted]
+        told = await run_in_thread(
+            prometheus_past.ask_past, prometheus, schema, names, ("working_set",), grid, restarted
+        )
+        return {name: past for (name, _), past in told.pasts.items()}
+
+    async def _find_growers(self, prometheus: PrometheusClient, schema: MetricSchema) -> list[str]:
+        """A slow leak need not be on any screen: Prometheus knows who grew most. Warnings, if it does not."""
+        if self._now() - self._growers_at < GROWERS_SECONDS:
+            return []
+        self._growers_at = self._now()
+        live = {wish.name: wish for wish in self._live()}
+        for known in (self._asked_at, self._known_until):
+            for name in known.keys() - live.keys():
+                del known[name]
+        found: list[ContainerName] = []
+        for seconds in {min(GROWERS_WINDOW, self._window), self._window}:
+            try:
+                found += await run_in_thread(
+                    prometheus_past.fastest_growers,
+                    prometheus,
+                    schema,
+                    self._namespaces,
+                    MAX_GROWERS,
+                    seconds,
+                )
+            except (ApiError, Unreachable) as error:  # too much for it, perhaps; the rest it has answered
+                return [f"cannot say what grows: {error}"]
+        self._growers = tuple(live[name] for name in dict.fromkeys(found) if name in live)
+        return []
+
+
+def _request_batches(wishes: Sequence[PastRequest]) -> list[Sequence[PastRequest]]:
+    return [
+        wishes[first : first + CONTAINERS_PER_BATCH] for first in range(0, len(wishes), CONTAINERS_PER_BATCH)
+    ]

@@ -1,0 +1,154 @@
+"""Which rows a pane shows, and in what order."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from memtop.analysis.judgement import SURE_CONFIDENCE, VERDICT_CODES, VERDICTS, Verdict
+from memtop.kube.pod_facts import StateSeverity
+from memtop.observe.frame import Floats, FrameRows, Slots, WorkloadIdentity
+from memtop.observe.slots import SEVERITY_CODES, ContainerIdentity
+from memtop.observe.view import OverviewPane, RowFilter, RowSort, SortColumn
+
+LEAK_CODE = VERDICT_CODES[Verdict.LEAK]
+UNJUDGED_CODE = VERDICT_CODES[Verdict.NOT_ENOUGH_DATA]
+MIN_SEVERITY_CODE = SEVERITY_CODES[StateSeverity.FAILING]
+_VERDICT_RANK = np.array(
+    [
+        {Verdict.LEAK: 6, Verdict.WARMUP: 4, Verdict.STEP: 3, Verdict.SPIKE: 2, Verdict.SAWTOOTH: 1}.get(v, 0)
+        for v in VERDICTS
+    ],
+    np.float64,
+)
+_VERDICT_RANK[UNJUDGED_CODE] = -1
+
+
+class NameRanks:
+    """Where each row stands in the alphabet; kept while the identities stay, since sorting texts is slow."""
+
+    def __init__(self) -> None:
+        self._ranks: dict[SortColumn, Floats] = {}
+
+    def ranks(self, column: SortColumn, rows: FrameRows) -> Floats:
+        """The rank of every row's text; equal texts have equal ranks.
+
+        Args:
+            column: Namespace, name, workload or node.
+            rows: The rows, with the same identities at every call.
+        """
+        found = self._ranks.get(column)
+        if found is None:
+            found = self._ranks[column] = _alphabetical_ranks(
+                [_text_of(column, who) for who in rows.identities]
+            )
+        return found
+
+
+def filter_rows(rows: FrameRows, candidates: Slots, wanted: RowFilter) -> Slots:
+    """Those of the candidates that match the text filter."""
+    if not wanted or not len(candidates):  # before the first pod no state has a name yet
+        return candidates
+    identities, states, matches = rows.identities, list(rows.states), wanted.matcher()
+    return np.array(
+        [
+            row
+            for row in candidates.tolist()
+            if (identity := identities[row]) is not None and matches(identity, states[row])
+        ],
+        np.intp,
+    )
+
+
+def order_rows(
+    pane: OverviewPane, rows: FrameRows, candidates: Slots, sort: RowSort, names: NameRanks
+) -> Slots:
+    """The rows of one pane in their order; rows without a value come last, whichever way it is sorted.
+
+    Args:
+        pane: Which pane.
+        rows: The rows.
+        candidates: Those in view, ascending.
+        sort: The order asked for.
+        names: The alphabet of the rows.
+    """
+    shown = candidates[_belongs_in_pane(pane, rows, candidates)]
+    if sort.column in _TEXT_COLUMNS:
+        keys = [names.ranks(sort.column, rows)[shown]]
+    else:
+        keys = _sort_keys(sort.column, rows, shown)
+    ranked = [np.where(np.isnan(key), np.inf, -key if sort.descending else key) for key in keys]
+    # Stable: what is equal keeps the order of its slots from frame to frame, so that rows do not dance.
+    return shown[np.lexsort(ranked[::-1]) if len(ranked) > 1 else np.argsort(ranked[0], kind="stable")]
+
+
+def _belongs_in_pane(pane: OverviewPane, rows: FrameRows, candidates: Slots) -> npt.NDArray[np.bool_]:
+    match pane:
+        case OverviewPane.TOP:
+            return rows.holds_memory[candidates]
+        case OverviewPane.RESTARTS:
+            failing = rows.moods.codes[candidates] >= MIN_SEVERITY_CODE
+            return np.asarray((rows.restarts[candidates] > 0) | failing | rows.failed[candidates], np.bool_)
+        case OverviewPane.GROWTH:
+            leak = rows.verdict[candidates] == LEAK_CODE
+            judged = rows.verdict[candidates] != UNJUDGED_CODE
+            return np.asarray(leak | (judged & (rows.rate[candidates] > 0)), np.bool_)
+
+
+_TEXT_COLUMNS = {SortColumn.NAMESPACE, SortColumn.NAME, SortColumn.WORKLOAD, SortColumn.NODE}
+
+
+def _sort_keys(column: SortColumn, rows: FrameRows, shown: Slots) -> list[Floats]:
+    """What to sort by, most important first."""
+    match column:
+        case SortColumn.STATE:
+            words = _alphabetical_ranks([rows.states[row] for row in shown.tolist()])
+            return [rows.moods.codes[shown].astype(np.float64), words]
+        case SortColumn.LIMIT:
+            return [rows.limit[shown]]
+        case SortColumn.SHARE:
+            return [rows.share[shown]]
+        case SortColumn.RATE:
+            return [rows.rate[shown]]
+        case SortColumn.TIME_TO_LIMIT:
+            return [rows.seconds_to_limit[shown]]
+        case SortColumn.VERDICT:
+            return _urgency(rows, shown)
+        case SortColumn.RESTARTS:
+            return [rows.restarts[shown].astype(np.float64)]
+        case SortColumn.LAST_HOUR:
+            return [
+                rows.restarts_hour[shown].astype(np.float64),
+                rows.ooms_hour[shown].astype(np.float64),
+                rows.restarts[shown].astype(np.float64),
+            ]
+        case SortColumn.LAST_END:
+            return [rows.last_end[shown]]
+        case SortColumn.PODS:
+            return [rows.pods[shown].astype(np.float64)]
+        case _:
+            return [rows.working_set[shown]]
+
+
+def _urgency(rows: FrameRows, shown: Slots) -> list[Floats]:
+    """By verdict, certainty and nearness of the limit: what a person should look at first."""
+    verdict = _VERDICT_RANK[rows.verdict[shown]]
+    suspected = (rows.verdict[shown] == LEAK_CODE) & (rows.confidence[shown] < SURE_CONFIDENCE)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        nearness = np.nan_to_num(1.0 / rows.seconds_to_limit[shown], nan=0.0, posinf=np.finfo(float).max)
+    return [verdict - suspected, nearness, rows.rate[shown]]
+
+
+def _text_of(column: SortColumn, identity: ContainerIdentity | WorkloadIdentity | None) -> str:
+    if identity is None:
+        return ""
+    if column is SortColumn.NAMESPACE:
+        return identity.namespace
+    if column is SortColumn.WORKLOAD or isinstance(identity, WorkloadIdentity):
+        return str(identity.workload)
+    return identity.node if column is SortColumn.NODE else f"{identity.pod}/{identity.container}"
+
+
+def _alphabetical_ranks(texts: list[str]) -> Floats:
+    ranks = {text: rank for rank, text in enumerate(sorted(set(texts)))}
+    return np.array([ranks[text] for text in texts], np.float64)

@@ -1,1 +1,0 @@
-"""Prometheus: find it, query it, turn answers into series."""

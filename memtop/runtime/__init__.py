@@ -1,1 +1,0 @@
-"""What a container's processes hold, asked of the container itself: memory by kind, heap captures."""

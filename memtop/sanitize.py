@@ -1,0 +1,49 @@
+"""Other people's text made safe for a terminal: no escapes, no control characters, no bidi overrides.
+
+Logs, events, labels and error messages are other people's bytes. All text for a screen passes through here
+once, where it enters memtop; no later step has to check it again.
+"""
+
+from __future__ import annotations
+
+import re
+
+_ESCAPES = re.compile(
+    r"""
+      (?: \x1b\] | \x9d ) [^\x07\x1b\x9c\n]* (?: \x07 | \x1b\\ | \x9c )?           # OSC: titles, hyperlinks
+    | (?: \x1b[PX^_] | [\x90\x98\x9e\x9f] ) [^\x1b\x9c\n]* (?: \x1b\\ | \x9c )?    # DCS, SOS, PM, APC
+    | (?: \x1b\[ | \x9b ) [0-?]* [ -/]* [@-~]?                                     # CSI: colours, cursor
+    | \x1b [ -/]* [0-~]?                                                           # the other sequences
+    """,
+    re.VERBOSE,
+)
+
+# C0 and C1 controls but tab and newline; zero-width and line separators a terminal may mishandle; the bidi
+# marks, embeddings, overrides and isolates that can make text read as something else; lone surrogates.
+_UNWANTED = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
+)
+
+
+def sanitize_text(value: str) -> str:
+    """Other people's text without terminal escapes and control characters; tabs and newlines stay.
+
+    A whole escape sequence goes, not only its first byte, so that no ``[31m`` is left behind. A carriage
+    return that is not part of a line end becomes a newline, since it would overwrite what stands before it.
+    """
+    if value.isascii() and value.isprintable():  # nearly always
+        return value
+    value = value.replace("\r\n", "\n")
+    return _UNWANTED.sub("", _ESCAPES.sub("", value).replace("\r", "\n"))
+
+
+def sanitize(value: str) -> str:
+    """Like `sanitize_text`, on one line: newlines and tabs become spaces. For names and messages."""
+    if value.isascii() and value.isprintable():
+        return value
+    return sanitize_text(value).replace("\n", " ").replace("\t", " ").strip()
+
+
+def sanitize_bytes(value: bytes) -> str:
+    """Other people's bytes as clean text; what is not UTF-8 becomes U+FFFD."""
+    return sanitize_text(value.decode("utf-8", "replace"))

@@ -1,0 +1,363 @@
+"""Watches a change: asks all sources, judges, and asks again, whatever happens to the cluster meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from memtop.analysis.stability import Stability, StabilityVerdict, judge_change
+from memtop.background import run_in_thread
+from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable
+from memtop.kube.api_objects import Pod, PodMetricsList
+from memtop.kube.client import Client
+from memtop.kube.object_ref import ObjectRef
+from memtop.kube.workload_revisions import hash_label
+from memtop.observe.source import ServerClock
+from memtop.observe.watchlist import MIN_POLL_SECONDS, Watchlist
+from memtop.retry import Backoff, wait_or_until
+from memtop.sanitize import sanitize
+from memtop.stabilisation.before_and_after import BeforeAndAfter, compare_with_last_run, gather_sides
+from memtop.stabilisation.live_samples import LiveSamples, SampleRecorder
+from memtop.stabilisation.past_samples import PastByContainer, PastSamples, PrometheusSamples, samples_on_disk
+from memtop.stabilisation.revision_change import RevisionChange, change_time_from_pods, find_change
+
+if TYPE_CHECKING:
+    from config.settings import Prometheus as PrometheusSettings
+
+METRICS_API = "/apis/metrics.k8s.io/v1beta1"
+LONGEST_PAUSE = 60.0
+"""Seconds between two attempts while the API server does not answer."""
+INTERNAL_ERROR = "a mistake of memtop's own"
+"""What a problem begins with that is no failure of the cluster's."""
+_WORST_FIRST = (
+    StabilityVerdict.WORSE,
+    StabilityVerdict.STILL_LEAKING,
+    StabilityVerdict.ONLY_POSTPONED,
+    StabilityVerdict.WATCHING,
+    StabilityVerdict.HOLDING,
+)
+_CLUSTER_FAILURES = (ApiError, Unreachable, CredentialError, KubeconfigError)
+
+
+@dataclass(frozen=True)
+class StabilisationOptions:
+    """How to watch.
+
+    Attributes:
+        interval: Seconds of the cluster's clock between two looks.
+        speed: Seconds of cluster time per second here; 1 but for a simulated cluster.
+        prometheus: How to find and ask Prometheus; None for not at all.
+        folder: Where memtop keeps samples of this cluster; None for nowhere.
+        revision: The number of the revision that is watched; None for the newest, whichever that is.
+        container: The container that is watched; by default those that changed.
+        record: Whether to keep what is seen in `folder`, unless another memtop does.
+    """
+
+    interval: float = 15.0
+    speed: float = 1.0
+    prometheus: PrometheusSettings | None = None
+    folder: Path | None = None
+    revision: int | None = None
+    container: str | None = None
+    record: bool = False
+
+    @classmethod
+    def of(cls, plan: Watchlist, interval: float | None = None) -> StabilisationOptions:
+        """How to watch what an engine observes.
+
+        Args:
+            plan: The engine's.
+            interval: Seconds between two looks, if they are not the plan's.
+        """
+        return cls(
+            interval=plan.interval if interval is None else interval,
+            speed=plan.speed,
+            prometheus=plan.remember.prometheus,
+            folder=plan.remember.folder,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class StabilisationState:
+    """What is known at one moment.
+
+    Attributes:
+        ref: The workload.
+        change: What changed.
+        at: The cluster's time, Unix seconds.
+        container: The container that decides: of those that changed, the one that is worst off.
+        sides: What is known of each container, by name.
+        stabilities: What is judged of each, by name.
+        running: New pods that are there.
+        notes: What is in the way of knowing more, and where the past comes from; one sentence each.
+        problem: Why the last look failed; empty if it did not. What is shown is older then.
+        hasty: Whether Prometheus was not asked yet, so that something may be shown while it is.
+    """
+
+    ref: ObjectRef
+    change: RevisionChange
+    at: float
+    container: str
+    sides: Mapping[str, BeforeAndAfter]
+    stabilities: Mapping[str, Stability]
+    running: int
+    notes: tuple[str, ...] = ()
+    problem: str = ""
+    hasty: bool = False
+
+    @property
+    def stability(self) -> Stability:
+        """The verdict on the change."""
+        return self.stabilities[self.container]
+
+    def about(self, container: str) -> StabilisationState:
+        """The same about another container, if it is known."""
+        return replace(self, container=container) if container in self.stabilities else self
+
+
+class _PodList(msgspec.Struct):
+    items: list[Pod] | None = None
+
+
+async def follow_stabilisation(
+    client: Client, ref: ObjectRef, options: StabilisationOptions, again: asyncio.Event | None = None
+) -> AsyncGenerator[StabilisationState | str, None]:
+    """Watches a change for ever: one value after each look; before the first, why there is none yet.
+
+    Failures end nothing: the API server and Prometheus may go and come back, and what was seen stays. Nor
+    does a mistake of memtop's own, once something was seen; it is told as the problem.
+
+    Args:
+        client: The connection.
+        ref: The workload.
+        options: How to watch.
+        again: Set by whoever does not want to wait for the next look; what was seen stays.
+
+    Raises:
+        ApiError: At the first look: there is no such workload or revision, or it may not be read.
+        KubeconfigError: At the first look: a certificate or key is not usable.
+    """
+    watch = StabilisationWatch(client, ref, options)
+    again = again or asyncio.Event()
+    pause = max(MIN_POLL_SECONDS, options.interval / options.speed)
+    backoff = Backoff(first=2 * pause, longest=max(2 * pause, LONGEST_PAUSE))
+    try:
+        while True:
+            seen: StabilisationState | str
+            failure: Exception | None = None
+            try:
+                seen = await watch.look()
+                backoff.reset()
+            except _CLUSTER_FAILURES as error:
+                if (
+                    watch.seen is None
+                    and isinstance(error, ApiError | KubeconfigError)
+                    and not _is_temporary(error)
+                ):
+                    raise
+                failure = error
+                seen = watch.failed(error)
+            except Exception as error:  # a watch of two days outlives it, and says it
+                if watch.seen is None:
+                    raise
+                failure = error
+                seen = replace(watch.seen, problem=_internal_error_words(error))
+            yield seen
+            if isinstance(seen, StabilisationState) and seen.hasty and not seen.problem:
+                continue
+            if failure is None:
+                await wait_or_until(again, pause)
+            else:
+                await backoff.rest(failure, at_least=pause, until=again)
+            if again.is_set():
+                again.clear()
+                watch.hurry()
+    finally:
+        await watch.close()
+
+
+def _internal_error_words(error: Exception) -> str:
+    """A mistake of memtop's own in one line, with where it was made."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    words = f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}: {error}"
+    return f"{INTERNAL_ERROR}: {sanitize(' '.join(words.split()))}"
+
+
+def _is_temporary(error: Exception) -> bool:
+    """Whether a refusal may be over soon: too many requests, or a server that is starting."""
+    return isinstance(error, ApiError) and (error.status == 429 or error.status >= 500)
+
+
+class StabilisationWatch:
+    """One change that is watched; `follow` drives it.
+
+    Args:
+        client: The connection.
+        ref: The workload.
+        options: How to watch.
+
+    Attributes:
+        seen: What was seen last; None before the first look.
+    """
+
+    def __init__(self, client: Client, ref: ObjectRef, options: StabilisationOptions) -> None:
+        self.seen: StabilisationState | None = None
+        self._client = client
+        self._ref = ref
+        self._options = options
+        self._clock = ServerClock(options.speed)
+        self._lately = LiveSamples(hash_label(ref.kind))
+        self._metrics = Backoff(first=options.interval / options.speed, longest=LONGEST_PAUSE)
+        self._metrics_problem = ""
+        self._ask_metrics_at = float("-inf")
+        self._key: tuple[int, str] | None = None
+        self._disk: PastByContainer = {}
+        self._record = (
+            SampleRecorder(options.folder, ref.namespace) if options.folder and options.record else None
+        )
+        self._prometheus = (
+            PrometheusSamples(client, options.prometheus, options.speed)
+            if options.prometheus is not None
+            else None
+        )
+
+    async def close(self) -> None:
+        """Ends what is open."""
+        if self._record is not None:
+            living = [one for one in self._lately.containers.values() if one.present]
+            await run_in_thread(self._record.close, living, self._clock.now())
+        if self._prometheus is not None:
+            await self._prometheus.close()
+
+    def hurry(self) -> None:
+        """Has Prometheus asked at the next look, whether or not it is time."""
+        if self._prometheus is not None:
+            self._prometheus.hurry()
+
+    def failed(self, error: Exception) -> StabilisationState | str:
+        """The last that was seen, with what is in the way; before the first look only that."""
+        problem = sanitize(str(error)) or "the API server refused"
+        return problem if self.seen is None else replace(self.seen, problem=problem)
+
+    async def look(self) -> StabilisationState:
+        """Asks all sources once and judges."""
+        change = await find_change(self._client, self._ref, self._options.revision)
+        await self._see_pods(change)
+        now = self._clock.now()
+        living = [one for one in self._lately.containers.values() if one.present]
+        new = [one for one in living if one.revision == change.revision.hash]
+        at, how = change_time_from_pods(change, [one.created for one in new])
+        change = replace(change, at=at, how=how)
+        notes = [note] if (note := await self._see_metrics(change)) else []
+        if self._record is not None:
+            notes.append(await run_in_thread(self._record.keep, living, now))
+        if change.key != self._key:
+            self._key = change.key
+            folder = self._options.folder
+            self._disk = (
+                await run_in_thread(samples_on_disk, folder, change, now) if folder is not None else {}
+            )
+        memory = PastSamples()
+        hasty = self._prometheus is not None and self.seen is None
+        if self._prometheus is not None and not hasty:
+            await self._prometheus.refresh(change, [one.pod for one in living], now)
+            memory = self._prometheus.memory
+            notes.append(memory.words)
+        running = len({one.uid for one in new})
+        wanted = self._wanted(change)
+        change = compare_with_last_run(change, self._lately.containers, memory, self._disk)
+        notes.append(_skipped_revisions(change))
+        sides, stabilities = await run_in_thread(self._judged, change, wanted, memory, now)
+        worst = _worst_container(change, stabilities)
+        said = tuple(filter(None, [*notes, "asking Prometheus …" if hasty else ""]))
+        self.seen = StabilisationState(
+            self._ref, change, now, worst, sides, stabilities, running, said, hasty=hasty
+        )
+        return self.seen
+
+    def _wanted(self, change: RevisionChange) -> tuple[str, ...]:
+        """The containers that are watched.
+
+        Raises:
+            ApiError: There is none of the name that was asked for.
+        """
+        asked, there = self._options.container, change.ordinary
+        if asked is None:
+            return there
+        if asked not in there:
+            words = f"{self._ref} has no container {asked!r}; it has {', '.join(there)}"
+            raise ApiError(404, "NotFound", words)
+        return (asked,)
+
+    def _judged(
+        self, change: RevisionChange, wanted: tuple[str, ...], memory: PastSamples, now: float
+    ) -> tuple[dict[str, BeforeAndAfter], dict[str, Stability]]:
+        sides: dict[str, BeforeAndAfter] = {}
+        for container in wanted:
+            found = gather_sides(change, container, self._lately.containers, memory, self._disk, now)
+            asked = container == self._options.container
+            if asked or found.before.known or found.after.known or container in change.containers:
+                sides[container] = found
+        judged = {name: judge_change(one.before, one.after, change.at, now) for name, one in sides.items()}
+        return sides, judged
+
+    async def _see_pods(self, change: RevisionChange) -> None:
+        path = f"/api/v1/namespaces/{self._ref.namespace}/pods"
+        params = {"labelSelector": change.selector, "resourceVersion": "0"}
+        response = await self._client.request("GET", path, params)
+        self._clock.observe(response.headers.get("Date"))
+        try:
+            pods = msgspec.json.decode(response.body, type=_PodList).items or []
+        except msgspec.MsgspecError as error:
+            raise Unreachable(f"the answer to {path} cannot be read: {error}") from error
+        self._lately.see_pods(pods, self._clock.now())
+
+    async def _see_metrics(self, change: RevisionChange) -> str:
+        """Asks for samples; why there are none, if so."""
+        loop_time = asyncio.get_running_loop().time
+        if loop_time() < self._ask_metrics_at:
+            return self._metrics_problem
+        path = f"{METRICS_API}/namespaces/{self._ref.namespace}/pods"
+        try:
+            body = await self._client.get(path, {"labelSelector": change.selector})
+            self._lately.see_metrics(msgspec.json.decode(body, type=PodMetricsList).items or [])
+        except (*_CLUSTER_FAILURES, msgspec.MsgspecError) as error:
+            if isinstance(error, ApiError) and error.status == 404:
+                self._metrics_problem = "this cluster has no metrics API"
+            else:
+                self._metrics_problem = f"metrics: {sanitize(str(error))}"
+            self._ask_metrics_at = loop_time() + self._metrics.after(error)
+            return self._metrics_problem
+        self._metrics.reset()
+        return ""
+
+
+def _skipped_revisions(change: RevisionChange) -> str:
+    """Which revisions are passed over, because nothing is known of a run; empty for none."""
+    passed = []
+    for one in change.earlier:
+        if change.previous is None or one.number == change.previous.number:
+            break
+        passed.append(str(one.number))
+    if not passed or change.previous is None:
+        return ""
+    which = f"revision{'s' if len(passed) > 1 else ''} {' and '.join(passed)}"
+    return f"compared with revision {change.previous.number}: no run is known of {which}"
+
+
+def _worst_container(change: RevisionChange, stabilities: Mapping[str, Stability]) -> str:
+    """The container whose verdict is the change's: of those that changed, the one that is worst off."""
+    changed = [name for name in change.containers if name in stabilities] or list(stabilities)
+    return min(
+        changed,
+        key=lambda name: (
+            _WORST_FIRST.index(stabilities[name].verdict),
+            -(stabilities[name].before.rate or 0.0),
+        ),
+    )

@@ -1,0 +1,341 @@
+"""The actions of the keys that change or follow a workload, and rollouts in the background."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from textual.app import SystemCommand
+from textual.message import Message
+from textual.screen import Screen
+from textual.worker import Worker
+
+from tui.keys import CHANGE_GROUP, CHANGE_TITLES, FOLLOW_TITLES
+from tui.live_screen import KeyGroup, LiveScreen, OpenScreen, OpenSubject
+
+if TYPE_CHECKING:
+    from textual.app import App
+
+    from config.settings import Settings
+    from memtop.change.rollout_watch import BackgroundRollout
+    from memtop.kube.object_ref import ObjectRef
+    from memtop.observe.frame import Frame
+    from memtop.observe.watchlist import Watchlist
+    from tui.change.change_flow import ChangeFlow
+    from tui.change.memory_change import PooledUsage
+    from tui.change.permissions import Permissions
+    from tui.pod.tab import AskCluster, TabSubject
+
+
+class BackgroundRolloutNews(Message):
+    """A rollout that was left running has come further."""
+
+    def __init__(self, left: BackgroundRollout) -> None:
+        super().__init__()
+        self.left = left
+
+
+class BackgroundRollouts:
+    """What is followed besides the screens.
+
+    Args:
+        app: Who is told.
+        ask: Does something with the cluster.
+        now: The cluster's time, Unix seconds.
+    """
+
+    def __init__(self, app: App[int], ask: AskCluster, now: Callable[[], float]) -> None:
+        self._app = app
+        self._ask = ask
+        self._now = now
+        self._followed: dict[ObjectRef, Future[None]] = {}
+        self._told: dict[ObjectRef, BackgroundRollout] = {}
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """One short line each."""
+        return tuple(left.words for left in self._told.values())
+
+    def follow(self, ref: ObjectRef) -> None:
+        """Begins to follow a rollout."""
+        from memtop.change.rollout_watch import follow_in_background
+
+        def tell(left: BackgroundRollout) -> None:
+            self._app.post_message(BackgroundRolloutNews(left))  # on the engine's thread
+
+        if ref not in self._followed:
+            self._followed[ref] = self._ask(lambda client: follow_in_background(client, ref, tell, self._now))
+
+    def forget(self, ref: ObjectRef) -> None:
+        """Follows a rollout no more: somebody looks at it again."""
+        if (followed := self._followed.pop(ref, None)) is not None:
+            followed.cancel()
+        self._told.pop(ref, None)
+
+    def told(self, left: BackgroundRollout) -> None:
+        """Keeps what is told for the header; says aloud that a rollout is over or stuck."""
+        if left.ref not in self._followed:
+            return
+        before = self._told.get(left.ref)
+        self._told[left.ref] = left
+        if left.over:
+            self.forget(left.ref)
+            self._app.notify("o shows its pods, b whether it has helped", title=left.words, markup=False)
+        elif left.why and (before is None or before.state is not left.state):
+            self._app.notify(left.why, title=left.words, severity="warning", timeout=10, markup=False)
+
+
+# Nobody changes anything before the first frame is painted, and a start does not wait for what it takes.
+# ruff: noqa: PLC0415
+
+NO_ROW = "no row is selected"
+_CHECKS, _CHECK_SECONDS = 20, 0.05
+"""How often and how far apart a frame is looked at for what it knows of a row."""
+
+
+class WorkloadActions:
+    """The actions that change the workload of a row, or follow what became of a change.
+
+    Args:
+        app: On whose screens; it is asked by messages to open others.
+        ask: Does something with the cluster.
+        plan: What is observed.
+        settings: Every option.
+        warnings: What every header must say.
+        now: The cluster's time, Unix seconds.
+        frame: The newest frame; None before the first.
+
+    Attributes:
+        left: The rollouts that were left running.
+    """
+
+    def __init__(
+        self,
+        app: App[int],
+        ask: AskCluster,
+        plan: Watchlist,
+        settings: Settings,
+        *,
+        warnings: tuple[str, ...],
+        now: Callable[[], float],
+        frame: Callable[[], Frame | None],
+    ) -> None:
+        self._app = app
+        self._ask = ask
+        self._plan = plan
+        self._settings = settings
+        self._warnings = warnings
+        self._now = now
+        self._frame = frame
+        self.left = BackgroundRollouts(app, ask, now)
+        self._permissions: Permissions | None = None
+        self._asked: set[tuple[str, str]] = set()
+        self._asking: tuple[str, str] | None = None
+        self._shown: tuple[str, ...] = ()
+        self._flow: ChangeFlow | None = None
+
+    @property
+    def applying(self) -> bool:
+        """Whether a change is on its way to the cluster, which nothing may cut short."""
+        return self._flow is not None and self._flow.applying
+
+    # -- may it be done
+
+    @property
+    def row(self) -> TabSubject | None:
+        """What the screen in front is about, whatever dialog lies on it."""
+        stack = reversed(self._app.screen_stack)  # which is empty while the app ends
+        return next((screen.row for screen in stack if isinstance(screen, LiveScreen)), None)
+
+    def refusal(self, action: str, row: TabSubject | None) -> str:
+        """Why an action cannot be taken on a row; empty if nothing is known against it.
+
+        Args:
+            action: A change such as ``image``, or ``rollout``, ``stabilisation``, ``workload``.
+            row: The row.
+        """
+        if row is None:
+            return NO_ROW
+        if action == "workload":
+            return f"{row.pod} is a bare pod: no workload owns it" if row.workload.kind == "Pod" else ""
+        if self._permissions is None:
+            return ""
+        if action in {"rollout", "stabilisation"}:
+            from tui.change.permissions import why_no_rollout
+
+            return why_no_rollout(row.workload)
+        return self._permissions.refusal(row, action)
+
+    def look(self, frame: Frame) -> None:
+        """Learns what may be done with the row in front, and dims the keys of what may not."""
+        row = self.row
+        if row is None or not frame.settled:
+            return
+        place = (row.namespace, row.workload.kind)
+        if place not in self._asked and place != self._asking:
+            self._asking = place
+            self._work(partial(self._learn, row, place), "permissions")
+        self._dim()
+
+    def forget(self) -> None:
+        """Asks for rights anew: they may have been granted meanwhile."""
+        self._asked.clear()
+        self._permissions = None
+
+    async def _learn(self, row: TabSubject, place: tuple[str, str]) -> None:
+        try:
+            await asyncio.to_thread(importlib.import_module, "tui.change.change_flow")
+            from memtop.kube.api_errors import Unreachable
+            from tui.change.permissions import Permissions
+
+            permissions = self._permissions or Permissions(read_only=self._settings.safety.read_only)
+            if questions := permissions.unasked(row):
+                with suppress(Unreachable):  # the engine has ended, or there is none
+                    await asyncio.wrap_future(self._ask(lambda client: permissions.learn(client, questions)))
+            self._permissions = permissions
+            self._asked.add(place)
+        finally:
+            if self._asking is place:  # and not what has taken its place, which would be begun anew for ever
+                self._asking = None
+        self._dim()
+
+    def _dim(self) -> None:
+        row = self.row
+        shown = tuple(self.refusal(action, row) for action in (*CHANGE_TITLES, *FOLLOW_TITLES))
+        if shown != self._shown:
+            self._shown = shown
+            self._app.screen.refresh_bindings()
+
+    def commands(self, screen: Screen[object]) -> Iterator[SystemCommand]:
+        """What can be done now with the row of a screen, for the command palette."""
+        row = screen.row if isinstance(screen, LiveScreen) else None
+        if row is None:
+            return
+        for action, words in {**CHANGE_TITLES, **FOLLOW_TITLES}.items():
+            if not self.refusal(action, row):
+                about = row.pod_ref if action == "delete" else row.workload
+                yield SystemCommand(
+                    words, str(about), lambda action=action: self._app.call_later(self.change, action)
+                )
+
+    def words(self, groups: Sequence[KeyGroup]) -> list[KeyGroup]:
+        """The keys of a screen in words, with why those that change something can't be used now."""
+        row = self.row
+        keys = [
+            replace(key, not_now=self.refusal(action, row))
+            for action, key in zip(CHANGE_TITLES, CHANGE_GROUP.keys, strict=True)
+        ]
+        return [KeyGroup(group.title, keys) if group is CHANGE_GROUP else group for group in groups]
+
+    # -- doing it
+
+    def change(self, action: str) -> None:
+        """Takes an action on the row in front."""
+        row = self.row
+        if row is None or (why := self.refusal(action, row)):
+            self._app.notify(NO_ROW if row is None else why, markup=False)
+        elif action in FOLLOW_TITLES:
+            self._follow(action, row)
+        elif self.applying:
+            self._app.notify("A change is on its way to the cluster: one at a time")
+        else:
+            self._work(partial(self._change, action, row), "change")
+
+    def _work(self, work: Callable[[], Coroutine[None, None, None]], group: str) -> Worker[None]:
+        """Begins something in place of what of its group is under way."""
+        return self._app.run_worker(work, group=group, exclusive=True)
+
+    async def _change(self, action: str, row: TabSubject) -> None:
+        from memtop.change.audit_log import AuditLog, audit_log_path
+        from tui.change.change_flow import ChangeFlow
+        from tui.change.memory_change import usage_by_container, workload_members
+
+        settings = self._settings
+
+        async def uses() -> Mapping[str, PooledUsage]:
+            """A key may be quicker than the frame that knows more of its row."""
+            for _ in range(_CHECKS):
+                if workload_members(self._frame(), row.workload) is not None:
+                    break
+                await asyncio.sleep(_CHECK_SECONDS)
+            return usage_by_container(workload_members(self._frame(), row.workload))
+
+        self._flow = ChangeFlow(
+            self._app,
+            self._ask,
+            context=self._plan.target.context,
+            protected=tuple(settings.safety.protected_contexts),
+            log=AuditLog(audit_log_path(os.environ)),
+            now=self._now,
+            ascii_only=settings.ui.symbols == "ascii",
+        )
+        plan = await self._flow.run(action, row, uses)
+        if plan is not None and plan.opens_rollout:
+            self._show_rollout(plan.ref)
+
+    # -- following it
+
+    def _follow(self, action: str, row: TabSubject) -> None:
+        if action == "rollout":
+            self._show_rollout(row.workload)
+        elif action == "stabilisation":
+            self._show_stabilisation(row.workload)
+        else:
+            self._show_workload(type(row).of_workload(row.workload))
+
+    def _show_rollout(self, ref: ObjectRef) -> None:
+        from tui.rollout.screen import RolloutScreen
+
+        in_front, settings = self._app.screen, self._settings
+        if isinstance(in_front, RolloutScreen) and in_front.ref == ref:
+            return  # which shows this one already
+        self.left.forget(ref)
+        thresholds = settings.observe.warn_ratio, settings.observe.critical_ratio
+        screen = RolloutScreen(ref, self._ask, self._now, settings.ui.symbols, self._warnings, thresholds)
+        self._app.post_message(OpenScreen(screen))
+
+    def _show_stabilisation(self, ref: ObjectRef) -> None:
+        from memtop.stabilisation import verdict_report
+        from memtop.stabilisation.stabilisation_watch import StabilisationOptions
+        from tui.stabilisation.screen import StabilisationScreen
+
+        app, settings = self._app, self._settings
+        if isinstance(app.screen, StabilisationScreen) and app.screen.ref == ref:
+            return  # which shows this one already
+        command: tuple[str, ...] = ()
+        if settings.watch.command:
+            try:
+                command = verdict_report.split_command(settings.watch.command)
+            except ValueError as error:
+                app.notify(f"watch.command: {settings.watch.command!r} {error}", markup=False)
+        screen = StabilisationScreen(
+            ref,
+            self._ask,
+            self._now,
+            settings.ui.symbols,
+            self._warnings,
+            options=StabilisationOptions.of(self._plan),
+            bell=settings.watch.bell,
+            command=command,
+        )
+        app.post_message(OpenScreen(screen))
+
+    def _show_workload(self, about: TabSubject) -> None:
+        """Opens a workload, or goes back to it where it is in front already, or lies right below."""
+        from tui.pod.screen import PodScreen
+
+        app = self._app
+        front, *below = [screen for screen in reversed(app.screen_stack) if isinstance(screen, LiveScreen)]
+        if isinstance(front, PodScreen) and front.subject == about:
+            front.action_tab("Workload")
+        elif below and isinstance(below[0], PodScreen) and below[0].subject == about:
+            app.pop_screen()
+        else:
+            app.post_message(OpenSubject(about))

@@ -1,0 +1,128 @@
+"""The base of the screens that follow one workload: rollout and stabilisation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.screen import Screen
+
+from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable
+from memtop.kube.client import Client
+from memtop.kube.object_ref import ObjectRef
+from memtop.observe.frame import Frame
+from tui.live_screen import LiveScreen
+from tui.overview.words import header_data
+from tui.pod.tab import AskCluster
+from widgets.error_boundary import report_failure
+from widgets.header import StatusHeader
+from widgets.line_widget import OneLine
+from widgets.panes import PaneTitle
+from widgets.styled_text import Symbols
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+"""Seconds before what failed by a mistake of memtop's own is followed again; each time twice as long."""
+
+
+class FollowingScreen(LiveScreen):
+    """A screen that is told of one workload, over and over. Leaving it ends every request.
+
+    Args:
+        ref: The Deployment, StatefulSet or DaemonSet.
+        ask: Does something with the cluster.
+        now: The cluster's time, Unix seconds.
+        symbols: Which characters are drawn with.
+        warnings: What the header must always say.
+        title: What the screen is called.
+
+    Attributes:
+        ref: The workload.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,backspace", "dismiss", "Back"),
+        Binding("question_mark", "app.help", "Help", key_display="?"),
+        Binding("q", "app.quit", "Quit"),
+    ]
+
+    class Told(Message):
+        """How it stands, or why that is not known.
+
+        Attributes:
+            told: All that is known, as data; or a sentence.
+        """
+
+        def __init__(self, told: object) -> None:
+            super().__init__()
+            self.told = told
+
+        def can_replace(self, message: Message) -> bool:
+            """All that is known is told each time, so only the last telling counts."""
+            return isinstance(message, FollowingScreen.Told)
+
+    def __init__(
+        self,
+        ref: ObjectRef,
+        ask: AskCluster,
+        now: Callable[[], float],
+        symbols: Symbols,
+        warnings: tuple[str, ...],
+        title: str,
+    ) -> None:
+        super().__init__()
+        self.ref = ref
+        self._ask = ask
+        self._now = now
+        self._warnings = warnings
+        self._frame: Frame | None = None
+        ascii_only = symbols == "ascii"
+        self.header = StatusHeader(ascii_only=ascii_only)
+        self.title_line = PaneTitle(title, ascii_only=ascii_only)
+        self.title_line.subtitle = f"{ref.kind} in {ref.namespace}"
+        self.title_line.lit = True
+        self.notes = OneLine()
+
+    def on_unmount(self) -> None:
+        """Ends every request."""
+        self.workers.cancel_node(self)
+
+    def is_about_the_same(self, other: Screen[Any]) -> bool:
+        """Whether another screen tells the same of the same workload."""
+        return isinstance(other, FollowingScreen) and type(self) is type(other) and self.ref == other.ref
+
+    async def _keep_following(self, work: Callable[[Client], Coroutine[Any, Any, None]]) -> None:
+        """Follows on the engine's loop until that ends; after a mistake of memtop's own it goes on.
+
+        Raises:
+            Unreachable: The engine does not run, or no answer came.
+            ApiError: The cluster refuses.
+            CredentialError: No credential could be had.
+            KubeconfigError: The kubeconfig is wrong.
+        """
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                await asyncio.wrap_future(self._ask(work))
+            except (Unreachable, ApiError, CredentialError, KubeconfigError):
+                raise
+            except Exception as error:  # noqa: BLE001  (it is reported; what is watched must not be lost)
+                report_failure(self, error)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+            else:
+                return
+
+    def show_failure(self, sentence: str) -> None:
+        """Says why nothing more is told."""
+        self.post_message(self.Told(sentence))
+
+    def show(self, frame: Frame) -> None:
+        """Brings the header up to date."""
+        self._frame = frame
+        self._tick()
+
+    def _tick(self) -> None:
+        self.header.show(header_data(self._frame, self._now(), frozen=False, warnings=self._warnings))

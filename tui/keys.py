@@ -1,0 +1,232 @@
+"""The keys of every screen: their bindings, and their words for the help screen."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from textual.binding import Binding, BindingType
+
+from tui.live_screen import HelpKey, KeyGroup
+
+CHANGE_BINDINGS: Final[list[BindingType]] = [
+    Binding("i", "app.change('image')", "Image"),
+    Binding("M", "app.change('memory')", "Limit"),
+    Binding("R", "app.change('restart')", "Restart"),
+    Binding("u", "app.change('undo')", "Undo"),
+    Binding("o", "app.change('rollout')", "Rollout"),
+    Binding("b", "app.change('stabilisation')", "Did it help?"),
+    Binding("number_sign", "app.change('scale')", "Scale", key_display="#", show=False),
+    Binding("ctrl+d", "app.change('delete')", "Delete the pod", show=False),
+    Binding("P", "app.change('pause')", "Pause or resume", show=False),
+    Binding("W", "app.change('workload')", "Workload", show=False),
+]
+"""For every screen that is about a workload, beside its other bindings."""
+
+CHANGE_TITLES: Final = {
+    "image": "Set the image",
+    "memory": "Set the memory limit and request",
+    "restart": "Restart, pod by pod",
+    "undo": "Undo: back to an earlier revision",
+    "scale": "Scale: set the number of pods",
+    "delete": "Delete the pod",
+    "pause": "Pause its rollouts, or resume them",
+}
+"""Each change in words, for the command palette."""
+FOLLOW_TITLES: Final = {
+    "rollout": "Status of its rollout",
+    "stabilisation": "Stabilisation: did the last change help?",
+    "workload": "The workload: its pods and revisions",
+}
+"""What follows a change or shows what it is about, likewise."""
+
+CHANGE_GROUP: Final = KeyGroup(
+    "Change the workload: a plan first, then a yes or a no",
+    (
+        HelpKey("i", "set the image of a container; earlier revisions' images are offered"),
+        HelpKey("M", "set memory limit and request, and see what that buys"),
+        HelpKey("R", "restart it, pod by pod"),
+        HelpKey("u", "undo: back to an earlier revision"),
+        HelpKey("#", "scale: the number of pods"),
+        HelpKey("ctrl+d", "delete the pod"),
+        HelpKey("P", "pause its rollouts, or resume them"),
+    ),
+)
+FOLLOW_GROUP: Final = KeyGroup(
+    "Follow it",
+    (
+        HelpKey("W", "the workload: its pods, its revisions, their growth"),
+        HelpKey("o", "status of its rollout, live"),
+        HelpKey("b", "stabilisation: did the last change help?"),
+    ),
+)
+
+OVERVIEW_BINDINGS: Final[list[BindingType]] = [
+    Binding("question_mark", "app.help", "Help", key_display="?"),
+    Binding("q", "app.quit", "Quit"),
+    *CHANGE_BINDINGS,
+    Binding("tab", "pane(1)", "Pane", priority=True),
+    Binding("shift+tab", "pane(-1)", "Previous pane", show=False, priority=True),
+    Binding("slash", "filter", "Filter", key_display="/", priority=True),
+    Binding("enter", "enter", "Open", priority=True),
+    Binding("n", "app.namespace", "Namespace"),
+    Binding("w", "workloads", "Workloads"),
+    Binding("s", "sort(1)", "Sort"),
+    Binding("z", "zoom", "Zoom"),
+    Binding("space", "freeze", "Freeze"),
+    Binding("c", "app.context", "Context"),
+    Binding("S", "reverse", "Reverse the order", key_display="S", show=False),
+    Binding("plus,equals_sign", "app.interval(1)", "Ask less often", key_display="+", show=False),
+    Binding("minus", "app.interval(-1)", "Ask more often", key_display="-", show=False),
+    Binding("r", "app.retry", "Ask again now", show=False),
+    Binding("escape", "clear_filter", "Clear filter", show=False),
+]
+OVERVIEW_BAR: Final = tuple(binding.key for binding in OVERVIEW_BINDINGS if isinstance(binding, Binding))
+"""The order of the bar at the bottom: a narrow one keeps help, quit and the keys of an incident."""
+
+OVERVIEW_GROUPS = (
+    KeyGroup(
+        "Look",
+        (
+            HelpKey("tab  shift+tab", "next pane, previous pane"),
+            HelpKey("↑ ↓  j k", "move; pgup pgdn, g and G go further"),
+            HelpKey("enter", "open the selected row"),
+            HelpKey("w", "one row per workload, or per container"),
+            HelpKey("z", "the active pane alone, or all of them"),
+            HelpKey("space", "freeze the tables while you read; the clock goes on"),
+        ),
+    ),
+    KeyGroup(
+        "Find",
+        (
+            HelpKey("/", "filter: text, !text, label=value, namespace=value; all must hold"),
+            HelpKey("esc", "clear the filter, leave the zoom"),
+            HelpKey("s  S", "sort by the next column; turn the order round (or click a title)"),
+            HelpKey("n", "namespace"),
+            HelpKey("c", "context"),
+        ),
+    ),
+    KeyGroup(
+        "Columns",
+        (
+            HelpKey("1H  2+", "restarts in the last hour; 2+ where not all of it was watched"),
+            HelpKey("WORST", "of a workload: the container nearest to its limit"),
+        ),
+    ),
+    KeyGroup(
+        "memtop",
+        (
+            HelpKey("+  -", "ask for the metrics less often, more often"),
+            HelpKey("r", "ask again now"),
+            HelpKey("ctrl+p", "all commands"),
+            HelpKey("q", "quit"),
+        ),
+    ),
+    CHANGE_GROUP,
+    FOLLOW_GROUP,
+)
+
+DESCRIBE_GROUP = KeyGroup(
+    "Describe",
+    (
+        HelpKey("y", "YAML, with the managed fields folded away; the description again"),
+        HelpKey("O", "the workload that owns the pod, its node, the pod again"),
+        HelpKey("/  n N  esc", "search; next and previous match; end of the search"),
+        HelpKey("w  ← →", "wrap long lines; scroll sideways"),
+    ),
+)
+EVENTS_GROUP = KeyGroup(
+    "Events",
+    (
+        HelpKey("m", "only what was said of memory, or everything"),
+        HelpKey("enter", "on the line of other pods' OOM kills: each of them, or one line again"),
+        HelpKey("g  1 2 3 4", "range of the time axis: 1 h, 6 h, 24 h, 7 d"),
+    ),
+)
+
+LOG_GROUP = KeyGroup(
+    "Logs",
+    (
+        HelpKey("m", "show what speaks of memory: presets, each with its number of matches"),
+        HelpKey("/", "show what matches a regular expression; capital letters make case matter"),
+        HelpKey("v  C", "the other lines instead; lines around each match: 0, ±2, ±5, ±10, all"),
+        HelpKey("n  N", "next match, match before"),
+        HelpKey("f  G", "stop at this place or follow; go to the newest line"),
+        HelpKey("T", "time of each line; hidden at first where the log has its own"),
+        HelpKey("w  ← →", "wrap long lines; scroll sideways"),
+        HelpKey("[  ]", "container; after the last all of them, interleaved"),
+        HelpKey("1 2 3 4  0", "the last 5 min, 1 h, 6 h, 24 h; all there is"),
+        HelpKey("J", "jump to a time: 14:05, 2026-11-22T14:05, 14:05Z, -10m"),
+        HelpKey("ctrl+s", "save what is shown to a file"),
+        HelpKey("r  esc", "read it again; clear the filter"),
+    ),
+)
+
+EXEC_GROUP = KeyGroup(
+    "Inside the container",
+    (
+        HelpKey("B", "memory by kind: heap or page cache? r asks again"),
+        HelpKey("x", "a shell; exit or ctrl-d comes back to this screen"),
+        HelpKey("X", "one command, as kubectl exec runs it"),
+        HelpKey("h", "heap capture: a plan with its risks first, then a yes or a no"),
+    ),
+)
+
+ROLLOUT_HELP = (
+    KeyGroup(
+        "Rollout",
+        (
+            HelpKey("u", "undo: back to the revision before, after a plan and a yes"),
+            HelpKey("P", "pause it, or resume it"),
+            HelpKey("b", "stabilisation: has the change helped, and does it last?"),
+            HelpKey("i M R #", "another image, another limit, a restart, another number of pods"),
+            HelpKey("ctrl+d", "delete the pod under the cursor"),
+            HelpKey("W", "the workload: its pods, its revisions, their growth"),
+            HelpKey("enter", "open a pod: its log, the log before it crashed, its events"),
+            HelpKey("esc", "back; the rollout goes on, and the header says how far it is"),
+        ),
+    ),
+    KeyGroup(
+        "What it says",
+        (
+            HelpKey("the sentence", "is that of kubectl rollout status"),
+            HelpKey("the bar", "full: new pods that are ready; half: made, not ready yet"),
+            HelpKey("updated", "pods of the new revision, ready or not"),
+            HelpKey("available", "pods of any revision that have been ready for long enough"),
+            HelpKey("✖", "takes somebody to do something"),
+            HelpKey("!", "may pass by itself"),
+        ),
+    ),
+)
+
+STABILISATION_HELP = (
+    KeyGroup(
+        "Did it help?",
+        (
+            HelpKey("g", "range of the graph: around the change, 1 h, 6 h, 24 h, 7 d"),
+            HelpKey("a", "lay containers over one another by their age, or show them by the clock"),
+            HelpKey("[  ]", "another container of the pods"),
+            HelpKey("ctrl+s", "write a report (Markdown) to a new file in the present folder"),
+            HelpKey("esc", "back; memtop watch goes on without a screen"),
+        ),
+    ),
+    KeyGroup(
+        "The verdicts",
+        (
+            HelpKey("watching", "too early: it says how much longer, and why"),
+            HelpKey("holding", "the old growth would have shown by now, and has not"),
+            HelpKey("still leaking", "the new pods grow too, or die of it"),
+            HelpKey("only postponed", "as before, but the limit is higher"),
+            HelpKey("worse", "grows or dies faster than before"),
+        ),
+    ),
+    CHANGE_GROUP,
+)
+
+WORKLOAD_GROUP = KeyGroup(
+    "Workload",
+    (
+        HelpKey("W", "its pods and revisions; from a pod, the workload that it belongs to"),
+        HelpKey("enter", "open the pod"),
+        HelpKey("tab", "pods, revisions"),
+    ),
+)

@@ -1,0 +1,156 @@
+"""What every screen has: frames to show, a list of its keys, commands, and a way to open other screens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rich.console import Group as Lines
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+from textual.app import App, ComposeResult, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.message import Message
+from textual.screen import ModalScreen, Screen
+from textual.widgets import Static
+
+from widgets.error_boundary import GuardedHandlers
+from widgets.styled_text import Symbols
+
+if TYPE_CHECKING:
+    from memtop.observe.frame import Frame
+    from tui.pod.tab import TabSubject
+
+
+@dataclass(frozen=True, slots=True)
+class HelpKey:
+    """One line of the help.
+
+    Attributes:
+        keys: What to press.
+        does: What it does.
+        not_now: Why it cannot be used at present; empty if it can.
+    """
+
+    keys: str
+    does: str
+    not_now: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyGroup:
+    """Keys that belong together."""
+
+    title: str
+    keys: Sequence[HelpKey]
+
+
+class HelpScreen(ModalScreen[None]):
+    """Lists the keys of the screen it was opened on."""
+
+    DEFAULT_CSS = """
+    HelpScreen { align: center middle; background: $background 60%; }
+    HelpScreen > VerticalScroll {
+        width: 90%; max-width: 96; height: auto; max-height: 100%;
+        background: $surface; border: round $primary; border-title-color: $text-primary; padding: 0 2;
+    }
+    HelpScreen Static { width: 100%; height: auto; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,question_mark,enter", "dismiss(None)", "Close"),
+        Binding("j,down", "scroll(1)", show=False),
+        Binding("k,up", "scroll(-1)", show=False),
+    ]
+
+    def __init__(self, title: str, groups: Sequence[KeyGroup]) -> None:
+        super().__init__()
+        self._title = title
+        self._groups = groups
+
+    def compose(self) -> ComposeResult:
+        """One table of keys a group."""
+        with VerticalScroll() as box:
+            box.border_title = self._title
+            box.border_subtitle = "↑ ↓ scroll · esc closes"
+            yield Static(Lines(*self._parts()))
+
+    def _parts(self) -> Iterator[RenderableType]:
+        for number, group in enumerate(self._groups):
+            yield Text(f"{chr(10) if number else ''}{group.title}", "bold")
+            table = Table.grid(padding=(0, 2))
+            table.add_column(width=18, no_wrap=True)
+            table.add_column(ratio=1)
+            for key in group.keys:
+                words = Text(key.does, "dim" if key.not_now else "")
+                if key.not_now:
+                    words.append(f"  (not now: {key.not_now})", "italic")
+                table.add_row(Text(key.keys, "dim" if key.not_now else "bold cyan"), words)
+            yield table
+
+    def action_scroll(self, lines: int) -> None:
+        """Scrolls the list."""
+        self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
+
+
+class OpenSubject(Message):
+    """Asks the app to open a pod or a workload."""
+
+    def __init__(self, subject: TabSubject) -> None:
+        super().__init__()
+        self.subject = subject
+
+
+class OpenScreen(Message):
+    """Asks the app to open a screen, unless one about the same is in front."""
+
+    def __init__(self, screen: LiveScreen) -> None:
+        super().__init__()
+        self.screen = screen
+
+
+class LiveScreen(GuardedHandlers, Screen[None]):
+    """A screen that is told of every frame.
+
+    Attributes:
+        WORDS: Its keys in words: a title and groups.
+    """
+
+    WORDS: ClassVar[tuple[str, Sequence[KeyGroup]]] = ("Keys", ())
+
+    def show(self, frame: Frame) -> None:
+        """Shows a new frame."""
+        raise NotImplementedError
+
+    def is_about_the_same(self, other: Screen[Any]) -> bool:
+        """Whether another screen shows the same."""
+        return self is other
+
+    @property
+    def row(self) -> TabSubject | None:
+        """What the keys act on that change a workload; None where there is nothing to act on."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class FigureStyle:
+    """How figures are drawn: thresholds as shares of the limit, and the characters for graphs."""
+
+    warn: float
+    critical: float
+    symbols: Symbols
+
+
+def key_commands(app: App[int], screen: Screen[object]) -> Iterator[SystemCommand]:
+    """What the keys of a screen do, as far as it can be done now; changes have words of their own."""
+    for binding in screen.active_bindings.values():
+        described = binding.binding
+        change = described.action.startswith("app.change")
+        if binding.node is screen and binding.enabled and described.description and not change:
+            yield SystemCommand(
+                described.description,
+                f"Key {described.key_display or described.key}",
+                lambda action=described.action: app.call_later(app.run_action, action, screen),
+            )

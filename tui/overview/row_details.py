@@ -1,0 +1,113 @@
+"""One row in detail: its trend as a drawing, its verdict with the evidence, and its facts."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from rich.text import Text
+
+from memtop import wording
+from memtop.analysis.judgement import Verdict
+from memtop.observe.frame import Frame, RowDetail
+from memtop.observe.frame_rows import time_to_limit_words
+from memtop.observe.slots import ContainerIdentity
+from tui.overview.cells import verdict_words
+from widgets.trend_data import Trend
+
+
+def selected_trend(frame: Frame, since: float = 0.0, note: str = "") -> Trend | None:
+    """What the plot shows of a frame's selected row; None where nothing is selected.
+
+    Args:
+        frame: The frame.
+        since: Where the graph begins, Unix seconds.
+        note: What is to be said of that stretch of time.
+    """
+    detail = frame.detail
+    if detail is None:
+        return None
+    drawn = detail.times >= since
+    return Trend(
+        title=detail.title,
+        times=detail.times[drawn].tolist(),
+        values=detail.values[drawn].tolist(),
+        limit=detail.limit,
+        request=detail.request,
+        restarts=[moment for moment in detail.restarts if moment >= since],
+        oom_kills=[moment for moment in detail.oom_kills if moment >= since],
+        floor=_fitted_floor(detail, since),
+        caption=_trend_caption(detail),
+        note=note,
+    )
+
+
+def _fitted_floor(detail: RowDetail, since: float) -> tuple[list[float], list[float]] | None:
+    """The fitted floor from a moment on; None where there is none."""
+    if detail.floor is None or detail.floor[0][-1] <= since:
+        return None
+    times, values = detail.floor
+    later = times > since
+    if later.all():
+        return times.tolist(), values.tolist()
+    start = float(np.interp(since, times, values))
+    return [since, *times[later].tolist()], [start, *values[later].tolist()]
+
+
+def _trend_caption(detail: RowDetail) -> str:
+    judgement = detail.judgement
+    if detail.awaited is not None:
+        return detail.awaited
+    if judgement is None:
+        return "" if len(detail.values) else f"memory {wording.UNKNOWN}: no sample yet"
+    if judgement.verdict is Verdict.NOT_ENOUGH_DATA:
+        return judgement.evidence()
+    return f"{judgement.certainty}: {judgement.evidence()}"
+
+
+def verdict_line(frame: Frame, row: int) -> Text:
+    """The verdict and its evidence: the line a tired person reads first."""
+    words, role = verdict_words(frame, row)
+    line = Text(no_wrap=True, end="").append(f" {words} ", f"{role or 'strong'}")
+    judgement = frame.detail.judgement if frame.detail is not None else None
+    if row in frame.awaited:
+        return line.append(f" {frame.awaited[row]}", "dim")
+    if judgement is not None:
+        line.append(f" {judgement.evidence()}")
+    return line
+
+
+def fact_lines(frame: Frame, row: int) -> list[tuple[str, str]]:
+    """Name and value of what is known beside the graph."""
+    rows = frame.rows
+    identity = rows.identities[row]
+    facts: list[tuple[str, str]] = []
+    if isinstance(identity, ContainerIdentity):
+        facts += [
+            ("workload", f"{identity.workload}"),
+            ("node", identity.node or wording.UNKNOWN),
+        ]
+    limit = rows.limit[row]
+    facts += [
+        ("state", rows.states[row]),
+        ("working set", wording.bytes_(rows.working_set[row])),
+        ("limit", wording.bytes_(limit) if math.isfinite(limit) else "none"),
+        ("of limit", wording.share(rows.share[row])),
+        ("request", wording.bytes_(rows.request[row]) if math.isfinite(rows.request[row]) else "none"),
+        ("growth", wording.rate(rows.rate[row])),
+        ("limit in", time_to_limit_words(rows, row)),
+        ("restarts", _restart_words(frame, row)),
+    ]
+    last = rows.lasts[row]
+    if last is not None:
+        ended = wording.ago(None if last.finished_at is None else frame.time - last.finished_at)
+        facts += [("last end", f"{last.words()}, exit code {last.exit_code}"), ("", ended)]
+        if last.finished_at is not None and last.started_at is not None:
+            facts.append(("", f"ran for {wording.duration(last.finished_at - last.started_at)}"))
+    return facts
+
+
+def _restart_words(frame: Frame, row: int) -> str:
+    rows = frame.rows
+    lower = "" if rows.restarts_exact[row] else "at least "
+    return f"{rows.restarts[row]}, {lower}{rows.restarts_hour[row]} in the last hour"

@@ -1,0 +1,321 @@
+"""What the pod screen does inside the container: a shell, one command, a heap capture."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+from pathlib import Path
+from typing import ClassVar
+
+from rich.text import Text
+from textual import events, on, work
+from textual.app import ComposeResult, SuspendNotSupported
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from memtop.heap.capture_plan import CapturePlan, NothingToCaptureError, plan_captures
+from memtop.heap.container_probe import NoShellError, propose_debug_container
+from memtop.kube.api_errors import ApiError, CredentialError, Unreachable
+from memtop.kube.client import Client
+from memtop.kube.container_exec import (
+    CommandResult,
+    ContainerRef,
+    NoSuchProgram,
+    NotRunning,
+    exec_refusal,
+    run_command,
+)
+from memtop.observe.frame import Frame
+from memtop.sanitize import sanitize_bytes
+from tui.live_screen import LiveScreen
+from tui.pod.capture_screen import CaptureScreen, capture_choices, capture_plan_lines, debug_proposal_lines
+from tui.pod.shell_session import run_in_terminal
+from tui.pod.tab import AskCluster, TabSubject
+from widgets.confirm import ConfirmDialog
+from widgets.error_boundary import GuardedHandlers
+from widgets.picker import Picker
+from widgets.styled_text import Symbols, literal
+
+MOST_OUTPUT_BYTES = 256 * 1024
+"""Bytes of output that are kept."""
+COMMAND_SECONDS = 120.0
+
+
+class CommandScreen(GuardedHandlers, ModalScreen[None]):
+    """Runs what is typed; no shell looks at it, unless it begins with ``sh -c``.
+
+    Args:
+        place: Where.
+        ask: Does something with the cluster.
+    """
+
+    DEFAULT_CSS = """
+    CommandScreen { align: center middle; background: $background 60%; }
+    CommandScreen > Vertical {
+        width: 94%; height: 80%;
+        background: $surface; border: round $primary; border-title-color: $text-primary; padding: 0 1;
+    }
+    CommandScreen Input { border: none; height: 1; padding: 0; background: $surface; margin-bottom: 1; }
+    CommandScreen VerticalScroll { height: 1fr; }
+    CommandScreen Static { width: 100%; height: auto; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "Close"),
+        Binding("pageup", "scroll(-10)", show=False, priority=True),
+        Binding("pagedown", "scroll(10)", show=False, priority=True),
+        Binding("up", "scroll(-1)", show=False, priority=True),
+        Binding("down", "scroll(1)", show=False, priority=True),
+    ]
+
+    def __init__(self, place: ContainerRef, ask: AskCluster) -> None:
+        super().__init__()
+        self._place = place
+        self._ask = ask
+        self.output = Static(markup=False)
+
+    def compose(self) -> ComposeResult:
+        """The command above its output."""
+        with Vertical() as box:
+            box.border_title = literal(f"Command in {self._place.container} of {self._place.pod}")
+            box.border_subtitle = "enter runs it · esc closes"
+            yield Input(placeholder='such as: ps aux   or: sh -c "ls /tmp | wc -l"', compact=True)
+            with VerticalScroll(can_focus=False):
+                yield self.output
+
+    def on_mount(self) -> None:
+        """Waits for a command."""
+        self.query_one(Input).focus()
+
+    def action_scroll(self, lines: int) -> None:
+        """Scrolls the output while the input keeps the focus."""
+        self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
+
+    def action_leave(self) -> None:
+        """Closes, whatever is under way."""
+        self.dismiss(None)
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        try:
+            command = shlex.split(event.value)
+        except ValueError as error:
+            self.output.update(f"{error}: {event.value}")
+            return
+        if command:
+            self.output.update("running …")
+            self._run(command)
+
+    @work(exclusive=True)
+    async def _run(self, command: list[str]) -> None:
+        place = self._place
+        try:
+            future = self._ask(
+                lambda client: run_command(
+                    client, place, command, timeout=COMMAND_SECONDS, most=MOST_OUTPUT_BYTES
+                )
+            )
+            self.output.update(_output_text(await asyncio.wrap_future(future)))
+        except (ApiError, Unreachable, CredentialError, NotRunning, NoSuchProgram) as error:
+            self.output.update(str(error))
+
+
+def _output_text(done: CommandResult) -> Text:
+    text = Text(sanitize_bytes(done.output).expandtabs())
+    if done.errors:
+        text.append(sanitize_bytes(done.errors).expandtabs(), "italic")
+    if done.cut:
+        text.append(f"\n(it wrote more than {MOST_OUTPUT_BYTES // 1024} KiB; the rest was dropped)", "dim")
+    return text.append(f"\nexit code {done.code}", "dim")
+
+
+RUNNING_STATE = "Running"
+
+
+class ExecAccess:
+    """What is known of whether commands can be run in a container.
+
+    Args:
+        subject: Whose container.
+        read_only: Whether memtop was told to change nothing.
+
+    Attributes:
+        forbidden: Why the cluster does not let us; empty as long as that is not known.
+        state: The container's state in words; empty before the first frame.
+    """
+
+    def __init__(self, subject: TabSubject, *, read_only: bool) -> None:
+        self.forbidden = ""
+        self.state = ""
+        self._subject = subject
+        self._read_only = read_only
+
+    @property
+    def place(self) -> ContainerRef:
+        """The container."""
+        return ContainerRef(self._subject.namespace, self._subject.pod, self._subject.container)
+
+    def refusal(self) -> str:
+        """Why nothing can be run in the container now; empty if it can, as far as is known."""
+        if not self._subject.pod:
+            return "a workload has no processes: press W and open one of its pods"
+        if self._read_only:
+            return "read-only: memtop starts no process in a container"
+        if self.forbidden:
+            return self.forbidden
+        if self.state and self.state != RUNNING_STATE:
+            return f"{self._subject.container} does not run ({self.state})"
+        return ""
+
+    def see(self, frame: Frame) -> bool:
+        """Takes the container's state from a frame; returns whether it changed."""
+        before = self.state
+        detail = frame.detail
+        if detail is not None and detail.key == self._subject.key:
+            self.state = frame.rows.states[detail.row] if detail.row is not None else self.state
+        elif frame.view.selected == self._subject.key and frame.settled:
+            self.state = "gone"
+        return self.state != before
+
+    async def ask(self, client: Client) -> str:
+        """Asks the cluster whether it lets us; runs on the engine's loop."""
+        try:
+            return await exec_refusal(client, self._subject.namespace)
+        except CredentialError:
+            return ""  # every source says so already
+
+
+EXEC_FAILURES = (ApiError, Unreachable, CredentialError, NotRunning, NothingToCaptureError, OSError)
+ACTIONS_WITH_EXEC = frozenset({"shell", "command", "heap"})
+
+
+class ExecScreen(LiveScreen):
+    """A screen about one container that can be looked into.
+
+    Args:
+        ask: Does something with the cluster.
+        inside: Whether that can be done now.
+        symbols: Which characters are drawn with.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("x", "shell", "Shell"),
+        Binding("X", "command", "Command", show=False),
+        Binding("h", "heap", "Heap"),
+    ]
+
+    def __init__(self, ask: AskCluster, inside: ExecAccess, symbols: Symbols) -> None:
+        super().__init__()
+        self._ask = ask
+        self._inside = inside
+        self._symbols = symbols
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Dims what can't be done in the container now."""
+        return None if action in ACTIONS_WITH_EXEC and self._inside.refusal() else True
+
+    def on_key(self, event: events.Key) -> None:
+        """Says why a dimmed key does nothing."""
+        active = self.active_bindings.get(event.key)
+        if active is not None and not active.enabled and active.binding.action in ACTIONS_WITH_EXEC:
+            self.notify(self._inside.refusal(), markup=False)
+
+    @work(exclusive=True, group="access")
+    async def learn_access(self) -> None:
+        """Asks the cluster whether commands may be run here."""
+        if self._inside.refusal():
+            return
+        try:
+            self._inside.forbidden = await asyncio.wrap_future(self._ask(self._inside.ask))
+        except EXEC_FAILURES:
+            return  # whether it may be done will then be said by whoever tries
+        self.refresh_bindings()
+
+    # -- a shell, a command
+
+    @work(exclusive=True, group="inside")
+    async def action_shell(self) -> None:
+        """Hands the terminal over to a shell in the container."""
+        outcome: int | Exception
+        try:
+            with self.app.suspend():
+                outcome = self._converse()
+        except SuspendNotSupported:
+            self.notify("This terminal can't be handed over; X runs one command", severity="warning")
+            return
+        match outcome:
+            case NoSuchProgram():
+                await self._propose_debugging(str(outcome))
+            case Exception() if isinstance(outcome, EXEC_FAILURES):
+                self._fail("There was no shell", outcome)
+            case Exception():
+                raise outcome
+            case code:
+                self.notify(f"The shell has ended with exit code {code}" if code else "Back from the shell")
+
+    def _converse(self) -> int | Exception:
+        """The shell's exit code, or why there was none: what is raised would leave the app suspended."""
+        try:
+            return run_in_terminal(self._ask, self._inside.place)
+        except Exception as error:  # noqa: BLE001  (raised again once the screen is back)
+            return error
+
+    def action_command(self) -> None:
+        """Asks for one command."""
+        self.app.push_screen(CommandScreen(self._inside.place, self._ask))
+
+    # -- a heap capture
+
+    @work(exclusive=True, group="inside")
+    async def action_heap(self) -> None:
+        """Proposes captures; takes the one that is chosen and agreed to."""
+        place, folder = self._inside.place, _capture_folder()
+        self.notify(f"Looking into {place.container} …", markup=False, timeout=2)
+        try:
+            found = await asyncio.wrap_future(self._ask(lambda client: plan_captures(client, place, folder)))
+        except NoShellError as error:
+            await self._propose_debugging(str(error))
+            return
+        except EXEC_FAILURES as error:
+            self._fail("No heap can be captured", error)
+            return
+        plan = await self._chosen(found)
+        if plan is None:
+            return
+        agreed = await self.app.push_screen_wait(
+            ConfirmDialog(
+                f"{plan.capture.title} of {place.container}", capture_plan_lines(plan), apply="Capture"
+            )
+        )
+        if agreed:
+            self.app.push_screen(CaptureScreen(plan, self._ask, self._symbols))
+
+    async def _chosen(self, found: tuple[CapturePlan, ...]) -> CapturePlan | None:
+        number = await self.app.push_screen_wait(
+            Picker(f"Capture what of {found[0].program.words()}?", capture_choices(found))
+        )
+        return None if number is None else found[number]
+
+    async def _propose_debugging(self, why: str) -> None:
+        place = self._inside.place
+        try:
+            proposed = await asyncio.wrap_future(
+                self._ask(lambda client: propose_debug_container(client, place))
+            )
+        except EXEC_FAILURES as error:
+            self._fail(why, error)
+            return
+        await self.app.push_screen_wait(
+            ConfirmDialog("An image without a shell", debug_proposal_lines(why, proposed), apply=None)
+        )
+
+    def _fail(self, title: str, error: Exception) -> None:
+        self.notify(str(error), title=title, severity="error", markup=False)
+
+
+def _capture_folder() -> Path:
+    """Where captures go: where memtop was started, or home where that can't be written to."""
+    here = Path.cwd()
+    return here if os.access(here, os.W_OK) else Path.home()

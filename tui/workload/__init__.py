@@ -1,1 +1,0 @@
-"""The workload: its pods, its revisions, and how they grow."""
