@@ -12,6 +12,19 @@ settings.register_profile("untimed", deadline=None)  # how long an example takes
 settings.load_profile("untimed")
 
 RECORDINGS = Path(__file__).parent / "recordings"
+PATIENCE = {"long": 1800.0, "real": 600.0}
+"""Seconds after which a test so marked hangs. The longest takes 100 with three others to a core."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Gives the tests that need servers or patience longer than the others, unless they say it themselves."""
+    for item in items:
+        seconds = max(
+            (PATIENCE[mark.name] for mark in item.iter_markers() if mark.name in PATIENCE), default=0
+        )
+        if seconds and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(seconds))
 
 
 @pytest.fixture(scope="session")
