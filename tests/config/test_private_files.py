@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 MAKERS = {"touch", "mkdir", "write_text", "write_bytes", "makedirs", "mkstemp"}
 ALLOWED = {
     "config/private_files.py",
-    "memtop/cluster/tls.py",  # in memory, or a temporary file
+    "memtop/kube/connection_target.py",  # in memory, or a temporary file
     "memtop/demo/child.py",  # within a temporary folder of its own
     "tui/cli.py",  # opens /dev/null
 }
