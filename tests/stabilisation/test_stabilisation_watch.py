@@ -192,7 +192,10 @@ async def test_what_is_not_there_is_refused(world):
         await world.watch(container="nginx").look()
 
 
-async def test_a_cluster_that_goes_away_before_prometheus_was_asked_is_not_asked_without_a_pause(world):
+async def test_a_cluster_that_goes_away_before_prometheus_was_asked_is_not_asked_without_a_pause(
+    world, monkeypatch
+):
+    monkeypatch.setattr("memtop.retry.random.uniform", lambda _, most: most)  # waits 2 s, then 4 s
     options = StabilisationOptions(interval=1.0, prometheus=Prometheus())
     async with contextlib.aclosing(follow_stabilisation(world.client, USER_SERVICE, options)) as looks:
         told = [await anext(looks)]
