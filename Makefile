@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types layers screenshots lock clean
+.PHONY: help demo test check lint types layers mutants screenshots lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -33,6 +33,9 @@ layers: $(READY)  ## the import contracts
 	$(BIN)/lint-imports
 
 check: lint types layers test  ## all of these
+
+mutants: $(READY)  ## put faults into the code and see whether the tests notice (takes an hour or two)
+	$(BIN)/python benchmarks/mutants.py
 
 screenshots: $(READY)  ## a picture of every screen, from the demo
 	$(BIN)/python -m screenshots.make
