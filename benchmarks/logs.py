@@ -20,7 +20,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from config.presets import DEFAULT_PRESETS
+from config.settings import DEFAULT_PRESETS
 from memtop.kube.client import Client
 from memtop.kube.connection_target import Auth, ClusterTarget
 from memtop.logs.buffer import LogBuffer, LogChannel

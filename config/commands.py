@@ -1,7 +1,7 @@
-"""What memtop can be asked to do, and the flags and arguments that belong to each.
+"""The commands of memtop, and the flags and arguments that belong to each.
 
-A new command is one entry in `COMMANDS` and one in the table of `tui.cli`: help, completion and the command
-line follow from here.
+A new command is one entry in `COMMANDS` and one in the table of `tui.cli`: the parser, the help and the
+completion are made from these (`config.command_line`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from config import values
 
 
 @dataclass(frozen=True)
-class Flag:
+class CommandFlag:
     """A flag that is not a setting: it belongs to one run of some commands.
 
     Attributes:
@@ -49,8 +49,8 @@ class Flag:
 
 
 @dataclass(frozen=True)
-class Command:
-    """One thing memtop can be asked to do.
+class CliCommand:
+    """One command of memtop.
 
     Attributes:
         name: Its words, such as ``demo serve``; in an invocation too.
@@ -67,7 +67,7 @@ class Command:
 
     name: str
     summary: str
-    flags: tuple[Flag, ...] = ()
+    flags: tuple[CommandFlag, ...] = ()
     arguments: str = ""
     at_least: int = 0
     at_most: int | None = 0
@@ -77,32 +77,32 @@ class Command:
     files: bool = False
 
 
-def _switch(name: str, words: str, short: str = "") -> Flag:
-    return Flag(name, words, short, default=False)
+def _switch(name: str, words: str, short: str = "") -> CommandFlag:
+    return CommandFlag(name, words, short, default=False)
 
 
-def _text(name: str, words: str, metavar: str = "NAME", short: str = "") -> Flag:
-    return Flag(name, words, short, metavar, default="")
+def _text(name: str, words: str, metavar: str = "NAME", short: str = "") -> CommandFlag:
+    return CommandFlag(name, words, short, metavar, default="")
 
 
-def _time(name: str, words: str) -> Flag:
-    return Flag(name, words, metavar="TIME", default=0.0, read=values.duration)
+def _time(name: str, words: str) -> CommandFlag:
+    return CommandFlag(name, words, metavar="TIME", default=0.0, read=values.duration)
 
 
 def _number(
     name: str, words: str, least: int, most: int, *, default: int = 0, short: str = "", metavar: str = "N"
-) -> Flag:
+) -> CommandFlag:
     read = values.between(least, most, whole=True)
-    return Flag(name, words, short, metavar, default=default, read=read)
+    return CommandFlag(name, words, short, metavar, default=default, read=read)
 
 
-def _output(words: str, *choices: str) -> Flag:
-    return Flag("--output", words, "-o", "FORMAT", choices, default=choices[0])
+def _output(words: str, *choices: str) -> CommandFlag:
+    return CommandFlag("--output", words, "-o", "FORMAT", choices, default=choices[0])
 
 
-HELP = Flag("--help", "Show this help.", short="-h")
-VERSION = Flag("--version", "Show the version.")
-CONFIG = Flag(
+HELP = CommandFlag("--help", "Show this help.", short="-h")
+VERSION = CommandFlag("--version", "Show the version.")
+CONFIG = CommandFlag(
     "--config",
     "The settings file; by default config.toml in the configuration folder.",
     metavar="FILE",
@@ -117,10 +117,10 @@ _PLANNED = (
     _switch("--dry-run", "Only show the plan, which the server has tried without making the change."),
     _text("--confirm", "The object's name, which protected contexts want instead of --yes."),
 )
-"""The flags of whatever changes something."""
+"""The flags of every command that changes something."""
 
-TUI = Command("tui", "open the screen", flags=(DEMO, ONCE), typed=False)
-ONE_SHOT = Command(
+TUI = CliCommand("tui", "open the screen", flags=(DEMO, ONCE), typed=False)
+ONE_SHOT = CliCommand(
     "once",
     "print once",
     flags=(
@@ -134,13 +134,13 @@ ONE_SHOT = Command(
 COMMANDS = (
     TUI,
     ONE_SHOT,
-    Command(
+    CliCommand(
         "config",
         "Print the effective settings and where each comes from.",
         flags=(_output("How to print them.", "table", "toml", "json"),),
     ),
-    Command("doctor", "Check what memtop can reach and may do.", flags=(DEMO,)),
-    Command(
+    CliCommand("doctor", "Check what memtop can reach and may do.", flags=(DEMO,)),
+    CliCommand(
         "classify",
         "Judge recorded series: one line of JSON for each.",
         arguments="FILE...",
@@ -149,7 +149,7 @@ COMMANDS = (
         needs_settings=False,
         files=True,
     ),
-    Command(
+    CliCommand(
         "logs",
         "Print the log of a pod, or of a workload's worst pod, searched for memory.",
         flags=(
@@ -176,12 +176,12 @@ COMMANDS = (
         at_least=1,
         at_most=2,
     ),
-    Command(
+    CliCommand(
         "demo serve",
         "Run the demo cluster alone, for kubectl and others.",
         flags=(
             _number("--port", "Port to listen on; 0 takes a free one.", 0, 65535, metavar="PORT"),
-            Flag(
+            CommandFlag(
                 "--kubeconfig-out",
                 "Where to write its kubeconfig; by default in the cache folder.",
                 metavar="PATH",
@@ -189,7 +189,7 @@ COMMANDS = (
             ),
         ),
     ),
-    Command(
+    CliCommand(
         "rollout status",
         "Follow a rollout to its end, in kubectl's words.",
         flags=(
@@ -201,7 +201,7 @@ COMMANDS = (
         at_least=1,
         at_most=2,
     ),
-    Command(
+    CliCommand(
         "rollout history",
         "Print a workload's revisions, or one of them in full.",
         flags=(
@@ -212,11 +212,11 @@ COMMANDS = (
         at_least=1,
         at_most=2,
     ),
-    Command(
+    CliCommand(
         "watch",
         "Watch a workload after a change until it is known whether it helped.",
         flags=(
-            Flag(
+            CommandFlag(
                 "--until",
                 "When to end: at the first verdict, or only when the time is over.",
                 metavar="WHEN",
@@ -244,7 +244,7 @@ COMMANDS = (
         at_least=1,
         at_most=2,
     ),
-    Command(
+    CliCommand(
         "set image",
         "Plan another image for a container and, after a yes, set it.",
         flags=_PLANNED,
@@ -252,25 +252,25 @@ COMMANDS = (
         at_least=2,
         at_most=3,
     ),
-    Command(
+    CliCommand(
         "set memory",
         "Plan another memory limit or request and, after a yes, set it.",
         flags=(
-            Flag("--limit", "The memory limit, such as 2Gi.", metavar="QUANTITY"),
-            Flag("--request", "The memory request, such as 512Mi.", metavar="QUANTITY"),
+            CommandFlag("--limit", "The memory limit, such as 2Gi.", metavar="QUANTITY"),
+            CommandFlag("--request", "The memory request, such as 512Mi.", metavar="QUANTITY"),
             *_PLANNED,
         ),
         arguments="KIND/NAME [CONTAINER]",
         at_least=1,
         at_most=3,
     ),
-    Command(
+    CliCommand(
         "audit",
         "Print what has been planned and changed from this machine.",
         flags=(_output("How to print it.", "table", "json"), _SINCE),
         needs_settings=False,
     ),
-    Command(
+    CliCommand(
         "rollout undo",
         "Plan the way back to an earlier revision and, after a yes, take it.",
         flags=(
@@ -287,7 +287,7 @@ COMMANDS = (
         at_least=1,
         at_most=2,
     ),
-    Command(
+    CliCommand(
         "rollout restart",
         "Plan new pods for a workload and, after a yes, replace them.",
         flags=_PLANNED,
@@ -295,7 +295,7 @@ COMMANDS = (
         at_least=1,
         at_most=2,
     ),
-    Command(
+    CliCommand(
         "rollout pause",
         "Plan that changes of a Deployment wait and, after a yes, have them wait.",
         flags=_PLANNED,
@@ -303,7 +303,7 @@ COMMANDS = (
         at_least=1,
         at_most=2,
     ),
-    Command(
+    CliCommand(
         "rollout resume",
         "Plan that what waits is rolled out and, after a yes, roll it out.",
         flags=_PLANNED,
@@ -311,7 +311,7 @@ COMMANDS = (
         at_least=1,
         at_most=2,
     ),
-    Command(
+    CliCommand(
         "completion",
         "Print the completion script for a shell.",
         arguments="SHELL",
@@ -320,13 +320,13 @@ COMMANDS = (
         choices=("bash", "zsh", "fish"),
         needs_settings=False,
     ),
-    Command(
+    CliCommand(
         "help",
         "Show the help of memtop or of a command.",
         arguments="[COMMAND]",
         at_most=None,
         needs_settings=False,
     ),
-    Command("version", "show the version", needs_settings=False, typed=False),
+    CliCommand("version", "show the version", needs_settings=False, typed=False),
 )
 BY_NAME = {command.name: command for command in COMMANDS}

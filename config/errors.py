@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -14,12 +13,14 @@ class ConfigError(Exception):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """``; did you mean --interval?`` when a known name is near enough, else nothing.
+    """``; did you mean --interval?`` when a known name is similar enough, else an empty text.
 
     Args:
         name: What was written.
-        known: What could have been meant.
+        known: The names that exist.
     """
-    words = {one.lstrip("-"): one for one in known}  # the dashes of a flag are no likeness
+    import difflib  # noqa: PLC0415  (only a mistake needs it)
+
+    words = {one.lstrip("-"): one for one in known}  # two flags are not similar because both have dashes
     near = difflib.get_close_matches(name.lstrip("-"), words, n=1, cutoff=0.6)
     return f"; did you mean {words[near[0]]}?" if near else ""

@@ -1,22 +1,25 @@
-"""What each field of the settings is called as a flag, as a variable and in the file.
+"""The names of each setting as a flag, as a variable and in the file, and how its value is printed.
 
 The rules: a flag is the field's name with dashes (``--read-only``), after the section's name where the word
-alone would say too little (``--prometheus-url``); a list's or a table's flag is its singular and can be
+alone would be unclear (``--prometheus-url``); a list's or a table's flag is its singular and can be
 repeated (``--namespace``); a switch also has its negation (``--no-keep-history``); a field named ``enabled``
 is its section's switch (``--no-prometheus``). A variable is ``MEMTOP_`` and the flag's name. The key in the
 file is the section and the field (``[safety]``, ``read_only``).
+
+`markdown_table` is what the README says.
 """
 
 from __future__ import annotations
 
 import ast
+import json
 import re
 from dataclasses import MISSING, Field, dataclass, fields
 from functools import cache
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from config import settings as definitions
-from config.settings import Mark, Settings
+from config.settings import OptionDetails, Settings
 
 PREFIXED = {"prometheus": "prometheus", "demo": "demo", "logs": "log", "watch": "watch"}
 GROUPS = {
@@ -43,16 +46,16 @@ class Option:
         field: The key in that table.
         name: The flag without its dashes.
         kind: How often and how it is written: a value, a list, a table of names and values, or a switch.
-        mark: What else the field says about itself.
+        details: What else the field says about itself.
         choices: The only values allowed, where there are few.
-        default: Its value when nobody says anything.
+        default: Its value when it is set nowhere.
     """
 
     section: str
     field: str
     name: str
     kind: Kind
-    mark: Mark
+    details: OptionDetails
     choices: tuple[str, ...]
     default: object
 
@@ -74,12 +77,12 @@ class Option:
     @property
     def group(self) -> str:
         """The heading it stands under in the help."""
-        return self.mark.group or GROUPS[self.section]
+        return self.details.group or GROUPS[self.section]
 
     @property
     def is_secret(self) -> bool:
         """Whether its value, or in a table each item's, must not be shown."""
-        return self.mark.secret or self.field == "headers"
+        return self.details.secret or self.field == "headers"
 
     def shown(self, value: Any) -> Any:  # noqa: ANN401 - each option has its own type
         """What of a value, or of an item's in a table, may be shown: no secret, no password in an address."""
@@ -114,7 +117,7 @@ def sections() -> dict[str, type[Any]]:
 
 
 def _option(section: str, field: Field[Any], hint: object) -> Option:
-    marks = [item for item in getattr(hint, "__metadata__", ()) if isinstance(item, Mark)]
+    details = [item for item in getattr(hint, "__metadata__", ()) if isinstance(item, OptionDetails)]
     annotation = get_args(hint)[0] if get_origin(hint) is Annotated else hint
     kind = _kind(annotation)
     name = field.name
@@ -126,7 +129,7 @@ def _option(section: str, field: Field[Any], hint: object) -> Option:
         field=name,
         name="-".join(word for word in words if word).replace("_", "-"),
         kind=kind,
-        mark=marks[0] if marks else Mark(),
+        details=details[0] if details else OptionDetails(),
         choices=get_args(annotation) if get_origin(annotation) is Literal else (),
         default=field.default if field.default_factory is MISSING else field.default_factory(),
     )
@@ -143,7 +146,7 @@ def _kind(annotation: Any) -> Kind:  # noqa: ANN401 - an annotation can be anyth
 def documentation() -> dict[tuple[str, str], str]:
     """The text under each field, by section and field.
 
-    Read from the source when someone asks, not while the classes are made: that would be paid at each start.
+    Read from the source only when it is needed, because each start would pay for it otherwise.
     """
     import inspect  # noqa: PLC0415  (only help and the README's table need it)
 
@@ -159,3 +162,42 @@ def documentation() -> dict[tuple[str, str], str]:
                     ):
                         texts[classes[node.name], field] = inspect.cleandoc(text).replace("\n", " ")
     return texts
+
+
+def printed(option: Option, value: Any) -> str:  # noqa: ANN401 - each setting has its own type
+    """A value as a person would write it: ``15s``, ``70%``, ``shop,billing``; a dash for none.
+
+    Args:
+        option: The setting.
+        value: Its value, or one item's of a table.
+    """
+    if value is None or value in ((), {}):
+        return "–"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return ",".join(value)
+    if isinstance(value, float):
+        number = value * 100 if option.details.unit == "%" else value
+        return f"{number:g}{option.details.unit}"
+    text = str(value)
+    return text if text.isprintable() else json.dumps(text)
+
+
+def markdown_table() -> str:
+    """All options as a Markdown table for the README."""
+    lines = ["| Flag | Variable | Key | Default | What it is |", "|---|---|---|---|---|"]
+    for option in options():
+        flag = "" if option.details.secret else f"`{option.flag}`"
+        if option.details.short:
+            flag = f"`{option.details.short}`, {flag}"
+        if option.kind == "switch" and option.default is True:
+            flag = f"`--[no-]{option.name}`"
+        default = "built in" if option.field == "presets" else printed(option, option.default)
+        default = default if default == "–" or option.field == "presets" else f"`{default}`"
+        choices = (
+            f" One of {', '.join(f'`{choice}`' for choice in option.choices)}." if option.choices else ""
+        )
+        cells = (flag, f"`{option.variable}`", f"`{option.key}`", default, f"{option.help}{choices}")
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines)

@@ -1,9 +1,9 @@
-"""Every option of memtop, once.
+"""Every setting of memtop, with its default.
 
-A field here is one option: its flag, its ``MEMTOP_*`` variable and its key in the TOML file derive from its
+A field here is one setting: its flag, its ``MEMTOP_*`` variable and its key in the TOML file derive from its
 name (`config.options` says how), and the text under it is what ``--help``, ``memtop config`` and the README
-say about it. Values that somebody gives go through pydantic-settings (`config.check`); it is not imported
-here, since that takes longer than all else before the first paint, and defaults need no check.
+say about it. Values that are given are checked by pydantic-settings (`config.invocation`); it is not imported
+here, because the import takes longer than everything else before the first paint, and defaults need no check.
 """
 
 from __future__ import annotations
@@ -14,15 +14,69 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from config import values
-from config.presets import DEFAULT_PRESETS
 
 if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
+DEFAULT_PRESETS: dict[str, str] = {
+    "memory": (
+        r"\b(memory|mem|heap|rss|oom(?:[-_ ]?kill\w*)?|out[- ]of[- ]memory|OutOfMemory\w*|MemoryError|"
+        r"alloc(?:ation)?s? fail\w*|cannot allocate|bad_alloc|full gc|working[- ]set|swap)\b"
+    ),
+    "heap": (
+        r"\b(heap|heap(?:Used|Total|Alloc|Inuse|Sys|Idle)|HeapDump\w*|"
+        r"(?:old|young|eden|survivor|tenured|large object)[- _](?:gen(?:eration)?|space|heap|regions)|"
+        r"metaspace)\b"
+    ),
+    "gc": (
+        r"\b(gc|garbage[- ]collect\w*|full gc|g1|zgc|shenandoah|scavenge|mark[- ](?:sweep|compact)|"
+        r"pause (?:young|full|remark|cleanup)|allocation failure|to-space (?:exhausted|overflow)|"
+        r"gen[012] collection)\b"
+    ),
+    "oom": (
+        r"\b(oom|oom[-_ ]?kill(?:ed|er|ing)?|oomkilled|out[- ]of[- ]memory|OutOfMemory(?:Error|Exception)?|"
+        r"MemoryError|cannot allocate memory|alloc(?:ation)? failed|bad_alloc|killed process|enomem|"
+        r"exit code:? 137)\b"
+    ),
+    "java": (
+        r"\b(java\.lang\.OutOfMemoryError|OutOfMemoryError|java heap space|gc overhead limit|metaspace|"
+        r"direct buffer memory|unable to create (?:new )?native thread|requested array size|"
+        r"pause (?:young|full|remark|cleanup)|full gc|allocation failure|heap ?dump|to-space exhausted)\b"
+    ),
+    "node": (
+        r"(javascript heap out of memory|reached heap limit|ineffective mark-compacts|allocation failed|"
+        r"last few gcs|\b(?:scavenge|mark-(?:sweep|compact))\b|\bheap(?:Used|Total)\b|\barrayBuffers\b|"
+        r"MaxListenersExceededWarning|\bmax[-_]old[-_]space[-_]size\b)"
+    ),
+    "python": (
+        r"\b(MemoryError|tracemalloc|gc: (?:collecting|done)|uncollectable|"
+        r"unable to allocate .* for an array|cannot allocate memory|memory_profiler|RecursionError)\b"
+    ),
+    "go": (
+        r"(\bgc \d+ @|\bscvg\b|runtime: out of memory|fatal error: .*out of memory|\bGOMEMLIMIT\b|\bGOGC\b|"
+        r"\b(?:HeapAlloc|HeapInuse|HeapSys|HeapIdle|HeapReleased|NumGC)\b|cannot allocate memory|"
+        r"goroutine stack exceeds)"
+    ),
+    "dotnet": (
+        r"\b(System\.OutOfMemoryException|OutOfMemoryException|InsufficientMemoryException|"
+        r"gc heap (?:hard limit|size)|gen ?[012](?: gc| heap| size)|large object heap|loh|"
+        r"DOTNET_GC\w+|induced gc|GCMemoryInfo)\b"
+    ),
+    "kernel": (
+        r"\b(oom[-_]kill(?:er)?|invoked oom-killer|out of memory: kill\w*|memory cgroup out of memory|"
+        r"killed process \d+|page allocation failure|memory\.(?:max|high|events)|"
+        r"anon-rss|oom_score(?:_adj)?|oom_reaper)\b"
+    ),
+}
+"""What log lines are searched for: one regular expression a preset, searched for without regard to case.
+
+Short words stand between word boundaries: a bare ``gc`` would match every line of a program that has a
+``gcp`` or a ``msgcount`` in it."""
+
 
 @dataclass(frozen=True)
-class Mark:
-    """What a field's name and type don't say about its option.
+class OptionDetails:
+    """What the name and type of a field do not say about its option.
 
     Attributes:
         short: A one-letter flag, such as ``-n``.
@@ -40,7 +94,7 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Check:
+class ValueReader:
     """How pydantic turns what was given into the field's value.
 
     Attributes:
@@ -53,7 +107,7 @@ class Check:
         self, source: object, handler: Callable[[object], CoreSchema]
     ) -> CoreSchema:
         """The field's own check, after `read`."""
-        from pydantic_core import core_schema  # noqa: PLC0415  (whoever asks has imported it)
+        from pydantic_core import core_schema  # noqa: PLC0415  (pydantic asks, so it is imported)
 
         return core_schema.no_info_before_validator_function(self.read, handler(source))
 
@@ -96,60 +150,62 @@ def _headers(value: object) -> object:
     return value
 
 
-Text = Annotated[str, Check(values.text)]
-FilePath = Annotated[str, Check(_path)]
-Url = Annotated[str, Check(values.url)]
-Switch = Annotated[bool, Check(values.switch)]
-HeaderName = Annotated[str, Check(values.header_name)]
-HeaderValue = Annotated[str, Check(values.header_value)]
-Selector = Annotated[str, Check(values.selector)]
-Words = Annotated[tuple[str, ...], Check(values.words)]
-Service = Annotated[str, Check(values.service)]
-Namespaces = Annotated[tuple[str, ...], Check(values.namespaces)]
-Ratio = Annotated[float, Check(values.ratio)]
-Regex = Annotated[str, Check(values.regex)]
+Text = Annotated[str, ValueReader(values.text)]
+FilePath = Annotated[str, ValueReader(_path)]
+Url = Annotated[str, ValueReader(values.url)]
+Switch = Annotated[bool, ValueReader(values.switch)]
+HeaderName = Annotated[str, ValueReader(values.header_name)]
+HeaderValue = Annotated[str, ValueReader(values.header_value)]
+Selector = Annotated[str, ValueReader(values.selector)]
+Words = Annotated[tuple[str, ...], ValueReader(values.words)]
+Service = Annotated[str, ValueReader(values.service)]
+Namespaces = Annotated[tuple[str, ...], ValueReader(values.namespaces)]
+Ratio = Annotated[float, ValueReader(values.ratio)]
+Regex = Annotated[str, ValueReader(values.regex)]
 
 
-class Section:
+class SettingsSection:
     """A table of the settings file; unknown keys are mistakes, and nothing changes after the start."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
 
 @dataclass(frozen=True)
-class Cluster(Section):
+class ClusterSettings(SettingsSection):
     """Which cluster, and what of it."""
 
-    context: Annotated[Text | None, Mark(metavar="NAME")] = None
+    context: Annotated[Text | None, OptionDetails(metavar="NAME")] = None
     """The kubeconfig's context to use; by default its current one."""
 
-    kubeconfig: Annotated[FilePath | None, Mark(metavar="FILE")] = None
+    kubeconfig: Annotated[FilePath | None, OptionDetails(metavar="FILE")] = None
     """The kubeconfig; by default what KUBECONFIG names, else ~/.kube/config, else the pod's own account."""
 
-    namespaces: Annotated[Namespaces, Mark(short="-n", metavar="NS", group="What to show")] = ()
+    namespaces: Annotated[Namespaces, OptionDetails(short="-n", metavar="NS", group="What to show")] = ()
     """Namespace to watch; by default all, or the context's own where listing all is forbidden."""
 
-    all_namespaces: Annotated[Switch, Mark(short="-A", group="What to show")] = False
+    all_namespaces: Annotated[Switch, OptionDetails(short="-A", group="What to show")] = False
     """Watch all namespaces, whatever a weaker source says of `namespaces`."""
 
-    selector: Annotated[Selector | None, Mark(short="-l", metavar="LABELS", group="What to show")] = None
+    selector: Annotated[
+        Selector | None, OptionDetails(short="-l", metavar="LABELS", group="What to show")
+    ] = None
     """Only pods with these labels, as kubectl writes them: app=shop,tier!=cache."""
 
 
 @dataclass(frozen=True)
-class Observe(Section):
+class ObserveSettings(SettingsSection):
     """How often, how long, and from where on it matters."""
 
-    interval: Annotated[float, Check(_interval), Mark(metavar="TIME", unit="s")] = 15.0
+    interval: Annotated[float, ValueReader(_interval), OptionDetails(metavar="TIME", unit="s")] = 15.0
     """Time between two readings of the metrics, 1s to 1h. Metrics servers measure every 15 to 60 s."""
 
-    history: Annotated[float, Check(_history), Mark(metavar="TIME", unit="h")] = 24.0
+    history: Annotated[float, ValueReader(_history), OptionDetails(metavar="TIME", unit="h")] = 24.0
     """How long samples are kept for trends and verdicts, 15m to 7d; a bare number counts hours."""
 
-    warn_ratio: Annotated[Ratio, Mark(metavar="SHARE", unit="%")] = 0.70
+    warn_ratio: Annotated[Ratio, OptionDetails(metavar="SHARE", unit="%")] = 0.70
     """Share of the limit from which memory is shown as high: 70%, 70 or 0.7."""
 
-    critical_ratio: Annotated[Ratio, Mark(metavar="SHARE", unit="%")] = 0.90
+    critical_ratio: Annotated[Ratio, OptionDetails(metavar="SHARE", unit="%")] = 0.90
     """Share of the limit from which memory is shown as critical."""
 
     keep_history: Switch = True
@@ -157,71 +213,75 @@ class Observe(Section):
 
 
 @dataclass(frozen=True)
-class Prometheus(Section):
+class PrometheusSettings(SettingsSection):
     """Where the longer past comes from."""
 
     enabled: Switch = True
     """Ask Prometheus for the past; without it only what memtop saw itself counts."""
 
-    url: Annotated[Url | None, Mark(metavar="URL")] = None
+    url: Annotated[Url | None, OptionDetails(metavar="URL")] = None
     """Address of Prometheus, Thanos, VictoriaMetrics or Mimir; by default it is looked for."""
 
-    service: Annotated[Service | None, Mark(metavar="NS/NAME")] = None
+    service: Annotated[Service | None, OptionDetails(metavar="NS/NAME")] = None
     """Service of Prometheus in the cluster; headers and login go only to it, or to the URL."""
 
-    headers: Annotated[dict[HeaderName, HeaderValue], Check(_headers), Mark(metavar="NAME=VALUE")] = field(
-        default_factory=dict, repr=False
-    )
+    headers: Annotated[
+        dict[HeaderName, HeaderValue], ValueReader(_headers), OptionDetails(metavar="NAME=VALUE")
+    ] = field(default_factory=dict, repr=False)
     """Header to send to Prometheus, such as X-Scope-OrgID=team."""
 
-    username: Annotated[Text | None, Mark(metavar="NAME")] = None
+    username: Annotated[Text | None, OptionDetails(metavar="NAME")] = None
     """User name for basic authentication."""
 
-    password: Annotated[Text | None, Mark(secret=True)] = field(default=None, repr=False)
+    password: Annotated[Text | None, OptionDetails(secret=True)] = field(default=None, repr=False)
     """Password for basic authentication."""
 
-    bearer_token: Annotated[Text | None, Mark(secret=True)] = field(default=None, repr=False)
+    bearer_token: Annotated[Text | None, OptionDetails(secret=True)] = field(default=None, repr=False)
     """Bearer token for Prometheus."""
 
-    bearer_token_file: Annotated[FilePath | None, Mark(metavar="FILE")] = None
+    bearer_token_file: Annotated[FilePath | None, OptionDetails(metavar="FILE")] = None
     """File with a bearer token for Prometheus, read again when it changes."""
 
-    namespaces: Annotated[Namespaces, Mark(metavar="NS")] = ("monitoring", "observability", "prometheus")
+    namespaces: Annotated[Namespaces, OptionDetails(metavar="NS")] = (
+        "monitoring",
+        "observability",
+        "prometheus",
+    )
     """Namespace to look for Prometheus in where listing all services is forbidden."""
 
     metric: Literal["rss", "working_set", "usage"] = "rss"
     """Memory that verdicts are computed on. The limit is always compared with the working set."""
 
-    timeout: Annotated[float, Check(_timeout), Mark(metavar="TIME", unit="s")] = 10.0
+    timeout: Annotated[float, ValueReader(_timeout), OptionDetails(metavar="TIME", unit="s")] = 10.0
     """Longest wait for an answer of Prometheus."""
 
 
 @dataclass(frozen=True)
-class Logs(Section):
+class LogSettings(SettingsSection):
     """How logs are searched."""
 
-    presets: Annotated[dict[str, Regex], Check(_presets), Mark(metavar="NAME=REGEX")] = field(
+    presets: Annotated[dict[str, Regex], ValueReader(_presets), OptionDetails(metavar="NAME=REGEX")] = field(
         default_factory=DEFAULT_PRESETS.copy
     )
     """Regular expression under a name, to search logs for; adds to the built-in presets or replaces one."""
 
 
 @dataclass(frozen=True)
-class Safety(Section):
+class SafetySettings(SettingsSection):
     """What memtop may change."""
 
     read_only: Switch = False
     """Never change anything in the cluster."""
 
-    protected_contexts: Annotated[Words, Mark(metavar="PATTERN")] = ("*prod*",)
+    protected_contexts: Annotated[Words, OptionDetails(metavar="PATTERN")] = ("*prod*",)
     """Contexts (patterns with * and ?) where a change needs the workload's name typed in full."""
 
 
 @dataclass(frozen=True)
-class Watch(Section):
+class WatchSettings(SettingsSection):
     """What happens when the verdict on a change becomes another one."""
 
-    command: Annotated[Text | None, Mark(metavar="COMMAND")] = None
+    command: Annotated[Text | None, OptionDetails(metavar="COMMAND")] = None
     """Command to run when a verdict on a change becomes another; MEMTOP_VERDICT and others tell it more."""
 
     bell: Switch = False
@@ -229,10 +289,10 @@ class Watch(Section):
 
 
 @dataclass(frozen=True)
-class Ui(Section):
+class ScreenSettings(SettingsSection):
     """What the screen looks like."""
 
-    theme: Annotated[Text, Mark(metavar="NAME")] = "textual-dark"
+    theme: Annotated[Text, OptionDetails(metavar="NAME")] = "textual-dark"
     """Colour theme."""
 
     symbols: Literal["braille", "block", "ascii"] = "braille"
@@ -240,19 +300,19 @@ class Ui(Section):
 
 
 @dataclass(frozen=True)
-class Demo(Section):
+class DemoSettings(SettingsSection):
     """The embedded cluster that --demo opens."""
 
-    pods: Annotated[int, Check(values.between(1, 100_000, whole=True)), Mark(metavar="N")] = 60
+    pods: Annotated[int, ValueReader(values.between(1, 100_000, whole=True)), OptionDetails(metavar="N")] = 60
     """Number of pods in the demo cluster."""
 
-    speed: Annotated[float, Check(values.between(0.01, 100_000)), Mark(metavar="N")] = 1.0
+    speed: Annotated[float, ValueReader(values.between(0.01, 100_000)), OptionDetails(metavar="N")] = 1.0
     """How fast its time passes: at 60 an hour takes a minute."""
 
-    seed: Annotated[int, Check(values.between(0, 2**31, whole=True)), Mark(metavar="N")] = 7
+    seed: Annotated[int, ValueReader(values.between(0, 2**31, whole=True)), OptionDetails(metavar="N")] = 7
     """The same seed makes the same cluster."""
 
-    churn: Annotated[float, Check(values.between(0, 10_000)), Mark(metavar="N")] = 0.0
+    churn: Annotated[float, ValueReader(values.between(0, 10_000)), OptionDetails(metavar="N")] = 0.0
     """Pod changes a second, beside what its pods do by themselves."""
 
 
@@ -260,11 +320,11 @@ class Demo(Section):
 class Settings:
     """All settings; what is not given has its default."""
 
-    cluster: Cluster = Cluster()
-    observe: Observe = Observe()
-    prometheus: Prometheus = Prometheus()
-    logs: Logs = Logs()
-    safety: Safety = Safety()
-    watch: Watch = Watch()
-    ui: Ui = Ui()
-    demo: Demo = Demo()
+    cluster: ClusterSettings = ClusterSettings()
+    observe: ObserveSettings = ObserveSettings()
+    prometheus: PrometheusSettings = PrometheusSettings()
+    logs: LogSettings = LogSettings()
+    safety: SafetySettings = SafetySettings()
+    watch: WatchSettings = WatchSettings()
+    ui: ScreenSettings = ScreenSettings()
+    demo: DemoSettings = DemoSettings()

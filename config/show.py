@@ -1,4 +1,4 @@
-"""``memtop config``: the effective settings and where each comes from; and the README's table of options."""
+"""What ``memtop config`` prints: the effective settings, each with the place that it comes from."""
 
 from __future__ import annotations
 
@@ -6,24 +6,23 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from config.options import Option, options
+from config.invocation import Invocation
+from config.options import Option, options, printed
 
-if TYPE_CHECKING:
-    from config.invocation import Invocation
-
-_VALUE_WIDTH = 35
+_COLUMN_WIDTH = 35
+"""Letters of a value that the table of ``memtop config`` shows."""
 
 
 @dataclass(frozen=True)
-class Row:
+class EffectiveValue:
     """One effective value.
 
     Attributes:
         option: Which setting.
         item: The name in the setting's table, if it is one.
-        value: The value; `config.options.MASK` in place of what must not be shown.
+        value: The value; `MASK` in place of what must not be shown.
         masked: Whether it is not shown.
         source: Where it comes from.
     """
@@ -40,7 +39,7 @@ class Row:
         return f"{self.option.key}.{self.item}" if self.item else self.option.key
 
 
-def rows(invocation: Invocation) -> Iterator[Row]:
+def effective_values(invocation: Invocation) -> Iterator[EffectiveValue]:
     """All effective values, in the order of the settings; secrets are masked."""
     for option in options():
         value = getattr(getattr(invocation.settings, option.section), option.field)
@@ -48,7 +47,7 @@ def rows(invocation: Invocation) -> Iterator[Row]:
         for item, one in items:
             key = f"{option.key}.{item}" if item else option.key
             shown = option.shown(one)
-            yield Row(option, item, shown, shown != one, invocation.provenance[key])
+            yield EffectiveValue(option, item, shown, shown != one, invocation.provenance[key])
 
 
 def show(invocation: Invocation, form: str) -> str:
@@ -66,7 +65,10 @@ def _table(invocation: Invocation) -> str:
     path = invocation.config_file
     there = "" if path is None or path.is_file() else " (not there)"
     cells = [("SETTING", "VALUE", "FROM")]
-    cells += [(row.key, _clipped(said(row.option, row.value)), row.source) for row in rows(invocation)]
+    cells += [
+        (row.key, _clipped(printed(row.option, row.value)), row.source)
+        for row in effective_values(invocation)
+    ]
     widths = [max(len(cell[column]) for cell in cells) for column in (0, 1)]
     lines = [f"{key:<{widths[0]}}  {value:<{widths[1]}}  {source}" for key, value, source in cells]
     return "\n".join([f"settings file: {path}{there}", "", *lines])
@@ -74,11 +76,11 @@ def _table(invocation: Invocation) -> str:
 
 def _clipped(text: str) -> str:
     """The start of a long value; the other two forms have all of it."""
-    return text if len(text) <= _VALUE_WIDTH else f"{text[: _VALUE_WIDTH - 1]}…"
+    return text if len(text) <= _COLUMN_WIDTH else f"{text[: _COLUMN_WIDTH - 1]}…"
 
 
 def _json(invocation: Invocation) -> str:
-    settings = {row.key: {"value": row.value, "source": row.source} for row in rows(invocation)}
+    settings = {row.key: {"value": row.value, "source": row.source} for row in effective_values(invocation)}
     document = {"file": str(invocation.config_file), "settings": settings}
     return json.dumps(document, indent=2, ensure_ascii=False)
 
@@ -86,7 +88,7 @@ def _json(invocation: Invocation) -> str:
 def _toml(invocation: Invocation) -> str:
     """As a settings file that gives the same settings again; what is unset or secret is a comment in it."""
     tables: dict[str, list[str]] = {}
-    for row in rows(invocation):
+    for row in effective_values(invocation):
         if row.option.kind == "table" and not row.item:
             continue  # an empty table
         key = row.item or row.option.field
@@ -117,42 +119,3 @@ def _quoted(text: str) -> str:
     if "\\" in text and "'" not in text and text.isprintable():
         return f"'{text}'"
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def said(option: Option, value: Any) -> str:  # noqa: ANN401 - each setting has its own type
-    """A value as a person would write it: ``15s``, ``70%``, ``shop,billing``; a dash for none.
-
-    Args:
-        option: The setting.
-        value: Its value, or one item's of a table.
-    """
-    if value is None or value in ((), {}):
-        return "–"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, tuple):
-        return ",".join(value)
-    if isinstance(value, float):
-        number = value * 100 if option.mark.unit == "%" else value
-        return f"{number:g}{option.mark.unit}"
-    text = str(value)
-    return text if text.isprintable() else json.dumps(text)
-
-
-def markdown_table() -> str:
-    """All options as a Markdown table for the README."""
-    lines = ["| Flag | Variable | Key | Default | What it is |", "|---|---|---|---|---|"]
-    for option in options():
-        flag = "" if option.mark.secret else f"`{option.flag}`"
-        if option.mark.short:
-            flag = f"`{option.mark.short}`, {flag}"
-        if option.kind == "switch" and option.default is True:
-            flag = f"`--[no-]{option.name}`"
-        default = "built in" if option.field == "presets" else said(option, option.default)
-        default = default if default == "–" or option.field == "presets" else f"`{default}`"
-        choices = (
-            f" One of {', '.join(f'`{choice}`' for choice in option.choices)}." if option.choices else ""
-        )
-        cells = (flag, f"`{option.variable}`", f"`{option.key}`", default, f"{option.help}{choices}")
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines)

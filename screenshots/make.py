@@ -21,7 +21,7 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
-from config.check import settings_from
+from config import settings_from
 from memtop.demo.thread import DemoThread
 from memtop.observe.frame import Frame
 from memtop.observe.view import SourceCondition

@@ -210,14 +210,14 @@ def _audit(invocation: Invocation) -> int:
 
 
 def _completion(invocation: Invocation) -> int:
-    from config.completion import script
+    from config.command_line import completion_script
 
-    print(script(invocation.arguments[0]))
+    print(completion_script(invocation.arguments[0]))
     return 0
 
 
 def _help(invocation: Invocation) -> int:
-    from config.help import help_text
+    from config.command_line import help_text
 
     print(help_text(" ".join(invocation.arguments)))
     return 0

@@ -40,8 +40,7 @@ from memtop.wording import duration
 
 if TYPE_CHECKING:
     from config.invocation import Invocation
-    from config.settings import Prometheus as PrometheusSettings
-    from config.settings import Settings
+    from config.settings import PrometheusSettings, Settings
 
 MIN_TERMINAL = (80, 24)
 

@@ -23,7 +23,7 @@ from memtop.kube.requests_session import requests_session
 from memtop.kube.websocket import PortForward
 
 if TYPE_CHECKING:
-    from config.settings import Prometheus as PrometheusSettings
+    from config.settings import PrometheusSettings
 
 KNOWN_PATHS = ("", "/prometheus", "/select/0/prometheus")
 """Where the API may be below an address that somebody gave: Prometheus, Mimir, VictoriaMetrics' cluster."""

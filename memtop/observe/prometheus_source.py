@@ -25,7 +25,7 @@ from memtop.kube.api_errors import ApiError, Unreachable
 from memtop.kube.client import Client
 
 if TYPE_CHECKING:
-    from config.settings import Prometheus as PrometheusSettings
+    from config.settings import PrometheusSettings
     from memtop.observe.source import Source
 
 CONTAINERS_PER_BATCH = 50

@@ -16,8 +16,7 @@ from memtop.kube.connection_target import ClusterTarget
 from memtop.observe.view import Scope
 
 if TYPE_CHECKING:
-    from config.settings import Prometheus as PrometheusSettings
-    from config.settings import Settings
+    from config.settings import PrometheusSettings, Settings
     from memtop.kube.connection_target import ClusterTarget
 
 MIN_POLL_SECONDS = 0.5

@@ -23,7 +23,7 @@ from memtop.sanitize import sanitize
 from memtop.stabilisation.revision_change import RevisionChange, belongs_to_replica_set
 
 if TYPE_CHECKING:
-    from config.settings import Prometheus as PrometheusSettings
+    from config.settings import PrometheusSettings
     from memtop.history.prometheus_client import PrometheusClient
     from memtop.history.prometheus_queries import MetricSchema
 

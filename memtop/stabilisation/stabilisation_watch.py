@@ -28,7 +28,7 @@ from memtop.stabilisation.past_samples import PastByContainer, PastSamples, Prom
 from memtop.stabilisation.revision_change import RevisionChange, change_time_from_pods, find_change
 
 if TYPE_CHECKING:
-    from config.settings import Prometheus as PrometheusSettings
+    from config.settings import PrometheusSettings
 
 METRICS_API = "/apis/metrics.k8s.io/v1beta1"
 LONGEST_PAUSE = 60.0

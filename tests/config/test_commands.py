@@ -71,7 +71,7 @@ def test_no_two_options_share_a_name() -> None:
     for names in (
         [option.flag for option in options()],
         [option.variable for option in options()],
-        [option.mark.short for option in options() if option.mark.short],
+        [option.details.short for option in options() if option.details.short],
     ):
         assert len(names) == len(set(names))
 
@@ -84,6 +84,8 @@ def test_a_flag_takes_a_value_for_all_commands_or_for_none() -> None:
 
 
 def test_no_flag_of_a_command_is_also_a_setting() -> None:
-    settings = {spelling for option in options() for spelling in (option.flag, option.mark.short) if spelling}
+    settings = {
+        spelling for option in options() for spelling in (option.flag, option.details.short) if spelling
+    }
     own = {spelling for command in COMMANDS for flag in command.flags for spelling in (flag.name, flag.short)}
     assert not settings & own

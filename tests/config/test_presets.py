@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from config.presets import DEFAULT_PRESETS
+from config.settings import DEFAULT_PRESETS
 
 ORDINARY = [
     "GET /api/v1/users 200 12ms msgcount=4 egc=1",

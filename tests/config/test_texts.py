@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from config.commands import COMMANDS
-from config.completion import SHELLS, script
-from config.help import help_text
-from config.invocation import parse
-from config.options import documentation, options
-from config.show import markdown_table, show
+from config import parse
+from config.command_line import completion_script, help_text
+from config.commands import BY_NAME, COMMANDS
+from config.options import documentation, markdown_table, options
+from config.show import show
 
 EMPTY = {"XDG_CONFIG_HOME": "/nonexistent"}
 
@@ -27,7 +26,7 @@ def test_every_option_has_a_text() -> None:
 def test_the_help_names_every_flag_and_command_in_80_columns() -> None:
     text = help_text()
     for option in options():
-        assert (option.variable if option.mark.secret else option.name) in text
+        assert (option.variable if option.details.secret else option.name) in text
     for command in COMMANDS:
         assert not command.typed or f"\n  {command.name}" in text
     assert max(len(line) for line in text.splitlines()) < 80
@@ -106,11 +105,11 @@ def test_control_characters_do_not_reach_the_terminal() -> None:
 @pytest.fixture
 def complete(tmp_path: Path) -> Callable[..., list[str]]:
     path = tmp_path / "memtop.bash"
-    path.write_text(script("bash"))
+    path.write_text(completion_script("bash"))
 
     def offered(*words: str) -> list[str]:
         program = (
-            f'source {path}; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _memtop; '
+            f'source {path}; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _shtab_memtop; '
             'printf "%s\\n" "${COMPREPLY[@]}"'
         )
         done = subprocess.run(
@@ -140,12 +139,12 @@ def test_bash_completes(complete: Callable[..., list[str]]) -> None:
     assert complete("--context", "") == []
 
 
-@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("shell", BY_NAME["completion"].choices)
 def test_a_completion_script_knows_every_flag(shell: str) -> None:
-    text = script(shell)
+    text = completion_script(shell)
     for option in options():
         assert (
-            option.mark.secret
+            option.details.secret
             or f"-l {option.name}" in text
             or option.flag in text
             or f"no-{option.name}" in text

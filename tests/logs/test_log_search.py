@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.presets import DEFAULT_PRESETS
+from config.settings import DEFAULT_PRESETS
 from memtop.logs.buffer import LogBuffer
 from memtop.logs.grep_process import find_matches, required_words
 from memtop.logs.log_lines import LogLine

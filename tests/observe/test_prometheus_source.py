@@ -6,7 +6,7 @@ import contextlib
 import numpy as np
 import pytest
 
-from config.check import settings_from
+from config import settings_from
 from memtop.analysis.judgement import Verdict
 from memtop.demo.faults import Fault, Harm
 from memtop.demo.thread import DemoThread

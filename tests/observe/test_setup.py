@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from config.check import settings_from
+from config import settings_from
 from memtop.kube.api_errors import KubeconfigError
 from memtop.observe.engine import Engine
 from memtop.observe.view import Scope

@@ -9,7 +9,7 @@ import requests
 from aiohttp import WSMsgType
 from aiohttp import web as http
 
-from config.settings import Prometheus as Settings
+from config.settings import PrometheusSettings as Settings
 from memtop.history.prometheus_connection import NotFoundReason, PrometheusNotFoundError, connect_prometheus
 from memtop.kube.client import Client
 from memtop.kube.connection_target import Auth, ClusterTarget

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from config.settings import Prometheus
+from config.settings import PrometheusSettings
 from memtop.demo.faults import Fault
 from memtop.demo.thread import DemoThread
 from memtop.kube import kubeconfig
@@ -39,7 +39,7 @@ class World:
         self, *, prometheus: bool = True, ref: ObjectRef = USER_SERVICE, **options: Any
     ) -> StabilisationWatch:
         """Begins to watch."""
-        asked = Prometheus() if prometheus else None
+        asked = PrometheusSettings() if prometheus else None
         self.watches.append(
             StabilisationWatch(self.client, ref, StabilisationOptions(prometheus=asked, **options))
         )

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from config.settings import Prometheus
+from config.settings import PrometheusSettings
 from memtop.analysis.stability import StabilityVerdict
 from memtop.demo.faults import Harm
 from memtop.kube.api_errors import ApiError
@@ -196,7 +196,7 @@ async def test_a_cluster_that_goes_away_before_prometheus_was_asked_is_not_asked
     world, monkeypatch
 ):
     monkeypatch.setattr("memtop.retry.random.uniform", lambda _, most: most)  # waits 2 s, then 4 s
-    options = StabilisationOptions(interval=1.0, prometheus=Prometheus())
+    options = StabilisationOptions(interval=1.0, prometheus=PrometheusSettings())
     async with contextlib.aclosing(follow_stabilisation(world.client, USER_SERVICE, options)) as looks:
         told = [await anext(looks)]
         world.harm(harm=Harm.ANSWER, path="/apis/apps/", status=503)
@@ -212,7 +212,7 @@ async def test_a_cluster_that_goes_away_before_prometheus_was_asked_is_not_asked
 
 async def test_who_does_not_want_to_wait_is_told_at_once_and_loses_nothing(world):
     again, told = asyncio.Event(), []
-    options = StabilisationOptions(interval=3600.0, prometheus=Prometheus())
+    options = StabilisationOptions(interval=3600.0, prometheus=PrometheusSettings())
     async with (
         asyncio.timeout(30),
         contextlib.aclosing(follow_stabilisation(world.client, USER_SERVICE, options, again)) as looks,

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from config.check import settings_from
+from config import settings_from
 from memtop.demo.thread import DemoThread
 from memtop.observe.watchlist import Watchlist, at_speed, make_watchlist
 from tests.tui.cluster import FakeCluster, FakeEngine, busy_night, judge

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from config.check import settings_from
+from config import settings_from
 from memtop.change.audit_log import AuditLog, audit_log_path
 from memtop.demo.child import DemoChild
 from memtop.demo.command import DemoOptions

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import ContentSwitcher
 
-from config.presets import DEFAULT_PRESETS
+from config.settings import DEFAULT_PRESETS
 from memtop.observe.frame import Frame, WorkloadKey
 from tui import keys
 from tui.keys import CHANGE_BINDINGS, CHANGE_GROUP, FOLLOW_GROUP

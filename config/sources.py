@@ -1,7 +1,11 @@
-"""The three places a setting can come from, each read into a layer that remembers the exact source.
+"""The three sources of settings, each read into a layer that knows the place of every value.
 
-Strongest first: flags, ``MEMTOP_*`` variables, the TOML file. `config.check` merges and checks them; what
-nobody gives keeps its default.
+Strongest first: flags, ``MEMTOP_*`` variables, the TOML file. `config.invocation` merges and checks them;
+what is set nowhere keeps its default.
+
+The sources of pydantic-settings are not used for this. They keep no place (line of the file, spelling of the
+flag) for an error to name, ignore a variable with a typing mistake, want the section in each variable
+(``MEMTOP_OBSERVE__INTERVAL``), and have to be imported at each start; ARCHITECTURE.md has the figures.
 """
 
 from __future__ import annotations
@@ -18,9 +22,9 @@ from config.options import Option, options, sections
 
 CONFIG_VARIABLE = "MEMTOP_CONFIG"
 DEFAULT = "default"
-"""The source of a value that nobody gave."""
-# Not ours to judge: where the tests find their cluster, and what Kubernetes puts into every container beside
-# a Service whose name is memtop or starts with it.
+"""The source of a value that is set nowhere."""
+# Not settings: where the tests find their cluster, and what Kubernetes puts into every container of a
+# namespace with a Service whose name is memtop or starts with it.
 _FOREIGN_VARIABLE = re.compile(
     r"MEMTOP_(CLUSTER_HOME|(\w+_)?SERVICE_(HOST|PORT(_\w+)?)|(\w+_)?PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)"
 )
@@ -30,8 +34,8 @@ _TOML_POSITION = re.compile(
 
 
 @dataclass(frozen=True)
-class Given:
-    """A value somebody gave.
+class GivenValue:
+    """A value as one source gives it.
 
     Attributes:
         value: As it was written.
@@ -43,9 +47,9 @@ class Given:
 
 
 class Layer:
-    """What one place says: option by option, and for tables item by item."""
+    """The values of one source: option by option, and for tables item by item."""
 
-    def __init__(self, given: Mapping[tuple[str, ...], Given]) -> None:
+    def __init__(self, given: Mapping[tuple[str, ...], GivenValue]) -> None:
         self.given = dict(given)
         """By section, field and, in a table, the item's name."""
 
@@ -60,16 +64,16 @@ class Layer:
         return tables
 
     def settle_scope(self) -> None:
-        """Lets a place that names namespaces, or asks for all, overrule what weaker places say of the other.
+        """Lets a source that names namespaces, or asks for all, overrule what weaker ones say of the other.
 
-        Within one place all namespaces win, as with kubectl.
+        Within one source all namespaces win, as with kubectl.
         """
         named = self.given.get(("cluster", "namespaces"))
         everything = self.given.get(("cluster", "all_namespaces"))
         if everything is not None and _is_on(everything.value):
-            self.given["cluster", "namespaces"] = Given((), everything.source)
+            self.given["cluster", "namespaces"] = GivenValue((), everything.source)
         elif named is not None and named.value and everything is None:
-            self.given["cluster", "all_namespaces"] = Given(False, named.source)
+            self.given["cluster", "all_namespaces"] = GivenValue(False, named.source)
 
 
 def source(path: tuple[str, ...], layers: Iterable[Layer]) -> str:
@@ -100,12 +104,12 @@ def flag_layer(flags: Iterable[tuple[Option, str, str]]) -> Layer:
     Raises:
         ConfigError: An item of a table has no ``=``.
     """
-    given: dict[tuple[str, ...], Given] = {}
+    given: dict[tuple[str, ...], GivenValue] = {}
     for option, text, spelling in flags:
         path = (option.section, option.field)
         source = f"flag {spelling}"
         if option.kind == "list" and path in given:
-            given[path] = Given(f"{given[path].value},{text}", source)
+            given[path] = GivenValue(f"{given[path].value},{text}", source)
         else:
             given.update(_from_text(option, text, source))
     return Layer(given)
@@ -118,7 +122,7 @@ def variable_layer(environ: Mapping[str, str]) -> Layer:
         ConfigError: A variable sets no option, or an item of a table has no ``=``.
     """
     known = {option.variable: option for option in options()}
-    given: dict[tuple[str, ...], Given] = {}
+    given: dict[tuple[str, ...], GivenValue] = {}
     for name, text in environ.items():
         if not name.startswith("MEMTOP_") or name == CONFIG_VARIABLE or _FOREIGN_VARIABLE.fullmatch(name):
             continue
@@ -130,18 +134,62 @@ def variable_layer(environ: Mapping[str, str]) -> Layer:
     return Layer(given)
 
 
-def _from_text(option: Option, text: str, source: str) -> dict[tuple[str, ...], Given]:
+def _from_text(option: Option, text: str, source: str) -> dict[tuple[str, ...], GivenValue]:
     path = (option.section, option.field)
     if option.kind != "table":
-        return {path: Given(text, source)}
-    items: dict[tuple[str, ...], Given] = {}
+        return {path: GivenValue(text, source)}
+    items: dict[tuple[str, ...], GivenValue] = {}
     for line in text.splitlines():
         name, equals, value = line.partition("=")
         if not equals or not name.strip():
             shown = "" if option.field == "headers" else f" {line!r}"  # a header can be a credential
-            raise ConfigError(f"{source}:{shown} is not {option.mark.metavar}")
-        items[*path, name.strip()] = Given(value.strip(), source)
+            raise ConfigError(f"{source}:{shown} is not {option.details.metavar}")
+        items[*path, name.strip()] = GivenValue(value.strip(), source)
     return items
+
+
+def config_path(flag: str | None, environ: Mapping[str, str]) -> tuple[Path, bool]:
+    """Where the settings file is, and whether it was named.
+
+    Args:
+        flag: The value of ``--config``.
+        environ: The environment.
+
+    Raises:
+        ConfigError: The flag's value is empty.
+    """
+    if flag is not None and not flag.strip():
+        raise ConfigError("flag --config: '' is empty")
+    named = flag or environ.get(CONFIG_VARIABLE)
+    if named:
+        return Path(named).expanduser(), True
+    return config_folder(environ) / "config.toml", False
+
+
+def config_folder(environ: Mapping[str, str]) -> Path:
+    """The platform's folder for memtop's configuration, such as ``~/.config/memtop``.
+
+    Args:
+        environ: The environment; ``XDG_CONFIG_HOME`` counts on every platform.
+    """
+    if chosen := environ.get("XDG_CONFIG_HOME"):
+        return Path(chosen) / "memtop"
+    from platformdirs import user_config_path  # noqa: PLC0415 - not needed where the variable is set
+
+    return user_config_path("memtop", appauthor=False)
+
+
+def cache_folder(environ: Mapping[str, str]) -> Path:
+    """The platform's folder for what memtop can make again, such as ``~/.cache/memtop``.
+
+    Args:
+        environ: The environment; ``XDG_CACHE_HOME`` counts on every platform.
+    """
+    if chosen := environ.get("XDG_CACHE_HOME"):
+        return Path(chosen) / "memtop"
+    from platformdirs import user_cache_path  # noqa: PLC0415 - not needed where the variable is set
+
+    return user_cache_path("memtop", appauthor=False)
 
 
 def file_layer(path: Path, *, required: bool) -> Layer:
@@ -149,7 +197,7 @@ def file_layer(path: Path, *, required: bool) -> Layer:
 
     Args:
         path: Where it is.
-        required: Whether it is a mistake when it is not there (someone named it).
+        required: Whether it is a mistake when it is not there, because it was named.
 
     Raises:
         ConfigError: It cannot be read, is no TOML, or holds a key that is no option.
@@ -164,7 +212,7 @@ def file_layer(path: Path, *, required: bool) -> Layer:
         raise ConfigError(f"file {path} is not UTF-8 text") from None
     except OSError as error:
         raise ConfigError(f"file {path} cannot be read: {error.strerror}") from None
-    import tomllib  # noqa: PLC0415  (most people have no such file)
+    import tomllib  # noqa: PLC0415  (only where there is a file)
 
     try:
         tables = tomllib.loads(content)
@@ -183,10 +231,10 @@ def _toml_sentence(path: Path, error: ValueError, content: str) -> str:
     return f"file {path}, line {line}{column}: not TOML: {what[:1].lower()}{what[1:]}"
 
 
-def _from_tables(path: Path, tables: Mapping[str, Any], content: str) -> dict[tuple[str, ...], Given]:
+def _from_tables(path: Path, tables: Mapping[str, Any], content: str) -> dict[tuple[str, ...], GivenValue]:
     lines = key_lines(content)
     known = {(option.section, option.field): option for option in options()}
-    given: dict[tuple[str, ...], Given] = {}
+    given: dict[tuple[str, ...], GivenValue] = {}
 
     def where(*names: str) -> str:
         found = [lines[names[:depth]] for depth in range(len(names), 0, -1) if names[:depth] in lines]
@@ -210,9 +258,9 @@ def _from_tables(path: Path, tables: Mapping[str, Any], content: str) -> dict[tu
                 raise ConfigError(f"{where(section, field)}: unknown key {section}.{field}{meant}")
             if option.kind == "table" and isinstance(value, dict):
                 for item, text in value.items():
-                    given[section, field, item] = Given(text, where(section, field, item))
+                    given[section, field, item] = GivenValue(text, where(section, field, item))
             else:
-                given[section, field] = Given(value, where(section, field))
+                given[section, field] = GivenValue(value, where(section, field))
     return given
 
 
@@ -225,8 +273,8 @@ _KEY = re.compile(rf"\s*({_NAMES})\s*=")
 def key_lines(content: str) -> dict[tuple[str, ...], int]:
     """The line, counted from 1, of each table and key that stands at the start of a line of TOML.
 
-    `tomllib` does not tell, and a mistake is found sooner with a line. Keys inside inline tables are not
-    found; their table is.
+    `tomllib` does not tell the lines, and a mistake is found sooner with a line. Keys inside inline tables
+    are not found; their table is.
     """
     lines: dict[tuple[str, ...], int] = {}
     table: tuple[str, ...] = ()
