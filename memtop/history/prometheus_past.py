@@ -256,7 +256,9 @@ def extend_past(old: PastSeries, news: PastSeries, since: float, whole: QueryGri
         old: What was known.
         news: The answer for the moments from `since` on, on a finer grid.
         since: From where on the answer counts, Unix seconds.
-        whole: What is older than its start is dropped; before `since` only its moments are kept.
+        whole: What is older than its start is dropped. Of what is older than `RECENT_SECONDS` before `since`
+            only its moments are kept. Younger samples all stay: a life of two minutes has its shape from
+            them, and without it the verdict of the same container changes from one round to the next.
     """
     start, step = whole.start - whole.step, whole.step
 
@@ -264,7 +266,8 @@ def extend_past(old: PastSeries, news: PastSeries, since: float, whole: QueryGri
         # An event at the very first moment asked for was noticed there before, if it was one.
         return np.concatenate([before[(before >= start) & (before <= since)], after[after > since]])
 
-    kept = (old.times < since) & (old.times >= start) & (old.times % step == 0)
+    recent = old.times >= since - prometheus_queries.RECENT_SECONDS
+    kept = (old.times < since) & (old.times >= start) & (recent | (old.times % step == 0))
     return replace(
         news,
         times=np.concatenate([old.times[kept], news.times]),

@@ -182,3 +182,11 @@ def test_news_replace_what_they_overlap_and_the_old_is_thinned():
     assert joined.restarts.tolist() == [1215, 5040, 5055]
     assert joined.oom_kills.tolist() == [1215, 5040, 5055]
     assert joined.limit == 7.0
+
+
+def test_of_the_last_hour_every_sample_is_kept_however_often_it_is_extended():
+    whole = QueryGrid(0.0, 86400.0, 120.0)
+    joined = past(np.arange(3600.0, 7200.0, 15.0))
+    for since in (7200.0, 7215.0, 7230.0):
+        joined = prometheus_past.extend_past(joined, past([since]), since, whole)
+    assert joined.times.tolist() == [3600.0, *np.arange(3630.0, 7245.0, 15.0).tolist()]
