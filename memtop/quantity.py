@@ -61,6 +61,10 @@ class Quantity:
         return f"{sign}{count}{_DECIMAL_SUFFIXES[exponent]}"
 
 
+class QuantityError(ValueError):
+    """The text is not a Kubernetes quantity."""
+
+
 ZERO = Quantity(Fraction())
 Quantities = Mapping[str, Quantity]
 """Resource name to amount."""
@@ -68,9 +72,16 @@ Quantities = Mapping[str, Quantity]
 
 def parse_quantity(text: str) -> Quantity | None:
     """Reads a quantity; None for what is none."""
+    try:
+        return _read_quantity(text)
+    except QuantityError:
+        return None
+
+
+def _read_quantity(text: str) -> Quantity:
     match = _QUANTITY_PARTS.fullmatch(text)
     if match is None:
-        return None
+        raise QuantityError(f"{text!r} is not a quantity such as 512Mi, 2Gi or 1500M")
     sign, digits, exponent, suffix = match.groups()
     form = "decimal"
     if exponent is not None:
@@ -80,7 +91,7 @@ def parse_quantity(text: str) -> Quantity | None:
     elif (suffix or "") in _DECIMAL_EXPONENT:
         scale = Fraction(10) ** _DECIMAL_EXPONENT[suffix or ""]
     else:
-        return None
+        raise QuantityError(f"{text!r} has the unknown unit {suffix!r}; use Ki, Mi, Gi, Ti or k, M, G, T")
     value = Fraction(digits) * scale
     return Quantity(-value if sign == "-" else value, form)
 
@@ -117,30 +128,7 @@ def percent_of(part: Quantity, whole: Quantity, *, milli: bool = False) -> int:
     return int(one / other * 100) if other else 0
 
 
-_SUFFIX: dict[str, Fraction] = {
-    "": Fraction(1),
-    "n": Fraction(1, 10**9),
-    "u": Fraction(1, 10**6),
-    "m": Fraction(1, 1000),
-    "k": Fraction(10**3),
-    "M": Fraction(10**6),
-    "G": Fraction(10**9),
-    "T": Fraction(10**12),
-    "P": Fraction(10**15),
-    "E": Fraction(10**18),
-    "Ki": Fraction(2**10),
-    "Mi": Fraction(2**20),
-    "Gi": Fraction(2**30),
-    "Ti": Fraction(2**40),
-    "Pi": Fraction(2**50),
-    "Ei": Fraction(2**60),
-}
-_QUANTITY = re.compile(r"([+-]?)(\d+(?:\.\d*)?|\.\d+)(?:[eE]([+-]?\d{1,3})|([A-Za-z]{0,2}))")
 _KIBIBYTES = re.compile(r"\d+Ki")
-
-
-class QuantityError(ValueError):
-    """The text is not a Kubernetes quantity."""
 
 
 def parse_bytes(text: str) -> int:
@@ -173,12 +161,5 @@ def bytes_or_none(text: str | None) -> int | None:
 
 @lru_cache(maxsize=4096)  # limits and requests are few and come back with every pod
 def _parse_cached(text: str) -> int:
-    match = _QUANTITY.fullmatch(text)
-    if match is None:
-        raise QuantityError(f"{text!r} is not a quantity such as 512Mi, 2Gi or 1500M")
-    sign, number, exponent, suffix = match.groups()
-    scale = Fraction(10) ** int(exponent) if exponent else _SUFFIX.get(suffix or "")
-    if scale is None:
-        raise QuantityError(f"{text!r} has the unknown unit {suffix!r}; use Ki, Mi, Gi, Ti or k, M, G, T")
-    value = math.ceil(Fraction(number) * scale)
-    return -value if sign == "-" else value
+    value = _read_quantity(text).value
+    return math.ceil(value) if value >= 0 else -math.ceil(-value)

@@ -121,3 +121,8 @@ def at_least(number: int, exact: bool) -> str:
     if exact:
         return str(number)
     return f"{number}+" if number else UNKNOWN
+
+
+def counted(number: int, word: str) -> str:
+    """A number of things: ``1 restart``, ``3 restarts``."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"

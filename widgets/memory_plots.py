@@ -213,11 +213,7 @@ def _comparison_lines(
     colours: Mapping[str, tuple[int, int, int]],
 ) -> list[Text | Strip]:
     from widgets.trend_data import time_ticks  # noqa: PLC0415
-    from widgets.trend_drawing import (  # noqa: PLC0415
-        Ticks,
-        plot_axes,
-        plot_lines,
-    )
+    from widgets.trend_drawing import Ticks, plot_axes, plot_lines  # noqa: PLC0415
 
     start, end = compared.span
     end = max(end, start + 1.0)

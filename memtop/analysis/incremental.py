@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from memtop.analysis.buckets import Buckets
-from memtop.analysis.judgement import VERDICT_CODES, Judgements, Verdict
+from memtop.analysis.judgement import UNJUDGED_CODE, Judgements
 from memtop.analysis.memory_series import Bools, Floats, Ints
 from memtop.analysis.sample_summary import COLLAPSE_SHARE, GLITCH_SHARE, LATE_SAMPLES, SampleSummary
 from memtop.analysis.verdict import judge_summary
@@ -189,7 +189,7 @@ class IncrementalJudge:
 
 def _unjudged(count: int) -> Judgements:
     return Judgements(
-        codes=np.full(count, VERDICT_CODES[Verdict.NOT_ENOUGH_DATA], np.uint8),
+        codes=np.full(count, UNJUDGED_CODE, np.uint8),
         confidence=np.ones(count),
         rate=np.full(count, np.nan),
         rate_low=np.full(count, np.nan),

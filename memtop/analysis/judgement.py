@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from memtop.analysis.memory_series import Batch, Floats, Ints, Series
 from memtop.analysis.sample_summary import summarise_samples
-from memtop.wording import YEAR_DAYS, bytes_, duration
+from memtop.wording import YEAR_DAYS, bytes_, counted, duration
 
 SURE_CONFIDENCE = 0.75
 """From this confidence on a leak is called a leak without "suspected".
@@ -42,6 +42,8 @@ VERDICTS = tuple(Verdict)
 """The verdict of each code in `Judgements.codes`."""
 VERDICT_CODES = {verdict: code for code, verdict in enumerate(VERDICTS)}
 """The code of each verdict."""
+LEAK_CODE = VERDICT_CODES[Verdict.LEAK]
+UNJUDGED_CODE = VERDICT_CODES[Verdict.NOT_ENOUGH_DATA]
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class Judgement:
         over = f"over {duration(self.window_seconds)}{self._cuts()}"
         match self.verdict:
             case Verdict.NOT_ENOUGH_DATA:
-                return f"only {_counted(self.samples, 'sample')} {over}; too little to judge"
+                return f"only {counted(self.samples, 'sample')} {over}; too little to judge"
             case Verdict.LEAK if self.rate is None:
                 return f"rises until it dies, again and again, {over}"
             case Verdict.LEAK:
@@ -110,10 +112,10 @@ class Judgement:
 
     def _cuts(self) -> str:
         if self.oom_kills and self.oom_kills >= self.cuts:
-            return f" across {_counted(self.oom_kills, 'OOM kill')}"
+            return f" across {counted(self.oom_kills, 'OOM kill')}"
         if self.cuts:
-            kills = f", {_counted(self.oom_kills, 'OOM kill')}" if self.oom_kills else ""
-            return f" across {_counted(self.cuts, 'restart')}{kills}"
+            kills = f", {counted(self.oom_kills, 'OOM kill')}" if self.oom_kills else ""
+            return f" across {counted(self.cuts, 'restart')}{kills}"
         return ""
 
     def _rate(self) -> str:
@@ -143,8 +145,9 @@ class Judgement:
         return f"; limit in about {duration(self.seconds_to_limit)}"
 
 
-def _counted(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+def leak_confidence(judgement: Judgement) -> float:
+    """How sure a leak is, 0..1; −1 for what is none, so that leaks come first."""
+    return judgement.confidence if judgement.verdict is Verdict.LEAK else -1.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ import numpy as np
 
 from memtop.analysis.memory_series import Series
 from memtop.analysis.stability_statistics import HOUR
-from memtop.wording import bytes_, duration, rate
+from memtop.wording import bytes_, counted, duration, rate
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,9 +128,9 @@ def growing_sentence(verdict: str, old: SideFigures, new: SideFigures, bought: f
     if new.leaks:
         parts.append(f"the floor rises {slope_words(new)}{_was(old)}")
     if new.oom_kills:
-        parts.append(f"{_counted(new.oom_kills, 'OOM kill')} since the change{_pace(old, new)}")
+        parts.append(f"{counted(new.oom_kills, 'OOM kill')} since the change{_pace(old, new)}")
     elif new.restarts and not new.leaks:
-        parts.append(f"{_counted(new.restarts, 'restart')} since the change")
+        parts.append(f"{counted(new.restarts, 'restart')} since the change")
     if verdict == "only postponed" and bought is not None:
         parts.append(f"the higher limit bought {duration(bought)}")
     if new.seconds_to_limit is not None:
@@ -154,7 +154,7 @@ def holding_sentence(old: SideFigures, new: SideFigures, aim: float, seconds: fl
     if old.oom_kills or old.restarts:
         what = "OOM kill" if old.oom_kills else "restart"
         seen = new.oom_kills if old.oom_kills else new.restarts
-        told = _counted(seen, what) if seen else f"no {what}"
+        told = counted(seen, what) if seen else f"no {what}"
         parts.append(f"{told}, at the old pace there would have been {_about(expected)}")
     elif new.oom_kills == 0:
         parts.append("no OOM kill")
@@ -194,7 +194,7 @@ def watching_sentence(
             text = f"{at} {verb} after {duration(wait.needed)}: {togo}"
     if lately:
         what = "OOM kill" if new.oom_kills else "restart"
-        text += f"; {_counted(new.oom_kills or new.restarts, what)} since the change"
+        text += f"; {counted(new.oom_kills or new.restarts, what)} since the change"
     if bought is not None:
         text += f"; at the old rate the higher limit buys {duration(bought)}"
     return text + _unknown_before(old)
@@ -224,7 +224,3 @@ def _unknown_before(old: SideFigures) -> str:
 
 def _about(number: float) -> str:
     return f"about {number:.0f}" if number >= 1.5 else "about 1" if number >= 0.5 else "less than one"
-
-
-def _counted(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"

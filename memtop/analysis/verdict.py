@@ -11,7 +11,15 @@ from dataclasses import replace
 import numpy as np
 
 from memtop.analysis.fits import ShapeFits, fit_shapes
-from memtop.analysis.judgement import VERDICT_CODES, Judgement, Judgements, Verdict
+from memtop.analysis.judgement import (
+    LEAK_CODE,
+    UNJUDGED_CODE,
+    VERDICT_CODES,
+    Judgement,
+    Judgements,
+    Verdict,
+    leak_confidence,
+)
 from memtop.analysis.leak import forecast_limit, weigh_growth
 from memtop.analysis.life_curves import LEANING_SKEW, LifeCurves
 from memtop.analysis.lives import ContainerCurves, lay_out_lives, weigh_deaths
@@ -166,7 +174,7 @@ def judge_summary(summary: SampleSummary, limits: Floats, cuts: Ints, oom_kills:
         oom_kills: OOM kills inside the window, shape (n,).
     """
     n = len(summary.samples)
-    codes = np.full(n, VERDICT_CODES[Verdict.NOT_ENOUGH_DATA], np.uint8)
+    codes = np.full(n, UNJUDGED_CODE, np.uint8)
     confidence = np.ones(n)
     columns = {name: np.full(n, np.nan) for name in _FORECAST_COLUMNS}
     if len(summary.time):
@@ -182,7 +190,7 @@ def judge_summary(summary: SampleSummary, limits: Floats, cuts: Ints, oom_kills:
         plain = growth.leak & (growth.rate * window / 3600.0 > PLAIN_GROWTH_SHARE * summary.latest[seen])
         known = (summary.samples[seen] >= MIN_SAMPLES) & ((window >= MIN_WINDOW_SECONDS) | plain)
         known |= ends.log_odds > 0
-        codes[seen[known]] = np.where(growth.leak, VERDICT_CODES[Verdict.LEAK], names)[known]
+        codes[seen[known]] = np.where(growth.leak, LEAK_CODE, names)[known]
         confidence[seen[known]] = np.where(growth.leak, growth.chance, (1 - growth.chance) * clear)[known]
         ahead = forecast_limit(summary, lives, growth, limits)
         for name, column in columns.items():
@@ -220,7 +228,7 @@ def judge_pooled(pods: Sequence[Series]) -> Judgement:
     together = judge_summary(
         _as_one_container(summarise_samples(batch)), np.array([np.nan]), np.array([cuts]), np.array([kills])
     )[0]
-    found = max([together, *singly], key=_leakiness)
+    found = max([together, *singly], key=leak_confidence)
     if together.verdict is Verdict.LEAK:
         # The rate of all is better known than that of any.
         found = replace(together, confidence=found.confidence)
@@ -240,10 +248,6 @@ def judge_pooled(pods: Sequence[Series]) -> Judgement:
         cuts=cuts,
         oom_kills=kills,
     )
-
-
-def _leakiness(judgement: Judgement) -> float:
-    return judgement.confidence if judgement.verdict is Verdict.LEAK else -1.0
 
 
 def _votes(judgements: Sequence[Judgement]) -> dict[Verdict, float]:

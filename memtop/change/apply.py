@@ -28,7 +28,7 @@ from memtop.sanitize import sanitize
 
 UNKNOWN_USER = "unknown"
 _REVIEW_GROUP = "/apis/authentication.k8s.io"
-_REVIEW_VERSIONS = ("v1", "v1beta1", "v1alpha1")
+REVIEW_VERSIONS = ("v1", "v1beta1", "v1alpha1")
 _REVIEW_TIMEOUT = 5.0
 """Seconds; a change must not wait long for a name."""
 _COMMON_NAME_OID = bytes.fromhex("0603550403")
@@ -42,7 +42,7 @@ async def current_user(client: Client) -> str:
     Servers from 1.28 on say so. Of an older one it follows from what we show it: whom we impersonate, the
     common name of the certificate, the subject of a service account's token. Else it is `UNKNOWN`.
     """
-    for version in _REVIEW_VERSIONS:
+    for version in REVIEW_VERSIONS:
         path = f"{_REVIEW_GROUP}/{version}/selfsubjectreviews"
         review = {"apiVersion": f"authentication.k8s.io/{version}", "kind": "SelfSubjectReview"}
         try:

@@ -22,7 +22,11 @@ from memtop.change.rollout_model import (
 from memtop.change.rollout_status import RolloutStatus, rollout_status, workload_condition
 from memtop.change.stuck_rollout import stuck_reasons
 from memtop.describe.formatting import parse_timestamp
-from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable, Unreadable
+from memtop.kube.api_errors import (
+    CLUSTER_FAILURES,
+    ApiError,
+    Unreadable,
+)
 from memtop.kube.api_objects import Node, ObjectMeta, PartialObjectMetadata, Pod
 from memtop.kube.client import Client
 from memtop.kube.core_events import CoreEvent
@@ -218,7 +222,6 @@ def _finish_time(judged: RolloutStatus, scene: RolloutFacts) -> float | None:
 
 RETRY_SECONDS = 2.0
 """Least pause after a failure, and between two looks where watching is forbidden."""
-CLUSTER_FAILURES = (ApiError, Unreachable, CredentialError, KubeconfigError)
 """What can go wrong with a cluster, and is tried again."""
 
 T = TypeVar("T", FullObject, Pod, CoreEvent)
@@ -272,7 +275,7 @@ class ObjectKeeper(Generic[T]):
         """Where list and watch are forbidden: whether there was another way to learn the same.
 
         Raises:
-            Exception: One of `FAILURES`.
+            Exception: One of `CLUSTER_FAILURES`.
         """
         return False
 

@@ -17,7 +17,6 @@ import msgspec
 
 from memtop.change.rollout_model import Rollout, StuckCause, is_ready, is_terminating
 from memtop.change.rollout_objects import (
-    CLUSTER_FAILURES,
     RETRY_SECONDS,
     FullObject,
     FullObjectCollection,
@@ -26,8 +25,8 @@ from memtop.change.rollout_objects import (
     keep_collection,
 )
 from memtop.describe.formatting import selector_words
-from memtop.kube.api_errors import ApiError
-from memtop.kube.api_objects import Node, Pod, PodMetricsList
+from memtop.kube.api_errors import CLUSTER_FAILURES, ApiError
+from memtop.kube.api_objects import METRICS_PATH, Node, Pod, PodMetricsList
 from memtop.kube.client import Client
 from memtop.kube.core_events import CoreEvent
 from memtop.kube.json_object import mapping, sanitize_tree
@@ -174,7 +173,7 @@ class _WorkloadKeeper(ObjectKeeper[FullObject]):
 
 async def _poll_memory_and_nodes(client: Client, seen: RolloutObjects, news: asyncio.Event) -> None:
     """Asks for the memory of the pods, and for the nodes of those that are not ready."""
-    path = f"/apis/metrics.k8s.io/v1beta1/namespaces/{seen.ref.namespace}/pods"
+    path = f"{METRICS_PATH}/namespaces/{seen.ref.namespace}/pods"
     backoff = Backoff(first=MEASURE_SECONDS)
     while True:
         failure: Exception | None = None

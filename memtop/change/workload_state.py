@@ -12,7 +12,7 @@ from memtop.change.change_request import pod_template
 from memtop.change.rollout_strategy import pod_replacement, replicas_in_spec
 from memtop.describe.formatting import selector_words
 from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable
-from memtop.kube.api_objects import ACCEPT_METADATA_LIST, PartialObjectMetadata, PodMetricsList
+from memtop.kube.api_objects import ACCEPT_METADATA_LIST, METRICS_PATH, PartialObjectMetadata, PodMetricsList
 from memtop.kube.client import Client
 from memtop.kube.json_object import Json, flag, mapping, number, objects, text
 from memtop.kube.list_watch import await_change
@@ -224,7 +224,7 @@ async def memory_in_use(client: Client, subject: WorkloadState) -> Mapping[str, 
     selector = selector_words(mapping(subject.object, "spec", "selector"))
     if not selector:
         return {}
-    path = f"/apis/metrics.k8s.io/v1beta1/namespaces/{subject.ref.namespace}/pods"
+    path = f"{METRICS_PATH}/namespaces/{subject.ref.namespace}/pods"
     try:
         raw = await client.get(path, {"labelSelector": selector})
         listed = msgspec.json.decode(raw, type=PodMetricsList)

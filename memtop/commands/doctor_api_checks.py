@@ -14,8 +14,9 @@ from enum import StrEnum
 
 import msgspec
 
-from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable
-from memtop.kube.api_objects import PodMetricsList
+from memtop.change.apply import REVIEW_VERSIONS
+from memtop.kube.api_errors import CLUSTER_FAILURES, ApiError, CredentialError
+from memtop.kube.api_objects import METRICS_PATH, PodMetricsList
 from memtop.kube.client import ApiResponse, Client
 from memtop.sanitize import sanitize
 from memtop.wording import ago, duration
@@ -81,8 +82,6 @@ SKEW_SECONDS = 5.0
 """Seconds between the clocks from which on it is worth a word; HTTP dates have a resolution of one."""
 STALE_SECONDS = 120.0
 """Seconds after which a metrics sample is old; metrics servers measure every 15 to 60."""
-REVIEW_VERSIONS = ("v1", "v1beta1", "v1alpha1")
-FAILURES = (ApiError, Unreachable, CredentialError, KubeconfigError)
 
 
 @dataclass(frozen=True)
@@ -152,7 +151,7 @@ async def check_reachable(client: Client) -> tuple[Finding, FirstResponse | None
     began, wall = time.monotonic(), time.time()
     try:
         response = await client.request("GET", "/version")
-    except FAILURES as error:
+    except CLUSTER_FAILURES as error:
         return _failure_finding("API server", error), None
     took = time.monotonic() - began
     version = _text_at(response.body, "gitVersion")
@@ -188,7 +187,7 @@ async def check_identity(client: Client) -> Finding:
             if error.status == 401:
                 return failed("credentials", f"not accepted: {error.message}; log in again")
             continue
-        except FAILURES as error:
+        except CLUSTER_FAILURES as error:
             return _failure_finding("credentials", error)
         name = _text_at(answer.body, "status", "userInfo", "username")
         return passed("credentials", f"accepted; the server knows you as {name}")
@@ -209,12 +208,12 @@ async def check_pods(client: Client, namespaces: Sequence[str]) -> Finding:
     try:
         await client.get("/api/v1/pods", {"limit": "1"})
         return passed("pods", "can be listed in all namespaces")
-    except FAILURES as error:
+    except CLUSTER_FAILURES as error:
         problem = error
     for namespace in namespaces:
         try:
             await client.get(f"/api/v1/namespaces/{namespace}/pods", {"limit": "1"})
-        except FAILURES:
+        except CLUSTER_FAILURES:
             continue
         return passed("pods", f"can be listed in {namespace}, though not in all namespaces")
     return failed("pods", f"cannot be listed: {problem}; name a namespace you may see with -n")
@@ -225,13 +224,13 @@ async def check_metrics(client: Client, namespaces: Sequence[str], now: Callable
     problem: Exception | None = None
     for path in ("pods", *(f"namespaces/{namespace}/pods" for namespace in namespaces)):
         try:
-            body = await client.get(f"/apis/metrics.k8s.io/v1beta1/{path}")
+            body = await client.get(f"{METRICS_PATH}/{path}")
             items = msgspec.json.decode(body, type=PodMetricsList).items or []
         except ApiError as error:
             problem = problem or error
             if error.status == 404:
                 return failed("metrics API", "not there; metrics-server provides it")
-        except (*FAILURES, msgspec.MsgspecError) as error:
+        except (*CLUSTER_FAILURES, msgspec.MsgspecError) as error:
             problem = problem or error
         else:
             if not items:
@@ -263,7 +262,7 @@ async def _allowed_where(client: Client, right: CheckedRight, namespaces: Sequen
         try:
             body = _review_object("SelfSubjectAccessReview", path, {"resourceAttributes": wanted})
             answer = await client.request("POST", path, body=body)
-        except FAILURES:
+        except CLUSTER_FAILURES:
             return None
         if _value_at(answer.body, "status", "allowed") is True:
             return namespace or "all namespaces"
@@ -284,7 +283,7 @@ async def _warm_up(client: Client) -> None:
     """Makes the connection, so that the next answer's time is the server's own."""
     try:
         await client.request("GET", "/version")
-    except FAILURES:
+    except CLUSTER_FAILURES:
         return  # the next request says so
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 
-from memtop.analysis.judgement import VERDICT_CODES, Verdict
+from memtop.analysis.judgement import UNJUDGED_CODE
 from memtop.commands.frame_output import as_json, as_markdown, as_table
 from memtop.kube.api_errors import KubeconfigError
 from memtop.observe.engine import Engine
@@ -123,7 +123,7 @@ def _has_unjudged(frame: Frame) -> bool:
     """Whether there is a container with a sample on which there is no verdict yet."""
     rows = frame.rows
     known = np.isfinite(rows.working_set) & (rows.namespace >= 0)
-    return bool((rows.verdict[known] == VERDICT_CODES[Verdict.NOT_ENOUGH_DATA]).any())
+    return bool((rows.verdict[known] == UNJUDGED_CODE).any())
 
 
 def _source_sentence(source: SourceStatus) -> str:

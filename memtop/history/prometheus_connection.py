@@ -16,7 +16,7 @@ from memtop.background import run_in_thread
 from memtop.history import prometheus_finder
 from memtop.history.prometheus_client import PrometheusClient, direct_auth, direct_session
 from memtop.history.prometheus_finder import PrometheusCandidate
-from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable
+from memtop.kube.api_errors import CLUSTER_FAILURES, ApiError, Unreachable
 from memtop.kube.api_objects import ObjectMeta
 from memtop.kube.client import Client
 from memtop.kube.requests_session import requests_session
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 KNOWN_PATHS = ("", "/prometheus", "/select/0/prometheus")
 """Where the API may be below an address that somebody gave: Prometheus, Mimir, VictoriaMetrics' cluster."""
-_FAILURES = (ApiError, Unreachable, CredentialError, KubeconfigError)
 
 
 class NotFoundReason(StrEnum):
@@ -149,7 +148,7 @@ async def connect_prometheus(
             except ApiError as error:
                 refusals += error.status == 403
                 continue
-            except _FAILURES:
+            except CLUSTER_FAILURES:
                 continue
             yield found
             return
@@ -182,7 +181,7 @@ async def _connect_address(
             problem = problem or str(error)
             if error.status != 404:
                 break
-        except _FAILURES as error:
+        except CLUSTER_FAILURES as error:
             problem = problem or str(error)
             break
         else:
@@ -219,7 +218,7 @@ async def _connect_service(
             PrometheusClient(url, session, timeout=wanted.timeout, headers=headers),
         )
         version = await run_in_thread(_check_version, prometheus)
-    except _FAILURES as error:
+    except CLUSTER_FAILURES as error:
         trail.append(f"{place} ({place.why}), service proxy: {error}")
         if not isinstance(error, ApiError) or error.status not in {401, 403}:
             raise
@@ -229,7 +228,7 @@ async def _connect_service(
                 await _connect_port_forward(client, place, wanted, headers, stack),
             )
             version = await run_in_thread(prometheus.version)
-        except _FAILURES as second:
+        except CLUSTER_FAILURES as second:
             trail.append(f"{place}, port-forward: {second}")
             raise
     if wanted.service is None and (kept := _withheld_settings(wanted)):

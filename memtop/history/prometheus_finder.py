@@ -13,6 +13,7 @@ from memtop.kube.api_errors import ApiError, Unreachable
 from memtop.kube.api_objects import ObjectMeta
 from memtop.kube.client import Client
 from memtop.sanitize import sanitize
+from memtop.wording import counted
 
 T = TypeVar("T")
 
@@ -205,7 +206,7 @@ async def find_candidates(
         )
     )
     if not places and not forbidden:
-        trail.append(f"{_counted(len(services), 'service')} listed, none with Prometheus' labels or names")
+        trail.append(f"{counted(len(services), 'service')} listed, none with Prometheus' labels or names")
     inside = [place for place in places if place.namespace in (namespaces if usual is None else usual)]
     if inside and (passed := [str(place) for place in places if place not in inside]):
         trail.append(f"not tried, outside the usual namespaces: {', '.join(passed[:MAX_CANDIDATES])}")
@@ -368,7 +369,3 @@ def _decode_as(body: bytes, kind: type[T]) -> T:
         return msgspec.json.decode(body, type=kind)
     except msgspec.MsgspecError as error:
         raise Unreachable(f"the list of services cannot be read: {error}") from error
-
-
-def _counted(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"

@@ -52,3 +52,7 @@ class ApiError(Exception):
         self.reason = reason
         self.message = message
         self.retry_after = retry_after
+
+
+CLUSTER_FAILURES = (ApiError, Unreachable, CredentialError, KubeconfigError)
+"""All that a request can end with: what is worth another attempt, or a sentence."""

@@ -194,6 +194,10 @@ class PodName(_Object, frozen=True):
     namespace: str = ""
 
 
+METRICS_PATH = "/apis/metrics.k8s.io/v1beta1"
+"""Where metrics-server answers."""
+
+
 class PodMetrics(_Object, frozen=True):
     """A sample of metrics.k8s.io: the containers of one pod at one time."""
 

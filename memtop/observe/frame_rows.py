@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from memtop.analysis.judgement import VERDICT_CODES, Judgements, Verdict
+from memtop.analysis.judgement import LEAK_CODE, Judgements
 from memtop.kube.pod_facts import ContainerKind, StateSeverity, Termination
 from memtop.observe.container_store import ContainerStore
 from memtop.observe.frame import Floats, FrameRows, WorkloadIdentity, WorkloadKey
@@ -16,7 +16,6 @@ from memtop.observe.live_verdicts import WorkloadVerdicts, select_judgements
 from memtop.observe.slots import KIND_CODES, SEVERITIES, CodedColumn, ContainerIdentity, SlotColumns
 from memtop.wording import duration
 
-LEAK_CODE = VERDICT_CODES[Verdict.LEAK]
 INIT_CODE = KIND_CODES[ContainerKind.INIT]
 _DOWN = {StateSeverity.WAITING, StateSeverity.FAILING, StateSeverity.OOM}
 _CALM = {StateSeverity.RUNNING, StateSeverity.DONE}

@@ -13,7 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from memtop.analysis.incremental import IncrementalJudge
-from memtop.analysis.judgement import SURE_CONFIDENCE, VERDICT_CODES, Judgement, Judgements, Verdict
+from memtop.analysis.judgement import (
+    LEAK_CODE,
+    SURE_CONFIDENCE,
+    UNJUDGED_CODE,
+    VERDICT_CODES,
+    Judgement,
+    Judgements,
+    leak_confidence,
+)
 from memtop.analysis.memory_series import Series
 from memtop.analysis.verdict import judge_pooled, judge_series
 from memtop.observe.container_store import ContainerStore, MetricsTick
@@ -88,7 +96,7 @@ class WorkloadVerdicts:
             told = sum(self._told(slot) for slot in wanted.slots[:MAX_POOLED].tolist())
             if judged is None or now - judged.at >= POOL_SECONDS or told > judged.told:
                 parts = self._judge(wanted.slots)
-                worst = max(parts.values(), key=_leakiness, default=judge_pooled(()))
+                worst = max(parts.values(), key=leak_confidence, default=judge_pooled(()))
                 self._judged[wanted.key] = _PoolJudgement(now, told, worst, parts)
                 return True
         return False
@@ -138,11 +146,6 @@ def revision_hash_of(identity: ContainerIdentity) -> str:
     return next((identity.labels[label] for label in REVISION_LABELS if label in identity.labels), "")
 
 
-def _leakiness(judgement: Judgement) -> float:
-    """Leaks first; among the others the first stays, which is of the part that holds the most memory."""
-    return judgement.confidence if judgement.verdict is Verdict.LEAK else -1.0
-
-
 def _set_row(columns: dict[str, npt.NDArray[np.generic]], row: int, judgement: Judgement) -> None:
     columns["codes"][row] = VERDICT_CODES[judgement.verdict]
     for name, column in columns.items():
@@ -155,8 +158,6 @@ BATCH_SIZE = 128
 """Containers judged at a time: some 10 ms of work."""
 CHUNK_SIZE = 1024
 """Samples taken in at a time, so that folding all buckets at once takes little memory."""
-LEAK_CODE = VERDICT_CODES[Verdict.LEAK]
-UNKNOWN_CODE = VERDICT_CODES[Verdict.NOT_ENOUGH_DATA]
 NO_SEAT = -1
 
 Slots = npt.NDArray[np.intp]
@@ -285,7 +286,7 @@ def empty_judgements(count: int) -> Judgements:
     """What is judged of `count` containers before there is anything to judge by."""
     nan, zeros = np.full(count, np.nan), np.zeros(count, np.int64)
     return Judgements(
-        codes=np.full(count, UNKNOWN_CODE, np.uint8),
+        codes=np.full(count, UNJUDGED_CODE, np.uint8),
         confidence=np.ones(count),
         rate=nan,
         rate_low=nan,

@@ -18,7 +18,7 @@ import msgspec
 from memtop.background import freeze_collector, release_memory, run_throttled, unfreeze_collector
 from memtop.kube import list_watch
 from memtop.kube.api_errors import ApiError, Unreachable
-from memtop.kube.api_objects import PartialObjectMetadata, Pod, PodMetrics, RawList
+from memtop.kube.api_objects import METRICS_PATH, PartialObjectMetadata, Pod, PodMetrics, RawList
 from memtop.kube.client import Client
 from memtop.kube.connection_target import ClusterTarget
 from memtop.kube.credentials import Credentials
@@ -45,7 +45,6 @@ D = TypeVar("D")
 SPARKLINE_SECONDS = 3600.0
 """Seconds that a sparkline covers."""
 NO_HISTORY = HistorySettings()
-METRICS_PATH = "/apis/metrics.k8s.io/v1beta1"
 METRICS_TIMEOUT = 30.0
 POOL_PAUSE = 0.5
 """Seconds between two looks for workloads that are due."""

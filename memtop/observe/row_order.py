@@ -5,14 +5,18 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from memtop.analysis.judgement import SURE_CONFIDENCE, VERDICT_CODES, VERDICTS, Verdict
+from memtop.analysis.judgement import (
+    LEAK_CODE,
+    SURE_CONFIDENCE,
+    UNJUDGED_CODE,
+    VERDICTS,
+    Verdict,
+)
 from memtop.kube.pod_facts import StateSeverity
 from memtop.observe.frame import Floats, FrameRows, Slots, WorkloadIdentity
 from memtop.observe.slots import SEVERITY_CODES, ContainerIdentity
 from memtop.observe.view import OverviewPane, RowFilter, RowSort, SortColumn
 
-LEAK_CODE = VERDICT_CODES[Verdict.LEAK]
-UNJUDGED_CODE = VERDICT_CODES[Verdict.NOT_ENOUGH_DATA]
 MIN_SEVERITY_CODE = SEVERITY_CODES[StateSeverity.FAILING]
 _VERDICT_RANK = np.array(
     [

@@ -12,6 +12,7 @@ from itertools import zip_longest
 import numpy as np
 import numpy.typing as npt
 
+from memtop.analysis.judgement import UNJUDGED_CODE
 from memtop.history.past_requests import MAX_LOOK_BACK as MOST_BACK
 from memtop.kube.pod_facts import Workload
 from memtop.observe.container_store import ContainerStore
@@ -33,7 +34,7 @@ from memtop.observe.frame_rows import (
     group_by_workload,
     workload_rows,
 )
-from memtop.observe.live_verdicts import UNKNOWN_CODE, PooledWorkload, count_leaks
+from memtop.observe.live_verdicts import PooledWorkload, count_leaks
 from memtop.observe.observer import Observer
 from memtop.observe.row_detail import DetailBuilder
 from memtop.observe.row_order import NameRanks, filter_rows, order_rows
@@ -251,7 +252,7 @@ class FrameBuilder:
         awaited = {}
         for row in shown:
             identity = rows.identities[row]
-            if rows.verdict[row] != UNKNOWN_CODE or identity is None:
+            if rows.verdict[row] != UNJUDGED_CODE or identity is None:
                 continue
             group = isinstance(identity, WorkloadIdentity)
             slots = self._workloads().of(row)[:CONTAINERS_PER_WORKLOAD].tolist() if group else [row]

@@ -97,10 +97,7 @@ def open_watchlist(
     if not demo:
         yield make_watchlist(settings, environ)
         return
-    from memtop.demo.child import (  # noqa: PLC0415
-        DemoChild,
-        DemoFailedError,
-    )
+    from memtop.demo.child import DemoChild, DemoFailedError  # noqa: PLC0415
     from memtop.demo.command import DemoOptions  # noqa: PLC0415
 
     wanted = settings.demo

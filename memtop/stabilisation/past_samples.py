@@ -191,10 +191,7 @@ class PrometheusSamples:
         end: float,
     ) -> PastByContainer:
         """What it knows of a stretch of time; of its last hour every scrape, since some lives are short."""
-        from memtop.history import (  # noqa: PLC0415
-            prometheus_past,
-            prometheus_queries,
-        )
+        from memtop.history import prometheus_past, prometheus_queries  # noqa: PLC0415
 
         if end - start < prometheus_queries.MIN_STEP:
             return {}

@@ -13,8 +13,8 @@ import msgspec
 
 from memtop.analysis.stability import Stability, StabilityVerdict, judge_change
 from memtop.background import run_in_thread
-from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable
-from memtop.kube.api_objects import Pod, PodMetricsList
+from memtop.kube.api_errors import CLUSTER_FAILURES, ApiError, KubeconfigError, Unreachable
+from memtop.kube.api_objects import METRICS_PATH, Pod, PodMetricsList
 from memtop.kube.client import Client
 from memtop.kube.object_ref import ObjectRef
 from memtop.kube.workload_revisions import hash_label
@@ -30,7 +30,6 @@ from memtop.stabilisation.revision_change import RevisionChange, change_time_fro
 if TYPE_CHECKING:
     from config.settings import PrometheusSettings
 
-METRICS_API = "/apis/metrics.k8s.io/v1beta1"
 LONGEST_PAUSE = 60.0
 """Seconds between two attempts while the API server does not answer."""
 INTERNAL_ERROR = "a mistake of memtop's own"
@@ -42,7 +41,6 @@ _WORST_FIRST = (
     StabilityVerdict.WATCHING,
     StabilityVerdict.HOLDING,
 )
-_CLUSTER_FAILURES = (ApiError, Unreachable, CredentialError, KubeconfigError)
 
 
 @dataclass(frozen=True)
@@ -154,7 +152,7 @@ async def follow_stabilisation(
             try:
                 seen = await watch.look()
                 backoff.reset()
-            except _CLUSTER_FAILURES as error:
+            except CLUSTER_FAILURES as error:
                 if (
                     watch.seen is None
                     and isinstance(error, ApiError | KubeconfigError)
@@ -323,11 +321,11 @@ class StabilisationWatch:
         loop_time = asyncio.get_running_loop().time
         if loop_time() < self._ask_metrics_at:
             return self._metrics_problem
-        path = f"{METRICS_API}/namespaces/{self._ref.namespace}/pods"
+        path = f"{METRICS_PATH}/namespaces/{self._ref.namespace}/pods"
         try:
             body = await self._client.get(path, {"labelSelector": change.selector})
             self._lately.see_metrics(msgspec.json.decode(body, type=PodMetricsList).items or [])
-        except (*_CLUSTER_FAILURES, msgspec.MsgspecError) as error:
+        except (*CLUSTER_FAILURES, msgspec.MsgspecError) as error:
             if isinstance(error, ApiError) and error.status == 404:
                 self._metrics_problem = "this cluster has no metrics API"
             else:

@@ -22,7 +22,7 @@ from memtop.change.change_request import ChangeRequest, DeletePod, Pause, Restar
 from memtop.change.planning import make_plan as plan_of
 from memtop.change.validation import request_problem
 from memtop.change.workload_state import TemplateContainer, WorkloadState
-from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable
+from memtop.kube.api_errors import CLUSTER_FAILURES, Unreachable
 from memtop.kube.client import Client
 from memtop.kube.object_ref import ObjectRef
 from memtop.observe.engine import EngineStopped
@@ -39,7 +39,7 @@ from widgets.picker import Picker, PickerItem
 T = TypeVar("T")
 ReadUsage = Callable[[], Awaitable[Mapping[str, PooledUsage]]]
 """What the containers of a workload do now, as soon as it is known."""
-CHANGE_FAILURES = (ApiError, Unreachable, CredentialError, KubeconfigError, AuditError)
+CHANGE_FAILURES = (*CLUSTER_FAILURES, AuditError)
 _SLOW_SECONDS = 0.4
 """Seconds after which a wait is worth a word."""
 _LAST_SECONDS = 2.0

@@ -22,7 +22,7 @@ from memtop.kube.event_watch import follow_events
 from memtop.observe.frame import Frame, RowDetail
 from tui.pod.describe_tab import subject_ref
 from tui.pod.tab import AskCluster, PodTab, TabSubject
-from tui.pod.trend_tab import TIME_RANGES
+from tui.pod.trend_tab import TIME_RANGES, next_range
 from widgets.line_widget import OneLine
 from widgets.styled_text import Symbols
 from widgets.table import LiveTable
@@ -295,8 +295,7 @@ class EventsTab(PodTab):
     @on(EventTable.OtherRange)
     def _next_range(self) -> None:
         """Shows the next longer stretch, or the shortest again."""
-        names = list(TIME_RANGES)
-        self.action_range(names[(names.index(self._range) + 1) % len(names)])
+        self.action_range(next_range(self._range))
 
 
 def _event_mark(event: ClusterEvent, what: MarkKind) -> TimeMark:

@@ -106,8 +106,13 @@ class TrendTab(PodTab):
 
     def action_next_range(self) -> None:
         """Draws the next longer stretch, or the shortest again."""
-        names = list(TIME_RANGES)
-        self.action_range(names[(names.index(self._range) + 1) % len(names)])
+        self.action_range(next_range(self._range))
+
+
+def next_range(name: str) -> str:
+    """The next longer stretch of `TIME_RANGES`; after the longest the shortest."""
+    names = list(TIME_RANGES)
+    return names[(names.index(name) + 1) % len(names)]
 
 
 def _range_note(frame: Frame, name: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from rich.text import Text
 
 from memtop import wording
-from memtop.analysis.judgement import Judgement, Verdict
+from memtop.analysis.judgement import Judgement, Verdict, leak_confidence
 from memtop.kube.workload_revisions import Revision
 from memtop.observe.frame import Frame, WorkloadMembers
 from memtop.observe.live_verdicts import revision_hash_of
@@ -149,13 +149,9 @@ def worst_by_revision(parts: Mapping[tuple[str, str], Judgement]) -> dict[str, J
     """Of each revision, by its hash, the judgement of the container that leaks most surely."""
     found: dict[str, Judgement] = {}
     for (_, revision), judgement in parts.items():
-        if revision not in found or _leak_order(judgement) > _leak_order(found[revision]):
+        if revision not in found or leak_confidence(judgement) > leak_confidence(found[revision]):
             found[revision] = judgement
     return found
-
-
-def _leak_order(judgement: Judgement) -> float:
-    return judgement.confidence if judgement.verdict is Verdict.LEAK else -1.0
 
 
 def _number_cell(rows: RevisionRows, revision: Revision) -> Cell:
