@@ -48,9 +48,9 @@ from mutmut.mutation.mutators import mutation_operators
 from mutmut.mutation.pragma_handling import IgnoredCode
 
 PACKAGES = {
-    "analysis": ("tests/growth",),
+    "analysis": ("tests/analysis",),
     "stabilisation": ("tests/stabilisation",),
-    "change": ("tests/change", "tests/rollout"),
+    "change": ("tests/change",),
     "observe": ("tests/observe",),
 }
 """The packages of `memtop/`, and the folders of the tests that try their faults."""

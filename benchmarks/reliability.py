@@ -2,7 +2,7 @@
 
     python benchmarks/reliability.py [--each 100] [--seed 7]
 
-Generates containers of every kind in tests/growth/kinds.py, half of them as memtop sees them live (20 to 60
+Generates containers of every kind in tests/analysis/kinds.py, half of them as memtop sees them live (20 to 60
 minutes at 15 s), weighs them as a real cluster would (`kinds.SHARE`; leaks together 1 in 100), and prints,
 for every band of confidence, how many verdicts were right; the false alarms among healthy containers; and how
 many of the leaks are called one, by how long they were watched.
@@ -21,10 +21,10 @@ import numpy as np
 
 from memtop.analysis.judgement import Verdict
 from memtop.commands.classify import NamedSeries, judge_named_series
-from tests.growth.healthy import HEALTHY, SHARE
-from tests.growth.kinds import all_kinds, make
-from tests.growth.leaking import LEAKS
-from tests.growth.unfinished import UNFINISHED
+from tests.analysis.healthy import HEALTHY, SHARE
+from tests.analysis.kinds import all_kinds, make
+from tests.analysis.leaking import LEAKS
+from tests.analysis.unfinished import UNFINISHED
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 

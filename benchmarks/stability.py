@@ -2,7 +2,7 @@
 
     python benchmarks/stability.py [--each 200] [--seed 7]
 
-Makes workloads (tests/growth/changes.py: 1 to 5 pods, leaks that kill every 20 minutes to every 40 hours,
+Makes workloads (tests/analysis/changes.py: 1 to 5 pods, leaks that kill every 20 minutes to every 40 hours,
 warm-ups, teeth, a rhythm of the day, slow and fast noise, 15 to 120 s between samples), changes each in five
 ways, looks at it again and again for 48 hours as `memtop watch` does, and prints which verdict came first and
 when. "ever holding" counts changes that were called holding at any look before another verdict.
@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from memtop.analysis.stability import StabilityVerdict, judge_change
-from tests.growth.changes import TRUTHS, change
+from tests.analysis.changes import TRUTHS, change
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 

@@ -1,6 +1,8 @@
 """The demo cluster as the partner of changes: one for all who only plan, fresh ones for the others."""
 
 import json
+import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -8,6 +10,7 @@ from memtop.change.audit_log import AuditLog
 from memtop.demo.thread import DemoThread
 from memtop.kube.client import Client
 from memtop.kube.kubeconfig import load_target
+from tests.change.rollout_api import Shelf
 
 EPOCH = 1_795_363_200.0  # 2026-11-22T16:00:00Z
 APPS = "/apis/apps/v1/namespaces/{}/{}/{}"
@@ -66,3 +69,14 @@ def got():
         return json.loads(await client.get(f"{group}/namespaces/{namespace}/{plural}/{name}"))
 
     return get
+
+
+@pytest.fixture
+def shelf() -> Iterator[Shelf]:
+    """An API server that kubectl can ask about objects made by hand."""
+    with Shelf() as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from memtop.kube.json_object import sanitize_tree
 from memtop.kube.workload_revisions import hash_label, revisions_from_controller, revisions_from_replica_sets
-from tests.rollout.conftest import workload
+from tests.change.rollout_api import workload
 
 OWN = [{"kind": "Deployment", "uid": "uid-api", "controller": True}]
 

@@ -8,7 +8,7 @@ import pytest
 from memtop.analysis.memory_series import Series
 from memtop.analysis.stability import StabilityVerdict, judge_change
 from memtop.analysis.stability_statistics import floor_slope, observe_lives
-from tests.growth.changes import TRUTHS, change
+from tests.analysis.changes import TRUTHS, change
 
 MIB, HOUR = float(2**20), 3600.0
 LOOKS = (0.25, 0.5, 1, 2, 4, 8, 16, 30, 48)

@@ -19,7 +19,7 @@ from memtop.analysis.stability_statistics import (
     observe_lives,
     seconds_until_told,
 )
-from tests.growth.changes import TRUTHS, change
+from tests.analysis.changes import TRUTHS, change
 
 MIB, HOUR = float(2**20), 3600.0
 AT = 1.7e9

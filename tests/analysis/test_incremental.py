@@ -6,7 +6,7 @@ from memtop.analysis.incremental import IncrementalJudge
 from memtop.analysis.judgement import Verdict
 from memtop.analysis.memory_series import Batch
 from memtop.analysis.verdict import judge_batch
-from tests.growth.window import MIB
+from tests.analysis.window import MIB
 
 START = 1.7e9
 STEP = 15.0

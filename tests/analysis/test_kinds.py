@@ -8,11 +8,11 @@ import pytest
 
 from memtop.analysis.judgement import Verdict
 from memtop.commands.classify import NamedSeries, judge_named_series
-from tests.growth.healthy import HEALTHY, SHARE
-from tests.growth.kinds import all_kinds, make
-from tests.growth.leaking import LEAKS
-from tests.growth.unfinished import UNFINISHED
-from tests.growth.unseen import UNSEEN_HEALTHY
+from tests.analysis.healthy import HEALTHY, SHARE
+from tests.analysis.kinds import all_kinds, make
+from tests.analysis.leaking import LEAKS
+from tests.analysis.unfinished import UNFINISHED
+from tests.analysis.unseen import UNSEEN_HEALTHY
 
 EACH = 40
 SEED = 97

@@ -8,8 +8,8 @@ from memtop.analysis.judgement import Verdict
 from memtop.analysis.memory_series import Series
 from memtop.analysis.shapes import CELLS
 from memtop.analysis.verdict import judge_series
-from tests.growth.kinds import make
-from tests.growth.window import MIB
+from tests.analysis.kinds import make
+from tests.analysis.window import MIB
 
 U = (np.arange(CELLS) + 0.5) / CELLS
 ALL = np.array([float(CELLS)])

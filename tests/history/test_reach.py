@@ -13,7 +13,7 @@ from config.settings import PrometheusSettings as Settings
 from memtop.history.prometheus_connection import NotFoundReason, PrometheusNotFoundError, connect_prometheus
 from memtop.kube.client import Client
 from memtop.kube.connection_target import Auth, ClusterTarget
-from tests.prometheus.conftest import scalar
+from tests.history.conftest import scalar
 
 ONE = json.dumps(scalar()[1])
 LABELS = {"app": "prometheus-server"}

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
-
-import pytest
 
 NAMESPACE = "shop"
 PLURALS = {"Deployment": "deployments", "StatefulSet": "statefulsets", "DaemonSet": "daemonsets"}
@@ -92,14 +88,3 @@ class Shelf(ThreadingHTTPServer):
 
     def put(self, found):
         self.objects[PLURALS[found["kind"]], found["metadata"]["name"]] = found
-
-
-@pytest.fixture
-def shelf() -> Iterator[Shelf]:
-    """An API server that kubectl can ask about objects made by hand."""
-    with Shelf() as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()

@@ -13,7 +13,7 @@ from memtop.change.rollout_objects import FullObject, RolloutObjects
 from memtop.kube.api_objects import Node, ObjectMeta, Pod
 from memtop.kube.core_events import CoreEvent
 from memtop.kube.object_ref import ObjectRef
-from tests.rollout.conftest import NAMESPACE, workload
+from tests.change.rollout_api import NAMESPACE, workload
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC).timestamp()
 

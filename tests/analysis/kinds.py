@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from memtop.analysis.memory_series import Series
-from tests.growth.healthy import HEALTHY, SHARE
-from tests.growth.leaking import LEAKS
-from tests.growth.unfinished import UNFINISHED
-from tests.growth.unseen import UNSEEN_HEALTHY, UNSEEN_LEAKS
-from tests.growth.window import MIB, Window, ou
+from tests.analysis.healthy import HEALTHY, SHARE
+from tests.analysis.leaking import LEAKS
+from tests.analysis.unfinished import UNFINISHED
+from tests.analysis.unseen import UNSEEN_HEALTHY, UNSEEN_LEAKS
+from tests.analysis.window import MIB, Window, ou
 
 __all__ = [
     "HEALTHY",

@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 
 from memtop.kube.api_errors import Unreachable
-from tests.cluster.asking import only, unreachable
+from tests.kube.asking import only, unreachable
 
 
 async def read(client, seen, **options):

@@ -6,7 +6,7 @@ import pytest
 from memtop.analysis.judgement import floor_line
 from memtop.analysis.memory_series import Series
 from memtop.analysis.verdict import judge_series
-from tests.growth.window import MIB
+from tests.analysis.window import MIB
 
 STEP = 30.0
 

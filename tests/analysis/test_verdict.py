@@ -6,10 +6,10 @@ import pytest
 from memtop.analysis.judgement import Verdict
 from memtop.analysis.memory_series import Batch, RaggedTimes, Series
 from memtop.analysis.verdict import judge_batch, judge_series
-from tests.growth.healthy import HEALTHY
-from tests.growth.kinds import make
-from tests.growth.leaking import LEAKS
-from tests.growth.window import MIB
+from tests.analysis.healthy import HEALTHY
+from tests.analysis.kinds import make
+from tests.analysis.leaking import LEAKS
+from tests.analysis.window import MIB
 
 HOUR = 3600.0
 

@@ -4,7 +4,7 @@ import pytest
 from memtop.analysis.judgement import Verdict
 from memtop.analysis.memory_series import Series
 from memtop.analysis.verdict import judge_pooled, judge_series
-from tests.growth.window import MIB
+from tests.analysis.window import MIB
 
 
 def pod(start, values, noise=2.0, seed=0, limit=None, restarts=()):

@@ -9,8 +9,8 @@ from memtop.analysis.judgement import Verdict
 from memtop.analysis.memory_series import Series
 from memtop.analysis.verdict import judge_series
 from memtop.commands.classify import NamedSeries, judge_named_series
-from tests.growth.kinds import make
-from tests.growth.window import MIB
+from tests.analysis.kinds import make
+from tests.analysis.window import MIB
 
 STEP = 30.0
 SAMPLES = 480

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from aiohttp import web
 
-from tests.cluster.asking import unreachable
+from tests.kube.asking import unreachable
 
 
 class TestTrouble:

@@ -6,7 +6,7 @@ import pytest
 from memtop.analysis.judgement import Verdict
 from memtop.analysis.memory_series import Series
 from memtop.analysis.verdict import judge_series
-from tests.growth.window import MIB
+from tests.analysis.window import MIB
 
 STEP = 15.0
 LIMIT = 256 * MIB

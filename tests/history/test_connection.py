@@ -11,7 +11,7 @@ from memtop.history.prometheus_queries import QueryGrid
 from memtop.kube.api_errors import ApiError, CredentialError, Unreachable
 from memtop.kube.connection_target import Auth, ClusterTarget
 from memtop.kube.requests_session import requests_session
-from tests.prometheus.conftest import ok, scalar
+from tests.history.conftest import ok, scalar
 
 
 @pytest.fixture

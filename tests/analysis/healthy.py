@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tests.growth.window import Window, batches, day, ou, teeth
+from tests.analysis.window import Window, batches, day, ou, teeth
 
 HEALTHY: dict[str, tuple[Callable[[Window], np.ndarray], frozenset[str]]] = {}
 

@@ -6,7 +6,7 @@ import pytest
 
 from memtop.kube.api_errors import CredentialError
 from memtop.kube.connection_target import Auth
-from tests.cluster.asking import only, refused
+from tests.kube.asking import only, refused
 
 
 class TestCredentials:

@@ -9,7 +9,7 @@ from aiohttp import web
 from memtop.kube.api_errors import ApiError
 from memtop.kube.client import parse_api_error
 from memtop.kube.connection_target import Auth
-from tests.cluster.asking import refused, status
+from tests.kube.asking import refused, status
 
 ANSWERS = Path(__file__).parent / "answers"
 """Error answers recorded from a real API server; the name holds the status."""

@@ -13,7 +13,7 @@ from memtop.change.rollout_model import Rollout
 from memtop.change.rollout_status import rollout_status
 from memtop.change.rollout_watch import background_rollout
 from memtop.kube.object_ref import ObjectRef
-from tests.rollout.conftest import NAMESPACE, workload
+from tests.change.rollout_api import NAMESPACE, workload
 
 KUBECTL = shutil.which("kubectl")
 TIMED_OUT = [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.growth.window import Window, ou, teeth
+from tests.analysis.window import Window, ou, teeth
 
 ANY = frozenset({"steady", "step", "spike", "sawtooth", "warmup"})
 

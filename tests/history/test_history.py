@@ -17,7 +17,7 @@ from memtop.history.prometheus_queries import (
     MetricSchema,
     QueryGrid,
 )
-from tests.prometheus.conftest import ok
+from tests.history.conftest import ok
 
 GRID = QueryGrid(0.0, 600.0, 60.0)
 RSS, WORKING_SET = "container_memory_rss", "container_memory_working_set_bytes"
