@@ -10,11 +10,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from memtop.history.past_series import ORIGIN_PROMETHEUS, ContainerName, Metric, PastSeries
+from memtop.history.past_series import ContainerName, Metric, PastSeries, merge_pasts
 from memtop.kube.api_errors import ApiError, CredentialError, Unreachable
 
-MAX_REMEMBERED = 400
-"""Containers whose past is kept; what was remembered longest ago and is no longer wished for goes first."""
+MAX_REMEMBERED = 500
+"""Containers whose past is asked for and kept; what was asked longest ago and is not looked at goes first.
+
+A day of one container is about 30 KiB in two metrics, so all of them are 15 MiB; they are ten batches of
+requests, which a Prometheus of usual size answers within the 20 s that ``memtop --once`` waits.
+"""
 SETTLE_SECONDS = 0.3
 """Seconds that wishes may go on coming in before they are asked for: rows move while a screen fills."""
 
@@ -51,6 +55,7 @@ class PastCache:
         self._most = most
         self._listeners: list[asyncio.Event] = []
         self._kept: dict[ContainerName, dict[tuple[Metric, str], PastSeries]] = {}
+        self._merged: dict[tuple[ContainerName, Metric], PastSeries] = {}
         self._seen: set[ContainerName] = set()
         self._changed: set[ContainerName] = set()
         self._wished: frozenset[ContainerName] = frozenset()
@@ -77,24 +82,31 @@ class PastCache:
     def of(
         self, name: ContainerName, metric: Metric = "working_set", origin: str | None = None
     ) -> PastSeries | None:
-        """A container's past; of two memories Prometheus', unless the other reaches back twice as far."""
-        kept = [
-            past
-            for (of, by), past in self._kept.get(name, {}).items()
-            if of == metric and origin in (None, by) and len(past)
-        ]
-        return max(kept, key=lambda past: past.span * (1 + (past.origin == ORIGIN_PROMETHEUS)), default=None)
+        """What one origin remembers of a container; without an origin, what all of them do, as one series."""
+        kept = self._kept.get(name, {})
+        if origin is not None:
+            found = kept.get((metric, origin))
+            return found if found is not None and len(found) else None
+        merged = self._merged.get((name, metric))
+        if merged is None:
+            pasts = [past for (of, _), past in kept.items() if of == metric and len(past)]
+            if not pasts:
+                return None
+            merged = self._merged[name, metric] = merge_pasts(pasts)
+        return merged
 
     def keep(self, pasts: Mapping[tuple[ContainerName, Metric], PastSeries]) -> None:
         """Takes in what was remembered."""
         for (name, metric), past in pasts.items():
             entry = self._kept.pop(name, {})
             entry[metric, past.origin] = past
+            self._merged.pop((name, metric), None)
             self._kept[name] = entry
             self._changed.add(name)
         forgettable = [name for name in self._kept if name not in self._wished]
         for name in forgettable[: max(0, len(self._kept) - self._most)]:
-            del self._kept[name]
+            for metric, _ in self._kept.pop(name):
+                self._merged.pop((name, metric), None)
 
     def has_news_of(self, name: ContainerName) -> bool:
         """Whether something was remembered of a container that `changes` has not told of."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -17,6 +18,9 @@ NOTICED_WITHIN = 330.0
 """Seconds between an event and the sample that showed it: two steps of a day's grid, and scrapes."""
 MIN_SAMPLES_OF_LIFE = 4
 """Samples of a life that is over, below which it shows no slope."""
+STRETCH_SECONDS = 300.0
+"""Seconds within which two observers of one memory are compared: the steps of the live samples that are kept
+longest, so that these never stand in place of a denser past."""
 ORIGIN_PROMETHEUS, ORIGIN_DISK = "Prometheus", "disk"
 """Who may remember."""
 METRIC_WORDS: dict[Metric, str] = {"rss": "RSS", "working_set": "working set", "usage": "usage"}
@@ -42,7 +46,7 @@ class PastSeries:
 
     Attributes:
         metric: Which memory the values are.
-        origin: Who remembered it, for people: `PROMETHEUS` or `ORIGIN_DISK`.
+        origin: Who remembered it, for people: `ORIGIN_PROMETHEUS` or `ORIGIN_DISK`.
         times: Unix seconds, ascending, shape (n,).
         values: Bytes, shape (n,).
         restarts: When the container started again, Unix seconds, ascending.
@@ -72,52 +76,111 @@ class PastSeries:
     def before(self, moment: float) -> PastSeries:
         """The part older than a moment, Unix seconds."""
         kept = self.times < moment
-        return PastSeries(
-            self.metric,
-            self.origin,
-            self.times[kept],
-            self.values[kept],
-            self.restarts[self.restarts < moment],
-            self.oom_kills[self.oom_kills < moment],
-            self.limit,
-            self.counted,
+        return replace(
+            self,
+            times=self.times[kept],
+            values=self.values[kept],
+            restarts=self.restarts[self.restarts < moment],
+            oom_kills=self.oom_kills[self.oom_kills < moment],
         )
 
 
 def match_times(coarse: Floats, exact: Floats, tolerance: float) -> npt.NDArray[np.intp]:
     """Finds the exact time of events that were seen only when somebody looked; each exact time is one event.
 
+    The nearest pairs are matched first: of five restarts of which one is known exactly, that one is the last
+    and not the first that lies within the tolerance.
+
     Args:
-        coarse: When each event was noticed, Unix seconds, ascending.
-        exact: Times known better, ascending.
+        coarse: When each event was noticed, Unix seconds.
+        exact: Times known better.
         tolerance: Seconds by which the two may differ.
 
     Returns:
-        For each coarse time the index of the nearest exact one that no other has taken, or -1.
+        For each coarse time the index of the exact one that is the same event, or -1.
     """
     found = np.full(len(coarse), -1, np.intp)
-    free = np.ones(len(exact), np.bool_)
-    for event, moment in enumerate(coarse):
-        if not free.any():
+    if not len(coarse) or not len(exact):
+        return found
+    distance = np.abs(coarse[:, None] - exact[None, :])
+    taken = np.zeros(len(exact), np.bool_)
+    for pair in np.argsort(distance, axis=None, kind="stable").tolist():
+        event, candidate = divmod(pair, len(exact))
+        if distance[event, candidate] > tolerance:
             break
-        distance = np.where(free, np.abs(exact - moment), np.inf)
-        nearest = int(np.argmin(distance))
-        if distance[nearest] <= tolerance:
-            found[event] = nearest
-            free[nearest] = False
+        if found[event] < 0 and not taken[candidate]:
+            found[event] = candidate
+            taken[candidate] = True
     return found
 
 
 def merge_times(exact: Floats, coarse: Floats, tolerance: float) -> Floats:
-    """Events known from two sides, once each; arguments as in `matched`."""
+    """Events known from two sides, once each; arguments as in `match_times`."""
     unexplained = coarse[match_times(coarse, exact, tolerance) < 0]
     return np.sort(np.concatenate([exact, unexplained]))
 
 
-def join_past_and_live(past: PastSeries | None, live: Series) -> Series:
-    """The remembered past and what was seen since, as one series of one metric, without a seam.
+def merge_samples(
+    times: Floats, values: Floats, other_times: Floats, other_values: Floats
+) -> tuple[Floats, Floats]:
+    """The samples that two observers took of one memory, as one series.
 
-    Live samples win where both are there. A restart seen on both sides is one, at the time the kubelet says.
+    Of each stretch of `STRETCH_SECONDS` the observer who has more samples is believed, the first of the two
+    where they have as many. What the other saw fills the gaps that are longer than half a stretch, and what
+    is newer than everything is kept: nothing that matters is lost, and nothing is counted twice.
+
+    Args:
+        times: Of the first observer, Unix seconds, ascending.
+        values: Bytes.
+        other_times: Of the second, likewise.
+        other_values: Bytes.
+
+    Returns:
+        Unix seconds, ascending, and bytes.
+    """
+    if not len(times) or not len(other_times):
+        return (times, values) if len(times) else (other_times, other_values)
+    every = np.concatenate([times, other_times])
+    second = np.arange(len(every)) >= len(times)
+    stretch = np.floor(every / STRETCH_SECONDS).astype(np.int64)
+    stretch -= stretch.min()
+    counts = [np.bincount(stretch[part], minlength=stretch.max() + 1) for part in (~second, second)]
+    chosen = second == (counts[1] > counts[0])[stretch]
+    believed = np.sort(every[chosen])
+    after = np.searchsorted(believed, every)
+    since = every - believed[np.maximum(after - 1, 0)]
+    until = believed[np.minimum(after, len(believed) - 1)] - every
+    chosen |= (after == len(believed)) & (since > 0)
+    chosen |= np.minimum(np.abs(since), np.abs(until)) > STRETCH_SECONDS / 4
+    order = np.flatnonzero(chosen)[np.argsort(every[chosen], kind="stable")]
+    return every[order], np.concatenate([values, other_values])[order]
+
+
+def merge_pasts(pasts: Sequence[PastSeries]) -> PastSeries:
+    """What several origins remember of one container in one metric, as one series; Prometheus first.
+
+    Args:
+        pasts: At least one.
+    """
+    first, *others = sorted(pasts, key=lambda past: past.origin != ORIGIN_PROMETHEUS)
+    for other in others:
+        times, values = merge_samples(first.times, first.values, other.times, other.values)
+        first = replace(
+            first,
+            origin=f"{first.origin} and {other.origin}",
+            times=times,
+            values=values,
+            restarts=merge_times(other.restarts, first.restarts, NOTICED_WITHIN),
+            oom_kills=merge_times(other.oom_kills, first.oom_kills, NOTICED_WITHIN),
+            limit=other.limit if first.limit is None else first.limit,
+        )
+    return first
+
+
+def merge_past_and_live(past: PastSeries | None, live: Series) -> Series:
+    """What is remembered and what was seen, as one series of one metric: the same whoever watched how long.
+
+    A restart known from both sides is one, at the time that the kubelet says.
 
     Args:
         past: What is remembered, in the metric of `live`; None for nothing.
@@ -125,13 +188,14 @@ def join_past_and_live(past: PastSeries | None, live: Series) -> Series:
     """
     if past is None or not len(past):
         return live
-    before = past.before(float(live.timestamps[0])) if len(live.timestamps) else past
-    return Series(
-        np.concatenate([before.times, live.timestamps]),
-        np.concatenate([before.values, live.values]),
-        merge_times(np.sort(live.restarts), before.restarts, NOTICED_WITHIN),
-        merge_times(np.sort(live.oom_kills), before.oom_kills, NOTICED_WITHIN),
-        past.limit if live.limit is None else live.limit,
+    times, values = merge_samples(past.times, past.values, live.timestamps, live.values)
+    return replace(
+        live,
+        timestamps=times,
+        values=values,
+        restarts=merge_times(np.sort(live.restarts), past.restarts, NOTICED_WITHIN),
+        oom_kills=merge_times(np.sort(live.oom_kills), past.oom_kills, NOTICED_WITHIN),
+        limit=past.limit if live.limit is None else live.limit,
     )
 
 
@@ -139,7 +203,8 @@ def with_live_limit(past: PastSeries, seen: Series) -> Series:
     """The series of another metric, with the ends and the room to the limit of the one that was seen.
 
     The kernel kills by the working set (more exactly, by what cannot be reclaimed), whichever metric is
-    judged: so the limit is moved by what the two metrics differ now, and the room left stays what it is.
+    judged: so the limit is moved by what the two metrics differed at the last moment at which both are known,
+    and the room left stays what it is.
 
     Args:
         past: Another metric's series.
@@ -147,13 +212,15 @@ def with_live_limit(past: PastSeries, seen: Series) -> Series:
     """
     limit = seen.limit
     if limit is not None and len(seen.values) and len(past):
-        limit = max(limit + float(past.values[-1] - seen.values[-1]), 1.0)
-    return Series(
-        past.times,
-        past.values,
-        merge_times(np.sort(seen.restarts), past.restarts, NOTICED_WITHIN),
-        merge_times(np.sort(seen.oom_kills), past.oom_kills, NOTICED_WITHIN),
-        limit,
+        together = float(np.interp(past.times[-1], seen.timestamps, seen.values))
+        limit = max(limit + float(past.values[-1]) - together, 1.0)
+    return replace(
+        seen,
+        timestamps=past.times,
+        values=past.values,
+        restarts=merge_times(np.sort(seen.restarts), past.restarts, NOTICED_WITHIN),
+        oom_kills=merge_times(np.sort(seen.oom_kills), past.oom_kills, NOTICED_WITHIN),
+        limit=limit,
     )
 
 
@@ -169,10 +236,10 @@ def drop_short_lives(series: Series) -> Series:
     life = np.searchsorted(np.sort(series.restarts), series.timestamps, "right")
     kept = (np.bincount(life)[life] >= MIN_SAMPLES_OF_LIFE) | (life == life[-1])
     times = series.timestamps[kept]
-    return Series(
-        times,
-        series.values[kept],
-        series.restarts[series.restarts > times[0]],
-        series.oom_kills[series.oom_kills > times[0]],
-        series.limit,
+    return replace(
+        series,
+        timestamps=times,
+        values=series.values[kept],
+        restarts=series.restarts[series.restarts > times[0]],
+        oom_kills=series.oom_kills[series.oom_kills > times[0]],
     )

@@ -249,16 +249,20 @@ def fastest_growers(
     return list(group_by_container(prometheus.instant(query).streams, schema.cadvisor_labels()))
 
 
-def extend_past(old: PastSeries, news: PastSeries, since: float, whole: QueryGrid) -> PastSeries:
+def extend_past(
+    old: PastSeries, news: PastSeries, since: float, whole: QueryGrid, dense_since: float
+) -> PastSeries:
     """A series with its newest part asked for again.
+
+    The result is what somebody who asks for all of it now would get: the moments of `whole`, and every scrape
+    of the last hour. So the verdict on a container does not depend on how long it has been watched.
 
     Args:
         old: What was known.
         news: The answer for the moments from `since` on, on a finer grid.
         since: From where on the answer counts, Unix seconds.
-        whole: What is older than its start is dropped. Of what is older than `RECENT_SECONDS` before `since`
-            only its moments are kept. Younger samples all stay: a life of two minutes has its shape from
-            them, and without it the verdict of the same container changes from one round to the next.
+        whole: What is older than its start is dropped.
+        dense_since: Of what is older than this (Unix seconds) only the moments of `whole` are kept.
     """
     start, step = whole.start - whole.step, whole.step
 
@@ -266,8 +270,8 @@ def extend_past(old: PastSeries, news: PastSeries, since: float, whole: QueryGri
         # An event at the very first moment asked for was noticed there before, if it was one.
         return np.concatenate([before[(before >= start) & (before <= since)], after[after > since]])
 
-    recent = old.times >= since - prometheus_queries.RECENT_SECONDS
-    kept = (old.times < since) & (old.times >= start) & (recent | (old.times % step == 0))
+    kept = (old.times < since) & (old.times >= start)
+    kept &= (old.times >= dense_since) | (old.times % step == 0)
     return replace(
         news,
         times=np.concatenate([old.times[kept], news.times]),

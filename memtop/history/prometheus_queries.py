@@ -211,6 +211,8 @@ MAX_POINTS = 11_000
 """Prometheus refuses a range query of more points per series."""
 MIN_STEP = 15.0
 """Seconds; every step is a multiple, so that the moments of a coarse grid are among those of a fine one."""
+MIN_GROWTH_SECONDS = 600.0
+"""Seconds over which growth is looked for at least; what is younger is asked for anyway."""
 PODS_PER_QUERY = 50
 MAX_QUERY_LENGTH = 3000
 """Characters; percent-encoded in a URL it must pass proxies that allow 8 KiB of headers."""
@@ -318,7 +320,8 @@ def growers_query(
 ) -> str:
     """The containers whose memory grew most over some time, and by how many bytes.
 
-    Asked of the whole scope, but two samples of each container are enough for it.
+    Asked of the whole scope, but a few samples of each container are enough for it. A container that is
+    younger than that time is compared with what it held half as long ago, or half of that, and so on.
 
     Args:
         schema: What this Prometheus calls things.
@@ -331,10 +334,12 @@ def growers_query(
     if namespaces:
         where.append(_label_matcher("namespace", namespaces))
     series = f"{MEMORY_METRICS[metric]}{{{','.join(where)}}}"
-    now, then = (
-        _max_by(schema.cadvisor_labels(), part) for part in (series, f"{series} offset {seconds:.0f}s")
-    )
-    return f"topk({count}, {now} - {then})"
+    agos = [seconds]
+    while agos[-1] / 2 >= MIN_GROWTH_SECONDS:
+        agos.append(agos[-1] / 2)
+    labels = schema.cadvisor_labels()
+    then = " or ".join(_max_by(labels, f"{series} offset {ago:.0f}s") for ago in agos)
+    return f"topk({count}, {_max_by(labels, series)} - ({then}))"
 
 
 def oldest_sample_query(schema: MetricSchema, metric: Metric, ago: float) -> str:

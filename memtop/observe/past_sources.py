@@ -24,7 +24,7 @@ from memtop.history.past_series import (
     ContainerName,
     Metric,
     PastSeries,
-    join_past_and_live,
+    merge_past_and_live,
 )
 from memtop.history.sample_archive import (
     LATE_END_SECONDS,
@@ -263,7 +263,7 @@ class PastSources:
     def drawn(self, slot: int) -> Series:
         """One container's working set over the whole time known, and further back if that was asked for."""
         wish, whole = self._wish(slot), self.overlay.series(slot)
-        return whole if wish is None else join_past_and_live(self.back.of(wish.name), whole)
+        return whole if wish is None else merge_past_and_live(self.back.of(wish.name), whole)
 
     def asking(self, slot: int) -> bool:
         """Whether what is looked at will be judged by more as soon as Prometheus has answered."""
@@ -322,7 +322,9 @@ class PastSources:
         await self._asking.run(source)
 
     def _live(self) -> list[PastRequest]:
-        slots = self._store.live_slots().tolist()
+        """Every container, those that started last first; what is down has no start, and comes before all."""
+        slots = self._store.live_slots()
+        slots = slots[np.argsort(-np.nan_to_num(self._store.columns.started_at[slots], nan=np.inf))].tolist()
         return [wish for slot in slots if (wish := self._wish(slot)) is not None]
 
     def _wish(self, slot: int) -> PastRequest | None:

@@ -1,23 +1,26 @@
-"""Verdicts over the remembered past, laid over those over live samples."""
+"""The verdict on each container by all that is known of it: remembered and seen, merged to one series.
+
+Where nothing is remembered of a container, what is judged of its live samples stands.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
 import numpy as np
 
-from memtop.analysis.judgement import VERDICT_CODES, Judgement, Judgements, Verdict
+from memtop.analysis.judgement import VERDICT_CODES, Judgement, Judgements
 from memtop.analysis.memory_series import Batch, Series
-from memtop.analysis.verdict import judge_batch, judge_series
+from memtop.analysis.verdict import MIN_SAMPLES, judge_batch, judge_series
 from memtop.history.past_requests import PastCache
 from memtop.history.past_series import (
     METRIC_WORDS,
     ContainerName,
     PastSeries,
     drop_short_lives,
-    join_past_and_live,
+    merge_past_and_live,
     with_live_limit,
 )
 from memtop.observe.container_store import ContainerStore
@@ -25,7 +28,7 @@ from memtop.wording import duration
 
 BATCH_SIZE = 32
 """Containers judged at a time: some milliseconds, so that nothing else waits for long."""
-REJUDGE_SECONDS = 120.0
+REJUDGE_SECONDS = 60.0
 """Seconds until a container is judged again though nothing more was remembered: live samples have come."""
 FRESH_SECONDS = 900.0
 """Seconds by which another metric may lag behind the live samples and still be what is judged."""
@@ -49,7 +52,7 @@ class LiveJudge(Protocol):
 
 
 class PastVerdicts:
-    """What is judged of containers that have a remembered past.
+    """What is judged of every container: by the merged series of those that have a remembered past.
 
     Args:
         store: Whose containers they are; only read.
@@ -73,7 +76,11 @@ class PastVerdicts:
         """One container's working set over the whole time known, remembered and seen."""
         name = self._name(slot)
         seen = self._live.series(slot)
-        return seen if name is None else join_past_and_live(self._pasts.of(name), seen)
+        return (
+            seen
+            if name is None
+            else self._without_echo(slot, merge_past_and_live(self._pasts.of(name), seen))
+        )
 
     def basis(self, slot: int) -> tuple[Series, str]:
         """What a container is judged by, and which memory that is, in words."""
@@ -83,15 +90,27 @@ class PastVerdicts:
             return whole, METRIC_WORDS["working_set"]
         other = self._pasts.of(name, self._pasts.metric)
         if other is not None and other.metric != "working_set" and _reaches_as_far(other, whole):
-            return drop_short_lives(
-                with_live_limit(other, whole)
-            ), f"{METRIC_WORDS[other.metric]} from {other.origin}"
+            series = self._without_echo(slot, with_live_limit(other, whole))
+            return drop_short_lives(series), f"{METRIC_WORDS[other.metric]} from {other.origin}"
         past = self._pasts.of(name)
         if past is None:
             return whole, METRIC_WORDS["working_set"]
-        return drop_short_lives(
-            whole
-        ), f"{METRIC_WORDS['working_set']}, {duration(past.span)} of it from {past.origin}"
+        words = f"{METRIC_WORDS['working_set']}, {duration(past.span)} of it from {past.origin}"
+        return drop_short_lives(whole), words
+
+    def _without_echo(self, slot: int, series: Series) -> Series:
+        """The series without what Prometheus repeats of a dead container while it is down.
+
+        For five minutes the last sample is told again and again; it looks like growth that has ended.
+        """
+        ended, started = self._store.columns.last_end[slot], self._store.columns.started_at[slot]
+        if not ended < series.timestamps[-1:].max(initial=-np.inf):  # nothing after it, or no end known
+            return series
+        until = started if started > ended else np.inf
+        kept = ~((series.timestamps > ended) & (series.timestamps < until))
+        if started < ended or kept.all():  # it has been started since, and that start was not told
+            return series
+        return replace(series, timestamps=series.timestamps[kept], values=series.values[kept])
 
     def awaits(self, slot: int) -> bool:
         """Whether something was remembered of a container that it has not been judged by yet."""
@@ -130,7 +149,7 @@ class PastVerdicts:
         return batch
 
     def judgements(self) -> Judgements:
-        """What is judged of every slot, as a copy that never changes: ours where we know more."""
+        """What is judged of every slot, as a copy that never changes."""
         live = self._live.judgements()
         if self._laid is not None and self._laid[0] is live:
             return self._laid[1]
@@ -139,7 +158,6 @@ class PastVerdicts:
             for name, judged in self._judged.items()
             if (slot := self._slot(name)) is not None
             and self._store.columns.generation[slot] == judged.generation
-            and judged.judgement.verdict is not Verdict.NOT_ENOUGH_DATA
         ]
         if not found:
             return live
@@ -164,9 +182,9 @@ class PastVerdicts:
 
 
 def _reaches_as_far(other: PastSeries, whole: Series) -> bool:
-    """Whether another metric's past reaches nearly as far, at both ends, as what else there is."""
-    if len(other) < 2 or not len(whole.timestamps):
-        return len(other) >= 2
+    """Whether another metric's past can be judged, and reaches nearly as far as what else there is."""
+    if len(other) < MIN_SAMPLES or not len(whole.timestamps):
+        return len(other) >= MIN_SAMPLES
     late = float(whole.timestamps[-1] - other.times[-1])
     return late <= FRESH_SECONDS and other.span >= float(whole.timestamps[-1] - whole.timestamps[0]) / 2
 

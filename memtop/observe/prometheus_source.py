@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from memtop.background import run_in_thread
 from memtop.history import prometheus_past, prometheus_queries
-from memtop.history.past_requests import SETTLE_SECONDS, LookBack, LookBackRequest, PastCache, PastRequest
+from memtop.history.past_requests import (
+    MAX_REMEMBERED,
+    SETTLE_SECONDS,
+    LookBack,
+    LookBackRequest,
+    PastCache,
+    PastRequest,
+)
 from memtop.history.past_series import ORIGIN_PROMETHEUS, ContainerName, Metric, PastSeries
 from memtop.history.prometheus_client import PrometheusClient
 from memtop.history.prometheus_connection import (
@@ -30,12 +38,15 @@ if TYPE_CHECKING:
 
 CONTAINERS_PER_BATCH = 50
 """Containers asked for together; what is selected comes with the first of them."""
-MAX_GROWERS = 30
+MAX_GROWERS = 100
 GROWERS_SECONDS = 300.0
 """Seconds of the cluster's clock between two looks for growers, and two probes of an unknown schema."""
 GROWERS_WINDOW = 6 * 3600.0
-GROWERS_TIMEOUT = 3.0
-"""Seconds after which the first answers count as complete without the growers."""
+REFRESH_SECONDS = 60.0
+"""Seconds of the cluster's clock after which a container is asked for again: the usual scrape interval at
+most, so that what is on screen is judged by what a fresh ``memtop --once`` would be told."""
+FIRST_ROUND_TIMEOUT = 10.0
+"""Seconds after which the first answers count as complete although not every container has been asked for."""
 MIN_ROUND_SECONDS = 2.0
 """Seconds between two rounds of questions, at least."""
 FIRST_REQUEST_SECONDS = 2.0
@@ -52,7 +63,7 @@ class PrometheusPast:
         hours: How far back.
         speed: Seconds of cluster time per second here.
         now: The cluster's time.
-        live: The containers that live now.
+        live: The containers that live now, those that started last first.
         namespaces: Those observed; empty for all.
         on_change: Called whenever something new is remembered.
         back: What is looked at further back.
@@ -90,7 +101,7 @@ class PrometheusPast:
         self._asked_at: dict[ContainerName, float] = {}
         self._back = back
         self._serving = False
-        self._growers: tuple[PastRequest, ...] = ()
+        self._growers: tuple[ContainerName, ...] = ()
         self._growers_at = float("-inf")
 
     def has_yet_to_ask(self, name: ContainerName) -> bool:
@@ -125,21 +136,42 @@ class PrometheusPast:
         prometheus, probed = found.prometheus, self._now()
         while True:
             self._wished.clear()
-            grid = prometheus_queries.query_grid(self._now(), self._window)
-            warnings = await self._ask_for(prometheus, schema, self._pasts.wishes, grid)
+            later = asyncio.get_running_loop().call_later(FIRST_ROUND_TIMEOUT, self._answered)
+            warnings = await self.ask_for(prometheus, schema, self._pasts.wishes)
             self._tell(source, found, warnings)
-            later = asyncio.get_running_loop().call_later(GROWERS_TIMEOUT, self._answered)
-            warnings += await self._find_growers(prometheus, schema)
-            warnings += await self._ask_for(prometheus, schema, self._growers, grid)
+            warnings += await self._ask_for_others(prometheus, schema)
             self._tell(source, found, warnings)
             later.cancel()
             self._answered()
             if not schema.known and self._now() - probed > GROWERS_SECONDS:
                 schema, probed = await self._schema(prometheus), self._now()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(MIN_ROUND_SECONDS, grid.step / self._speed)):
+                async with asyncio.timeout(max(MIN_ROUND_SECONDS, REFRESH_SECONDS / self._speed)):
                     await self._wished.wait()
                     await asyncio.sleep(SETTLE_SECONDS)
+
+    async def _ask_for_others(self, prometheus: PrometheusClient, schema: MetricSchema) -> list[str]:
+        """Asks for the containers that nobody looks at, as many as are kept; the warnings.
+
+        Where they are more than that, those that started last come first, for they are young or restart; and
+        Prometheus is asked which of the others grow.
+        """
+        live = {wish.name: wish for wish in self._live()}
+        for known in (self._asked_at, self._known_until):
+            for name in known.keys() - live.keys():
+                del known[name]
+        looked_at = {wish.name for wish in self._pasts.wishes}
+        others = [wish for name, wish in live.items() if name not in looked_at]
+        room = MAX_REMEMBERED - len(looked_at)
+        if len(others) <= room:
+            return await self.ask_for(prometheus, schema, others)
+        warnings = await self._find_growers(prometheus, schema)
+        growers = [live[name] for name in self._growers if name in live and name not in looked_at]
+        chosen = list(dict.fromkeys([*growers, *others]))[:room]
+        warnings += await self.ask_for(prometheus, schema, chosen)
+        asked = len(looked_at) + len(chosen)
+        words = f"asked for {asked:,} of {len(live):,} containers: those in view, growing or started last"
+        return [*warnings, words]
 
     def _answered(self) -> None:
         if not self.asked_once:
@@ -165,37 +197,34 @@ class PrometheusPast:
             )
         return schema
 
-    async def _ask_for(
-        self,
-        prometheus: PrometheusClient,
-        schema: MetricSchema,
-        wishes: Sequence[PastRequest],
-        grid: prometheus_queries.QueryGrid,
+    async def ask_for(
+        self, prometheus: PrometheusClient, schema: MetricSchema, wishes: Sequence[PastRequest]
     ) -> list[str]:
         """Asks for what is not known, then for what is known and no longer fresh; the warnings.
 
         What Prometheus has never heard of is asked for as a whole each time: it may be a new pod.
         """
-        due = [wish for wish in wishes if self._asked_at.get(wish.name, grid.start) <= grid.end - grid.step]
+        now = self._now()
+        grid = prometheus_queries.query_grid(now, self._window)
+        due = [wish for wish in wishes if now - self._asked_at.get(wish.name, -math.inf) >= REFRESH_SECONDS]
         known = {
             wish.name: self._known_until.get(wish.name, grid.start)
             for wish in due
             if wish.name in self._pasts  # else it was forgotten meanwhile
         }
-        horizon = max(grid.start, grid.end - prometheus_queries.RECENT_SECONDS + 2 * LOOKBACK_DELTA)
+        horizon = max(grid.start, now - prometheus_queries.RECENT_SECONDS + 2 * LOOKBACK_DELTA)
         whole = [wish for wish in due if known.get(wish.name, grid.start) <= horizon]
         newest = [wish for wish in due if known.get(wish.name, grid.start) > horizon]
         warnings: list[str] = []
-        recent = prometheus_queries.recent_grid(self._now(), schema.interval)
+        recent = prometheus_queries.recent_grid(now, schema.interval)
         for part in _request_batches(whole):
             warnings += await self._ask(prometheus, schema, part, grid, grid)
             if recent.step < grid.step:
                 warnings += await self._ask(prometheus, schema, part, grid, recent)
         for part in _request_batches(newest):
             since = min(known[wish.name] for wish in part)
-            warnings += await self._ask(
-                prometheus, schema, part, grid, prometheus_past.overlapping_grid(recent, since)
-            )
+            newer = prometheus_past.overlapping_grid(recent, since)
+            warnings += await self._ask(prometheus, schema, part, grid, newer)
         return warnings
 
     async def _ask(
@@ -207,6 +236,7 @@ class PrometheusPast:
         grid: prometheus_queries.QueryGrid,
     ) -> list[str]:
         """Asks for the moments of one grid, and joins the answers with what is known; the warnings."""
+        now = self._now()
         names = [wish.name for wish in wishes]
         restarted = [wish.name for wish in wishes if wish.restarted]
         metrics: tuple[Metric, ...] = tuple(dict.fromkeys(("working_set", self._pasts.metric)))
@@ -215,14 +245,16 @@ class PrometheusPast:
         )
         self._pasts.keep(
             {
-                (name, metric): prometheus_past.extend_past(old, news, grid.start, whole)
+                (name, metric): prometheus_past.extend_past(
+                    old, news, grid.start, whole, grid.end - prometheus_queries.RECENT_SECONDS
+                )
                 if grid != whole and (old := self._pasts.of(name, metric, ORIGIN_PROMETHEUS)) is not None
                 else news
                 for (name, metric), news in told.pasts.items()
             }
         )
         for name in names:
-            self._asked_at[name] = whole.end
+            self._asked_at[name] = now
         for (name, _), past in told.pasts.items():
             if len(past):
                 self._known_until[name] = float(past.times[-1])
@@ -246,10 +278,6 @@ class PrometheusPast:
         if self._now() - self._growers_at < GROWERS_SECONDS:
             return []
         self._growers_at = self._now()
-        live = {wish.name: wish for wish in self._live()}
-        for known in (self._asked_at, self._known_until):
-            for name in known.keys() - live.keys():
-                del known[name]
         found: list[ContainerName] = []
         for seconds in {min(GROWERS_WINDOW, self._window), self._window}:
             try:
@@ -263,7 +291,7 @@ class PrometheusPast:
                 )
             except (ApiError, Unreachable) as error:  # too much for it, perhaps; the rest it has answered
                 return [f"cannot say what grows: {error}"]
-        self._growers = tuple(live[name] for name in dict.fromkeys(found) if name in live)
+        self._growers = tuple(dict.fromkeys(found))
         return []
 
 

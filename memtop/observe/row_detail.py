@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from memtop.analysis.judgement import Judgement, floor_line
 from memtop.analysis.memory_series import Series
-from memtop.analysis.verdict import judge_series
 from memtop.history.past_requests import MAX_LOOK_BACK as MOST_BACK
 from memtop.history.past_series import METRIC_WORDS
 from memtop.observe.frame import AwaitedData, FrameRows, RowDetail, WorkloadKey
@@ -106,7 +105,8 @@ class DetailBuilder:
         overlay = self._observer.recollection.overlay
         series = self._observer.recollection.drawn(slot)
         judged, basis = overlay.basis(slot)
-        judgement = _with_row_forecast(judge_series(judged), until) if len(judged.values) else None
+        # The verdict of the row and no other: what is judged twice may be judged differently.
+        judgement = _with_row_forecast(overlay.judgements()[slot], until) if len(judged.values) else None
         return RowDetail(
             key=key,
             row=row,

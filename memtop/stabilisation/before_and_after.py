@@ -15,7 +15,7 @@ from memtop.history.past_series import (
     ContainerName,
     Metric,
     PastSeries,
-    join_past_and_live,
+    merge_past_and_live,
     with_live_limit,
 )
 from memtop.stabilisation.live_samples import LiveContainer
@@ -283,7 +283,7 @@ def _series_since(series: Series, moment: float) -> Series:
 def _joined_series(past: PastSeries | None, live: Series | None, limit: int | None) -> Series:
     """What is remembered and what was seen as one series, with the limit that the revision sets."""
     nothing = np.empty(0)
-    whole = join_past_and_live(past, live if live is not None else Series(nothing, nothing))
+    whole = merge_past_and_live(past, live if live is not None else Series(nothing, nothing))
     return Series(
         whole.timestamps,
         whole.values,

@@ -208,7 +208,11 @@ class PrometheusSamples:
             ).pasts
             for key, news in recent.items():
                 old = told.get(key)
-                told[key] = news if old is None else prometheus_past.extend_past(old, news, fine.start, whole)
+                told[key] = (
+                    news
+                    if old is None
+                    else prometheus_past.extend_past(old, news, fine.start, whole, fine.start)
+                )
         return told
 
 

@@ -160,7 +160,7 @@ def test_growers_are_named(web):
         assert prometheus_past.fastest_growers(prometheus, MetricSchema(), ("shop",), 30, 21600) == []
     (query,) = [asked.query["query"][0] for asked in web.asked]
     assert query.startswith("topk(30, ")
-    assert "offset 21600s" in query
+    assert [int(ago) for ago in re.findall(r"offset (\d+)s", query)] == [21600, 10800, 5400, 2700, 1350, 675]
     assert 'namespace="shop"' in query
 
 
@@ -177,7 +177,7 @@ def test_news_replace_what_they_overlap_and_the_old_is_thinned():
         [960, 1080, 1200, 1215, 1230, 1320, 5000 - 5000 % 120, 5040], restarts=[900, 1215, 5040], limit=7.0
     )
     news = past([5040, 5055, 5070], restarts=[5040, 5055])
-    joined = prometheus_past.extend_past(old, news, 5040.0, whole)
+    joined = prometheus_past.extend_past(old, news, 5040.0, whole, 3600.0)
     assert joined.times.tolist() == [1080, 1200, 1320, 4920, 5040, 5055, 5070]
     assert joined.restarts.tolist() == [1215, 5040, 5055]
     assert joined.oom_kills.tolist() == [1215, 5040, 5055]
@@ -188,5 +188,5 @@ def test_of_the_last_hour_every_sample_is_kept_however_often_it_is_extended():
     whole = QueryGrid(0.0, 86400.0, 120.0)
     joined = past(np.arange(3600.0, 7200.0, 15.0))
     for since in (7200.0, 7215.0, 7230.0):
-        joined = prometheus_past.extend_past(joined, past([since]), since, whole)
+        joined = prometheus_past.extend_past(joined, past([since]), since, whole, since - 3600.0)
     assert joined.times.tolist() == [3600.0, *np.arange(3630.0, 7245.0, 15.0).tolist()]

@@ -9,7 +9,8 @@ from memtop.history.past_series import (
     ContainerName,
     PastSeries,
     drop_short_lives,
-    join_past_and_live,
+    merge_past_and_live,
+    merge_samples,
     merge_times,
     with_live_limit,
 )
@@ -146,19 +147,58 @@ def test_past_and_live_join_without_a_seam():
         np.array([1000.0, 1015.0]), np.array([50.0, 51.0]), np.array([700.0]), np.array([690.0]), limit=100.0
     )
     before = past([0, 500, 990, 1005], [1, 2, 3, 4], restarts=np.array([200.0, 800.0]), limit=90.0)
-    whole = join_past_and_live(before, live)
-    assert whole.timestamps.tolist() == [0, 500, 990, 1000, 1015]
-    assert whole.values.tolist() == [1, 2, 3, 50, 51]
+    whole = merge_past_and_live(before, live)
+    assert whole.timestamps.tolist() == [0, 500, 990, 1005, 1015]  # 1000 is between two that are known
+    assert whole.values.tolist() == [1, 2, 3, 4, 51]
     assert whole.restarts.tolist() == [200, 700]  # 800 is when the one at 700 was noticed
     assert whole.oom_kills.tolist() == [690]
     assert whole.limit == 100.0
 
 
+def test_who_has_watched_for_two_hours_knows_no_less_than_who_asks_now():
+    """Live samples of two hours are one in five minutes but for the last twenty; the past is dense."""
+    dense = np.arange(0.0, 7200.0, 15.0)
+    seen = np.concatenate([np.arange(7.0, 6000.0, 300.0), np.arange(6007.0, 7260.0, 15.0)])
+    whole = merge_past_and_live(past(dense, dense), Series(seen, seen))
+    fresh = merge_past_and_live(past(dense, dense), Series(seen[-1:], seen[-1:]))
+    for series in (whole, fresh):
+        assert np.isin(dense[dense < 6000], series.timestamps).all()
+        assert np.all(np.diff(series.timestamps) > 0)
+        assert series.timestamps[-1] == seen[-1]
+    assert abs(len(whole.timestamps) - len(fresh.timestamps)) <= 7  # the newest that only one has seen
+
+
+@pytest.mark.parametrize("gap", [(600.0, 1800.0), (0.0, 900.0), (3000.0, 3600.0)])
+def test_what_one_observer_missed_is_taken_from_the_other(gap):
+    dense = np.arange(0.0, 3600.0, 15.0)
+    missed = dense[(dense < gap[0]) | (dense >= gap[1])]
+    for one, other in ((missed, dense + 7), (dense, missed + 7)):
+        times, values = merge_samples(one, one, other, other)
+        assert np.diff(times).max() <= 75
+        assert values.tolist() == times.tolist()
+        assert len(times) <= len(dense) + 1  # nothing counts twice
+
+
+def test_the_denser_of_two_is_believed_where_a_past_further_back_is_coarse():
+    coarse, dense = np.arange(0.0, 86400.0, 840.0), np.arange(80000.0, 86400.0, 15.0)
+    times, values = merge_samples(coarse, coarse * 0, dense, dense * 0 + 1)
+    assert values[times < 79500].tolist() == [0] * int(np.sum(coarse < 79500))
+    assert values[times > 80400].tolist() == [1] * int(np.sum(dense > 80400))
+
+
+def test_the_restart_that_is_known_exactly_is_the_one_nearest_to_it():
+    """Of five restarts within minutes a fresh start knows only the last exactly."""
+    noticed = np.array([1000.0, 1060.0, 1120.0, 1200.0, 1320.0])
+    assert merge_times(np.array([1311.0]), noticed, 330.0).tolist() == [1000, 1060, 1120, 1200, 1311]
+    exact = noticed - 9
+    assert merge_times(exact, noticed, 330.0).tolist() == exact.tolist()
+
+
 def test_without_live_samples_the_past_is_all():
     nothing = Series(np.empty(0), np.empty(0))
-    assert join_past_and_live(past([1, 2], [3, 4], limit=9.0), nothing).values.tolist() == [3, 4]
-    assert join_past_and_live(past([1], [3], limit=9.0), nothing).limit == 9.0
-    assert join_past_and_live(None, nothing) is nothing
+    assert merge_past_and_live(past([1, 2], [3, 4], limit=9.0), nothing).values.tolist() == [3, 4]
+    assert merge_past_and_live(past([1], [3], limit=9.0), nothing).limit == 9.0
+    assert merge_past_and_live(None, nothing) is nothing
 
 
 def test_another_metric_keeps_the_room_to_the_limit():
@@ -166,6 +206,13 @@ def test_another_metric_keeps_the_room_to_the_limit():
     rss = with_live_limit(past([0, 10], [40, 50], metric="rss"), seen)
     assert rss.values.tolist() == [40, 50]
     assert rss.limit == pytest.approx(70.0)  # 20 are left, as for the working set
+
+
+def test_the_two_metrics_are_compared_at_one_moment():
+    """A fast leak whose other metric lags two minutes behind has not come nearer to its limit by that."""
+    seen = Series(np.arange(0.0, 300.0, 15.0), np.arange(0.0, 300.0, 15.0) + 20.0, limit=400.0)
+    rss = with_live_limit(past(np.arange(0.0, 180.0, 15.0), np.arange(0.0, 180.0, 15.0), metric="rss"), seen)
+    assert rss.limit == pytest.approx(380.0)
 
 
 def test_containers_are_told_apart_by_the_labels_given():

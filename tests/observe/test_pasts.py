@@ -1,5 +1,7 @@
 """What is remembered and wished for; verdicts over it, laid over those from live samples."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -43,17 +45,20 @@ def test_a_wish_is_heard_once():
     assert first.is_set()
 
 
-def test_prometheus_is_believed_unless_the_disk_reaches_back_much_further():
+def test_what_several_remember_is_one_past():
     pasts = PastCache()
     pasts.keep(
         {(name(), "working_set"): past(6, origin=ORIGIN_DISK), (name(), "rss"): past(24, metric="rss")}
     )
     assert pasts.of(name()).origin == ORIGIN_DISK
     pasts.keep({(name(), "working_set"): past(4)})
-    assert pasts.of(name()).origin == ORIGIN_PROMETHEUS
+    assert pasts.of(name()).origin == "Prometheus and disk"
+    assert pasts.of(name()).span == pytest.approx(6 * 3600, abs=200)
+    assert len(pasts.of(name())) == 180
     assert pasts.of(name(), "working_set", ORIGIN_DISK).span == pytest.approx(6 * 3600, abs=200)
-    pasts.keep({(name(), "working_set"): past(1)})
-    assert pasts.of(name()).origin == ORIGIN_DISK
+    assert pasts.of(name(), "working_set", ORIGIN_PROMETHEUS).span == pytest.approx(4 * 3600, abs=200)
+    pasts.keep({(name(), "working_set"): past(8)})
+    assert pasts.of(name()).span == pytest.approx(8 * 3600, abs=200)
     assert pasts.of(name(), "usage") is None
     assert pasts.of(name(9)) is None
 
@@ -84,6 +89,8 @@ class Containers:
         self.columns = self
         self.history = SampleHistory(count, interval=15.0)
         self.generation = np.ones(count, np.int64)
+        self.last_end = np.full(count, np.nan)
+        self.started_at = np.full(count, np.nan)
         self.nothing = empty_judgements(count)
         self.live = live or Series(np.empty(0), np.empty(0))
 
@@ -174,7 +181,7 @@ def test_live_samples_are_taken_in_now_and_then():
     assert judged(over)[0].samples == 720
     assert not over.pending
     containers.live = Series(NOW + np.arange(0, 120, 15.0), np.full(8, 100 * MIB))
-    clock[0] += 121
+    clock[0] += 61
     assert over.pending
     assert judged(over)[0].samples == 728
 
@@ -184,10 +191,32 @@ def test_what_nobody_remembers_is_left_as_it_is():
     assert overlay(containers, PastCache()).judgements() is containers.nothing
 
 
-def test_too_little_is_never_laid_over_what_is_known():
-    pasts = PastCache("working_set")
-    containers = Containers(1)
-    known = overlay(containers, PastCache("working_set"))
-    pasts.keep({(name(), "working_set"): past(0.1)})
+def test_what_is_seen_counts_where_too_little_is_remembered():
+    """Prometheus has just been installed: what memtop saw itself is more."""
+    pasts = PastCache("rss")
+    minutes = np.arange(NOW - 3600, NOW, 15.0)
+    live = Series(minutes, (100 + (minutes - NOW) / 100) * MIB, limit=500 * MIB)
+    over = overlay(Containers(1, live), pasts)
+    few = {metric: past(0.1, metric=metric) for metric in ("rss", "working_set")}
+    pasts.keep({(name(), metric): series for metric, series in few.items()})
+    assert judged(over)[0].verdict is Verdict.LEAK
+    assert judged(over)[0].samples >= 238
+
+
+def test_a_dead_container_is_not_judged_by_its_echo():
+    """While it is down, Prometheus tells its last sample again and again, for five minutes."""
+    containers, pasts = Containers(1), PastCache("working_set")
     over = overlay(containers, pasts)
-    assert judged(over) is judged(known) is containers.nothing
+    climbing = past(1, rate=50.0, until=NOW - 300)
+    echo = np.arange(NOW - 300, NOW, 15.0)
+    told = replace(
+        climbing,
+        times=np.concatenate([climbing.times, echo]),
+        values=np.concatenate([climbing.values, np.full(len(echo), climbing.values[-1])]),
+    )
+    pasts.keep({(name(), "working_set"): told})
+    assert over.series(0).timestamps[-1] == echo[-1]
+    containers.last_end[0] = NOW - 310
+    assert over.basis(0)[0].timestamps.tolist() == climbing.times.tolist()
+    containers.started_at[0] = NOW - 20  # it runs again, and its own samples count
+    assert over.basis(0)[0].timestamps.tolist() == [*climbing.times.tolist(), *echo[echo >= NOW - 20]]
