@@ -149,14 +149,19 @@ def parse_bytes(text: str) -> int:
     return _parse_cached(text)
 
 
+MAX_BYTES = 2**63 - 1
+"""The API's own bound of a quantity in whole bytes."""
+
+
 def bytes_or_none(text: str | None) -> int | None:
-    """The bytes of a quantity; None where there is none, or where it cannot be read."""
+    """The bytes of a quantity; None where there is none, it cannot be read, or no memory is that size."""
     if not text:
         return None
     try:
-        return parse_bytes(text)
+        size = parse_bytes(text)
     except QuantityError:
         return None
+    return size if 0 <= size <= MAX_BYTES else None
 
 
 @lru_cache(maxsize=4096)  # limits and requests are few and come back with every pod

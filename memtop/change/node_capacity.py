@@ -13,6 +13,7 @@ from memtop.change.namespace_limits import LIST_TIMEOUT
 from memtop.kube.api_errors import ApiError, Unreachable
 from memtop.kube.api_objects import ContainerSpec, ObjectMeta, PodSpec
 from memtop.kube.client import Client
+from memtop.kube.lenient_decoding import decode_lenient
 from memtop.quantity import bytes_or_none
 from memtop.sanitize import sanitize
 from memtop.wording import bytes_
@@ -73,11 +74,9 @@ class NodeSpace:
 async def read_node_space(client: Client) -> Sequence[NodeSpace] | str:
     """The nodes that take pods, or in words why they are not known."""
     try:
-        nodes = (
-            msgspec.json.decode(await client.get("/api/v1/nodes", timeout=LIST_TIMEOUT), type=_NodeList).items
-            or []
-        )
-    except (ApiError, Unreachable, msgspec.MsgspecError) as error:
+        raw = await client.get("/api/v1/nodes", timeout=LIST_TIMEOUT)
+        nodes = decode_lenient(raw, _NodeList, "the list of nodes").items or []
+    except (ApiError, Unreachable) as error:
         return str(error)
     requested = await _requested_by_node(client)
     found = []
@@ -96,8 +95,8 @@ async def _requested_by_node(client: Client) -> Mapping[str, int] | None:
     query = {"limit": str(MOST_PODS), "fieldSelector": _RUNNING_SELECTOR}
     try:
         raw = await client.get("/api/v1/pods", query, timeout=LIST_TIMEOUT)
-        listed = await asyncio.to_thread(msgspec.json.decode, raw, type=_ScheduledPodList)
-    except (ApiError, Unreachable, msgspec.MsgspecError):
+        listed = await asyncio.to_thread(decode_lenient, raw, _ScheduledPodList, "the list of pods")
+    except (ApiError, Unreachable):
         return None
     if listed.metadata.remaining_item_count or len(listed.items or ()) > MOST_PODS:
         return None

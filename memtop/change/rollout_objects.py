@@ -31,6 +31,7 @@ from memtop.kube.api_objects import Node, ObjectMeta, PartialObjectMetadata, Pod
 from memtop.kube.client import Client
 from memtop.kube.core_events import CoreEvent
 from memtop.kube.json_object import Json, mapping, text, uid_of
+from memtop.kube.lenient_decoding import decode_lenient
 from memtop.kube.list_watch import (
     ApiCollection,
     FullList,
@@ -234,7 +235,7 @@ class FullObjectCollection(ApiCollection[FullObject]):
     def item(self, raw: bytes | msgspec.Raw) -> FullObject:
         """Reads one object, all of it."""
         try:
-            metadata = msgspec.json.decode(raw, type=PartialObjectMetadata).metadata
+            metadata = decode_lenient(raw, PartialObjectMetadata, f"an object of {self.path}").metadata
             return FullObject(metadata, mapping(msgspec.json.decode(raw)))
         except msgspec.MsgspecError as error:
             raise Unreadable(f"an object of {self.path} cannot be read: {error}") from error

@@ -13,8 +13,6 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
-
 from memtop.change.rollout_model import Rollout, StuckCause, is_ready, is_terminating
 from memtop.change.rollout_objects import (
     RETRY_SECONDS,
@@ -30,9 +28,10 @@ from memtop.kube.api_objects import METRICS_PATH, Node, Pod, PodMetricsList
 from memtop.kube.client import Client
 from memtop.kube.core_events import CoreEvent
 from memtop.kube.json_object import mapping, sanitize_tree
+from memtop.kube.lenient_decoding import decode_lenient
 from memtop.kube.list_watch import ApiCollection
 from memtop.kube.object_ref import ROLLING_KINDS, ObjectRef, fetch_object
-from memtop.quantity import QuantityError, parse_bytes
+from memtop.quantity import bytes_or_none
 from memtop.retry import Backoff
 from memtop.wording import failure_sentence
 
@@ -178,10 +177,11 @@ async def _poll_memory_and_nodes(client: Client, seen: RolloutObjects, news: asy
     while True:
         failure: Exception | None = None
         try:
-            answer = msgspec.json.decode(await client.get(path, _selector_params(seen)), type=PodMetricsList)
+            raw = await client.get(path, _selector_params(seen))
+            answer = decode_lenient(raw, PodMetricsList, "the list of samples")
             seen.memory = _memory_by_pod(answer)
             backoff.reset()
-        except (*CLUSTER_FAILURES, msgspec.MsgspecError) as error:
+        except CLUSTER_FAILURES as error:
             failure = error
             seen.memory = {}  # unknown; the header of every screen says why
         troubled = {
@@ -198,8 +198,10 @@ async def _poll_memory_and_nodes(client: Client, seen: RolloutObjects, news: asy
 def _memory_by_pod(answer: PodMetricsList) -> dict[str, float]:
     found: dict[str, float] = {}
     for pod in answer.items or []:
-        with suppress(QuantityError):
-            found[pod.metadata.name] = sum(parse_bytes(one.usage.memory) for one in pod.containers)
+        sizes = [bytes_or_none(one.usage.memory) for one in pod.containers]
+        known = [size for size in sizes if size is not None]
+        if known and len(known) == len(sizes):
+            found[pod.metadata.name] = sum(known)
     return found
 
 
@@ -207,9 +209,9 @@ async def _read_nodes(client: Client, names: Sequence[str]) -> dict[str, Node]:
     """The nodes that may be read; the others have nothing to say."""
     found: dict[str, Node] = {}
     for name in names:
-        with suppress(*CLUSTER_FAILURES, msgspec.MsgspecError):
+        with suppress(*CLUSTER_FAILURES):
             raw = await client.get(f"/api/v1/nodes/{quote(name, safe='')}")
-            found[name] = msgspec.json.decode(raw, type=Node)
+            found[name] = decode_lenient(raw, Node, f"the node {name}")
     return found
 
 

@@ -15,6 +15,7 @@ from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, U
 from memtop.kube.api_objects import ACCEPT_METADATA_LIST, METRICS_PATH, PartialObjectMetadata, PodMetricsList
 from memtop.kube.client import Client
 from memtop.kube.json_object import Json, flag, mapping, number, objects, text
+from memtop.kube.lenient_decoding import decode_lenient
 from memtop.kube.list_watch import await_change
 from memtop.kube.object_ref import ObjectRef, fetch_object
 from memtop.kube.pod_facts import unix_seconds
@@ -201,8 +202,8 @@ async def _pod_creation_times(client: Client, found: WorkloadState) -> dict[str,
     path = f"/api/v1/namespaces/{found.ref.namespace}/pods"
     try:
         raw = await client.request("GET", path, {"labelSelector": selector}, accept=ACCEPT_METADATA_LIST)
-        items = msgspec.json.decode(raw.body, type=_PodMetadataList).items or []
-    except (ApiError, Unreachable, msgspec.MsgspecError):
+        items = decode_lenient(raw.body, _PodMetadataList, "the list of pods").items or []
+    except (ApiError, Unreachable):
         return {}
     ages = {sanitize(item.metadata.name): unix_seconds(item.metadata.creation_timestamp) for item in items}
     return {name: age for name, age in ages.items() if age is not None}
@@ -227,8 +228,8 @@ async def memory_in_use(client: Client, subject: WorkloadState) -> Mapping[str, 
     path = f"{METRICS_PATH}/namespaces/{subject.ref.namespace}/pods"
     try:
         raw = await client.get(path, {"labelSelector": selector})
-        listed = msgspec.json.decode(raw, type=PodMetricsList)
-    except (ApiError, Unreachable, msgspec.MsgspecError):
+        listed = decode_lenient(raw, PodMetricsList, "the list of samples")
+    except (ApiError, Unreachable):
         return {}
     most: dict[str, float] = {}
     for pod in listed.items or ():

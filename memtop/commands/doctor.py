@@ -33,6 +33,7 @@ from memtop.history.prometheus_queries import OOM_EVENTS_METRIC, MetricSchema, p
 from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable
 from memtop.kube.api_objects import ObjectMeta
 from memtop.kube.client import Client
+from memtop.kube.lenient_decoding import decode_lenient
 from memtop.observe.source import ServerClock
 from memtop.observe.watchlist import DemoStartError, Watchlist, open_watchlist
 from memtop.sanitize import sanitize
@@ -314,8 +315,9 @@ async def _pod_names(client: Client, namespaces: tuple[str, ...], fallback: str)
     named = [f"namespaces/{name}/pods" for name in namespaces]
     for path in (*named, "pods", f"namespaces/{fallback}/pods"):
         try:
-            found = msgspec.json.decode(await client.get(f"/api/v1/{path}", query), type=_PodNames).items
-        except (ApiError, Unreachable, msgspec.MsgspecError):
+            raw = await client.get(f"/api/v1/{path}", query)
+            found = decode_lenient(raw, _PodNames, "the list of pods").items
+        except (ApiError, Unreachable):
             continue
         if found:
             return [pod.metadata.name for pod in found]

@@ -18,6 +18,7 @@ from memtop.change.apply import REVIEW_VERSIONS
 from memtop.kube.api_errors import CLUSTER_FAILURES, ApiError, CredentialError
 from memtop.kube.api_objects import METRICS_PATH, PodMetricsList
 from memtop.kube.client import ApiResponse, Client
+from memtop.kube.lenient_decoding import decode_lenient
 from memtop.sanitize import sanitize
 from memtop.wording import ago, duration
 
@@ -225,19 +226,19 @@ async def check_metrics(client: Client, namespaces: Sequence[str], now: Callable
     for path in ("pods", *(f"namespaces/{namespace}/pods" for namespace in namespaces)):
         try:
             body = await client.get(f"{METRICS_PATH}/{path}")
-            items = msgspec.json.decode(body, type=PodMetricsList).items or []
+            items = decode_lenient(body, PodMetricsList, "the list of samples").items or []
         except ApiError as error:
             problem = problem or error
             if error.status == 404:
                 return failed("metrics API", "not there; metrics-server provides it")
-        except (*CLUSTER_FAILURES, msgspec.MsgspecError) as error:
+        except CLUSTER_FAILURES as error:
             problem = problem or error
         else:
             if not items:
                 return optional_missing(
                     "metrics API", "has no samples yet; metrics-server needs a minute after its start"
                 )
-            age = now() - max(item.timestamp.timestamp() for item in items)
+            age = now() - max(item.taken_at or 0.0 for item in items)
             words = f"{len(items)} pods, the newest sample {ago(max(age, 0.0))}"
             return (
                 optional_missing("metrics API", f"{words}, which is old")

@@ -19,6 +19,7 @@ from memtop.history.prometheus_finder import PrometheusCandidate
 from memtop.kube.api_errors import CLUSTER_FAILURES, ApiError, Unreachable
 from memtop.kube.api_objects import ObjectMeta
 from memtop.kube.client import Client
+from memtop.kube.lenient_decoding import decode_lenient
 from memtop.kube.requests_session import requests_session
 from memtop.kube.websocket import PortForward
 
@@ -284,7 +285,7 @@ async def _pod_behind(client: Client, place: PrometheusCandidate) -> tuple[str, 
     body = await client.get(f"/api/v1/namespaces/{place.namespace}/pods", {"labelSelector": selector})
     running = [
         pod
-        for pod in msgspec.json.decode(body, type=_ServicePodList).items or []
+        for pod in decode_lenient(body, _ServicePodList, "the pods of the service").items or []
         if pod.status.phase == "Running"
     ]
     running.sort(

@@ -9,9 +9,10 @@ from typing import TypeVar
 
 import msgspec
 
-from memtop.kube.api_errors import ApiError, Unreachable
+from memtop.kube.api_errors import ApiError
 from memtop.kube.api_objects import ObjectMeta
 from memtop.kube.client import Client
+from memtop.kube.lenient_decoding import decode_lenient
 from memtop.sanitize import sanitize
 from memtop.wording import counted
 
@@ -365,7 +366,4 @@ def _unique_candidates(places: Iterable[PrometheusCandidate]) -> Iterator[Promet
 
 
 def _decode_as(body: bytes, kind: type[T]) -> T:
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.MsgspecError as error:
-        raise Unreachable(f"the list of services cannot be read: {error}") from error
+    return decode_lenient(body, kind, "the list of services")

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from memtop.kube.api_errors import Unreadable
+from memtop.kube.lenient_decoding import UNREAD_NAME, decode_lenient, is_whole
 
 ACCEPT_METADATA = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io,application/json"
 """What to accept for nothing but the metadata of an object, or of each in a watch (Kubernetes ≥ 1.15)."""
@@ -135,11 +136,12 @@ class PodStatus(_Object, frozen=True):
 
 
 class Pod(_Object, frozen=True):
-    """A pod."""
+    """A pod; `unread` names the parts that were of another type (`memtop.kube.lenient_decoding`)."""
 
     metadata: ObjectMeta
     spec: PodSpec = PodSpec()
     status: PodStatus = PodStatus()
+    unread: tuple[str, ...] = msgspec.field(name=UNREAD_NAME, default=())
 
 
 class PartialObjectMetadata(_Object, frozen=True):
@@ -199,11 +201,16 @@ METRICS_PATH = "/apis/metrics.k8s.io/v1beta1"
 
 
 class PodMetrics(_Object, frozen=True):
-    """A sample of metrics.k8s.io: the containers of one pod at one time."""
+    """A sample of metrics.k8s.io: the containers of one pod at one time, which may be missing."""
 
     metadata: PodName
-    timestamp: datetime
+    timestamp: datetime | None = None
     containers: tuple[ContainerMetrics, ...] = ()
+
+    @property
+    def taken_at(self) -> float | None:
+        """When it was taken, Unix seconds; None where that is not told, or is the API's zero time."""
+        return None if self.timestamp is None or self.timestamp.year < 1971 else self.timestamp.timestamp()
 
 
 class PodMetricsList(_Object, frozen=True):
@@ -252,7 +259,7 @@ class _ListEnvelope(msgspec.Struct):
 
 
 class ListReader(Generic[T]):
-    """Takes a list's bytes as they come and hands out its objects.
+    """Takes a list's bytes as they come and hands out its objects; one that cannot be read is left out.
 
     Every object of a list begins with the same bytes, up to its metadata. Those bytes after a comma may be
     the beginning of the next one, and are if what is in front of them is a complete object: JSON that can be
@@ -262,9 +269,13 @@ class ListReader(Generic[T]):
         read: Decodes one object; raises `Unreadable` for what is none of its kind.
         what: What is read, for sentences.
         most: Bytes that a list may have which could not be taken apart.
+
+    Attributes:
+        unread: What is wrong with each object that was left out.
     """
 
     def __init__(self, read: Callable[[bytes], T], what: str, most: int) -> None:
+        self.unread: list[str] = []
         self._read = read
         self._what = what
         self._most = most
@@ -279,7 +290,7 @@ class ListReader(Generic[T]):
             The objects that they complete.
 
         Raises:
-            Unreadable: An object is not of its kind, or there is too much of it.
+            Unreadable: There is too much of an object.
         """
         self._rest += chunk
         if len(self._rest) > (MAX_ITEM if self._lead else self._most) + len(chunk):
@@ -291,8 +302,8 @@ class ListReader(Generic[T]):
         pending = pieces[0]
         for piece in pieces[1:]:
             whole = pending + b"}"
-            if (item := self._complete(whole)) is not None:
-                found.append(item)
+            if (items := self._complete(whole)) is not None:
+                found += items
                 pending = self._lead + piece
             else:
                 pending = whole + b"," + self._lead + piece
@@ -306,16 +317,17 @@ class ListReader(Generic[T]):
             The objects that are left, and the list's own metadata.
 
         Raises:
-            Unreadable: It is no list, or one of its objects is not of its kind.
+            Unreadable: It is no list.
         """
         close = self._rest.rfind(b"]") if self._lead else -1
         while close > 0:
             last = self._complete(self._rest[:close])
             if last is not None:
-                return [last], self._envelope(self._rest[close:]).metadata
+                return last, self._envelope(self._rest[close:]).metadata
             close = self._rest.rfind(b"]", 0, close)
         envelope = self._envelope(self._rest)
-        return [self._read(bytes(raw)) for raw in envelope.items or ()], envelope.metadata
+        complete = (self._complete(bytes(raw)) for raw in envelope.items or ())
+        return [item for items in complete for item in items or ()], envelope.metadata
 
     def _begin(self) -> bool:
         """Finds where the objects begin, and how; false if that has not come yet."""
@@ -329,19 +341,15 @@ class ListReader(Generic[T]):
             self._lead = self._rest[: end + len(_METADATA_START)]
         return True
 
-    def _complete(self, raw: bytes) -> T | None:
-        """The object, or None if the bytes are only a part of one."""
+    def _complete(self, raw: bytes) -> list[T] | None:
+        """The object; none if it cannot be read; None if the bytes are only a part of one."""
         try:
-            return self._read(raw)
-        except Unreadable:
-            try:
-                msgspec.json.decode(raw, type=msgspec.Raw)
-            except msgspec.MsgspecError:
+            return [self._read(raw)]
+        except Unreadable as error:
+            if not is_whole(raw):
                 return None
-            raise
+            self.unread.append(str(error))
+            return []
 
     def _envelope(self, rest: bytes) -> _ListEnvelope:
-        try:
-            return msgspec.json.decode((self._head or b"") + rest, type=_ListEnvelope)
-        except msgspec.MsgspecError as error:
-            raise Unreadable(f"{self._what} cannot be read: {error}") from error
+        return decode_lenient((self._head or b"") + rest, _ListEnvelope, self._what)

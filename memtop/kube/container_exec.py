@@ -21,6 +21,7 @@ from memtop.kube.api_discovery import is_allowed
 from memtop.kube.api_errors import ApiError, Unreachable
 from memtop.kube.api_objects import Pod
 from memtop.kube.client import Client
+from memtop.kube.lenient_decoding import decode_lenient
 from memtop.kube.pod_facts import container_facts
 from memtop.kube.websocket import open_websocket
 from memtop.sanitize import sanitize
@@ -306,10 +307,10 @@ async def _handshake_error(client: Client, place: ContainerRef, error: ApiError)
     """
     if error.status not in (403, 404):
         try:
-            pod = msgspec.json.decode(await client.get(place.path), type=Pod)
+            pod = decode_lenient(await client.get(place.path), Pod, "the pod")
         except ApiError as other:
             return other
-        except (Unreachable, msgspec.MsgspecError):
+        except Unreachable:
             return error
         state = next((each.state for each in container_facts(pod) if each.name == place.container), None)
         if state is not None and state != "Running":

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -31,6 +31,7 @@ from memtop.kube.api_objects import (
     WatchEvent,
 )
 from memtop.kube.client import MAX_BODY, Client
+from memtop.kube.lenient_decoding import decode_lenient
 from memtop.retry import Backoff
 
 WATCH_SECONDS = (300, 600)
@@ -41,6 +42,8 @@ PAGE_SIZE = 100
 """Objects to show while the rest is on its way. A hundred pods take an API server 10 ms; the 500 that kubectl
 asks for take 60 ms or more, and the whole list comes that much later."""
 LIST_TIMEOUT = 60.0
+MAX_UNREAD = 99
+"""Objects that a watch could not read, as far as they are counted."""
 EMPTY_PAUSE = 1.0
 """Seconds from the beginning of one watch to that of the next, at least."""
 MAX_GAP = 5.0
@@ -54,7 +57,6 @@ class _HasMetadata(Protocol):
 
 
 T = TypeVar("T", bound=_HasMetadata)
-S = TypeVar("S")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class FullList(Generic[T]):
 
     Attributes:
         items: All objects, to be gone through once: each is decoded when its turn comes, so that thousands
-            of them need not be there at the same time. Raises `Unreadable` at one that cannot be read.
+            of them need not be there at the same time. One that cannot be read is left out.
         count: How many there are.
         date: The ``Date`` header of the answer.
     """
@@ -115,6 +117,7 @@ class ApiCollection(Generic[T]):
         params: Selectors, sent with every request.
         accept_list: Media type of a list.
         accept_watch: Media type of a watch.
+        unread: What is wrong with each object of the newest list, or of the watch since, that was left out.
     """
 
     path: str
@@ -122,6 +125,7 @@ class ApiCollection(Generic[T]):
     params: Mapping[str, str] = field(default_factory=dict)
     accept_list: str = "application/json"
     accept_watch: str = "application/json"
+    unread: list[str] = field(default_factory=list, compare=False)
 
     async def page(self, client: Client, params: Mapping[str, str]) -> tuple[ListMeta, FullList[T]]:
         """Asks for one page.
@@ -133,9 +137,10 @@ class ApiCollection(Generic[T]):
         answer = await client.request(
             "GET", self.path, {**self.params, **params}, accept=self.accept_list, timeout=LIST_TIMEOUT
         )
-        page = _decode_as(answer.body, _ListPage, f"the list {self.path}")
+        page = decode_lenient(answer.body, _ListPage, f"the list {self.path}")
         items = page.items or []
-        return page.metadata, FullList(map(self.item, items), len(items), answer.headers.get("Date"))
+        self.unread.clear()
+        return page.metadata, FullList(self._readable(items), len(items), answer.headers.get("Date"))
 
     async def parts(
         self, client: Client, params: Mapping[str, str]
@@ -155,16 +160,24 @@ class ApiCollection(Generic[T]):
                     if items := listing.feed(chunk):
                         yield items
             items, metadata = listing.end()
+            self.unread[:] = listing.unread
             yield items
             yield _ListEnd(metadata, answer.headers.get("Date"))
 
     def item(self, raw: bytes | msgspec.Raw) -> T:
-        """Reads one object.
+        """Reads one object; what of it is of another type is left out.
 
         Raises:
             Unreadable: It is not of the promised kind.
         """
-        return _decode_as(raw, self.item_type, f"an object of {self.path}")
+        return decode_lenient(raw, self.item_type, f"an object of {self.path}")
+
+    def _readable(self, items: Iterable[bytes | msgspec.Raw]) -> Iterator[T]:
+        for raw in items:
+            try:
+                yield self.item(raw)
+            except Unreadable as error:
+                self.unread.append(str(error))
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,9 +307,9 @@ async def await_change(
         async with client.stream(path, {**params, "watch": "true"}, idle_timeout=idle_timeout) as lines:
             backoff.works()
             async for line in lines:
-                event = _decode_as(line, WatchEvent, f"an event of {path}")
+                event = decode_lenient(line, WatchEvent, f"an event of {path}")
                 if event.type == "ERROR":
-                    raise _status_error(_decode_as(event.object, ApiStatus, "an error event"))
+                    raise _status_error(decode_lenient(event.object, ApiStatus, "an error event"))
                 backoff.reset()
                 return True
     except (ApiError, Unreachable, CredentialError, KubeconfigError) as error:
@@ -369,14 +382,20 @@ async def _watch_once(
         ) as lines:
             yield version
             async for line in lines:
-                event = _decode_as(line, WatchEvent, f"an event of {collection.path}")
+                event = decode_lenient(line, WatchEvent, f"an event of {collection.path}")
                 if event.type == "BOOKMARK":
-                    bookmark = _decode_as(event.object, _Bookmark, "a bookmark")
+                    bookmark = decode_lenient(event.object, _Bookmark, "a bookmark")
                     yield bookmark.metadata.resource_version
                 elif event.type == "ERROR":
-                    raise _status_error(_decode_as(event.object, ApiStatus, "an error event"))
+                    raise _status_error(decode_lenient(event.object, ApiStatus, "an error event"))
                 else:
-                    yield ObjectChange(event.type, collection.item(event.object))
+                    try:
+                        changed = collection.item(event.object)
+                    except Unreadable as error:  # costs this object; the version goes on with the next event
+                        del collection.unread[:-MAX_UNREAD]
+                        collection.unread.append(str(error))
+                    else:
+                        yield ObjectChange(event.type, changed)
     except ApiError as error:
         raise _expired_or_same(error) from error
 
@@ -398,13 +417,6 @@ def _expired_or_same(error: ApiError) -> Exception:
     if error.status == 410 or error.reason in {"Expired", "Gone"} or too_new:
         return WatchExpired(error.message)
     return error
-
-
-def _decode_as(raw: bytes | msgspec.Raw, kind: type[S], what: str) -> S:
-    try:
-        return msgspec.json.decode(raw, type=kind)
-    except msgspec.MsgspecError as error:
-        raise Unreadable(f"{what} cannot be read: {error}") from error
 
 
 def _collection_path(group: str, namespace: str | None, resource: str) -> str:

@@ -23,6 +23,8 @@ from memtop.quantity import bytes_or_none
 from memtop.sanitize import sanitize
 
 SIGKILL_EXIT = 137
+MAX_RESTARTS = 2**31 - 1
+"""The API's own bound: ``restartCount`` is an int32."""
 
 
 class ContainerKind(StrEnum):
@@ -86,6 +88,7 @@ class ContainerFacts(Struct, frozen=True):
         mood: How much that state asks for attention.
         started_at: Start of the current run, Unix seconds; None while it does not run.
         terminations: The ends that the status still tells of, oldest first (at most two).
+        unread: Which parts of the pod made no sense and were left out, in words; empty for none.
     """
 
     name: str
@@ -97,6 +100,12 @@ class ContainerFacts(Struct, frozen=True):
     mood: StateSeverity
     started_at: float | None
     terminations: tuple[Termination, ...]
+    unread: str = ""
+
+    @property
+    def marked_state(self) -> str:
+        """The state, with what could not be read behind it."""
+        return f"{self.state}, unread: {self.unread}" if self.unread else self.state
 
 
 def container_facts(pod: Pod) -> tuple[ContainerFacts, ...]:
@@ -139,16 +148,22 @@ def _facts_of(
     ]
     if mood is StateSeverity.WAITING and words == "CrashLoopBackOff":
         mood = StateSeverity.OOM if ends and ends[-1].oom else StateSeverity.FAILING
+    unread = list(pod.unread)
+    told = status.restart_count if status is not None else 0
+    restarts = min(max(told, 0), MAX_RESTARTS)
+    if restarts != told:
+        unread.append(f"restartCount {told}")
     return ContainerFacts(
         name=sanitize(spec.name),
         kind=kind,
-        limit=_memory_bytes(spec, "limits"),
-        request=_memory_bytes(spec, "requests"),
-        restarts=status.restart_count if status is not None else 0,
+        limit=_memory_bytes(spec, "limits", unread),
+        request=_memory_bytes(spec, "requests", unread),
+        restarts=restarts,
         state=words,
         mood=mood,
         started_at=unix_seconds(state.running.started_at) if state is not None and state.running else None,
         terminations=tuple(ends),
+        unread=", ".join(unread),
     )
 
 
@@ -180,9 +195,13 @@ def _termination_of(end: ContainerStateTerminated) -> Termination:
     )
 
 
-def _memory_bytes(spec: ContainerSpec, which: Literal["limits", "requests"]) -> int | None:
+def _memory_bytes(spec: ContainerSpec, which: Literal["limits", "requests"], unread: list[str]) -> int | None:
     resources = getattr(spec.resources, which, None)
-    return bytes_or_none(resources.get("memory") if resources else None) or None
+    text = resources.get("memory") if resources else None
+    size = bytes_or_none(text)
+    if text and size is None:
+        unread.append(f"{which}.memory {sanitize(text)}")
+    return size or None
 
 
 @dataclass(frozen=True, slots=True, order=True)

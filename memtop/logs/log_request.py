@@ -12,13 +12,12 @@ from datetime import UTC, datetime
 from typing import Final, Self
 from urllib.parse import quote
 
-import msgspec
-
 from memtop.describe.formatting import selector_words
-from memtop.kube.api_errors import ApiError, Unreachable
+from memtop.kube.api_errors import ApiError
 from memtop.kube.api_objects import Pod
 from memtop.kube.client import Client
 from memtop.kube.json_object import Json, decode_object, mapping, name_of, number, objects, text
+from memtop.kube.lenient_decoding import decode_lenient
 from memtop.kube.object_ref import ObjectRef, fetch_object
 from memtop.kube.pod_facts import ContainerKind, StateSeverity, Termination, container_facts
 
@@ -87,9 +86,6 @@ class LogRequest:
         return query
 
 
-_POD_DECODER = msgspec.json.Decoder(Pod)
-
-
 @dataclass(frozen=True, slots=True)
 class ContainerEnding:
     """How a container ended.
@@ -143,10 +139,7 @@ async def container_runs(client: Client, request: LogRequest) -> dict[str, Conta
         Unreachable: No answer came, or one that is no pod.
     """
     body = await client.get(request.pod_path)
-    try:
-        pod = _POD_DECODER.decode(body)
-    except msgspec.MsgspecError as error:
-        raise Unreachable(f"{client.target.server} sent something that is no pod: {error}") from error
+    pod = decode_lenient(body, Pod, f"the pod {request.pod}")
     ended = pod.status.phase in {"Succeeded", "Failed"}
     return {
         facts.name: ContainerRun(

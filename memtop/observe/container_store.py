@@ -43,6 +43,8 @@ from memtop.sanitize import sanitize
 INITIAL_SLOTS = 256
 GROWTH_FACTOR = 1.25
 SPARE_FACTOR = 1.05
+MAX_AHEAD = 86_400.0
+"""Seconds by which a sample may be ahead of the cluster's clock; a later time is somebody's mistake."""
 FINISHED_PHASES = frozenset({"Succeeded"})
 
 
@@ -66,12 +68,14 @@ class MetricsTick:
         times: When they were taken, Unix seconds.
         values: Bytes.
         newest: The time of the newest sample of the answer, new or not; None where there was none.
+        unread: What is wrong with each sample that was left out.
     """
 
     slots: npt.NDArray[np.intp]
     times: npt.NDArray[np.float64]
     values: npt.NDArray[np.float64]
     newest: float | None
+    unread: tuple[str, ...] = ()
 
 
 class ContainerStore:
@@ -235,7 +239,7 @@ class ContainerStore:
         columns.limit[slot] = np.nan if fact.limit is None else fact.limit
         columns.request[slot] = np.nan if fact.request is None else fact.request
         columns.restarts[slot] = fact.restarts
-        columns.state[slot] = self.states.number(fact.state)
+        columns.state[slot] = self.states.number(fact.marked_state)
         columns.mood[slot] = SEVERITY_CODES[fact.mood]
         if fact.started_at is None:
             columns.started_at[slot] = np.nan
@@ -348,14 +352,20 @@ class ContainerStore:
 
         A sample that was seen before is no news: metrics change every 15 to 60 seconds, however often one
         asks. One that was taken before the container's present life began belongs to its past, and so does
-        one of a container that does not run: that is its last before the end, which is worth keeping.
+        one of a container that does not run: that is its last before the end, which is worth keeping. One
+        without a time or a size, or with an absurd one, is none.
         """
         slots: list[int] = []
         sizes: list[int] = []
         times: list[float] = []
         newest: float | None = None
+        unread: list[str] = []
         for pod in metrics:
-            taken = pod.timestamp.timestamp()
+            taken = pod.taken_at
+            if taken is None or taken > now + MAX_AHEAD:
+                when = "no time" if taken is None else "a time in the future"
+                unread.append(f"that of {_full_name(pod)} has {when}")
+                continue
             if newest is None or taken > newest:
                 newest = taken
             uid = self._uid_of.get((sanitize(pod.metadata.namespace), sanitize(pod.metadata.name)))
@@ -368,13 +378,16 @@ class ContainerStore:
                     continue
                 size = bytes_or_none(container.usage.memory)
                 if size is None:
+                    if container.usage.memory:
+                        unread.append(f"{sanitize(container.usage.memory)} is no memory of {_full_name(pod)}")
                     continue
                 sizes.append(size)
                 slots.append(slot)
                 times.append(taken)
         places, moments = np.array(slots, np.intp), np.array(times)
         news = ~(self.columns.sampled_at[places] >= moments)  # NaN, before the first, is older than all
-        tick = MetricsTick(places[news], moments[news], np.array(sizes, np.float64)[news], newest)
+        values = np.array(sizes, np.float64)
+        tick = MetricsTick(places[news], moments[news], values[news], newest, tuple(unread))
         self._put_tick(tick, now)
         return tick
 
@@ -414,3 +427,7 @@ class ContainerStore:
         self.lasts[slot] = None
         self.lives.pop(slot, None)
         self._free.append(slot)
+
+
+def _full_name(sample: PodMetrics) -> str:
+    return sanitize(f"{sample.metadata.namespace}/{sample.metadata.name}")

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import partial
 from itertools import islice
-from typing import TypeVar
 
 import msgspec
 
 from memtop.background import freeze_collector, release_memory, run_throttled, unfreeze_collector
 from memtop.kube import list_watch
-from memtop.kube.api_errors import ApiError, Unreachable
+from memtop.kube.api_errors import ApiError, Unreadable
 from memtop.kube.api_objects import METRICS_PATH, PartialObjectMetadata, Pod, PodMetrics, RawList
 from memtop.kube.client import Client
 from memtop.kube.connection_target import ClusterTarget
 from memtop.kube.credentials import Credentials
+from memtop.kube.lenient_decoding import decode_lenient
 from memtop.kube.list_watch import (
     ApiCollection,
     FirstPage,
@@ -39,8 +38,6 @@ from memtop.observe.sample_rings import SampleHistory
 from memtop.observe.source import NamespacesForbidden, ServerClock, Source
 from memtop.observe.view import Scope, SourceCondition, SourceStatus, merge_statuses
 from memtop.observe.watchlist import MIN_POLL_SECONDS, HistorySettings
-
-D = TypeVar("D")
 
 SPARKLINE_SECONDS = 3600.0
 """Seconds that a sparkline covers."""
@@ -95,6 +92,7 @@ class Observer:
         self._unlisted: set[str | None] = set()
         self._pods_of: dict[str | None, Source] = {}
         self._waiting_metrics: list[msgspec.Raw] | None = None
+        self._unread_samples = ""
         self._pods_seen = asyncio.Event()
         self._tick = asyncio.Event()
         self._poll_now = asyncio.Event()
@@ -235,7 +233,7 @@ class Observer:
                         self.store.put_pod(pod, self.clock.now())
                     case WatchAlive():
                         pass
-                source.live()
+                source.live(words=_unread_words(len(collection.unread), "pod", collection.unread[-1:]))
                 self._on_change()
         except ApiError as error:
             # Once they have been listed, a refusal is a state of the source as any other, and may pass.
@@ -278,8 +276,7 @@ class Observer:
         waiting = self._waiting_metrics
         if waiting is not None and not self._lists_to_come:
             self._waiting_metrics = None
-            with suppress(Unreachable):  # the next answer says so; the pods are not to blame
-                self._take_metrics(waiting)
+            self._take_metrics(waiting)
 
     async def _watch_owners(
         self, collection: ApiCollection[PartialObjectMetadata], position: WatchPosition, source: Source
@@ -316,9 +313,10 @@ class Observer:
             self._waiting_metrics = metrics if self._lists_to_come else None
             newest = self._take_metrics(metrics)
             if newest is None:
-                source.waiting(refusal or ("" if metrics else "metrics-server has no samples yet"))
+                silence = self._unread_samples if metrics else "metrics-server has no samples yet"
+                source.waiting(refusal or silence)
             else:
-                source.live(newest, refusal)
+                source.live(newest, refusal or self._unread_samples)
             del metrics
             release_memory()
             self._poll_now.clear()
@@ -354,16 +352,18 @@ class Observer:
                 raise ApiError(404, error.reason, words) from error
             raise
         self.clock.observe(response.headers.get("Date"))
-        return _decode_as(response.body, RawList, f"the answer to {path}").items or []
+        return decode_lenient(response.body, RawList, f"the answer to {path}").items or []
 
     def _take_metrics(self, metrics: list[msgspec.Raw]) -> float | None:
         """Takes in one answer, a sample at a time: decoded all at once they would leave holes in the heap.
 
-        Raises:
-            Unreachable: A sample cannot be read; none has been taken in.
+        One that cannot be read costs its own pod its sample, and `_unread_samples` says so.
         """
         now = self.clock.now()
-        tick = self.store.put_metrics((_decode_as(raw, PodMetrics, "a sample") for raw in metrics), now)
+        unread: list[str] = []
+        tick = self.store.put_metrics(_readable_samples(metrics, unread), now)
+        unread += tick.unread
+        self._unread_samples = _unread_words(len(unread), "sample", unread)
         self.verdicts.take(tick, now)
         self.ticks += 1
         self._tick.set()
@@ -386,8 +386,16 @@ class Observer:
             await asyncio.sleep(POOL_PAUSE)
 
 
-def _decode_as(raw: bytes | msgspec.Raw, kind: type[D], what: str) -> D:
-    try:
-        return msgspec.json.decode(raw, type=kind)
-    except msgspec.MsgspecError as error:
-        raise Unreachable(f"{what} cannot be read: {error}") from error
+def _readable_samples(metrics: list[msgspec.Raw], unread: list[str]) -> Iterator[PodMetrics]:
+    for raw in metrics:
+        try:
+            yield decode_lenient(raw, PodMetrics, "a sample")
+        except Unreadable as error:
+            unread.append(str(error))
+
+
+def _unread_words(count: int, what: str, examples: list[str]) -> str:
+    """What is left out because it cannot be read; empty for nothing."""
+    if not count:
+        return ""
+    return f"{count} {what}{'s' if count > 1 else ''} left out: {examples[0]}"

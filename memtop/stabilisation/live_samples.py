@@ -148,7 +148,9 @@ class LiveSamples:
         """Takes in samples of the metrics API; the time of the newest, None without any."""
         newest: float | None = None
         for pod in metrics:
-            taken = pod.timestamp.timestamp()
+            taken = pod.taken_at
+            if taken is None:
+                continue
             uid = self._uids.get(sanitize(pod.metadata.name))
             for container in pod.containers if uid is not None else ():
                 known = self._kept.get((str(uid), sanitize(container.name)))

@@ -13,9 +13,10 @@ import msgspec
 
 from memtop.analysis.stability import Stability, StabilityVerdict, judge_change
 from memtop.background import run_in_thread
-from memtop.kube.api_errors import CLUSTER_FAILURES, ApiError, KubeconfigError, Unreachable
+from memtop.kube.api_errors import CLUSTER_FAILURES, ApiError, KubeconfigError
 from memtop.kube.api_objects import METRICS_PATH, Pod, PodMetricsList
 from memtop.kube.client import Client
+from memtop.kube.lenient_decoding import decode_lenient
 from memtop.kube.object_ref import ObjectRef
 from memtop.kube.workload_revisions import hash_label
 from memtop.observe.source import ServerClock
@@ -310,10 +311,7 @@ class StabilisationWatch:
         params = {"labelSelector": change.selector, "resourceVersion": "0"}
         response = await self._client.request("GET", path, params)
         self._clock.observe(response.headers.get("Date"))
-        try:
-            pods = msgspec.json.decode(response.body, type=_PodList).items or []
-        except msgspec.MsgspecError as error:
-            raise Unreachable(f"the answer to {path} cannot be read: {error}") from error
+        pods = decode_lenient(response.body, _PodList, f"the answer to {path}").items or []
         self._lately.see_pods(pods, self._clock.now())
 
     async def _see_metrics(self, change: RevisionChange) -> str:
@@ -324,8 +322,8 @@ class StabilisationWatch:
         path = f"{METRICS_PATH}/namespaces/{self._ref.namespace}/pods"
         try:
             body = await self._client.get(path, {"labelSelector": change.selector})
-            self._lately.see_metrics(msgspec.json.decode(body, type=PodMetricsList).items or [])
-        except (*CLUSTER_FAILURES, msgspec.MsgspecError) as error:
+            self._lately.see_metrics(decode_lenient(body, PodMetricsList, "the answer").items or [])
+        except CLUSTER_FAILURES as error:
             if isinstance(error, ApiError) and error.status == 404:
                 self._metrics_problem = "this cluster has no metrics API"
             else:

@@ -6,6 +6,7 @@ import pytest
 
 from memtop.kube.api_objects import Node, ObjectMeta, OwnerReference, PartialObjectMetadata
 from memtop.kube.pod_facts import ContainerKind, Workload
+from tests.observe.conftest import NOW
 
 MI = 2**20
 
@@ -274,3 +275,24 @@ class TestLastHour:
         shelf.put(world.pod("a", world.container(restarts=1, last=last)))
         assert shelf.column("last_end", "a") == world.NOW - 30
         assert shelf.column("failed", "a") == failed
+
+
+class TestSamplesThatMakeNoSense:
+    @pytest.mark.parametrize("memory", ["-5Mi", "lots", "9e999", ""])
+    def test_a_size_that_no_memory_has_is_unknown_and_costs_no_other_its_sample(self, shelf, world, memory):
+        shelf.put(world.pod("a"), world.pod("b"))
+        shelf.metrics(world.sample("a", 0, app=memory), world.sample("b", 0, app="30Mi"))
+        assert np.isnan(shelf.column("working_set", "a"))
+        assert shelf.column("working_set", "b") == 30 * MI
+
+    def test_a_time_far_in_the_future_is_left_out_and_said(self, shelf, world):
+        shelf.put(world.pod("a"))
+        tick = shelf.store.put_metrics([world.sample("a", 10**9, app="30Mi")], NOW)
+        assert (tick.newest, tick.unread) == (None, ("that of shop/a has a time in the future",))
+
+
+def test_what_of_a_pod_made_no_sense_is_told_in_its_state(shelf, world):
+    shelf.put(world.pod("a", world.container(limit="lots")), world.pod("b"))
+    words = shelf.store.states.words
+    assert words[shelf.column("state", "a")] == "Running, unread: limits.memory lots"
+    assert words[shelf.column("state", "b")] == "Running"

@@ -271,10 +271,11 @@ class TestMetrics:
         assert watcher.until(lambda frame: frame.counts.near_limit is not None)
 
     def test_a_sample_that_makes_no_sense_is_said_and_harms_nothing_else(self, watch, demo):
-        body = b'{"items": [{"metadata": {"name": "a"}, "timestamp": "soon"}]}'
+        body = b'{"items": [{"metadata": {"name": "a"}, "timestamp": "soon"}, 7]}'
         demo.server.faults.add(Fault(Harm.ANSWER, path=METRICS, status=200, body=body))
         watcher = watch()
-        assert "a sample cannot be read" in watcher.state("metrics", SourceCondition.FAILING).words
+        found = watcher.state("metrics", SourceCondition.LIVE)
+        assert found.words == "2 samples left out: a sample cannot be read: it is int, not an object"
         assert status(watcher.frame, "pods").state is SourceCondition.LIVE
         demo.server.faults.clear()
         watcher.state("metrics", SourceCondition.LIVE)

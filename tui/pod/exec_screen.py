@@ -165,7 +165,7 @@ class ExecAccess:
             return "read-only: memtop starts no process in a container"
         if self.forbidden:
             return self.forbidden
-        if self.state and self.state != RUNNING_STATE:
+        if self.state and self.state.partition(",")[0] != RUNNING_STATE:
             return f"{self._subject.container} does not run ({self.state})"
         return ""
 
