@@ -29,6 +29,7 @@ from tui.overview import pane_columns
 from tui.overview.screen import Overview
 from tui.overview.selection import view_of_row
 from widgets.error_boundary import ErrorBoundary
+from widgets.ordered_keys import OrderedKeys
 from widgets.picker import Picker, PickerItem
 from widgets.terse_display import TerseDisplay
 
@@ -67,7 +68,7 @@ class EngineCrashed(Message):
         self.error = error
 
 
-class Memtop(ErrorBoundary[int], TerseDisplay[int]):
+class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
     """memtop's screens on one cluster.
 
     Args:

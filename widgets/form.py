@@ -184,7 +184,7 @@ class FormDialog(GuardedHandlers, ModalScreen[T | None], Generic[T]):
         for field in self._fields:
             if any(field.selected) and self._typed == self._initial:
                 self._input(field.name).selection = Selection(*field.selected)
-        self._input(self._fields[0].name).focus()
+        self.set_focus(self._input(self._fields[0].name))  # at once: keys may be on their way
         self._tell()
         self._say(self._complaint)
 
@@ -195,6 +195,12 @@ class FormDialog(GuardedHandlers, ModalScreen[T | None], Generic[T]):
 
     def _input(self, name: str) -> Input:
         return self.query_one(f"#{name}", Input)
+
+    def on_key(self, event: events.Key) -> None:
+        """Gives the first field what was typed before it had the focus."""
+        if event.is_printable:
+            event.stop()
+            self._input(self._fields[0].name).post_message(event)
 
     # -- what is said
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
+from threading import Event
 from typing import Any
 
 import pytest
 from textual.events import Key
 
 from memtop.analysis.judgement import Verdict
+from memtop.change import workload_state
 from memtop.change.audit_log import AuditLog, audit_log_path
 from memtop.demo.thread import DemoThread
 from tests.api import Api
@@ -421,4 +424,46 @@ async def test_without_an_answer_the_cause_is_said(play: Play, night: Any) -> No
     async with play(night) as stage:
         await stage.press("i")
         await stage.shows("the cluster is made by hand")
+        assert isinstance(stage.app.screen, Overview)
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
+    """A cluster that answers what is asked for a change only after this was set."""
+    answers = Event()
+    read = workload_state.read_workload
+
+    async def wait(*args: Any) -> Any:
+        await asyncio.to_thread(answers.wait)
+        return await read(*args)
+
+    monkeypatch.setattr(workload_state, "read_workload", wait)
+    yield answers
+    answers.set()
+
+
+async def test_what_is_typed_for_a_form_before_a_slow_cluster_answers_stands_in_it(
+    opened: Open, untouched: Cluster, slow: Event
+) -> None:
+    async with opened(untouched) as stage:
+        for key in "iv2.1.0-q":
+            stage.app.post_message(Key(key, key))
+        await stage.shows("Asking the cluster about Deployment/user-service", "typed: v2.1.0-q")
+        slow.set()
+        await stage.until(lambda: isinstance(stage.app.screen, FormDialog), "the form")
+        assert stage.app.screen.values == {"image": "user-service:v2.1.0-q"}
+        await stage.type("1")
+        assert stage.app.screen.values == {"image": "user-service:v2.1.0-q1"}
+        await stage.press("escape")
+    assert stage.app.return_code is None, "q was part of the tag"
+
+
+async def test_escape_stops_waiting_for_a_slow_cluster(opened: Open, untouched: Cluster, slow: Event) -> None:
+    async with opened(untouched) as stage:
+        await stage.press("M")
+        await stage.shows("Asking the cluster")
+        await stage.press("escape")
+        assert isinstance(stage.app.screen, Overview)
+        slow.set()
+        await stage.press("j", "k")
         assert isinstance(stage.app.screen, Overview)

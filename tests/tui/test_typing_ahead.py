@@ -70,3 +70,19 @@ async def test_a_key_after_enter_goes_to_the_opened_row(play: Play, night: FakeC
             lambda: stage.app.overview.tables[OverviewPane.TOP].cursor_row == 1, "the second row"
         )
         assert isinstance(stage.app.screen, Overview)
+
+
+async def test_enter_opens_the_row_that_the_keys_before_it_went_to(play: Play, night: FakeCluster) -> None:
+    async with play(night) as stage:
+        third = stage.rows()[2]
+        await burst(stage, "j", "j", "enter")
+        await stage.until(lambda: isinstance(stage.app.screen, PodScreen), "the open pod")
+        assert third in stage.text
+
+
+async def test_a_key_whose_widget_is_gone_does_not_hold_up_the_next(play: Play, night: FakeCluster) -> None:
+    async with play(night) as stage:
+        await burst(stage, "question_mark", "escape", "question_mark", "escape", "j")
+        await stage.until(
+            lambda: stage.app.overview.tables[OverviewPane.TOP].cursor_row == 1, "the second row"
+        )

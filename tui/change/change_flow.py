@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from textual.app import App
 from textual.notifications import SeverityLevel
+from textual.screen import ModalScreen
 
 from memtop.change import workload_state as subjects
 from memtop.change.apply import Applied, NotApplied, ObjectChanged, apply_plan, record_not_applied
@@ -33,8 +34,9 @@ from tui.change.memory_change import PooledUsage
 from tui.pod.tab import AskCluster
 from tui.pod.tab import TabSubject as Row
 from widgets.confirm import ConfirmDialog, PlanLine
-from widgets.form import FormDialog, FormValueError, FormValues
+from widgets.form import FormDialog, FormField, FormValueError, FormValues
 from widgets.picker import Picker, PickerItem
+from widgets.waiting import WaitingDialog
 
 T = TypeVar("T")
 ReadUsage = Callable[[], Awaitable[Mapping[str, PooledUsage]]]
@@ -71,6 +73,7 @@ class ChangeFlow:
         protected: Patterns of contexts in which the workload's name has to be typed.
         log: Where every plan is written down.
         now: The cluster's time, Unix seconds.
+        waiting: What lies on the screen until the first question, and keeps what is typed for that.
         ascii_only: Whether signs must do with ASCII.
 
     Attributes:
@@ -86,6 +89,7 @@ class ChangeFlow:
         protected: tuple[str, ...],
         log: AuditLog,
         now: Callable[[], float],
+        waiting: WaitingDialog,
         ascii_only: bool = False,
     ) -> None:
         self._app = app
@@ -94,6 +98,7 @@ class ChangeFlow:
         self._protected = next((pattern for pattern in protected if fnmatchcase(context, pattern)), "")
         self._log = log
         self._now = now
+        self._waiting = waiting
         self._ascii_only = ascii_only
         self.applying = False
 
@@ -157,9 +162,7 @@ class ChangeFlow:
             for one in found.containers
         ]
         current = row.container or None
-        name = await self._app.push_screen_wait(
-            Picker(f"Which container of {found.ref}?", items, current=current)
-        )
+        name = await self._answer(Picker(f"Which container of {found.ref}?", items, current=current))
         return None if name is None else found.container(name)
 
     async def _undone(self, row: Row) -> ChangePlan | None:
@@ -176,7 +179,7 @@ class ChangeFlow:
             for one in found.revisions
         ]
         before = next((item.value for item in items if not item.disabled), None)
-        number = await self._app.push_screen_wait(
+        number = await self._answer(
             Picker(f"Take {found.ref} back to which revision?", items, current=before)
         )
         return None if number is None else await self._agreed_and_done(Undo(row.workload, number), row)
@@ -191,7 +194,7 @@ class ChangeFlow:
                 raise FormValueError(str(error)) from error
             return AgreedPlan(plan, values) if await self._agrees(plan, row) else None
 
-        values: FormValues = {}
+        values = _typed_ahead(asked.fields[0], self._waiting.finish())
         why = ""
         while True:
             form = FormDialog(
@@ -206,7 +209,7 @@ class ChangeFlow:
                 complaint=why,
                 ascii_only=self._ascii_only,
             )
-            agreed = await self._app.push_screen_wait(form)
+            agreed = await self._answer(form)
             if agreed is None:
                 return None
             values = agreed.values
@@ -247,7 +250,7 @@ class ChangeFlow:
             why_typed=f"{self._context} is a protected context",
         )
         try:
-            if await self._app.push_screen_wait(dialog):
+            if await self._answer(dialog):
                 return True
         except asyncio.CancelledError:
             self._left_open(plan)
@@ -294,10 +297,13 @@ class ChangeFlow:
 
     # -- small things
 
+    async def _answer(self, dialog: ModalScreen[T]) -> T:
+        """Shows a dialog in place of the wait for it."""
+        self._waiting.finish()
+        return await self._app.push_screen_wait(dialog)
+
     async def _found(self, ref: ObjectRef) -> WorkloadState:
-        return await self._soon(
-            self._asked(lambda client: subjects.read_workload(client, ref)), f"Asking for {ref} …"
-        )
+        return await self._asked(lambda client: subjects.read_workload(client, ref))
 
     async def _asked(self, work: Callable[[Client], Coroutine[Any, Any, T]]) -> T:
         return await asyncio.wrap_future(self._begun(work))
@@ -318,6 +324,12 @@ class ChangeFlow:
 
     def _complain(self, why: str, title: str = "") -> None:
         self._app.notify(why, title=title, severity="error", markup=False)
+
+
+def _typed_ahead(field: FormField, typed: str) -> FormValues:
+    """What stands in a field after something was typed for it before it was there."""
+    start, end = field.selected
+    return {field.name: field.value[:start] + typed + field.value[end:]} if typed else {}
 
 
 _CHANGED_MEANWHILE = (

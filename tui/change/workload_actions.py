@@ -19,6 +19,7 @@ from textual.worker import Worker
 
 from tui.keys import CHANGE_GROUP, CHANGE_TITLES, FOLLOW_TITLES
 from tui.live_screen import KeyGroup, LiveScreen, OpenScreen, OpenSubject
+from widgets.waiting import WaitingDialog
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -246,13 +247,15 @@ class WorkloadActions:
         elif self.applying:
             self._app.notify("A change is on its way to the cluster: one at a time")
         else:
-            self._work(partial(self._change, action, row), "change")
+            waiting = WaitingDialog(CHANGE_TITLES[action], f"Asking the cluster about {row.workload} …")
+            work = self._work(partial(self._change, action, row, waiting), "change")
+            self._app.push_screen(waiting, lambda left: work.cancel() if left else None)
 
     def _work(self, work: Callable[[], Coroutine[None, None, None]], group: str) -> Worker[None]:
         """Begins something in place of what of its group is under way."""
         return self._app.run_worker(work, group=group, exclusive=True)
 
-    async def _change(self, action: str, row: TabSubject) -> None:
+    async def _change(self, action: str, row: TabSubject, waiting: WaitingDialog) -> None:
         from memtop.change.audit_log import AuditLog, audit_log_path
         from tui.change.change_flow import ChangeFlow
         from tui.change.memory_change import usage_by_container, workload_members
@@ -274,9 +277,13 @@ class WorkloadActions:
             protected=tuple(settings.safety.protected_contexts),
             log=AuditLog(audit_log_path(os.environ)),
             now=self._now,
+            waiting=waiting,
             ascii_only=settings.ui.symbols == "ascii",
         )
-        plan = await self._flow.run(action, row, uses)
+        try:
+            plan = await self._flow.run(action, row, uses)
+        finally:
+            waiting.finish()
         if plan is not None and plan.opens_rollout:
             self._show_rollout(plan.ref)
 

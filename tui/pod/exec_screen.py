@@ -38,6 +38,7 @@ from widgets.confirm import ConfirmDialog
 from widgets.error_boundary import GuardedHandlers
 from widgets.picker import Picker
 from widgets.styled_text import Symbols, literal
+from widgets.waiting import WaitingDialog
 
 MOST_OUTPUT_BYTES = 256 * 1024
 """Bytes of output that are kept."""
@@ -268,19 +269,27 @@ class ExecScreen(LiveScreen):
 
     # -- a heap capture
 
-    @work(exclusive=True, group="inside")
-    async def action_heap(self) -> None:
+    def action_heap(self) -> None:
         """Proposes captures; takes the one that is chosen and agreed to."""
+        words = f"Looking into {self._inside.place.container}: which runtime, which tools, how much room …"
+        waiting = WaitingDialog("Heap capture", words)
+        work = self._capture(waiting)
+        self.app.push_screen(waiting, lambda left: work.cancel() if left else None)
+
+    @work(exclusive=True, group="inside")
+    async def _capture(self, waiting: WaitingDialog) -> None:
         place, folder = self._inside.place, _capture_folder()
-        self.notify(f"Looking into {place.container} …", markup=False, timeout=2)
         try:
             found = await asyncio.wrap_future(self._ask(lambda client: plan_captures(client, place, folder)))
         except NoShellError as error:
+            waiting.finish()
             await self._propose_debugging(str(error))
             return
         except EXEC_FAILURES as error:
             self._fail("No heap can be captured", error)
             return
+        finally:
+            waiting.finish()
         plan = await self._chosen(found)
         if plan is None:
             return
