@@ -280,13 +280,17 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
             self._acting.forget()
         self.notify("Asking again now")
 
-    def action_open(self) -> None:
-        """Opens the selected row."""
+    def action_open(self, first: str = "") -> None:
+        """Opens the selected row.
+
+        Args:
+            first: Its tab, or what to do there at once; see `tui.pod.screen.PodScreen`.
+        """
         subject = self._in_front.row
         if subject is None:
             self.notify(self.overview.nothing, markup=False)
         else:
-            self.open(subject)
+            self.open(subject, first)
 
     def on_open_subject(self, message: OpenSubject) -> None:
         """Opens what a screen asks for."""
@@ -297,8 +301,8 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
         if not message.screen.is_about_the_same(self.screen):
             self.open_screen(message.screen)
 
-    def open(self, subject: TabSubject) -> None:
-        """Opens a pod or a workload."""
+    def open(self, subject: TabSubject, first: str = "") -> None:
+        """Opens a pod or a workload, at once with one of its tabs or actions."""
         from tui.pod.screen import PodScreen  # noqa: PLC0415  (after the first paint)
 
         if self._engine is None:
@@ -313,6 +317,7 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
             settings.logs.presets,
             (settings.observe.warn_ratio, settings.observe.critical_ratio),
             read_only=settings.safety.read_only,
+            first=first,
         )
         self.open_screen(screen)
 

@@ -74,10 +74,20 @@ OVERVIEW_BINDINGS: Final[list[BindingType]] = [
     Binding("z", "zoom", "Zoom"),
     Binding("space", "freeze", "Freeze"),
     Binding("c", "app.context", "Context"),
+    Binding("l", "app.open('Logs')", "Logs"),
+    Binding("p", "app.open('Previous')", "Previous"),
+    Binding("d", "app.open('Describe')", "Describe"),
+    Binding("e", "app.open('Events')", "Events"),
+    Binding("t", "app.open('Trend')", "Trend"),
+    Binding("h", "app.open('heap')", "Heap"),
+    Binding("x", "app.open('shell')", "Shell"),
+    Binding("B", "app.open('Memory')", "Memory by kind", show=False),
+    Binding("X", "app.open('command')", "Command", show=False),
     Binding("S", "reverse", "Reverse the order", key_display="S", show=False),
     Binding("plus,equals_sign", "app.interval(1)", "Ask less often", key_display="+", show=False),
     Binding("minus", "app.interval(-1)", "Ask more often", key_display="-", show=False),
     Binding("r", "app.retry", "Ask again now", show=False),
+    Binding("f", "next_count", "Only what the header counts", show=False),
     Binding("escape", "clear_filter", "Clear filter", show=False),
 ]
 OVERVIEW_BAR: Final = tuple(binding.key for binding in OVERVIEW_BINDINGS if isinstance(binding, Binding))
@@ -96,9 +106,19 @@ OVERVIEW_GROUPS = (
         ),
     ),
     KeyGroup(
+        "Open the selected row at once with",
+        (
+            HelpKey("l  p", "its log, the log before it crashed"),
+            HelpKey("d  e", "its description, its events"),
+            HelpKey("t  B", "its memory over time, its memory by kind"),
+            HelpKey("h  x  X", "a heap capture, a shell, one command"),
+        ),
+    ),
+    KeyGroup(
         "Find",
         (
-            HelpKey("/", "filter: text, !text, label=value, namespace=value; all must hold"),
+            HelpKey("/", "filter: text, !text, label=value, namespace=value, is=leaking; all must hold"),
+            HelpKey("f", "only what the header counts: leaking, near limit, OOM-killed … (or click a count)"),
             HelpKey("esc", "clear the filter, leave the zoom"),
             HelpKey("s  S", "sort by the next column; turn the order round (or click a title)"),
             HelpKey("n", "namespace"),

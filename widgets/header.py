@@ -8,6 +8,8 @@ from typing import Final, Literal
 
 from rich.cells import cell_len
 from rich.text import Text
+from textual import events
+from textual.message import Message
 
 from memtop import wording
 from widgets.line_widget import LineWidget
@@ -86,6 +88,13 @@ class StatusHeader(LineWidget):
     StatusHeader.-narrow { height: 3; }
     """
 
+    class CountClicked(Message):
+        """Somebody clicked on one of the counts."""
+
+        def __init__(self, label: str) -> None:
+            super().__init__()
+            self.label = label
+
     def __init__(self, *, ascii_only: bool = False, name: str | None = None, id: str | None = None) -> None:
         """Makes an empty header.
 
@@ -97,6 +106,8 @@ class StatusHeader(LineWidget):
         super().__init__(name=name, id=id)
         self._data = HeaderData()
         self._ascii = ascii_only
+        self._count_ends: list[tuple[int, str]] = []
+        self._counts_at = (0, 0)
 
     @property
     def data(self) -> HeaderData:
@@ -129,6 +140,7 @@ class StatusHeader(LineWidget):
         data = self._data
         if height < 3:
             counts = self._counts(wide=width >= _ROOMY_COLUMNS)
+            self._counts_at = (width - cell_len(counts.plain), 0)
             return [
                 _spread_line(
                     self._place(width - cell_len(counts.plain) - 1, brand=width >= _ROOMY_COLUMNS),
@@ -137,6 +149,7 @@ class StatusHeader(LineWidget):
                 ),
                 _spread_line(self._sources(), self._now(data.clock), width),
             ]
+        self._counts_at = (0, 1)
         return [
             _spread_line(self._place(width - 12), self._now(data.clock, with_filter=False), width),
             _spread_line(self._counts(wide=False), self._now("", with_frozen=False), width),
@@ -160,6 +173,7 @@ class StatusHeader(LineWidget):
     def _counts(self, *, wide: bool) -> Text:
         line = Text(" ")
         between = "  " if not wide else "  |  " if self._ascii else "  ·  "
+        self._count_ends = []
         for i, (label, number, level) in enumerate(self._data.counts):
             line.append(between if i else "", "faint")
             role = "dim" if not number or level in {"ok", "unknown"} else level
@@ -167,7 +181,17 @@ class StatusHeader(LineWidget):
             figure = wording.UNKNOWN if number is None else f"{number:,}"
             line.append(sign + figure, "strong" if role == "dim" and number else role)
             line.append(f" {literal(label)}", "dim" if role == "dim" else role)
+            self._count_ends.append((cell_len(line.plain), label))
         return line.append(" ")
+
+    def on_click(self, event: events.Click) -> None:
+        """Tells which count was clicked on."""
+        left, y = self._counts_at
+        if event.y != y or event.x < left:
+            return
+        clicked = next((label for end, label in self._count_ends if event.x - left < end), None)
+        if clicked is not None:
+            self.post_message(self.CountClicked(clicked))
 
     def _sources(self) -> Text:
         line = Text(" ")

@@ -15,7 +15,7 @@ from memtop.analysis.judgement import (
 from memtop.kube.pod_facts import StateSeverity
 from memtop.observe.frame import Floats, FrameRows, Slots, WorkloadIdentity
 from memtop.observe.slots import SEVERITY_CODES, ContainerIdentity
-from memtop.observe.view import OverviewPane, RowFilter, RowSort, SortColumn
+from memtop.observe.view import OverviewPane, RowCondition, RowFilter, RowSort, SortColumn
 
 MIN_SEVERITY_CODE = SEVERITY_CODES[StateSeverity.FAILING]
 _VERDICT_RANK = np.array(
@@ -49,10 +49,19 @@ class NameRanks:
         return found
 
 
-def filter_rows(rows: FrameRows, candidates: Slots, wanted: RowFilter) -> Slots:
-    """Those of the candidates that match the text filter."""
+def filter_rows(rows: FrameRows, candidates: Slots, wanted: RowFilter, near_limit: float) -> Slots:
+    """Those of the candidates that match the filter.
+
+    Args:
+        rows: The rows.
+        candidates: Those to look at.
+        wanted: The filter.
+        near_limit: The share of the limit, 0..1, from which a row is near it.
+    """
     if not wanted or not len(candidates):  # before the first pod no state has a name yet
         return candidates
+    for condition, must in wanted.conditions:
+        candidates = candidates[_condition_holds(condition, rows, candidates, near_limit) == must]
     identities, states, matches = rows.identities, list(rows.states), wanted.matcher()
     return np.array(
         [
@@ -62,6 +71,25 @@ def filter_rows(rows: FrameRows, candidates: Slots, wanted: RowFilter) -> Slots:
         ],
         np.intp,
     )
+
+
+def _condition_holds(
+    condition: RowCondition, rows: FrameRows, candidates: Slots, near_limit: float
+) -> npt.NDArray[np.bool_]:
+    sure = rows.confidence[candidates] >= SURE_CONFIDENCE
+    leak = rows.verdict[candidates] == LEAK_CODE
+    match condition:
+        case RowCondition.LEAKING:
+            holds = leak & sure
+        case RowCondition.SUSPECTED:
+            holds = leak & ~sure
+        case RowCondition.NEAR_LIMIT:
+            holds = rows.share[candidates] >= near_limit
+        case RowCondition.OOM_KILLED:
+            holds = rows.ooms_hour[candidates] > 0
+        case RowCondition.EVICTED:
+            holds = np.array([rows.states[row] == "Evicted" for row in candidates.tolist()], np.bool_)
+    return np.asarray(holds, np.bool_)
 
 
 def order_rows(

@@ -174,9 +174,9 @@ class FrameBuilder:
         names = self._names
         if view.workloads:
             rows, names = workload_rows(self._workloads(), rows, observer.pools), self._workload_names
-            candidates = filter_rows(rows, self._in_view(rows, view), view.filter)
+            candidates = filter_rows(rows, self._in_view(rows, view), view.filter, self._thresholds.warn)
         else:
-            candidates = filter_rows(rows, everyone, view.filter)
+            candidates = filter_rows(rows, everyone, view.filter, self._thresholds.warn)
         orders = {pane: order_rows(pane, rows, candidates, view.sorts[pane], names) for pane in OverviewPane}
         shown = selected_workload(observer, view.selected, self._workloads() if view.workloads else None)
         return ArrangedRows(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
@@ -131,13 +131,24 @@ class Searchable(Protocol):
     def haystack(self) -> str: ...  # noqa: D102
 
 
+class RowCondition(StrEnum):
+    """What ``is=`` in a filter asks for: what the header counts."""
+
+    LEAKING = "leaking"
+    SUSPECTED = "suspected"
+    NEAR_LIMIT = "near-limit"
+    OOM_KILLED = "oom-killed"
+    EVICTED = "evicted"
+
+
 @dataclass(frozen=True, slots=True)
 class RowFilter:
     """A filter as it is typed: words that must all hold.
 
     A word is looked for, without regard to case, in namespace, pod, container, workload, node and state;
     ``!word`` must not be there; ``label=value`` (or ``!label=value``) looks at that label alone,
-    and ``namespace=value`` or ``ns=value`` at the namespace.
+    ``namespace=value`` or ``ns=value`` at the namespace, and ``is=leaking`` at what memtop says of the row
+    (see `RowCondition`; `memtop.observe.row_order` looks at those).
     """
 
     text: str = ""
@@ -145,18 +156,39 @@ class RowFilter:
     def __bool__(self) -> bool:
         return bool(self.text.strip())
 
+    @property
+    def conditions(self) -> list[tuple[RowCondition, bool]]:
+        """What ``is=`` asks for, and whether it must hold or must not."""
+        known = set(RowCondition)
+        return [(RowCondition(value), wanted) for value, wanted in self._asked_conditions() if value in known]
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with it, in one sentence; empty if nothing is."""
+        known = set(RowCondition)
+        unknown = [value for value, _ in self._asked_conditions() if value not in known]
+        return f"is={unknown[0]} is not known; there is {', '.join(RowCondition)}" if unknown else ""
+
+    def _asked_conditions(self) -> Iterator[tuple[str, bool]]:
+        for word in self.text.split():
+            bare = word.removeprefix("!")
+            if bare.startswith("is="):
+                yield bare.removeprefix("is="), bare == word
+
     def matches(self, row: Searchable, state: str = "") -> bool:
         """Whether every word holds for the row."""
         return self.matcher()(row, state)
 
     def matcher(self) -> Callable[[Searchable, str], bool]:
-        """`matches` for many rows: the words are taken apart only once."""
+        """`matches` for many rows: the words are taken apart only once; ``is=`` is not looked at."""
         texts: list[tuple[str, bool]] = []
         labels: list[tuple[str, str, bool]] = []
         namespaces: list[tuple[str, bool]] = []
         for word in self.text.split():
             wanted, bare = not word.startswith("!"), word.removeprefix("!")
             label, equals, value = bare.partition("=")
+            if equals and label == "is":
+                continue
             if equals and label in {"namespace", "ns"}:
                 namespaces.append((value, wanted))
             elif equals:

@@ -9,6 +9,8 @@ import pytest
 from memtop.observe.view import OverviewPane, SourceCondition
 from tests.tui.cluster import BY_MEMORY, GI, MI, FakeCluster
 from tests.tui.conftest import Play
+from tui.overview.screen import Overview
+from tui.pod.screen import PodScreen
 
 
 class TestWhatItShows:
@@ -203,3 +205,36 @@ class TestOtherKeys:
             stage.engine.on_crash(ZeroDivisionError("a mistake"))
             await stage.until(lambda: not stage.app.is_running or stage.app.return_code == 1, "the end")
         assert stage.app.return_code == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "tab"),
+    [
+        ("d", "DescribeTab"),
+        ("e", "EventsTab"),
+        ("t", "TrendTab"),
+        ("B", "MemoryTab"),
+    ],
+)
+async def test_a_key_of_the_pod_works_from_its_row(
+    play: Play, night: FakeCluster, key: str, tab: str
+) -> None:
+    async with play(night) as stage:
+        await stage.press("j")
+        row = stage.selected
+        await stage.press(key)
+        await stage.until(lambda: isinstance(stage.app.screen, PodScreen), "the pod")
+        await stage.until(lambda: stage.app.screen.query(tab).first().has_focus_within, "its tab")
+        assert row in stage.text
+        await stage.press("escape")
+        assert isinstance(stage.app.screen, Overview)
+
+
+@pytest.mark.parametrize(("key", "words"), [("h", "No heap can be captured"), ("x", "handed over")])
+async def test_a_container_is_entered_from_its_row(
+    play: Play, night: FakeCluster, key: str, words: str
+) -> None:
+    async with play(night) as stage:
+        await stage.press(key)
+        await stage.shows(words)
+        assert isinstance(stage.app.screen, PodScreen)

@@ -63,3 +63,54 @@ class TestFilter:
             await stage.press("slash")
             await stage.type("[red]x[/")
             assert "Nothing matches /[red]x[/" in stage.text
+
+
+class TestWhatTheHeaderCounts:
+    @pytest.mark.parametrize(
+        ("label", "rows"),
+        [
+            ("leaking", {BY_MEMORY[0], BY_MEMORY[1]}),
+            ("suspected", {"search-0"}),
+            ("near limit", {BY_MEMORY[0], BY_MEMORY[1], BY_MEMORY[4], BY_MEMORY[5]}),
+        ],
+    )
+    async def test_a_click_on_a_count_shows_its_rows_and_a_second_click_all(
+        self, play: Play, night: FakeCluster, label: str, rows: set[str]
+    ) -> None:
+        async with play(night, size=(180, 50)) as stage:
+            await stage.click(label)
+            await stage.until(lambda: set(stage.rows()) == rows, "the rows that are counted")
+            await stage.click(label)
+            await stage.until(lambda: stage.rows() == BY_MEMORY, "all rows")
+
+    async def test_a_click_on_a_narrow_screen(self, play: Play, night: FakeCluster) -> None:
+        async with play(night, size=(80, 24)) as stage:
+            await stage.click("suspected")
+            await stage.until(lambda: set(stage.rows()) == {"search-0"}, "the row that is counted")
+
+    async def test_f_goes_from_count_to_count_and_back_to_all_rows(
+        self, play: Play, night: FakeCluster
+    ) -> None:
+        async with play(night, size=(180, 50)) as stage:
+            seen = []
+            for _ in range(4):
+                await stage.press("f")
+                seen.append(stage.app.overview.view.filter.text)
+            assert seen[:2] == ["is=leaking", "is=suspected"]
+            while stage.app.overview.view.filter:
+                await stage.press("f")
+            await stage.until(lambda: stage.rows() == BY_MEMORY, "all rows")
+
+    async def test_a_condition_goes_with_other_words_and_can_be_negated(
+        self, play: Play, night: FakeCluster
+    ) -> None:
+        async with play(night) as stage:
+            await stage.type("/prod is=near-limit !is=leaking")
+            await stage.until(
+                lambda: stage.rows() == [BY_MEMORY[4], BY_MEMORY[5]], "what is near its limit without a leak"
+            )
+
+    async def test_a_condition_that_does_not_exist_is_named(self, play: Play, night: FakeCluster) -> None:
+        async with play(night, size=(180, 50)) as stage:
+            await stage.type("/is=leak")
+            await stage.shows("is=leak is not known; there is leaking, suspected, near-limit")

@@ -18,7 +18,14 @@ from tui.keys import OVERVIEW_BAR, OVERVIEW_BINDINGS, OVERVIEW_GROUPS
 from tui.live_screen import FigureStyle, LiveScreen
 from tui.overview.pane_columns import ASCENDING_FIRST, pane_columns, sortable_columns
 from tui.overview.selection import SlidRows, grouped_view, row_under_cursor, same_rows_asked
-from tui.overview.words import PANE_TITLES, empty_pane_words, header_data, pane_subtitle, trouble_message
+from tui.overview.words import (
+    COUNT_CONDITIONS,
+    PANE_TITLES,
+    empty_pane_words,
+    header_data,
+    pane_subtitle,
+    trouble_message,
+)
 from widgets.header import StatusHeader
 from widgets.key_and_filter_bars import FilterBar, KeyBar
 from widgets.memory_plots import TrendPlot
@@ -116,7 +123,7 @@ class Overview(LiveScreen):
             for pane in OverviewPane
         }
         self.plot = TrendPlot(symbols=symbols, empty="Select a row to see its memory over time", id="plot")
-        self.filter_bar = FilterBar(hint="text, !text, label=value, namespace=value")
+        self.filter_bar = FilterBar(hint="text, !text, label=value, namespace=value, is=leaking")
         self.trouble = MessagePanel(id="trouble")
 
     def compose(self) -> ComposeResult:
@@ -339,6 +346,26 @@ class Overview(LiveScreen):
     @on(FilterBar.Changed)
     def _typing(self, event: FilterBar.Changed) -> None:
         self._filter(event.text)
+        self.filter_bar.problem = self.view.filter.problem
+
+    @on(StatusHeader.CountClicked)
+    def _count_clicked(self, event: StatusHeader.CountClicked) -> None:
+        if (condition := COUNT_CONDITIONS.get(event.label)) is not None:
+            wanted = f"is={condition}"
+            self._filter("" if self.view.filter.text == wanted else wanted)
+
+    def action_next_count(self) -> None:
+        """Shows only the rows of the next count of the header that is not 0; after the last all rows."""
+        counts = self.header.data.counts
+        shown = [
+            f"is={COUNT_CONDITIONS[label]}"
+            for label, number, _ in counts
+            if number and label in COUNT_CONDITIONS
+        ]
+        texts = ["", *shown]
+        now = self.view.filter.text
+        at = texts.index(now) + 1 if now in texts else 1  # a filter that was typed gives way to the first
+        self._filter(texts[at % len(texts)])
 
     @on(FilterBar.Closed)
     def _close_filter(self) -> None:

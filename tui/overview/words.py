@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from memtop.observe.view import OverviewPane, SourceCondition, SourceStatus
+from memtop.observe.view import OverviewPane, RowCondition, SourceCondition, SourceStatus
 from widgets.header import HeaderData, SourceLine, SourceState
 from widgets.panes import PanelMessage
 from widgets.styled_text import Level
@@ -55,6 +55,16 @@ def header_data(frame: Frame | None, now: float, *, frozen: bool, warnings: tupl
 def clock_words(now: float) -> str:
     """The local time of day."""
     return datetime.fromtimestamp(now, UTC).astimezone().strftime("%H:%M")
+
+
+COUNT_CONDITIONS: dict[str, RowCondition] = {
+    "leaking": RowCondition.LEAKING,
+    "suspected": RowCondition.SUSPECTED,
+    "near limit": RowCondition.NEAR_LIMIT,
+    "OOM-killed in 1 h": RowCondition.OOM_KILLED,
+    "evicted": RowCondition.EVICTED,
+}
+"""What each count of the header counts, by its label: a click on it shows these rows alone."""
 
 
 def _header_counts(frame: Frame) -> list[tuple[str, int | None, Level]]:

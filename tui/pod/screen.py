@@ -68,6 +68,8 @@ class PodScreen(ExecScreen):
         presets: Regular expressions to search logs for, by name.
         thresholds: Shares of the limit from which memory is high, and critical.
         read_only: Whether memtop was told to change nothing.
+        first: The tab that is open at first, or the action such as ``heap`` to take at once; the first tab if
+            empty.
     """
 
     DEFAULT_CSS = """
@@ -107,6 +109,7 @@ class PodScreen(ExecScreen):
         thresholds: tuple[float, float] = (0.7, 0.9),
         *,
         read_only: bool = False,
+        first: str = "",
     ) -> None:
         inside = ExecAccess(subject, read_only=read_only)
         super().__init__(ask, inside, symbols)
@@ -127,7 +130,8 @@ class PodScreen(ExecScreen):
             EventsTab(subject, ask, symbols),
             MemoryTab(subject, ask, inside, symbols),
         )
-        self._open: PodTab = self.tabs[0]
+        self._open: PodTab = next((tab for tab in self.tabs if first == tab.NAME), self.tabs[0])
+        self._first = first
         self.strip = PaneTitle(self._open.NAME, ascii_only=ascii_only)
         self.strip.tabs = [tab.NAME for tab in self.tabs]
         self.strip.subtitle = subject.title
@@ -148,6 +152,15 @@ class PodScreen(ExecScreen):
         self._open.focus()
         self._open.opened()
         self.learn_access()
+        if self._first in ACTIONS_WITH_EXEC:
+            self._enter_container(self._first)
+
+    def _enter_container(self, action: str) -> None:
+        """Takes an action inside the container, or says why that cannot be done."""
+        if why := self._inside.refusal():
+            self.notify(why, markup=False)
+        else:
+            self.call_later(self.run_action, action)
 
     def on_screen_resume(self) -> None:
         """Has frames made that draw this row."""
