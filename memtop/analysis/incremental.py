@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from memtop.analysis.buckets import Buckets
-from memtop.analysis.judgement import UNJUDGED_CODE, Judgements
+from memtop.analysis.judgement import Judgements
 from memtop.analysis.memory_series import Bools, Floats, Ints
 from memtop.analysis.sample_summary import COLLAPSE_SHARE, GLITCH_SHARE, LATE_SAMPLES, SampleSummary
 from memtop.analysis.verdict import judge_summary
@@ -39,7 +39,7 @@ class IncrementalJudge:
     def __init__(self, step: float = 15.0, history: float = 86400.0) -> None:
         self._buckets = Buckets(_INITIAL_CAPACITY, step, history)
         self._free = list(range(_INITIAL_CAPACITY - 1, -1, -1))
-        self.judgements = _unjudged(_INITIAL_CAPACITY)
+        self.judgements = Judgements.unjudged(_INITIAL_CAPACITY)
         self.judged_at = np.full(_INITIAL_CAPACITY, np.nan)
         self._admitted = np.zeros(_INITIAL_CAPACITY, np.bool_)
         self._limit = np.full(_INITIAL_CAPACITY, np.nan)
@@ -72,7 +72,7 @@ class IncrementalJudge:
         self._due[slots] = np.inf
         for column in (self._waiting, self._waiting_since, self._cut_at, self.judged_at):
             column[slots] = np.nan
-        self._store(slots, _unjudged(len(slots)))
+        self._store(slots, Judgements.unjudged(len(slots)))
         return slots
 
     def release(self, slots: Ints) -> None:
@@ -169,7 +169,7 @@ class IncrementalJudge:
         old = self._buckets.capacity
         self._buckets.grow(capacity)
         self._free = [*range(capacity - 1, old - 1, -1), *self._free]
-        self.judgements = Judgements.joined([self.judgements, _unjudged(capacity - old)])
+        self.judgements = Judgements.joined([self.judgements, Judgements.unjudged(capacity - old)])
         blanks: dict[str, float] = {
             "judged_at": np.nan,
             "_admitted": False,
@@ -185,21 +185,3 @@ class IncrementalJudge:
         for name, blank in blanks.items():
             column = getattr(self, name)
             setattr(self, name, np.concatenate([column, np.full(capacity - old, blank, column.dtype)]))
-
-
-def _unjudged(count: int) -> Judgements:
-    return Judgements(
-        codes=np.full(count, UNJUDGED_CODE, np.uint8),
-        confidence=np.ones(count),
-        rate=np.full(count, np.nan),
-        rate_low=np.full(count, np.nan),
-        rate_high=np.full(count, np.nan),
-        seconds_to_limit=np.full(count, np.nan),
-        seconds_to_limit_low=np.full(count, np.nan),
-        seconds_to_limit_high=np.full(count, np.nan),
-        seconds_per_life=np.full(count, np.nan),
-        window_seconds=np.zeros(count),
-        samples=np.zeros(count, np.int64),
-        cuts=np.zeros(count, np.int64),
-        oom_kills=np.zeros(count, np.int64),
-    )

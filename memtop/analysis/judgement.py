@@ -22,6 +22,13 @@ SURE_CONFIDENCE = 0.75
 Three in four, although only 1 container in 100 leaks: less than 1 false alarm among 1,000 healthy ones
 (benchmarks/reliability.py).
 """
+MIN_MEMORY_DEATHS = 3
+"""From so many ends by memory on a container is said to die of it again and again.
+
+Two may be one bad batch and its second attempt; three have come back twice.
+"""
+TOO_FAST_SECONDS = 120.0
+"""A life of fewer seconds leaves no curve: metrics have a sample each 15 to 60 s."""
 SUSPECTED_LEAK = "suspected leak"
 """What a leak is called below that."""
 
@@ -30,6 +37,9 @@ class Verdict(StrEnum):
     """What a container's memory does."""
 
     LEAK = "leak"
+    OOM_LOOP = "OOM loop"
+    """It runs out of memory again and again, and nobody has seen it grow. A limit below what it needs is no
+    leak, and a leak that kills within seconds looks the same: so this says what is known."""
     SAWTOOTH = "sawtooth"
     SPIKE = "spike"
     STEP = "step"
@@ -43,6 +53,7 @@ VERDICTS = tuple(Verdict)
 VERDICT_CODES = {verdict: code for code, verdict in enumerate(VERDICTS)}
 """The code of each verdict."""
 LEAK_CODE = VERDICT_CODES[Verdict.LEAK]
+OOM_LOOP_CODE = VERDICT_CODES[Verdict.OOM_LOOP]
 UNJUDGED_CODE = VERDICT_CODES[Verdict.NOT_ENOUGH_DATA]
 
 
@@ -81,6 +92,12 @@ class Judgement:
     cuts: int = 0
     oom_kills: int = 0
     seconds_per_life: float | None = None
+    memory_deaths: int = 0
+    heap_deaths: int = 0
+    unexplained_ends: int = 0
+    seconds_lived: float | None = None
+    death_level: float | None = None
+    limit: float | None = None
 
     @property
     def certainty(self) -> str:
@@ -95,6 +112,8 @@ class Judgement:
         match self.verdict:
             case Verdict.NOT_ENOUGH_DATA:
                 return f"only {counted(self.samples, 'sample')} {over}; too little to judge"
+            case Verdict.OOM_LOOP:
+                return self._deaths()
             case Verdict.LEAK if self.rate is None:
                 return f"rises until it dies, again and again, {over}"
             case Verdict.LEAK:
@@ -118,6 +137,25 @@ class Judgement:
             return f" across {counted(self.cuts, 'restart')}{kills}"
         return ""
 
+    def _deaths(self) -> str:
+        """How often it ran out of memory, how long after each start, and why no more can be said."""
+        if self.heap_deaths == self.memory_deaths:
+            said = f"ran out of heap {_times(self.memory_deaths)}"
+        elif self.heap_deaths:
+            said = f"ran out of memory {_times(self.memory_deaths)}, {self.heap_deaths} of them out of heap"
+        else:
+            said = f"OOM-killed {_times(self.memory_deaths)}"
+        if self.unexplained_ends and self.memory_deaths < MIN_MEMORY_DEATHS:
+            said += f", restarted {_times(self.unexplained_ends)} more for reasons not known"
+        if self.seconds_lived is not None:
+            each = "each about " if self.memory_deaths > 1 else ""
+            said += f", {each}{duration(self.seconds_lived)} after its start"
+        fast = self.seconds_lived is not None and self.seconds_lived < TOO_FAST_SECONDS
+        said += ": too fast to see it grow" if fast else ": no growth was seen before"
+        if self.death_level is not None:
+            said += f"; dies at about {bytes_(self.death_level)}"
+        return said if self.limit is None else f"{said}; limit {bytes_(self.limit)}"
+
     def _rate(self) -> str:
         said = f"{bytes_(self.rate)}/h"
         if self.rate_low is None or self.rate_high is None:
@@ -132,6 +170,13 @@ class Judgement:
         return replace(self, seconds_to_limit=None, seconds_to_limit_low=None, seconds_to_limit_high=None)
 
     def _forecast(self) -> str:
+        if self.death_level is not None:
+            said = f"; dies at about {bytes_(self.death_level)}"
+            return (
+                said
+                if self.seconds_lived is None
+                else f"{said}, {duration(self.seconds_lived)} after each start"
+            )
         if self.seconds_to_limit is None and self.seconds_per_life is None:
             return ""
         if self.seconds_to_limit is None:
@@ -145,9 +190,24 @@ class Judgement:
         return f"; limit in about {duration(self.seconds_to_limit)}"
 
 
+def _times(count: int) -> str:
+    """``once``, ``twice``, ``3 times``."""
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")
+
+
 def leak_confidence(judgement: Judgement) -> float:
     """How sure a leak is, 0..1; −1 for what is none, so that leaks come first."""
     return judgement.confidence if judgement.verdict is Verdict.LEAK else -1.0
+
+
+def verdict_urgency(judgement: Judgement) -> float:
+    """The order in which verdicts matter: a sure leak, an OOM loop, a suspected leak, anything else."""
+    if judgement.verdict is Verdict.OOM_LOOP:
+        return SURE_CONFIDENCE - 1e-6
+    return leak_confidence(judgement)
+
+
+_WHOLE_COLUMNS = ("samples", "cuts", "oom_kills", "memory_deaths", "heap_deaths", "unexplained_ends")
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,6 +224,7 @@ class Judgements:
         samples: Samples judged.
         cuts: Restarts inside the window.
         oom_kills: OOM kills inside the window.
+        memory_deaths: As in `Judgement`; likewise what follows.
     """
 
     codes: NDArray[np.uint8]
@@ -179,6 +240,12 @@ class Judgements:
     cuts: Ints
     oom_kills: Ints
     seconds_per_life: Floats
+    memory_deaths: Ints
+    heap_deaths: Ints
+    unexplained_ends: Ints
+    seconds_lived: Floats
+    death_level: Floats
+    limit: Floats
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -202,10 +269,26 @@ class Judgements:
             int(self.cuts[row]),
             int(self.oom_kills[row]),
             known(self.seconds_per_life),
+            int(self.memory_deaths[row]),
+            int(self.heap_deaths[row]),
+            int(self.unexplained_ends[row]),
+            known(self.seconds_lived),
+            known(self.death_level),
+            known(self.limit),
         )
 
     def __iter__(self) -> Iterator[Judgement]:
         return (self[row] for row in range(len(self)))
+
+    @classmethod
+    def unjudged(cls, count: int) -> Judgements:
+        """What is judged of containers before there is anything to judge by: *not enough data*."""
+        zeros, nan = np.zeros(count, np.int64), np.full(count, np.nan)
+        whole = dict.fromkeys(_WHOLE_COLUMNS, zeros)
+        rest = {name: nan for name in cls.__dataclass_fields__ if name not in whole}
+        rest |= {"window_seconds": np.zeros(count), "confidence": np.ones(count)}
+        columns = {name: column.copy() for name, column in (whole | rest).items()}
+        return cls(**columns | {"codes": np.full(count, UNJUDGED_CODE, np.uint8)})
 
     @classmethod
     def joined(cls, parts: list[Judgements]) -> Judgements:

@@ -13,7 +13,8 @@ import numpy as np
 
 from memtop.analysis.fits import ShapeFits, keeps_growing
 from memtop.analysis.life_curves import LEANING_SKEW, LifeCurves
-from memtop.analysis.lives import ContainerCurves, DeathEvidence
+from memtop.analysis.lives import ContainerCurves
+from memtop.analysis.memory_deaths import LifeEndEvidence
 from memtop.analysis.memory_series import Bools, Floats, Ints
 from memtop.analysis.sample_summary import SampleSummary
 from memtop.analysis.shapes import ShapeFamily, shape_dictionary
@@ -68,7 +69,7 @@ class GrowthEvidence:
 
 
 def weigh_growth(
-    lives: ContainerCurves, floor: ShapeFits, level: ShapeFits, deaths: DeathEvidence
+    lives: ContainerCurves, floor: ShapeFits, level: ShapeFits, deaths: LifeEndEvidence
 ) -> GrowthEvidence:
     """Weighs the evidence for a leak.
 

@@ -1,10 +1,4 @@
-"""The lives of a container: the curves it is judged by, and what the way its lives ended says of a leak.
-
-Curves: its latest life, its lives laid over one another, all of it uncut. Deaths: an OOM kill is a
-measurement, for at that moment memory was at the limit. A life that started low and ended so has risen,
-even if nobody looked in between. A process that dies of its own heap limit (V8, the JVM) leaves no OOM
-kill, but it too dies at the highest level of its life, again and again.
-"""
+"""The lives of a container as curves: its latest life, its lives laid over one another, all of it uncut."""
 
 from __future__ import annotations
 
@@ -15,145 +9,6 @@ import numpy as np
 from memtop.analysis.life_curves import BucketPoints, LifeCurves, draw_curves
 from memtop.analysis.memory_series import Bools, Floats, Ints
 from memtop.analysis.sample_summary import SampleSummary
-
-MIN_BUCKETS_OF_LIFE = 4
-"""Buckets from which a life shows what it did."""
-PRIOR_LOG_ODDS = -4.6
-"""Log-odds of a leak before anything is known: 1 container in 100."""
-ODDS_KILLED, ODDS_DIED, ODDS_KILLED_UNSEEN, ODDS_NOT_RISEN = 2.5, 2.0, 0.7, -1.5
-"""What one life adds to the log-odds: a rise that ended in an OOM kill, a rise that ended otherwise, an OOM
-kill with nothing seen before it, a life that ended without having risen.
-
-Rises that end in deaths by chance (a restart just then, a batch) are about one in ten lives of healthy
-containers, OOM kills of healthy containers rarer still; a bit less is taken, for lives of one container are
-alike.
-"""
-_MAX_LOG_ODDS, _MAX_LOG_ODDS_UNSEEN = 6.0, 2.2
-_MIN_LOG_ODDS = -9.0
-_MATERIAL, _NEGLIGIBLE = 0.2, 2.0 * 2**20
-_TOP_SHARE, _MIN_CORRELATION = 0.75, 0.7
-_EARLIEST, _LATEST, _LATEST_AT_THE_LIMIT = 0.2, 0.65, 0.9
-_NEAR_LIMIT, _LOW = 0.85, 0.7
-_LONG_ENOUGH, _GREW = 0.75, 0.35
-
-
-@dataclass(frozen=True, eq=False)
-class DeathEvidence:
-    """What the ends of each container's lives say, shape (n,).
-
-    Attributes:
-        log_odds: Of a leak, in a cluster where 1 container in 100 leaks; `PRIOR_LOG_ODDS` where no life has
-            ended.
-        rises: How many lives rose until they ended.
-    """
-
-    log_odds: Floats
-    rises: Ints
-
-    def of(self, containers: Ints) -> DeathEvidence:
-        """Those of some containers."""
-        return DeathEvidence(self.log_odds[containers], self.rises[containers])
-
-
-def weigh_deaths(summary: SampleSummary, limits: Floats, oom_kills: Ints) -> DeathEvidence:
-    """Weighs how the lives of every container ended.
-
-    A life *rose until it ended* when it ended within a quarter of its highest level, rose by a fifth of
-    that, rose with time (correlation 0.7), and was on its way for a good part of it: a batch rises at the
-    end only, a warm-up at the beginning only. Near the limit, or killed, the top may be longer: a full heap
-    is collected for minutes before the runtime gives up.
-
-    What the container does now has the last word: a life that outlasts the others and has not grown as they
-    did is one that was fixed.
-
-    Args:
-        summary: Buckets of n containers.
-        limits: Bytes, shape (n,), NaN for none.
-        oom_kills: OOM kills inside the window, shape (n,).
-    """
-    owner, life = summary.life_container, summary.life
-    containers, lives = len(summary.samples), len(owner)
-    ended = np.zeros(lives, np.bool_)
-    ended[:-1] = owner[1:] == owner[:-1]
-    buckets = np.bincount(life, minlength=lives)
-    low, high = _extremes(summary, lives)
-    first = np.cumsum(buckets) - buckets
-    last = first + buckets - 1
-    length = summary.time[last] - summary.time[first]
-    rise = high - low
-    share, together = _rise_course(summary, low, rise, lives)
-    limit = limits[owner]
-    ends = np.bincount(owner, ended, containers)
-    killed = (oom_kills > 0) & (oom_kills >= 0.5 * ends)
-    told = buckets >= MIN_BUCKETS_OF_LIFE
-    near = killed[owner] | (high > _NEAR_LIMIT * limit)
-    rose = (
-        told
-        & (rise > np.maximum(_MATERIAL * high, _NEGLIGIBLE))
-        & (summary.mean[last] > low + _TOP_SHARE * rise)
-        & (together > _MIN_CORRELATION)
-        & (share > _EARLIEST)
-        & (share < np.where(near, _LATEST_AT_THE_LIMIT, _LATEST))
-    )
-    blink = ended & ~told & killed[owner] & ~(low > _LOW * limit)
-    rises = np.bincount(owner, rose & ended, containers).astype(np.int64)
-    others = np.bincount(owner, told & ended & ~rose, containers)
-    blinks = np.bincount(owner, blink, containers)
-    by_kill = np.minimum(rises, oom_kills)
-    log_odds = (
-        PRIOR_LOG_ODDS + ODDS_KILLED * by_kill + ODDS_DIED * (rises - by_kill) + ODDS_NOT_RISEN * others
-    )
-    log_odds += np.minimum(
-        ODDS_KILLED_UNSEEN * np.minimum(blinks, oom_kills), _MAX_LOG_ODDS_UNSEEN - PRIOR_LOG_ODDS
-    )
-    mended = _outlasted(summary, owner, ended, rose, length, rise, summary.mean[last] - low)
-    return DeathEvidence(
-        np.clip(np.where(mended, _MIN_LOG_ODDS, log_odds), _MIN_LOG_ODDS, _MAX_LOG_ODDS), rises
-    )
-
-
-def _extremes(summary: SampleSummary, lives: int) -> tuple[Floats, Floats]:
-    low, high = np.full(lives, np.inf), np.full(lives, -np.inf)
-    np.minimum.at(low, summary.life, summary.mean)
-    np.maximum.at(high, summary.life, summary.mean)
-    return low, high
-
-
-def _rise_course(summary: SampleSummary, low: Floats, rise: Floats, lives: int) -> tuple[Floats, Floats]:
-    """Each life's mean level between its lowest (0) and its highest (1), and its correlation with time."""
-    life = summary.life
-    count = np.maximum(np.bincount(life, minlength=lives), 1)
-    mid_time = np.bincount(life, summary.time, lives) / count
-    mid_value = np.bincount(life, summary.mean, lives) / count
-    dt, dv = summary.time - mid_time[life], summary.mean - mid_value[life]
-    power = np.bincount(life, dt * dt, lives) * np.bincount(life, dv * dv, lives)
-    together = np.bincount(life, dt * dv, lives) / np.sqrt(np.maximum(power, 1e-9))
-    return (mid_value - low) / np.maximum(rise, 1.0), together
-
-
-def _outlasted(
-    summary: SampleSummary, owner: Ints, ended: Bools, rose: Bools, length: Floats, rise: Floats, now: Floats
-) -> Bools:
-    """Containers whose running life has outlasted its forerunners' usual rise without growing as they did.
-
-    Where no rise was seen, only the time from one start to the next is known.
-    """
-    containers = len(summary.samples)
-    some = ended & rose
-    rises = np.bincount(owner, some, containers)
-    ends = np.bincount(owner, ended, containers)
-    usual_rise = np.bincount(owner, some * rise, containers) / np.maximum(rises, 1)
-    running = np.nonzero(~ended)[0]
-    mine = owner[running]
-    lived, whole = np.zeros(containers), np.nan_to_num(summary.last - summary.first)
-    lived[mine] = length[running]
-    between = (whole - lived) / np.maximum(ends, 1)
-    usual = np.where(rises > 0, np.bincount(owner, some * length, containers) / np.maximum(rises, 1), between)
-    grew = np.zeros(containers)
-    grew[mine] = now[running]
-    expected = usual_rise * np.minimum(lived / np.maximum(usual, 1.0), 1.0)
-    return np.asarray((lived > _LONG_ENOUGH * usual) & (grew < np.maximum(_GREW * expected, 1.0)))
-
 
 _MIN_BUCKETS = 8
 _MIN_SAMPLE_SHARE = 0.15
@@ -192,9 +47,9 @@ def lay_out_lives(summary: SampleSummary) -> ContainerCurves:
 
     *Latest*: the last life that has at least 8 buckets and 15 % of the container's samples, else its
     longest: a life that has only just begun says nothing yet. *Pooled*: what repeats after every restart is
-        one leak (or
-    one warm-up), so all lives are put at their age since the restart. Each keeps its own level: what is laid
-    over one another is the growth. *Whole*: level shifts between lives show only in the uncut series.
+    one leak (or one warm-up), so all lives are put at their age since the restart. Each keeps its own level:
+    what is laid over one another is the growth. *Uncut*: level shifts between lives show only in the uncut
+    series.
     """
     owner, life = summary.life_container, summary.life
     containers, lives = len(summary.samples), len(owner)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,43 @@ def _no_times() -> Floats:
     return np.empty(0, np.float64)
 
 
+class EndCause(Enum):
+    """Why a life of a container ended."""
+
+    OOM_KILL = 0
+    """The kernel killed it at its limit."""
+    HEAP_LIMIT = 1
+    """Its runtime gave up at a heap limit of its own (V8, the JVM)."""
+    EVICTION = 2
+    """The kubelet evicted the pod since the node was short of memory."""
+    OTHER = 3
+    """Something else than memory ended it."""
+
+    @property
+    def memory(self) -> bool:
+        """Whether it ran out of memory."""
+        return self is not EndCause.OTHER
+
+
+END_CAUSES = tuple(EndCause)
+"""The cause of each code in `KnownEnds.causes`."""
+
+
+@dataclass(frozen=True, slots=True)
+class LifeEnd:
+    """How one life of a container ended.
+
+    Attributes:
+        at: Unix seconds.
+        started_at: When that life began, Unix seconds; None where nobody told.
+        cause: Why it ended.
+    """
+
+    at: float
+    started_at: float | None
+    cause: EndCause
+
+
 @dataclass(frozen=True, eq=False)
 class Series:
     """The memory of one container over time.
@@ -31,6 +69,10 @@ class Series:
         restarts: When the container started again inside the window, shape (k,).
         oom_kills: When it was OOM-killed, shape (j,); may be empty even if there were some.
         limit: The memory limit in bytes, or None.
+        ends: The ends whose cause is known, in any order. OOM kills may be in `oom_kills` as well; at the
+            same second they are one.
+        started_at: Start of the present life, Unix seconds; None where it is not known.
+        uncounted_restarts: Restarts inside the window besides `restarts`, of which only the number is known.
     """
 
     timestamps: Floats
@@ -38,6 +80,9 @@ class Series:
     restarts: Floats = field(default_factory=_no_times)
     oom_kills: Floats = field(default_factory=_no_times)
     limit: float | None = None
+    ends: tuple[LifeEnd, ...] = ()
+    started_at: float | None = None
+    uncounted_restarts: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +124,52 @@ class RaggedTimes:
         return RaggedTimes(self.times[begin:end], self.starts[first : last + 1] - begin)
 
 
+SAME_END_SECONDS = 2.0
+"""An end and an OOM kill no further apart than this are the same; the API tells whole seconds."""
+
+
+@dataclass(frozen=True, eq=False)
+class KnownEnds:
+    """The ends of many containers' lives whose cause is known.
+
+    Attributes:
+        times: When each ended, one list a container.
+        started: When each of these lives began, Unix seconds, NaN where nobody told; laid out as `times`.
+        causes: Index into `END_CAUSES`, laid out as `times`.
+    """
+
+    times: RaggedTimes
+    started: Floats
+    causes: Ints
+
+    @classmethod
+    def of(cls, series: Sequence[Series]) -> KnownEnds:
+        """Those that each series tells of."""
+        ends = [_ends_of(one) if one.ends or len(one.oom_kills) else () for one in series]
+        flat = [end for of_one in ends for end in of_one]
+        return cls(
+            RaggedTimes.of([[end.at for end in of_one] for of_one in ends]),
+            np.array([np.nan if end.started_at is None else end.started_at for end in flat], np.float64),
+            np.array([end.cause.value for end in flat], np.int64),
+        )
+
+    def rows(self, first: int, last: int) -> KnownEnds:
+        """Those of containers ``first`` (included) to ``last`` (excluded)."""
+        begin, end = self.times.starts[first], self.times.starts[last]
+        return KnownEnds(self.times.rows(first, last), self.started[begin:end], self.causes[begin:end])
+
+
+def _ends_of(series: Series) -> list[LifeEnd]:
+    """The ends that a series tells of, OOM kills of which only the time is known among them, in order."""
+    told = np.array([end.at for end in series.ends])
+    more = [
+        LifeEnd(float(at), None, EndCause.OOM_KILL)
+        for at in series.oom_kills
+        if not len(told) or np.abs(told - at).min() > SAME_END_SECONDS
+    ]
+    return sorted([*series.ends, *more], key=lambda end: end.at)
+
+
 @dataclass(frozen=True, eq=False)
 class Batch:
     """Many containers in columns.
@@ -90,6 +181,9 @@ class Batch:
         restarts: When each container started again.
         oom_kills: When each was OOM-killed.
         limits: Bytes, shape (n,), NaN for no limit.
+        ends: The ends whose cause is known; None if no more is known than `oom_kills`.
+        started_at: Start of each present life, Unix seconds, shape (n,), NaN where unknown; None for all.
+        uncounted_restarts: Restarts of which only the number is known, shape (n,); None for none.
     """
 
     times: Floats
@@ -97,6 +191,9 @@ class Batch:
     restarts: RaggedTimes
     oom_kills: RaggedTimes
     limits: Floats
+    ends: KnownEnds | None = None
+    started_at: Floats | None = None
+    uncounted_restarts: Ints | None = None
 
     @classmethod
     def shared(
@@ -122,6 +219,9 @@ class Batch:
             RaggedTimes.of([one.restarts for one in series]),
             RaggedTimes.of([one.oom_kills for one in series]),
             np.array([np.nan if one.limit is None else one.limit for one in series], np.float64),
+            KnownEnds.of(series),
+            np.array([np.nan if one.started_at is None else one.started_at for one in series], np.float64),
+            np.array([one.uncounted_restarts for one in series], np.int64),
         )
 
     def __len__(self) -> int:
@@ -135,4 +235,7 @@ class Batch:
             self.restarts.rows(first, last),
             self.oom_kills.rows(first, last),
             self.limits[first:last],
+            None if self.ends is None else self.ends.rows(first, last),
+            None if self.started_at is None else self.started_at[first:last],
+            None if self.uncounted_restarts is None else self.uncounted_restarts[first:last],
         )

@@ -5,7 +5,7 @@ Also here: the names of what memory does that does not grow for good.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +13,9 @@ import numpy as np
 from memtop.analysis.fits import ShapeFits, fit_shapes
 from memtop.analysis.judgement import (
     LEAK_CODE,
+    MIN_MEMORY_DEATHS,
+    OOM_LOOP_CODE,
+    SURE_CONFIDENCE,
     UNJUDGED_CODE,
     VERDICT_CODES,
     Judgement,
@@ -22,8 +25,13 @@ from memtop.analysis.judgement import (
 )
 from memtop.analysis.leak import forecast_limit, weigh_growth
 from memtop.analysis.life_curves import LEANING_SKEW, LifeCurves
-from memtop.analysis.lives import ContainerCurves, lay_out_lives, weigh_deaths
-from memtop.analysis.memory_series import Batch, Bools, Floats, Ints, Series
+from memtop.analysis.lives import ContainerCurves, lay_out_lives
+from memtop.analysis.memory_deaths import (
+    MemoryDeaths,
+    count_memory_deaths,
+    weigh_life_ends,
+)
+from memtop.analysis.memory_series import Batch, Bools, Floats, Ints, KnownEnds, Series
 from memtop.analysis.sample_summary import SampleSummary, summarise_samples
 from memtop.analysis.shapes import ShapeFamily, shape_dictionary
 
@@ -147,6 +155,10 @@ _FORECAST_COLUMNS = (
     "seconds_to_limit_high",
     "seconds_per_life",
 )
+_LOOP_CONFIDENCE = (0.99, 0.9)
+"""Three deaths are facts; one, and restarts nobody explained, leave a doubt."""
+_ALIKE_LIVES = 1.5
+"""Lives are alike when the longest is at most so many times as long as the shortest."""
 
 
 def judge_series(series: Series) -> Judgement:
@@ -159,42 +171,93 @@ def judge_batch(batch: Batch) -> Judgements:
     parts = []
     for first in range(0, max(len(batch), 1), CONTAINERS_PER_CHUNK):
         part = batch.rows(first, min(first + CONTAINERS_PER_CHUNK, len(batch)))
-        cuts, oom_kills = part.restarts.counts(), part.oom_kills.counts()
-        parts.append(judge_summary(summarise_samples(part), part.limits, cuts, oom_kills))
+        parts.append(_judge_part(part))
     return Judgements.joined(parts)
 
 
-def judge_summary(summary: SampleSummary, limits: Floats, cuts: Ints, oom_kills: Ints) -> Judgements:
+def _judge_part(batch: Batch) -> Judgements:
+    summary = summarise_samples(batch)
+    n = len(batch)
+    deaths = None
+    if batch.ends is not None and len(batch.ends.causes):
+        deaths = count_memory_deaths(
+            batch.ends,
+            batch.restarts,
+            np.zeros(n, np.int64) if batch.uncounted_restarts is None else batch.uncounted_restarts,
+            np.full(n, np.nan) if batch.started_at is None else batch.started_at,
+            summary.last,
+        )
+    return judge_summary(
+        summary,
+        batch.limits,
+        batch.restarts.counts(),
+        batch.oom_kills.counts(),
+        batch.ends,
+        deaths,
+        batch.started_at,
+    )
+
+
+def judge_summary(
+    summary: SampleSummary,
+    limits: Floats,
+    cuts: Ints,
+    oom_kills: Ints,
+    ends: KnownEnds | None = None,
+    deaths: MemoryDeaths | None = None,
+    started_at: Floats | None = None,
+) -> Judgements:
     """Judges what is left of the samples after folding.
+
+    What runs out of memory again and again is a leak if it was plainly seen to grow, else an *OOM loop*,
+    whatever its few samples look like.
 
     Args:
         summary: Buckets of n containers.
         limits: Bytes, shape (n,), NaN for none.
         cuts: Restarts inside the window, shape (n,).
         oom_kills: OOM kills inside the window, shape (n,).
+        ends: The ends whose cause is known; None if no more is known than `oom_kills`.
+        deaths: How often each ran out of memory; None if nobody did.
+        started_at: Start of each present life, Unix seconds, shape (n,), NaN where unknown; None for all.
     """
     n = len(summary.samples)
+    deaths = MemoryDeaths.none(n) if deaths is None else deaths
     codes = np.full(n, UNJUDGED_CODE, np.uint8)
     confidence = np.ones(n)
     columns = {name: np.full(n, np.nan) for name in _FORECAST_COLUMNS}
+    level, lived = np.full(n, np.nan), deaths.seconds_lived.copy()
     if len(summary.time):
         lives = lay_out_lives(summary)
         curves = lives.curves
         floor = fit_shapes(curves.floor, curves.floor_points, curves.end - curves.start)
-        level = fit_shapes(curves.level, curves.points, curves.level_end - curves.level_start)
+        level_fits = fit_shapes(curves.level, curves.points, curves.level_end - curves.level_start)
         seen = lives.container[lives.latest]
-        ends = weigh_deaths(summary, limits, oom_kills).of(seen)
-        growth = weigh_growth(lives, floor, level, ends)
-        names, clear = label_shape(lives, level, limits[seen])
+        endings = weigh_life_ends(summary, limits, oom_kills, ends)
+        ended = endings.of(seen)
+        growth = weigh_growth(lives, floor, level_fits, ended)
+        names, clear = label_shape(lives, level_fits, limits[seen])
         window = (summary.last - summary.first)[seen]
         plain = growth.leak & (growth.rate * window / 3600.0 > PLAIN_GROWTH_SHARE * summary.latest[seen])
         known = (summary.samples[seen] >= MIN_SAMPLES) & ((window >= MIN_WINDOW_SECONDS) | plain)
-        known |= ends.log_odds > 0
+        known |= ended.log_odds > 0
         codes[seen[known]] = np.where(growth.leak, LEAK_CODE, names)[known]
         confidence[seen[known]] = np.where(growth.leak, growth.chance, (1 - growth.chance) * clear)[known]
-        ahead = forecast_limit(summary, lives, growth, limits)
+        level[seen[known]] = ended.level[known]
+        lived = np.where(np.isfinite(lived), lived, endings.seconds_lived)
+        reached = np.where(np.isfinite(level), level, limits)
+        ahead = forecast_limit(summary, lives, growth, reached)
         for name, column in columns.items():
             column[seen[known]] = getattr(ahead, name)[known]
+        age = endings.age
+        if started_at is not None:
+            age = np.where(np.isfinite(started_at), np.maximum(summary.last - started_at, 0.0), age)
+        _forecast_death(columns, codes == LEAK_CODE, deaths, lived, np.isfinite(level), age)
+    looping = deaths.repeated & ~((codes == LEAK_CODE) & (confidence >= SURE_CONFIDENCE))
+    codes[looping] = OOM_LOOP_CODE
+    confidence[looping] = np.where(deaths.count >= MIN_MEMORY_DEATHS, *_LOOP_CONFIDENCE)[looping]
+    for name, column in columns.items():
+        column[looping] = lived[looping] if name == "seconds_per_life" else np.nan
     return Judgements(
         codes=codes,
         confidence=confidence,
@@ -203,7 +266,37 @@ def judge_summary(summary: SampleSummary, limits: Floats, cuts: Ints, oom_kills:
         samples=summary.samples,
         cuts=cuts,
         oom_kills=oom_kills,
+        memory_deaths=deaths.count,
+        heap_deaths=deaths.heap_limit,
+        unexplained_ends=deaths.unexplained,
+        seconds_lived=lived,
+        death_level=level,
+        limit=limits,
     )
+
+
+def _forecast_death(
+    columns: dict[str, Floats],
+    leaks: Bools,
+    deaths: MemoryDeaths,
+    lived: Floats,
+    below_limit: Bools,
+    age: Floats,
+) -> None:
+    """Has what dies below its limit end when it did before, from its start on, where its lives are alike.
+
+    Its level says little of when: a full heap is flat for minutes before the runtime gives up.
+    """
+    alike = ~(deaths.longest > _ALIKE_LIVES * deaths.shortest)
+    due = leaks & below_limit & np.isfinite(lived) & alike & (age < _ALIKE_LIVES * lived)
+    for name, length in (
+        ("seconds_to_limit", lived),
+        ("seconds_to_limit_low", np.fmin(deaths.shortest, lived)),
+        ("seconds_to_limit_high", np.fmax(deaths.longest, lived)),
+    ):
+        columns[name][due] = np.maximum(length - age, 0.0)[due]
+    ends = leaks & below_limit & np.isfinite(lived)
+    columns["seconds_per_life"][ends] = lived[ends]
 
 
 def judge_pooled(pods: Sequence[Series]) -> Judgement:
@@ -234,6 +327,9 @@ def judge_pooled(pods: Sequence[Series]) -> Judgement:
         found = replace(together, confidence=found.confidence)
     elif found.verdict is not Verdict.LEAK:
         found = replace(together, verdict=_most_common(singly), confidence=_confidence(singly))
+    loops = [one for one in singly if one.verdict is Verdict.OOM_LOOP]
+    if loops and leak_confidence(found) < SURE_CONFIDENCE:
+        found = max(loops, key=lambda one: one.memory_deaths)
     leaks = found.verdict is Verdict.LEAK
     return replace(
         found,
@@ -242,12 +338,23 @@ def judge_pooled(pods: Sequence[Series]) -> Judgement:
         seconds_to_limit_high=_seconds_to_first_limit(pods, found.rate_low) if leaks else None,
         seconds_per_life=min((one.seconds_per_life for one in singly if one.seconds_per_life), default=None)
         if leaks
-        else None,
+        else found.seconds_per_life,
+        memory_deaths=sum(one.memory_deaths for one in singly),
+        heap_deaths=sum(one.heap_deaths for one in singly),
+        unexplained_ends=sum(one.unexplained_ends for one in singly),
+        seconds_lived=_median_of(one.seconds_lived for one in singly),
+        death_level=_median_of(one.death_level for one in singly),
+        limit=max((pod.limit for pod in pods if pod.limit is not None), default=None),
         window_seconds=together.window_seconds,
         samples=together.samples,
         cuts=cuts,
         oom_kills=kills,
     )
+
+
+def _median_of(known: Iterable[float | None]) -> float | None:
+    values = [one for one in known if one is not None]
+    return float(np.median(values)) if values else None
 
 
 def _votes(judgements: Sequence[Judgement]) -> dict[Verdict, float]:

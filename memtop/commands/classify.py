@@ -272,6 +272,7 @@ def _result_line(name: str, judgement: Judgement) -> dict[str, object]:
     return {
         "id": name,
         "label": judgement.verdict.value,
+        "verdict": judgement.certainty,
         "slope_bytes_per_hour": judgement.rate,
         "eta_seconds": judgement.seconds_to_limit,
         "confidence": round(judgement.confidence, 4),

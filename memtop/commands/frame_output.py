@@ -96,11 +96,12 @@ def _container_document(rows: FrameRows, listing: ListedContainer) -> dict[str, 
         "restarts_last_hour": int(rows.restarts_hour[row]),
         "restarts_last_hour_exact": bool(rows.restarts_exact[row]),
         "oom_kills_last_hour": int(rows.ooms_hour[row]),
+        "memory_deaths": judgement.memory_deaths,
         "state": rows.states[row],
         "last_termination": _termination_document(rows.lasts[row]),
         "growth_bytes_per_hour": _whole_or_none(rows.rate[row]),
         "seconds_to_limit": _whole_or_none(rows.seconds_to_limit[row]),
-        "verdict": VERDICTS[rows.verdict[row]].value,
+        "verdict": judgement.certainty,
         "verdict_confidence": _rounded_or_none(rows.confidence[row]),
         "evidence": judgement.evidence(),
     }
@@ -251,7 +252,7 @@ def _asks_for_attention(frame: Frame, listing: ListedContainer) -> bool:
     return bool(
         rows.restarts_hour[row]
         or rows.ooms_hour[row]
-        or VERDICTS[rows.verdict[row]] is Verdict.LEAK
+        or VERDICTS[rows.verdict[row]] in {Verdict.LEAK, Verdict.OOM_LOOP}
         or rows.moods[row] in {StateSeverity.OOM, StateSeverity.FAILING}
     )
 

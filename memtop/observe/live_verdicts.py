@@ -16,11 +16,10 @@ from memtop.analysis.incremental import IncrementalJudge
 from memtop.analysis.judgement import (
     LEAK_CODE,
     SURE_CONFIDENCE,
-    UNJUDGED_CODE,
     VERDICT_CODES,
     Judgement,
     Judgements,
-    leak_confidence,
+    verdict_urgency,
 )
 from memtop.analysis.memory_series import Series
 from memtop.analysis.verdict import judge_pooled, judge_series
@@ -96,7 +95,7 @@ class WorkloadVerdicts:
             told = sum(self._told(slot) for slot in wanted.slots[:MAX_POOLED].tolist())
             if judged is None or now - judged.at >= POOL_SECONDS or told > judged.told:
                 parts = self._judge(wanted.slots)
-                worst = max(parts.values(), key=leak_confidence, default=judge_pooled(()))
+                worst = max(parts.values(), key=verdict_urgency, default=judge_pooled(()))
                 self._judged[wanted.key] = _PoolJudgement(now, told, worst, parts)
                 return True
         return False
@@ -220,7 +219,7 @@ class LiveVerdicts:
         if self._frozen is None:
             judged = select_judgements(self._judge.judgements, self._seat)
             nobody = self._seat == NO_SEAT
-            nothing = empty_judgements(int(nobody.sum()))
+            nothing = Judgements.unjudged(int(nobody.sum()))
             for field in fields(Judgements):
                 getattr(judged, field.name)[nobody] = getattr(nothing, field.name)
             self._frozen = judged
@@ -280,26 +279,6 @@ def _starts_since(lives: ContainerLives, since: float) -> list[tuple[float, bool
             killed = any(before < moment <= start for moment in lives.oom_times())
             found.append((start, killed))
     return found
-
-
-def empty_judgements(count: int) -> Judgements:
-    """What is judged of `count` containers before there is anything to judge by."""
-    nan, zeros = np.full(count, np.nan), np.zeros(count, np.int64)
-    return Judgements(
-        codes=np.full(count, UNJUDGED_CODE, np.uint8),
-        confidence=np.ones(count),
-        rate=nan,
-        rate_low=nan,
-        rate_high=nan,
-        seconds_to_limit=nan,
-        seconds_to_limit_low=nan,
-        seconds_to_limit_high=nan,
-        seconds_per_life=nan,
-        window_seconds=np.zeros(count),
-        samples=zeros,
-        cuts=zeros,
-        oom_kills=zeros,
-    )
 
 
 def select_judgements(judgements: Judgements, rows: Slots | npt.NDArray[np.int64]) -> Judgements:

@@ -18,11 +18,16 @@ from memtop.observe.slots import SEVERITY_CODES, ContainerIdentity
 from memtop.observe.view import OverviewPane, RowCondition, RowFilter, RowSort, SortColumn
 
 MIN_SEVERITY_CODE = SEVERITY_CODES[StateSeverity.FAILING]
+_RANKS = {
+    Verdict.LEAK: 6,
+    Verdict.OOM_LOOP: 5.5,
+    Verdict.WARMUP: 4,
+    Verdict.STEP: 3,
+    Verdict.SPIKE: 2,
+    Verdict.SAWTOOTH: 1,
+}
 _VERDICT_RANK = np.array(
-    [
-        {Verdict.LEAK: 6, Verdict.WARMUP: 4, Verdict.STEP: 3, Verdict.SPIKE: 2, Verdict.SAWTOOTH: 1}.get(v, 0)
-        for v in VERDICTS
-    ],
+    [_RANKS.get(verdict, 0) for verdict in VERDICTS],
     np.float64,
 )
 _VERDICT_RANK[UNJUDGED_CODE] = -1

@@ -5,11 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from memtop.analysis.judgement import Verdict
+from memtop.analysis.judgement import Judgements, Verdict
 from memtop.analysis.memory_series import Series
 from memtop.history.past_requests import PastCache, PastRequest
 from memtop.history.past_series import ORIGIN_DISK, ORIGIN_PROMETHEUS, ContainerName, PastSeries
-from memtop.observe.live_verdicts import empty_judgements
 from memtop.observe.past_verdicts import PastVerdicts
 from memtop.observe.sample_rings import SampleHistory
 
@@ -91,7 +90,7 @@ class Containers:
         self.generation = np.ones(count, np.int64)
         self.last_end = np.full(count, np.nan)
         self.started_at = np.full(count, np.nan)
-        self.nothing = empty_judgements(count)
+        self.nothing = Judgements.unjudged(count)
         self.live = live or Series(np.empty(0), np.empty(0))
 
     def slot_named(self, *place):
@@ -169,7 +168,7 @@ def test_another_container_in_the_same_slot_is_not_judged_by_the_first():
     pasts.keep({(name(), "working_set"): past(24, rate=5.0)})
     assert judged(over)[0].verdict is Verdict.LEAK
     containers.generation = containers.generation + 1
-    containers.nothing = empty_judgements(1)
+    containers.nothing = Judgements.unjudged(1)
     assert over.judgements()[0].verdict is Verdict.NOT_ENOUGH_DATA
 
 

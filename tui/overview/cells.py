@@ -138,6 +138,8 @@ def verdict_words(frame: Frame, row: int) -> tuple[str, str]:
     verdict = VERDICTS[rows.verdict[row]]
     if verdict is Verdict.LEAK:
         return ("leak", "critical") if rows.confidence[row] >= SURE_CONFIDENCE else ("suspected leak", "warn")
+    if verdict is Verdict.OOM_LOOP:
+        return verdict.value, "critical"
     if verdict is Verdict.NOT_ENOUGH_DATA:
         return "too early" if math.isfinite(rows.working_set[row]) else wording.UNKNOWN, "dim"
     return verdict.value, "dim" if verdict is Verdict.STEADY else ""

@@ -190,6 +190,8 @@ def _verdict_cell(rows: RevisionRows, revision: Revision) -> Cell:
         return Text("being judged" if revision.replicas else "no pods now", "dim")
     if judgement.verdict is Verdict.LEAK:
         return Text(judgement.certainty, "critical" if judgement.certainty == "leak" else "warn")
+    if judgement.verdict is Verdict.OOM_LOOP:
+        return Text(judgement.certainty, "critical")
     return Text("too early" if judgement.verdict is Verdict.NOT_ENOUGH_DATA else judgement.certainty, "dim")
 
 
