@@ -125,9 +125,10 @@ def merge_samples(
 ) -> tuple[Floats, Floats]:
     """The samples that two observers took of one memory, as one series.
 
-    Of each stretch of `STRETCH_SECONDS` the observer who has more samples is believed, the first of the two
-    where they have as many. What the other saw fills the gaps that are longer than half a stretch, and what
-    is newer than everything is kept: nothing that matters is lost, and nothing is counted twice.
+    Of each stretch of `STRETCH_SECONDS` the first observer is believed, unless the other has more than twice
+    as many samples: so it does not matter how long the other has watched. What the other saw fills the gaps
+    that are longer than half a stretch, and what is newer than everything is kept: nothing that matters is
+    lost, and nothing is counted twice.
 
     Args:
         times: Of the first observer, Unix seconds, ascending.
@@ -145,7 +146,7 @@ def merge_samples(
     stretch = np.floor(every / STRETCH_SECONDS).astype(np.int64)
     stretch -= stretch.min()
     counts = [np.bincount(stretch[part], minlength=stretch.max() + 1) for part in (~second, second)]
-    chosen = second == (counts[1] > counts[0])[stretch]
+    chosen = second == (counts[1] > 2 * counts[0])[stretch]
     believed = np.sort(every[chosen])
     after = np.searchsorted(believed, every)
     since = every - believed[np.maximum(after - 1, 0)]

@@ -205,8 +205,12 @@ def _cluster_selector(cluster: tuple[str, str] | None, found: Sequence[Mapping[s
 
 POINTS = 720
 """Samples asked for per window: one per two minutes of a day, several per column of any screen."""
-RECENT_SECONDS = 3600.0
-"""Seconds back to which every scrape is asked for: a life of minutes shows no growth otherwise."""
+RECENT_SECONDS = 5700.0
+"""Seconds back to which every scrape is asked for: a life of minutes shows no growth otherwise.
+
+A verdict looks at every scrape of an hour, and is held from moments up to half an hour ago
+(`memtop.observe.past_verdicts`); five minutes more are for what is told late.
+"""
 MAX_POINTS = 11_000
 """Prometheus refuses a range query of more points per series."""
 MIN_STEP = 15.0

@@ -110,7 +110,7 @@ class Observer:
         )
         self.pools = WorkloadVerdicts(
             self.store,
-            lambda slot: self.recollection.overlay.basis(slot)[0],
+            self.recollection.overlay.judged_series,
             self.clock.now,
             lambda slot: not self.recollection.asking(slot),
         )

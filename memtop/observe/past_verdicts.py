@@ -1,19 +1,30 @@
 """The verdict on each container by all that is known of it: remembered and seen, merged to one series.
 
+It is a function of the samples alone. A container is judged as of whole minutes of the cluster's clock, some
+of them past, and the verdict is held against single moments that say otherwise. A memtop that has watched for
+hours and one that starts now judge the same samples at the same moments, and so agree.
+
 Where nothing is remembered of a container, what is judged of its live samples stands.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
 import numpy as np
 
-from memtop.analysis.judgement import VERDICT_CODES, Judgement, Judgements
+from memtop.analysis.judgement import (
+    SURE_CONFIDENCE,
+    SUSPECTED_LEAK,
+    VERDICT_CODES,
+    Judgement,
+    Judgements,
+    Verdict,
+)
 from memtop.analysis.memory_series import Batch, Series
-from memtop.analysis.verdict import MIN_SAMPLES, judge_batch, judge_series
+from memtop.analysis.verdict import MIN_SAMPLES, judge_batch
 from memtop.history.past_requests import PastCache
 from memtop.history.past_series import (
     METRIC_WORDS,
@@ -28,17 +39,40 @@ from memtop.wording import duration
 
 BATCH_SIZE = 32
 """Containers judged at a time: some milliseconds, so that nothing else waits for long."""
-REJUDGE_SECONDS = 60.0
-"""Seconds until a container is judged again though nothing more was remembered: live samples have come."""
+MOMENT_SECONDS = 60.0
+"""Seconds between two moments at which containers are judged."""
+KNOWN_AFTER_SECONDS = 75.0
+"""Seconds after which the samples of a moment are known to everybody: Prometheus is asked each minute, and
+has a scrape each 15 s."""
+HELD_SECONDS = 300.0
+HELD_MOMENTS = 7
+"""Moments, `HELD_SECONDS` apart, from which a verdict is held: half an hour, several times as long as a
+missed scrape or a back-off (five minutes at most)."""
+MOMENTS_TO_LEAVE = 3
+"""Moments in a row that must say less than the verdict held before it is given up: a quarter of an hour."""
+DENSE_SECONDS = 3600.0
+THIN_SECONDS = 120.0
+"""Every sample of the hour before a moment is judged, and one in two minutes of the time before: the most
+that is asked of Prometheus for a day."""
 FRESH_SECONDS = 900.0
 """Seconds by which another metric may lag behind the live samples and still be what is judged."""
+_ALARMS = {SUSPECTED_LEAK: 1, Verdict.OOM_LOOP.value: 2, Verdict.LEAK.value: 3}
+"""How much each verdict alarms, by its words; others do not."""
+_MOST_SUSPECTED = np.nextafter(SURE_CONFIDENCE, 0.0)
+"""Confidence of a leak that is sure as of one moment only."""
 
 
 @dataclass(frozen=True)
 class _PastJudgement:
+    """What is judged of one container as of the latest moment, and as of those that it is held from.
+
+    `moments` has for each moment, Unix seconds, how many samples there were and what was judged of them.
+    """
+
     generation: int
     at: float
     judgement: Judgement
+    moments: Mapping[float, tuple[int, Judgement]]
 
 
 class LiveJudge(Protocol):
@@ -91,12 +125,16 @@ class PastVerdicts:
         other = self._pasts.of(name, self._pasts.metric)
         if other is not None and other.metric != "working_set" and _reaches_as_far(other, whole):
             series = self._without_echo(slot, with_live_limit(other, whole))
-            return drop_short_lives(series), f"{METRIC_WORDS[other.metric]} from {other.origin}"
+            return series, f"{METRIC_WORDS[other.metric]} from {other.origin}"
         past = self._pasts.of(name)
         if past is None:
             return whole, METRIC_WORDS["working_set"]
         words = f"{METRIC_WORDS['working_set']}, {duration(past.span)} of it from {past.origin}"
-        return drop_short_lives(whole), words
+        return whole, words
+
+    def judged_series(self, slot: int) -> Series:
+        """What a container is judged by as of the latest moment."""
+        return as_of(self.basis(slot)[0], latest_moment(self._now()))
 
     def _without_echo(self, slot: int, series: Series) -> Series:
         """The series without what Prometheus repeats of a dead container while it is down.
@@ -117,17 +155,13 @@ class PastVerdicts:
         name = self._name(slot)
         return name is not None and (name in self._due or self._pasts.has_news_of(name))
 
-    def judgement(self, slot: int) -> Judgement:
-        """The whole judgement on one container, over all that is known of it."""
-        return judge_series(self.basis(slot)[0])
-
     @property
     def pending(self) -> bool:
         """Whether containers are due."""
         if not self._due:
-            now = self._now()
+            moment = latest_moment(self._now())
             self._due = self._pasts.changes()
-            self._due |= {name for name, judged in self._judged.items() if now - judged.at >= REJUDGE_SECONDS}
+            self._due |= {name for name, judged in self._judged.items() if judged.at != moment}
         return bool(self._due)
 
     def judge_next(self) -> list[tuple[ContainerName, int]]:
@@ -141,12 +175,33 @@ class PastVerdicts:
             else:
                 batch.append((name, slot))
         if batch:
-            judgements = judge_batch(Batch.of([self.basis(slot)[0] for _, slot in batch]))
-            for (name, slot), judgement in zip(batch, judgements, strict=True):
-                generation = int(self._store.columns.generation[slot])
-                self._judged[name] = _PastJudgement(generation, self._now(), judgement)
+            self._judge(batch, latest_moment(self._now()))
             self._laid = None
         return batch
+
+    def _judge(self, batch: Sequence[tuple[ContainerName, int]], latest: float) -> None:
+        moments = [latest - HELD_SECONDS * back for back in reversed(range(HELD_MOMENTS))]
+        known: dict[ContainerName, dict[float, tuple[int, Judgement]]] = {}
+        open_: list[tuple[ContainerName, float, Series]] = []
+        for name, slot in batch:
+            before, whole = self._judged.get(name), self.basis(slot)[0]
+            old = {} if before is None or before.generation != self._generation(slot) else before.moments
+            known[name] = {
+                moment: judged for moment, judged in old.items() if moment > moments[0] - HELD_SECONDS
+            }
+            for moment in moments:
+                series = as_of(whole, moment)
+                if moment not in known[name] or known[name][moment][0] != len(series.values):
+                    open_.append((name, moment, series))
+        judged = judge_batch(Batch.of([series for _, _, series in open_]))
+        for (name, moment, series), judgement in zip(open_, judged, strict=True):
+            known[name][moment] = len(series.values), judgement
+        for name, slot in batch:
+            held = hold_verdict([known[name][moment][1] for moment in moments])
+            self._judged[name] = _PastJudgement(self._generation(slot), latest, held, known[name])
+
+    def _generation(self, slot: int) -> int:
+        return int(self._store.columns.generation[slot])
 
     def judgements(self) -> Judgements:
         """What is judged of every slot, as a copy that never changes."""
@@ -179,6 +234,71 @@ class PastVerdicts:
             return None
         name = ContainerName(identity.namespace, identity.pod, identity.container)
         return name if name in self._pasts else None
+
+
+def latest_moment(now: float) -> float:
+    """The newest moment whose samples everybody knows, Unix seconds."""
+    return (now - KNOWN_AFTER_SECONDS) // MOMENT_SECONDS * MOMENT_SECONDS
+
+
+def as_of(series: Series, moment: float) -> Series:
+    """What was known of a container at a moment: the dense hour before it, and thinned what is older.
+
+    Args:
+        series: All that is known now.
+        moment: Unix seconds.
+    """
+    times = series.timestamps
+    part = np.floor(times / THIN_SECONDS)
+    first = np.append(True, part[1:] != part[:-1])[: len(times)]
+    kept = (times <= moment) & ((times >= moment - DENSE_SECONDS) | first)
+    return drop_short_lives(
+        replace(
+            series,
+            timestamps=times[kept],
+            values=series.values[kept],
+            restarts=series.restarts[series.restarts <= moment],
+            oom_kills=series.oom_kills[series.oom_kills <= moment],
+            ends=tuple(end for end in series.ends if end.at <= moment),
+            started_at=None if (series.started_at or moment) > moment else series.started_at,
+        )
+    )
+
+
+def hold_verdict(judged: Sequence[Judgement]) -> Judgement:
+    """The verdict after several moments: it needs more to leave a leak than to enter it.
+
+    It starts as what most of the moments say. What says more (a leak after something else) is believed at
+    once, but a leak without "suspected" only if the moment before was alarming too. What says less, or
+    something else, is believed when `MOMENTS_TO_LEAVE` moments in a row do. That there is not enough data
+    never replaces a verdict.
+
+    Args:
+        judged: As of several moments, oldest first.
+
+    Returns:
+        The newest of them that says what is held.
+    """
+    known = [one for one in judged if one.verdict is not Verdict.NOT_ENOUGH_DATA]
+    if not known:
+        return judged[-1]
+    words = [one.certainty for one in known]
+    held = max(dict.fromkeys(words), key=words.count) if len(known) == len(judged) else words[0]
+    for index in range(1, len(known)):
+        word, recent = words[index], words[max(0, index - MOMENTS_TO_LEAVE + 1) : index + 1]
+        if _alarm(word) > _alarm(held):
+            alone = word == Verdict.LEAK.value and not _alarm(words[index - 1])
+            held = SUSPECTED_LEAK if alone else word
+        elif len(recent) == MOMENTS_TO_LEAVE and _alarm(held) > max(map(_alarm, recent)):
+            held = max(recent, key=_alarm)
+        elif word != held and recent == [word] * MOMENTS_TO_LEAVE:
+            held = word
+    newest = next((one for one in reversed(known) if one.certainty == held), known[-1])
+    return newest if newest.certainty == held else replace(newest, confidence=_MOST_SUSPECTED)
+
+
+def _alarm(word: str) -> int:
+    return _ALARMS.get(word, 0)
 
 
 def _reaches_as_far(other: PastSeries, whole: Series) -> bool:

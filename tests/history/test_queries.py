@@ -88,7 +88,8 @@ def test_the_last_hour_has_every_scrape_and_fits_the_grid(window, interval):
         prometheus_queries.query_grid(1795364520.7, window),
         prometheus_queries.recent_grid(1795364520.7, interval),
     )
-    assert 3600 - recent.step <= recent.end - recent.start <= 3600 + recent.step
+    span = prometheus_queries.RECENT_SECONDS
+    assert span - recent.step <= recent.end - recent.start <= span + recent.step
     assert recent.step == max(15, 15 * round(interval / 15))
     assert grid.step % 15 == recent.step % 15 == grid.start % 15 == recent.start % 15 == 0
 
