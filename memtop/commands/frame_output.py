@@ -90,6 +90,7 @@ def _container_document(rows: FrameRows, listing: ListedContainer) -> dict[str, 
         "working_set_bytes": _whole_or_none(rows.working_set[row]),
         "sampled_at": iso_time(rows.sampled_at[row]),
         "limit_bytes": _whole_or_none(rows.limit[row]),
+        "limit_of_pod": bool(rows.pod_limit[row]),
         "request_bytes": _whole_or_none(rows.request[row]),
         "limit_ratio": _rounded_or_none(rows.share[row]),
         "restarts": int(rows.restarts[row]),
@@ -168,6 +169,10 @@ def _last_end_words(frame: Frame, listing: ListedContainer) -> str:
     return end.words() if end.finished_at is None else f"{end.words()} {ago(frame.time - end.finished_at)}"
 
 
+def _limit_words(rows: FrameRows, row: int) -> str:
+    return bytes_(rows.limit[row]) + (" (pod)" if rows.pod_limit[row] else "")
+
+
 def _last_hour_words(frame: Frame, listing: ListedContainer) -> str:
     rows, row = frame.rows, listing.row
     return at_least(int(rows.restarts_hour[row]), bool(rows.restarts_exact[row]))
@@ -177,7 +182,7 @@ NAMESPACE = TableField("NAMESPACE", lambda _, listing: listing.identity.namespac
 POD = TableField("POD", lambda _, listing: container_name(listing))
 MEMORY = TableField("MEMORY", lambda frame, at: bytes_(frame.rows.working_set[at.row]), number=True)
 REQUEST = TableField("REQUEST", lambda frame, at: bytes_(frame.rows.request[at.row]), number=True)
-LIMIT = TableField("LIMIT", lambda frame, at: bytes_(frame.rows.limit[at.row]), number=True)
+LIMIT = TableField("LIMIT", lambda frame, at: _limit_words(frame.rows, at.row), number=True)
 USED = TableField("USED", lambda frame, at: share(frame.rows.share[at.row]), number=True)
 RESTARTS = TableField("RESTARTS", lambda frame, at: str(frame.rows.restarts[at.row]), number=True)
 LAST_HOUR = TableField("LAST HOUR", _last_hour_words, number=True)

@@ -69,6 +69,8 @@ class PodSpec(_Object, frozen=True):
 
     containers: tuple[ContainerSpec, ...] = ()
     init_containers: tuple[ContainerSpec, ...] = ()
+    ephemeral_containers: tuple[ContainerSpec, ...] = ()
+    resources: ResourceRequirements | None = None
     node_name: str = ""
 
 
@@ -111,6 +113,7 @@ class ContainerStatus(_Object, frozen=True):
     last_state: ContainerState | None = None
     ready: bool = False
     restart_count: int = 0
+    resources: ResourceRequirements | None = None
 
 
 class Condition(_Object, frozen=True):
@@ -133,6 +136,9 @@ class PodStatus(_Object, frozen=True):
     conditions: tuple[Condition, ...] = ()
     container_statuses: tuple[ContainerStatus, ...] = ()
     init_container_statuses: tuple[ContainerStatus, ...] = ()
+    ephemeral_container_statuses: tuple[ContainerStatus, ...] = ()
+    resources: ResourceRequirements | None = None
+    resize: str = ""
 
 
 class Pod(_Object, frozen=True):

@@ -18,9 +18,11 @@ from memtop.kube.api_objects import (
     ObjectMeta,
     OwnerReference,
     Pod,
+    ResourceRequirements,
 )
 from memtop.quantity import bytes_or_none
 from memtop.sanitize import sanitize
+from memtop.wording import bytes_
 
 SIGKILL_EXIT = 137
 MAX_RESTARTS = 2**31 - 1
@@ -33,6 +35,7 @@ class ContainerKind(StrEnum):
     CONTAINER = "container"
     INIT = "init"
     SIDECAR = "sidecar"
+    EPHEMERAL = "ephemeral"
 
 
 class StateSeverity(StrEnum):
@@ -66,10 +69,14 @@ class Termination(Struct, frozen=True):
         return self.reason == "OOMKilled"
 
     def words(self) -> str:
-        """``OOMKilled``; ``killed (137)`` for a SIGKILL from elsewhere; else the reason and the exit code."""
+        """``OOMKilled``; ``killed (137)`` for a SIGKILL from elsewhere; else the reason and the exit code.
+
+        ``Error`` is the kubelet's word for every exit code but 0. Any other reason says more than the code,
+        which is made up for ``ContainerStatusUnknown`` and ``RestartingAllContainers``.
+        """
         if self.oom:
             return "OOMKilled"
-        if self.exit_code == SIGKILL_EXIT:
+        if self.exit_code == SIGKILL_EXIT and self.reason in {"", "Error"}:
             return "killed (137)"
         reason = self.reason or "ended"
         return reason if self.exit_code == 0 else f"{reason} ({self.exit_code})"
@@ -80,8 +87,11 @@ class ContainerFacts(Struct, frozen=True):
 
     Attributes:
         name: The container's name.
-        kind: Ordinary container, init container, or sidecar (an init container that always restarts).
-        limit: Memory limit in bytes, or None without one.
+        kind: Ordinary or ephemeral container, init container, or sidecar (an init container that always
+            restarts).
+        limit: The memory limit that holds now, in bytes, or None without one: the status's, which after a
+            resize in place is another than the specification's for a while; the pod's where the container
+            has none.
         request: Memory request in bytes, or None.
         restarts: Restarts since the pod was created.
         state: The current state in words.
@@ -89,6 +99,9 @@ class ContainerFacts(Struct, frozen=True):
         started_at: Start of the current run, Unix seconds; None while it does not run.
         terminations: The ends that the status still tells of, oldest first (at most two).
         unread: Which parts of the pod made no sense and were left out, in words; empty for none.
+        limit_of_pod: Whether the limit is the pod's, which counts what its other containers hold too.
+        pod_limited: Whether the pod has a limit of its own, whoever else has one.
+        resize: What is under way or in the way of a resize in place, in words; empty for none.
     """
 
     name: str
@@ -101,17 +114,22 @@ class ContainerFacts(Struct, frozen=True):
     started_at: float | None
     terminations: tuple[Termination, ...]
     unread: str = ""
+    limit_of_pod: bool = False
+    pod_limited: bool = False
+    resize: str = ""
 
     @property
     def marked_state(self) -> str:
-        """The state, with what could not be read behind it."""
-        return f"{self.state}, unread: {self.unread}" if self.unread else self.state
+        """The state, and behind it a resize that is not done and what could not be read."""
+        unread = f"unread: {self.unread}" if self.unread else ""
+        return ", ".join(part for part in (self.state, self.resize, unread) if part)
 
 
 def container_facts(pod: Pod) -> tuple[ContainerFacts, ...]:
-    """Reads every container of a pod: ordinary ones first, then sidecars and init containers."""
+    """Reads every container of a pod: ordinary ones first, sidecars and init containers, ephemeral ones."""
     statuses = {status.name: status for status in pod.status.container_statuses}
     init_statuses = {status.name: status for status in pod.status.init_container_statuses}
+    ephemeral = {status.name: status for status in pod.status.ephemeral_container_statuses}
     return (
         *(
             _facts_of(pod, spec, ContainerKind.CONTAINER, statuses.get(spec.name))
@@ -125,6 +143,10 @@ def container_facts(pod: Pod) -> tuple[ContainerFacts, ...]:
                 init_statuses.get(spec.name),
             )
             for spec in pod.spec.init_containers
+        ),
+        *(
+            _facts_of(pod, spec, ContainerKind.EPHEMERAL, ephemeral.get(spec.name))
+            for spec in pod.spec.ephemeral_containers
         ),
     )
 
@@ -153,18 +175,52 @@ def _facts_of(
     restarts = min(max(told, 0), MAX_RESTARTS)
     if restarts != told:
         unread.append(f"restartCount {told}")
+    wanted = _memory_bytes(spec.resources, "limits", unread)
+    limit, request = wanted, _memory_bytes(spec.resources, "requests", unread)
+    if status is not None and status.resources is not None and state is not None and state.running:
+        limit = _memory_bytes(status.resources, "limits", unread)
+        request = _memory_bytes(status.resources, "requests", unread)
+    pod_limit = _pod_limit(pod, unread)
     return ContainerFacts(
         name=sanitize(spec.name),
         kind=kind,
-        limit=_memory_bytes(spec, "limits", unread),
-        request=_memory_bytes(spec, "requests", unread),
+        limit=limit or pod_limit,
+        request=request,
         restarts=restarts,
         state=words,
         mood=mood,
         started_at=unix_seconds(state.running.started_at) if state is not None and state.running else None,
         terminations=tuple(ends),
         unread=", ".join(unread),
+        limit_of_pod=limit is None and pod_limit is not None,
+        pod_limited=pod_limit is not None,
+        resize=_resize_words(pod, wanted, limit),
     )
+
+
+def _pod_limit(pod: Pod, unread: list[str]) -> int | None:
+    """The limit of the pod itself; where it has none, its status tells the sum of its containers'."""
+    wanted = _memory_bytes(pod.spec.resources, "limits", unread)
+    if wanted is None or pod.status.resources is None:
+        return wanted
+    return _memory_bytes(pod.status.resources, "limits", unread) or wanted
+
+
+def _resize_words(pod: Pod, wanted: int | None, holds: int | None) -> str:
+    """How a resize in place stands; ``status.resize`` says it up to Kubernetes 1.32, conditions since."""
+    to = f"resize to {bytes_(wanted)}" if wanted is not None and wanted != holds else "resize"
+    for condition in pod.status.conditions:
+        if condition.status != "True":
+            continue
+        why = f": {sanitize(condition.message)}" if condition.message else ""
+        if condition.type == "PodResizePending":
+            return f"{to} {sanitize(condition.reason).lower() or 'pending'}{why}"
+        if condition.type == "PodResizeInProgress":
+            if not why and wanted is not None and holds is not None and wanted < holds:
+                why = ": a limit below what is in use does not take effect"
+            return f"{to} in progress{why}"
+    old = pod.status.resize
+    return f"{to} {'in progress' if old == 'InProgress' else sanitize(old).lower()}" if old else ""
 
 
 def _state_words(pod: Pod, state: ContainerState | None) -> tuple[str, StateSeverity]:
@@ -195,12 +251,14 @@ def _termination_of(end: ContainerStateTerminated) -> Termination:
     )
 
 
-def _memory_bytes(spec: ContainerSpec, which: Literal["limits", "requests"], unread: list[str]) -> int | None:
-    resources = getattr(spec.resources, which, None)
-    text = resources.get("memory") if resources else None
+def _memory_bytes(
+    resources: ResourceRequirements | None, which: Literal["limits", "requests"], unread: list[str]
+) -> int | None:
+    amounts = getattr(resources, which, None)
+    text = amounts.get("memory") if amounts else None
     size = bytes_or_none(text)
-    if text and size is None:
-        unread.append(f"{which}.memory {sanitize(text)}")
+    if text and size is None and (words := f"{which}.memory {sanitize(text)}") not in unread:
+        unread.append(words)
     return size or None
 
 

@@ -114,6 +114,7 @@ class ContainerStore:
         self._free = list(range(slots - 1, -1, -1))
         self._pods: dict[str, _PodEntry] = {}
         self._uid_of: dict[tuple[str, str], str] = {}
+        self._pod_limited: set[str] = set()
         self._owners = OwnerIndex()
         self._label_cache: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
 
@@ -187,12 +188,15 @@ class ContainerStore:
         self._fit_slots(pod, entry, facts)
         for fact in facts:
             self._put_container(entry.slots[fact.name], entry, fact, now)
+        if any(fact.pod_limited for fact in facts):
+            self._put_pod_limit(uid, entry, facts)
 
     def remove_pod(self, uid: str) -> None:
         """The pod is gone."""
         entry = self._pods.pop(uid, None)
         if entry is None:
             return
+        self._pod_limited.discard(uid)
         if self._uid_of.get((entry.namespace, entry.name)) == uid:
             del self._uid_of[entry.namespace, entry.name]
         for container, slot in entry.slots.items():
@@ -254,6 +258,26 @@ class ContainerStore:
                 lives = self.lives[slot] = ContainerLives(entry.created_at, now)
             lives.observe(fact, now)
             self._put_last_hour(slot, lives, now)
+
+    def _put_pod_limit(self, uid: str, entry: _PodEntry, facts: tuple[ContainerFacts, ...]) -> None:
+        """A limit of the pod holds for all its containers together, and is added up once."""
+        counted = False
+        for fact in facts:
+            slot = entry.slots[fact.name]
+            self.columns.pod_limit[slot] = fact.limit_of_pod
+            counts = fact.limit_of_pod and fact.kind is not ContainerKind.INIT and not counted
+            self.columns.limit_counts[slot] = counts
+            counted = counted or counts
+        if not counted:
+            self.columns.limit_counts[list(entry.slots.values())] = True
+        self._pod_limited.add(uid)
+        self._share_pod_limit(entry)
+
+    def _share_pod_limit(self, entry: _PodEntry) -> None:
+        """What the other containers of a pod hold of its limit."""
+        slots = np.array(list(entry.slots.values()), np.intp)
+        held = np.nan_to_num(self.columns.working_set[slots])
+        self.columns.beside[slots] = np.where(self.columns.pod_limit[slots], held.sum() - held, 0.0)
 
     def _put_last_hour(self, slot: int, lives: ContainerLives, now: float) -> None:
         columns = self.columns
@@ -400,6 +424,8 @@ class ContainerStore:
         columns.sampled_at[tick.slots] = tick.times
         present = columns.started_at[tick.slots] <= tick.times
         columns.working_set[tick.slots[present]] = tick.values[present]
+        for uid in self._pod_limited:
+            self._share_pod_limit(self._pods[uid])
 
     # -- slots
 

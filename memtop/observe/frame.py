@@ -64,6 +64,9 @@ class FrameRows:
         working_set: Bytes; of a workload, the sum of its containers.
         sampled_at: Unix seconds.
         limit: Bytes; of a workload, the sum, unknown if any container has none.
+        pod_limit: Whether that is the pod's limit, which its containers share.
+        limit_counts: Whether it counts where limits are added up: that of a pod counts once.
+        beside: Bytes of the pod's limit that its other containers hold.
         request: Bytes, likewise.
         share: Part of the limit in use, 0..1; of a workload, the highest of its containers.
         restarts: Restarts since the pods were created.
@@ -91,6 +94,9 @@ class FrameRows:
     working_set: Floats
     sampled_at: Floats
     limit: Floats
+    pod_limit: npt.NDArray[np.bool_]
+    limit_counts: npt.NDArray[np.bool_]
+    beside: Floats
     request: Floats
     share: Floats
     restarts: npt.NDArray[np.int32]

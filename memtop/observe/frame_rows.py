@@ -51,7 +51,10 @@ def container_rows(
         sampled_at=columns.sampled_at.copy(),
         limit=columns.limit.copy(),
         request=columns.request.copy(),
-        share=columns.working_set / columns.limit,
+        pod_limit=columns.pod_limit.copy(),
+        limit_counts=columns.limit_counts.copy(),
+        beside=columns.beside.copy(),
+        share=(columns.working_set + columns.beside) / columns.limit,
         restarts=columns.restarts.copy(),
         restarts_hour=columns.restarts_hour.copy(),
         restarts_exact=columns.restarts_exact.copy(),
@@ -80,7 +83,7 @@ def _seconds_to_limit(columns: SlotColumns, judgements: Judgements) -> Floats:
     The rate is the verdict's, which may be some minutes old; the room that is left is of now. What does not
     run now holds no memory, and nothing approaches its limit.
     """
-    room = np.maximum(columns.limit - columns.working_set, 0.0)
+    room = np.maximum(columns.limit - columns.beside - columns.working_set, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(np.isfinite(judgements.seconds_to_limit), room / judgements.rate * 3600.0, np.nan)
 
@@ -171,7 +174,10 @@ def workload_rows(groups: WorkloadGroups, rows: FrameRows, pools: WorkloadVerdic
         identities=groups.identities,
         working_set=_known_sum(rows.working_set[members], starts),
         sampled_at=np.fmax.reduceat(rows.sampled_at[members], starts),
-        limit=np.add.reduceat(rows.limit[members], starts),
+        limit=np.add.reduceat(np.where(rows.limit_counts, rows.limit, 0.0)[members], starts),
+        pod_limit=np.logical_or.reduceat(rows.pod_limit[members], starts),
+        limit_counts=np.ones(len(starts), np.bool_),
+        beside=np.zeros(len(starts)),
         request=np.add.reduceat(rows.request[members], starts),
         share=np.fmax.reduceat(rows.share[members], starts),
         restarts=_group_sums(rows.restarts[members], starts),

@@ -197,10 +197,10 @@ class LiveVerdicts:
         self._match()
         columns, slots = self._store.columns, tick.slots
         newcomers = slots[self._seat[slots] == NO_SEAT]
-        self._seat[newcomers] = self._judge.admit(columns.limit[newcomers])
+        self._seat[newcomers] = self._judge.admit(columns.reach(newcomers))
         self._generation[newcomers] = columns.generation[newcomers]
         self._started_at[newcomers] = columns.started_at[newcomers]
-        self._judge.limits(self._seat[slots], columns.limit[slots])
+        self._judge.limits(self._seat[slots], columns.reach(slots))
         self._note_restarts()
         for first in range(0, len(slots), CHUNK_SIZE):
             part = slice(first, first + CHUNK_SIZE)
@@ -233,7 +233,7 @@ class LiveVerdicts:
         """What there is to judge one container by."""
         times, values = self._store.history.series(slot)
         lives = self._store.lives.get(slot)
-        limit = float(self._store.columns.limit[slot])
+        limit = float(self._store.columns.reach(np.array([slot]))[0])
         return Series(
             times,
             values,

@@ -64,7 +64,7 @@ class DetailBuilder:
         state = (
             (key, row, until, tuple(slots)),
             (self._observer.ticks, self._observer.recollection.overlay.judgements()),
-            np.nan_to_num(columns.limit[slots]).tobytes()
+            np.nan_to_num(columns.reach(np.array(slots))).tobytes()
             + np.nan_to_num(columns.started_at[slots]).tobytes(),
             self._observer.pools.of(key) if isinstance(key, WorkloadKey) else None,
             self._observer.recollection.back.version,
@@ -140,7 +140,7 @@ class DetailBuilder:
             title=str(key.workload),
             times=times,
             values=values,
-            limit=_finite_or_none(columns.limit[slots].sum()),
+            limit=_finite_or_none(np.where(columns.limit_counts[slots], columns.limit[slots], 0.0).sum()),
             request=_finite_or_none(columns.request[slots].sum()),
             restarts=tuple(sorted(time for one in series for time in one.restarts)),
             oom_kills=tuple(sorted(time for one in series for time in one.oom_kills)),

@@ -85,7 +85,10 @@ class SlotColumns:
     Attributes:
         working_set: Bytes.
         sampled_at: Time of the newest sample, Unix seconds.
-        limit: Memory limit in bytes.
+        limit: Memory limit in bytes; the pod's where the container has none.
+        beside: Bytes that the pod's other containers hold, where the limit is the pod's; else 0.
+        pod_limit: Whether the limit is the pod's.
+        limit_counts: Whether the limit counts where limits are added up: that of a pod counts once.
         request: Memory request in bytes.
         started_at: Start of the current run, Unix seconds; NaN while it does not run.
         last_end: When it last ended, Unix seconds.
@@ -108,6 +111,9 @@ class SlotColumns:
         "working_set": (np.nan, np.float64),
         "sampled_at": (np.nan, np.float64),
         "limit": (np.nan, np.float64),
+        "beside": (0.0, np.float64),
+        "pod_limit": (False, np.bool_),
+        "limit_counts": (True, np.bool_),
         "request": (np.nan, np.float64),
         "started_at": (np.nan, np.float64),
         "last_end": (np.nan, np.float64),
@@ -128,6 +134,9 @@ class SlotColumns:
     working_set: npt.NDArray[np.float64]
     sampled_at: npt.NDArray[np.float64]
     limit: npt.NDArray[np.float64]
+    beside: npt.NDArray[np.float64]
+    pod_limit: npt.NDArray[np.bool_]
+    limit_counts: npt.NDArray[np.bool_]
     request: npt.NDArray[np.float64]
     started_at: npt.NDArray[np.float64]
     last_end: npt.NDArray[np.float64]
@@ -149,6 +158,11 @@ class SlotColumns:
         for name, (empty, kind) in self.EMPTY.items():
             setattr(self, name, np.full(slots, empty, kind))
         self.generation = np.zeros(slots, np.int64)
+
+    def reach(self, slots: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
+        """What these containers may hold: their limit, less what others in the pod hold of it."""
+        reach: npt.NDArray[np.float64] = np.maximum(self.limit[slots] - self.beside[slots], 0.0)
+        return reach
 
     def grow(self, slots: int) -> None:
         """Makes room for more slots."""

@@ -3,9 +3,18 @@
 import msgspec
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
-from memtop.kube.api_objects import Node, ObjectMeta, OwnerReference, PartialObjectMetadata
+from memtop.analysis.judgement import Judgements
+from memtop.kube.api_objects import (
+    Node,
+    ObjectMeta,
+    OwnerReference,
+    PartialObjectMetadata,
+    ResourceRequirements,
+)
 from memtop.kube.pod_facts import ContainerKind, Workload
+from memtop.observe.frame_rows import container_rows
 from tests.observe.conftest import NOW
 
 MI = 2**20
@@ -296,3 +305,42 @@ def test_what_of_a_pod_made_no_sense_is_told_in_its_state(shelf, world):
     words = shelf.store.states.words
     assert words[shelf.column("state", "a")] == "Running, unread: limits.memory lots"
     assert words[shelf.column("state", "b")] == "Running"
+
+
+class Nothing:
+    """Judges nobody."""
+
+    def __init__(self, slots):
+        self._slots = slots
+
+    def judgements(self):
+        return Judgements.unjudged(self._slots)
+
+
+class TestLimitOfThePod:
+    """160 MiB for two containers that have none of their own."""
+
+    @pytest.fixture(autouse=True)
+    def pod(self, shelf, world):
+        made = world.pod("a", world.container("leaky", limit=None), world.container("calm", limit=None))
+        resources = ResourceRequirements(limits={"memory": "160Mi"})
+        shelf.put(replace(made, spec=replace(made.spec, resources=resources)))
+        shelf.metrics(world.sample("a", 0, leaky="100Mi", calm="20Mi"))
+
+    def test_what_the_others_hold_counts(self, shelf):
+        rows = container_rows(
+            shelf.store, Nothing(len(shelf.store.identities)), np.zeros((256, 24), np.float32)
+        )
+        slots = [shelf.slot("a", "leaky"), shelf.slot("a", "calm")]
+        assert rows.limit[slots].tolist() == [160 * MI] * 2
+        assert rows.pod_limit[slots].all()
+        assert rows.share[slots].tolist() == [0.75, 0.75]
+        assert shelf.store.columns.reach(np.array(slots)).tolist() == [140 * MI, 60 * MI]
+
+    def test_it_is_added_up_once(self, shelf):
+        counts = shelf.store.columns.limit_counts
+        assert [bool(counts[shelf.slot("a", name)]) for name in ("leaky", "calm")] == [True, False]
+
+    def test_it_follows_the_next_sample(self, shelf, world):
+        shelf.metrics(world.sample("a", 15, leaky="120Mi", calm="30Mi"))
+        assert shelf.column("beside", "a", "leaky") == 30 * MI

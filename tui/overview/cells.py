@@ -34,6 +34,7 @@ _KIND_NOTES = {
     ContainerKind.CONTAINER: "",
     ContainerKind.INIT: " (init)",
     ContainerKind.SIDECAR: " (sidecar)",
+    ContainerKind.EPHEMERAL: " (ephemeral)",
 }
 
 
@@ -208,7 +209,10 @@ def _memory(pane: PaneRows, row: int, width: int) -> Cell:
 
 def _limit(pane: PaneRows, row: int, width: int) -> Cell:
     limit = pane.rows.limit[row]
-    return figure_text(wording.bytes_(limit)) if math.isfinite(limit) else Text("none", "dim")
+    if not math.isfinite(limit):
+        return Text("none", "dim")
+    words = wording.bytes_(limit)
+    return Text(f"{words.replace(' ', '')}*") if pane.rows.pod_limit[row] else figure_text(words)
 
 
 def _share(pane: PaneRows, row: int, width: int) -> Cell:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from memtop import wording
 from memtop.analysis.judgement import Verdict
-from memtop.observe.frame import Frame, RowDetail
+from memtop.observe.frame import Frame, FrameRows, RowDetail
 from memtop.observe.frame_rows import time_to_limit_words
 from memtop.observe.slots import ContainerIdentity
 from tui.overview.cells import verdict_words
@@ -92,6 +92,7 @@ def fact_lines(frame: Frame, row: int) -> list[tuple[str, str]]:
         ("state", rows.states[row]),
         ("working set", wording.bytes_(rows.working_set[row])),
         ("limit", wording.bytes_(limit) if math.isfinite(limit) else "none"),
+        *_pod_limit_facts(rows, row),
         ("of limit", wording.share(rows.share[row])),
         ("request", wording.bytes_(rows.request[row]) if math.isfinite(rows.request[row]) else "none"),
         ("growth", wording.rate(rows.rate[row])),
@@ -105,6 +106,15 @@ def fact_lines(frame: Frame, row: int) -> list[tuple[str, str]]:
         if last.finished_at is not None and last.started_at is not None:
             facts.append(("", f"ran for {wording.duration(last.finished_at - last.started_at)}"))
     return facts
+
+
+def _pod_limit_facts(rows: FrameRows, row: int) -> list[tuple[str, str]]:
+    """Whose limit it is, where it is not the container's."""
+    if not rows.pod_limit[row]:
+        return []
+    beside = float(rows.beside[row])
+    others = f"; its other containers hold {wording.bytes_(beside)}" if beside else ""
+    return [("", f"the pod's{others}")]
 
 
 def _restart_words(frame: Frame, row: int) -> str:
