@@ -229,18 +229,11 @@ def drop_short_lives(series: Series) -> Series:
     """The part of a series that growth can be read from.
 
     A life that ended within a step or two of a coarse grid has left one or two samples, wherever on its way
-    it happened to be seen: together they look like noise. Such lives go, all but the latest, and with them
-    the ends before the first sample that is left.
+    it happened to be seen: together they look like noise. Such lives go, all but the latest. That they ended,
+    and how, is a fact and stays.
     """
     if not len(series.restarts) or not len(series.timestamps):
         return series
     life = np.searchsorted(np.sort(series.restarts), series.timestamps, "right")
     kept = (np.bincount(life)[life] >= MIN_SAMPLES_OF_LIFE) | (life == life[-1])
-    times = series.timestamps[kept]
-    return replace(
-        series,
-        timestamps=times,
-        values=series.values[kept],
-        restarts=series.restarts[series.restarts > times[0]],
-        oom_kills=series.oom_kills[series.oom_kills > times[0]],
-    )
+    return replace(series, timestamps=series.timestamps[kept], values=series.values[kept])
