@@ -8,6 +8,7 @@ Python's standard library.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from memtop.logs.heap_readings import HeapReading, ReadingKind, parse_size
 
@@ -22,13 +23,16 @@ _UNIFIED_SHARES = re.compile(
 _NAMED_PART = re.compile(r"\w: \d+[BKMG]\(")  # Metaspace: 131K(320K)->…: a part of the heap
 
 _CLASSIC = re.compile(r"\[(Full )?GC\b")
+_CLASSIC_CONCURRENT = re.compile(r"\[GC concurrent-")
+_CLASSIC_STOP = re.compile(r"\[GC (?:remark|cleanup|\(CMS (?:Initial Mark|Final Remark)\))")
+"""Stops of a concurrent collection, which collect nothing themselves."""
 # The whole heap's figures have no generation's name and colon before them.
 _CLASSIC_HEAP = re.compile(
-    r"(?<!: )(?<![\d.])(\d+(?:\.\d+)?)([BKMG])->(\d+(?:\.\d+)?)([BKMG])\((\d+(?:\.\d+)?)([BKMG])\)"
+    r"(?<!: )(?<![\d.,])(\d+(?:[.,]\d+)?)([BKMG])->(\d+(?:[.,]\d+)?)([BKMG])\((\d+(?:[.,]\d+)?)([BKMG])\)"
 )
 _CLASSIC_PAUSE = re.compile(r", (\d+[.,]\d+) secs\]")
 _CLASSIC_G1 = re.compile(
-    r"\bHeap: (\d+(?:\.\d+)?)([BKMG])\([^)]*\)->(\d+(?:\.\d+)?)([BKMG])\((\d+(?:\.\d+)?)([BKMG])\)"
+    r"\bHeap: (\d+(?:[.,]\d+)?)([BKMG])\([^)]*\)->(\d+(?:[.,]\d+)?)([BKMG])\((\d+(?:[.,]\d+)?)([BKMG])\)"
 )
 
 
@@ -38,7 +42,8 @@ def read_jvm(text: str) -> HeapReading | None:
         return _unified(text)
     if "GC" in text and (found := _CLASSIC.search(text)) is not None:
         return _classic(text, full=found.group(1) is not None)
-    if "Heap: " in text and (heap := _CLASSIC_G1.search(text)) is not None:
+    if "Heap: " in text and "Metaspace: " not in text and (heap := _CLASSIC_G1.search(text)) is not None:
+        # With the metaspace it is a detail of a full collection, whose own line has told all of it.
         before, unit_before, after, unit_after, total, unit_total = heap.groups()
         return HeapReading(
             ReadingKind.YOUNG,
@@ -83,8 +88,12 @@ def _unified_kind(what: str, words: str) -> ReadingKind:
 
 
 def _classic(text: str, *, full: bool) -> HeapReading | None:
+    if _CLASSIC_CONCURRENT.search(text) is not None:
+        return None  # beside the running program, and of no heap
     pauses = _CLASSIC_PAUSE.findall(text)
     pause = float(pauses[-1].replace(",", ".")) if pauses else None
+    if _CLASSIC_STOP.search(text) is not None:
+        return None if pause is None else HeapReading(ReadingKind.PAUSE, pause_seconds=pause)
     if (heap := _CLASSIC_HEAP.search(text)) is None:
         return (
             None
@@ -111,7 +120,7 @@ def _pause_seconds(text: str) -> float | None:
 
 _V8 = re.compile(
     r"ms: (Scavenge|(?:Minor )?Mark-[A-Za-z]+)[^>]*? (\d+(?:\.\d+)?) \((\d+(?:\.\d+)?)\) -> "
-    r"(\d+(?:\.\d+)?)(?: \((\d+(?:\.\d+)?)\))? MB(?:, (\d+(?:\.\d+)?) /)?"
+    r"(\d+(?:\.\d+)?)(?: \((\d+(?:\.\d+)?)\))? MB(?:, pooled: \d+(?:\.\d+)? MB)?(?:, (\d+(?:\.\d+)?) /)?"
 )
 _GO = re.compile(
     r"\bgc \d+ @[\d.]+s \d+%: ([\d.]+)\+[\d.]+\+([\d.]+) ms clock, .*? "
@@ -161,8 +170,9 @@ def read_python(text: str) -> HeapReading | None:
     return None
 
 
-_SIZE = r"(\d+(?:\.\d+)?) ?([KMGT]i?B?|B|bytes)"
-_NAMED_VALUE = r"[\"']?(?: is)?[ =:]+[\"']?(\d+(?:\.\d+)?) ?([KMGT]i?B?|B|bytes)?(?![\w.])"
+_SIZE = r"(\d+(?:[.,]\d{1,2})?) ?([KMGT]i?B?|B|bytes)"
+"""A decimal comma has no more than two digits after it; three are taken for thousands, and are none."""
+_NAMED_VALUE = r"[\"']?(?: is)?[ =:]+[\"']?(\d+(?:\.\d+|,\d{1,2})?) ?([KMGT]i?B?|B|bytes)?(?![\w.]|,\d)"
 _USED_OF_TOTAL = re.compile(
     rf"\b(?:heap|memory|mem)\b[^\d/]{{0,24}}{_SIZE} ?(?:/|of|out of) ?{_SIZE}(?![\w/])"
     r"(?: ?\((\d+(?:\.\d+)?) ?%\))?",
@@ -170,11 +180,11 @@ _USED_OF_TOTAL = re.compile(
 )
 _HEAP_SHARE = re.compile(r"\bheap (?:usage|used|at)\b[^\d]{0,8}(\d+(?:\.\d+)?) ?%", re.IGNORECASE)
 _HEAP_USED = re.compile(
-    r"\bheap_?(?:used|alloc|in_?use)\b" + _NAMED_VALUE,
+    r"\bheap[_ ]?(?:used|alloc|in_?use)\b" + _NAMED_VALUE,
     re.IGNORECASE,
 )
 _HEAP_TOTAL = re.compile(
-    r"\bheap_?(?:total|sys|max|limit)\b" + _NAMED_VALUE,
+    r"\bheap[_ ]?(?:total|sys|max|limit)\b" + _NAMED_VALUE,
     re.IGNORECASE,
 )
 _GC_TOOK = re.compile(
@@ -260,3 +270,30 @@ def _may_have_figures(text: str) -> bool:
         or "ause " in text
         or "tracemalloc" in text
     )
+
+
+_G1_PAUSE_BEGINS = re.compile(r"\[GC pause\b")
+
+
+class GcEvents:
+    """Reads the lines of one log in order, and joins what several lines tell of one collection.
+
+    With ``-XX:+PrintGCDetails`` G1 of Java 8 writes the length of a pause in one line, and the heap some
+    twenty lines later, in front of which stand only details.
+    """
+
+    def __init__(self) -> None:
+        self._pause: HeapReading | None = None
+
+    def read(self, text: str) -> HeapReading | None:
+        """What is complete with this line."""
+        reading = read_heap_figures(text)
+        if reading is None:
+            return None
+        begun, self._pause = self._pause, None
+        if reading.heap_after is None and _G1_PAUSE_BEGINS.search(text) is not None:
+            self._pause = reading  # what was begun before and never told its heap, is not worth a row
+            return None
+        if begun is not None and reading.pause_seconds is None and "Heap: " in text:
+            return replace(reading, pause_seconds=begun.pause_seconds)
+        return reading

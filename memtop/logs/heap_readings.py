@@ -60,7 +60,7 @@ def parse_size(number: str, unit: str) -> float:
     Programs that report their own heap count in powers of 1024 whatever they call the unit: the JVM's ``M``,
     V8's ``MB`` and Go's ``MB`` all are 2^20.
     """
-    return float(number) * float(1024 ** _POWERS[unit[:1].lower().replace("b", "")])
+    return float(number.replace(",", ".")) * float(1024 ** _POWERS[unit[:1].lower().replace("b", "")])
 
 
 _COLLECTIONS = frozenset({ReadingKind.YOUNG, ReadingKind.FULL, ReadingKind.CONCURRENT})

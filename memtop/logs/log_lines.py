@@ -15,8 +15,10 @@ NANOSECOND = 1e-9
 NO_TIME = -1
 MAX_TIME = 2**63
 """Nanoseconds since 1970 that 64 bits hold; a later time (after April 2262) is not taken for one."""
-MAX_LINE_BYTES = 16 * 1024
-"""Bytes of one line that are kept; container runtimes write longer lines in pieces of as many."""
+PIECE_BYTES = 16 * 1024
+"""Container runtimes write longer lines in pieces of as many bytes, which the kubelet joins again."""
+MAX_LINE_BYTES = 1024 * 1024
+"""Bytes of one line that are kept and searched."""
 _STAMP = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?(Z|[+-]\d\d:\d\d) ?")
 
 
@@ -59,7 +61,19 @@ def parse_line(raw: bytes, container: str, *, cut: bool = False) -> LogLine:
     """
     stamp = _STAMP.match(raw)
     at, start = (NO_TIME, 0) if stamp is None else (_nanoseconds(*stamp.groups()), stamp.end())
-    return LogLine(at, clean_line(raw[start:]), container, LogMark.CUT if cut else LogMark.PLAIN)
+    text = raw[start:] if len(raw) <= PIECE_BYTES else _without_inner_stamps(raw[start:])
+    return LogLine(at, clean_line(text), container, LogMark.CUT if cut else LogMark.PLAIN)
+
+
+def _without_inner_stamps(text: bytes) -> bytes:
+    """A line of several pieces: kubelets up to 1.20 write the time in front of each piece."""
+    pieces = [text[:PIECE_BYTES]]
+    rest = text[PIECE_BYTES:]
+    while rest:
+        rest = rest[stamp_length(rest) :]
+        pieces.append(rest[:PIECE_BYTES])
+        rest = rest[PIECE_BYTES:]
+    return b"".join(pieces)
 
 
 def clean_line(text: bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
@@ -52,6 +53,7 @@ class LogReader:
         self.request = request
         self._channel = channel
         self._places = {name: LogPosition() for name in request.containers}
+        self._events: defaultdict[str, values.GcEvents] = defaultdict(values.GcEvents)
         self._statuses: dict[str, LogStatus] = {}
         self._endings: dict[str, ContainerEnding] = {}  # that came while reading
         self._finished = False
@@ -283,7 +285,7 @@ class LogReader:
     async def _deliver(self, lines: list[LogLine]) -> None:
         readings: list[HeapReading] = []
         for line in lines:
-            reading = values.read_heap_figures(line.text)
+            reading = self._events[line.container].read(line.text)
             if reading is not None:
                 readings.append(replace(reading, at=line.seconds))
         await self._channel.put(lines, readings)

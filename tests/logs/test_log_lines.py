@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memtop.logs.buffer import LogBuffer
-from memtop.logs.log_lines import NO_TIME, LineSplitter, LogPosition, parse_line
+from memtop.logs.log_lines import MAX_LINE_BYTES, NO_TIME, LineSplitter, LogPosition, parse_line
 
 
 def split(*chunks: bytes, most: int = 100) -> list[tuple[bytes, bool]]:
@@ -79,3 +79,14 @@ def test_a_time_that_no_log_can_have_is_no_time(stamp):
     buffer = LogBuffer()
     buffer.append([line])
     assert buffer.line(0).text == "hello"
+
+
+PIECES = [b"a" * 16_384, b"b" * 16_384, b"tail-needle"]
+STAMP = b"2026-11-22T16:00:01.5Z "
+
+
+@pytest.mark.parametrize("between", [b"", STAMP], ids=["newer kubelets", "kubelets up to 1.20"])
+def test_a_line_that_the_runtime_wrote_in_pieces_is_whole(between: bytes) -> None:
+    raw = STAMP + between.join(PIECES)
+    assert split(raw + b"\n", most=MAX_LINE_BYTES) == [(raw, False)]
+    assert parse_line(raw, "web").text == b"".join(PIECES).decode()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from memtop.logs.gc_log_parsers import read_heap_figures
+from memtop.logs.gc_log_parsers import GcEvents, read_heap_figures
 from memtop.logs.heap_readings import HeapReading, ReadingKind, summarise_readings
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -102,6 +102,34 @@ def test_parts_of_the_heap_are_not_the_heap() -> None:
         ),
         ("{ rss: '45MB', heapTotal: '6MB', heapUsed: '5MB' }", HeapReading(USAGE, 5 * MI, heap_total=6 * MI)),
         ('{"heapUsed":12345678,"heapTotal":20000000}', HeapReading(USAGE, 12345678.0, heap_total=20000000.0)),
+        (
+            "[7:0x7f8e4c000b70]    32345 ms: Mark-Compact (reduce) 150.1 (163.0) -> 148.0 (164.0) MB, "
+            "pooled: 0 MB, 31.30 / 0.00 ms  (average mu = 1.000, current mu = 1.000) idle task; GC in old space requested",
+            HeapReading(FULL, 148.0 * MI, 150.1 * MI, 164 * MI, pytest.approx(0.0313)),
+        ),
+        (
+            "[7:0x7f8e4c000b70]    42345 ms: Scavenge 150.1 (163.0) -> 149.0 (164.0) MB, "
+            "pooled: 3 MB, 4.50 / 0.00 ms",
+            HeapReading(YOUNG, 149.0 * MI, 150.1 * MI, 164 * MI, pytest.approx(0.0045)),
+        ),
+        ("Heap Used: 58 MB / Heap Total: 64 MB", HeapReading(USAGE, 58 * MI, heap_total=64 * MI)),
+        ("heap used: 1,5 GB, heap max: 2 GB", HeapReading(USAGE, 1.5 * GI, heap_total=2 * GI)),
+        ("heap used: 12,345,678 bytes", None),
+        # Java 8, with details
+        (
+            "[GC remark 2.0: [Finalize Marking, 0.0001 secs], 0.0040000 secs]",
+            HeapReading(PAUSE, pause_seconds=0.004),
+        ),
+        ("2.100: [GC cleanup 13M->13M(20M), 0.0002000 secs]", HeapReading(PAUSE, pause_seconds=0.0002)),
+        ("3.100: [GC concurrent-mark-end, 0.0123000 secs]", None),
+        (
+            "[GC (CMS Final Remark) [1 CMS-remark: 1K(2K)] 3K(4K), 0.0010 secs]",
+            HeapReading(PAUSE, pause_seconds=0.001),
+        ),
+        (
+            "14,000: [Full GC (Ergonomics)  20,5M->18,0M(20,5M), 0,1234567 secs]",
+            HeapReading(FULL, 18 * MI, 20.5 * MI, 20.5 * MI, 0.1234567),
+        ),
         # Go
         (
             "gc 26 @0.114s 1%: 0.006+0.17+0.002 ms clock, 0.012+0/0.036/0.075+0.004 ms cpu, 28->28->16 MB, "
@@ -132,6 +160,41 @@ def test_parts_of_the_heap_are_not_the_heap() -> None:
 )
 def test_a_line(line: str, reading: HeapReading | None) -> None:
     assert read_heap_figures(line) == reading
+
+
+G1_DETAILS = """\
+1.000: [GC pause (G1 Evacuation Pause) (young), 0.0120000 secs]
+   [Parallel Time: 11.2 ms, GC Workers: 4]
+      [GC Worker Start (ms): Min: 1000.1, Avg: 1000.2, Max: 1000.3, Diff: 0.2]
+   [Eden: 12.0M(12.0M)->0.0B(10.0M) Survivors: 0.0B->2048.0K Heap: 12.0M(20.0M)->2381.0K(20.0M)]
+ [Times: user=0.03 sys=0.00, real=0.01 secs]
+2.000: [GC concurrent-mark-end, 0.0050000 secs]
+2.000: [GC remark, 0.0040000 secs]
+2.100: [GC cleanup 13M->13M(20M), 0.0002000 secs]
+14.000: [Full GC (Allocation Failure)  20M->18M(20M), 0.1234567 secs]
+   [Eden: 0.0B(1024.0K)->0.0B(1024.0K) Heap: 20.0M(20.0M)->18.0M(20.0M)], [Metaspace: 31000K->31000K(1077248K)]
+""".splitlines()
+
+
+def test_what_several_lines_tell_of_one_collection_counts_once() -> None:
+    events = GcEvents()
+    found = [reading for line in G1_DETAILS if (reading := events.read(line)) is not None]
+    assert found == [
+        HeapReading(YOUNG, 2381 * 1024.0, 12 * MI, 20 * MI, 0.012),
+        HeapReading(PAUSE, pause_seconds=0.004),
+        HeapReading(PAUSE, pause_seconds=0.0002),
+        HeapReading(FULL, 18 * MI, 20 * MI, 20 * MI, 0.1234567),
+    ]
+    summary = summarise_readings(found)
+    assert summary is not None
+    assert (summary.collections, summary.full, len(summary.pauses)) == (2, 1, 4)
+
+
+def test_a_pause_that_never_tells_its_heap_is_not_given_to_a_later_collection() -> None:
+    events = GcEvents()
+    assert events.read(G1_DETAILS[0]) is None
+    assert events.read(G1_DETAILS[6]) == HeapReading(PAUSE, pause_seconds=0.004)
+    assert events.read(G1_DETAILS[3]) == HeapReading(YOUNG, 2381 * 1024.0, 12 * MI, 20 * MI)
 
 
 def test_each_runtime_is_understood() -> None:

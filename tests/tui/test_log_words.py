@@ -73,6 +73,21 @@ def test_a_row_says_what_its_line_is() -> None:
     assert cut.stamp == "01-01 00:00:01.000"
 
 
+async def test_of_a_very_long_line_the_part_with_the_match_is_drawn() -> None:
+    made = feed(LogStatus("following", live=True))
+    made.buffer.append([LogLine(-1, "a" * 40_000 + " tail-needle", "web")])
+    number, grep = made.buffer.end - 1, Grep()
+    search = LogSearch(LogFilter("tail-needle", "mine"), made.buffer, grep)
+    await search.advance()
+    row = log_row(made.buffer.line(number), search, number, stamps=False, owners=False)
+    ((start, end),) = row.spans
+    assert row.text[start:end] == "tail-needle"
+    assert len(row.text) < 1_000
+    await grep.close()
+    whole = log_row(made.buffer.line(number), None, number, stamps=False, owners=False)
+    assert (len(whole.text), whole.tail) == (16_384, "… (40,012 characters in all; a search sees them)")
+
+
 @pytest.mark.parametrize("width", [30, 80, 180])
 def test_figures_above_a_log(width: int) -> None:
     readings = [

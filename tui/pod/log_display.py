@@ -24,6 +24,10 @@ from widgets.log_view import LogRow, LogView
 from widgets.styled_text import Symbols
 
 MOST_READINGS = 5_000
+SHOWN_CHARACTERS = 16 * 1024
+"""Characters of one line that are drawn."""
+BEFORE_MATCH = 200
+"""Characters in front of a match that is further back in its line than that."""
 JUDGED_LINES = 200
 """Lines at the start by which it is seen whether they have times of their own."""
 
@@ -208,15 +212,31 @@ def _search_state(search: LogSearch, end: int) -> Text:
 def log_row(line: LogLine, search: LogSearch | None, number: int, *, stamps: bool, owners: bool) -> LogRow:
     """One line of the log as the view draws it."""
     chosen = search is None or search.chosen(number)
+    spans = search.spans(number) if search is not None else []
+    text, tail = line.text, "… (cut: the line is longer)" if line.mark is LogMark.CUT else ""
+    if len(text) > SHOWN_CHARACTERS:
+        text, spans, tail = _shown_part(text, spans)
     return LogRow(
-        text=line.text,
+        text=text,
         stamp=line_time(line) if stamps or line.mark is LogMark.NOTE else "",
         owner=line.container if owners else "",
-        spans=search.spans(number) if search is not None else (),
+        spans=spans,
         faint=not chosen and search is not None and search.sought.context != ALL_CONTEXT,
         note=line.mark is LogMark.NOTE,
-        tail="… (cut: the line is longer)" if line.mark is LogMark.CUT else "",
+        tail=tail,
     )
+
+
+def _shown_part(text: str, spans: list[tuple[int, int]]) -> tuple[str, list[tuple[int, int]], str]:
+    """The start of a very long line, or what is around its first match where that lies further back."""
+    begin = spans[0][0] - BEFORE_MATCH if spans and spans[0][0] >= SHOWN_CHARACTERS else 0
+    lead = "… " if begin else ""
+    shift = begin - len(lead)
+    part = lead + text[begin : begin + SHOWN_CHARACTERS]
+    within = [
+        (start - shift, min(end - shift, len(part))) for start, end in spans if start - shift < len(part)
+    ]
+    return part, within, f"… ({len(text):,} characters in all; a search sees them)"
 
 
 def line_time(line: LogLine) -> str:
