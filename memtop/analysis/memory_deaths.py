@@ -64,14 +64,14 @@ class MemoryDeaths:
 
 
 def count_memory_deaths(
-    ends: KnownEnds, restarts: RaggedTimes, uncounted: Ints, started_at: Floats, until: Floats
+    ends: KnownEnds, restarts: RaggedTimes, restart_count: Ints, started_at: Floats, until: Floats
 ) -> MemoryDeaths:
     """Counts how often each container ran out of memory.
 
     Args:
         ends: The ends whose cause is known.
         restarts: When each container started again.
-        uncounted: Restarts besides those, of which only the number is known, shape (n,).
+        restart_count: Restarts as the kubelet counts them, shape (n,), also those of unknown time.
         started_at: Start of each present life, Unix seconds, NaN where unknown.
         until: The last sample of each, Unix seconds, NaN without one.
     """
@@ -89,7 +89,8 @@ def count_memory_deaths(
         found.heap_limit[row] = (causes == EndCause.HEAP_LIMIT.value).sum()
         if memory[-1]:
             explained = np.unique(np.searchsorted(again, at, "left"))
-            found.unexplained[row] = len(again) - (explained < len(again)).sum() + max(int(uncounted[row]), 0)
+            by_time = len(again) - int((explained < len(again)).sum())
+            found.unexplained[row] = max(by_time, int(restart_count[row]) - len(at), 0)
         if len(lived):
             found.seconds_lived[row] = np.median(lived)
             found.shortest[row], found.longest[row] = lived.min(), lived.max()
@@ -189,6 +190,7 @@ def weigh_life_ends(
     share, together = _rise_course(summary, low, rise, lives)
     limit = limits[owner]
     cause = _cause_of_each_life(summary, ended, first, ends)
+    ended |= cause >= 0  # the latest life, too, if its end is known
     killed = (oom_kills > 0) & (oom_kills >= 0.5 * np.bincount(owner, ended, containers))
     by_memory = np.where(cause >= 0, cause != EndCause.OTHER.value, killed[owner])
     told = buckets >= MIN_BUCKETS_OF_LIFE
@@ -226,7 +228,10 @@ def weigh_life_ends(
 
 
 def _cause_of_each_life(summary: SampleSummary, ended: Bools, first: Ints, ends: KnownEnds | None) -> Ints:
-    """Why each life ended, as an index into `END_CAUSES`; −1 where nobody told, or it goes on."""
+    """Why each life ended, as an index into `END_CAUSES`; −1 where nobody told, or it goes on.
+
+    A life whose end nobody explained is taken to have ended as the newest known did, if that was of memory.
+    """
     owner = summary.life_container
     cause = np.full(len(owner), -1, np.int64)
     if ends is None or not len(ends.causes):
@@ -234,13 +239,15 @@ def _cause_of_each_life(summary: SampleSummary, ended: Bools, first: Ints, ends:
     begin = summary.time[first]
     for row in np.flatnonzero(ends.times.counts()):
         mine = np.flatnonzero(owner == row)
-        if len(mine) < 2:
+        if not len(mine):
             continue
         part = slice(ends.times.starts[row], ends.times.starts[row + 1])
         # An end belongs to the last life that had begun by then.
         where = mine[np.maximum(np.searchsorted(begin[mine], ends.times.times[part], "right") - 1, 0)]
         cause[where] = ends.causes[part]
-    cause[~ended] = -1
+        newest = ends.causes[part][-1]
+        if newest != EndCause.OTHER.value:
+            cause[mine[ended[mine] & (cause[mine] < 0)]] = newest
     return cause
 
 

@@ -68,11 +68,14 @@ class Series:
         values: Bytes at those times, shape (n,).
         restarts: When the container started again inside the window, shape (k,).
         oom_kills: When it was OOM-killed, shape (j,); may be empty even if there were some.
-        limit: The memory limit in bytes, or None.
+        limit: The memory limit in bytes, or None; of another metric than the working set, moved by what the
+            two differ, so that the room to it stays what it is.
         ends: The ends whose cause is known, in any order. OOM kills may be in `oom_kills` as well; at the
             same second they are one.
         started_at: Start of the present life, Unix seconds; None where it is not known.
-        uncounted_restarts: Restarts inside the window besides `restarts`, of which only the number is known.
+        restart_count: Restarts inside the window as the kubelet counts them; more than `restarts` where the
+            time of some is not known.
+        declared_limit: The limit itself where `limit` was moved.
     """
 
     timestamps: Floats
@@ -82,7 +85,8 @@ class Series:
     limit: float | None = None
     ends: tuple[LifeEnd, ...] = ()
     started_at: float | None = None
-    uncounted_restarts: int = 0
+    restart_count: int = 0
+    declared_limit: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +149,7 @@ class KnownEnds:
     @classmethod
     def of(cls, series: Sequence[Series]) -> KnownEnds:
         """Those that each series tells of."""
-        ends = [_ends_of(one) if one.ends or len(one.oom_kills) else () for one in series]
+        ends = [known_ends(one) if one.ends or len(one.oom_kills) else () for one in series]
         flat = [end for of_one in ends for end in of_one]
         return cls(
             RaggedTimes.of([[end.at for end in of_one] for of_one in ends]),
@@ -159,7 +163,7 @@ class KnownEnds:
         return KnownEnds(self.times.rows(first, last), self.started[begin:end], self.causes[begin:end])
 
 
-def _ends_of(series: Series) -> list[LifeEnd]:
+def known_ends(series: Series) -> tuple[LifeEnd, ...]:
     """The ends that a series tells of, OOM kills of which only the time is known among them, in order."""
     told = np.array([end.at for end in series.ends])
     more = [
@@ -167,7 +171,7 @@ def _ends_of(series: Series) -> list[LifeEnd]:
         for at in series.oom_kills
         if not len(told) or np.abs(told - at).min() > SAME_END_SECONDS
     ]
-    return sorted([*series.ends, *more], key=lambda end: end.at)
+    return tuple(sorted([*series.ends, *more], key=lambda end: end.at))
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +187,8 @@ class Batch:
         limits: Bytes, shape (n,), NaN for no limit.
         ends: The ends whose cause is known; None if no more is known than `oom_kills`.
         started_at: Start of each present life, Unix seconds, shape (n,), NaN where unknown; None for all.
-        uncounted_restarts: Restarts of which only the number is known, shape (n,); None for none.
+        restart_count: Restarts as the kubelet counts them, shape (n,); None if no more than `restarts`.
+        declared_limits: The limits that people set, bytes, shape (n,), NaN for none; None if `limits` are.
     """
 
     times: Floats
@@ -193,7 +198,8 @@ class Batch:
     limits: Floats
     ends: KnownEnds | None = None
     started_at: Floats | None = None
-    uncounted_restarts: Ints | None = None
+    restart_count: Ints | None = None
+    declared_limits: Floats | None = None
 
     @classmethod
     def shared(
@@ -221,7 +227,8 @@ class Batch:
             np.array([np.nan if one.limit is None else one.limit for one in series], np.float64),
             KnownEnds.of(series),
             np.array([np.nan if one.started_at is None else one.started_at for one in series], np.float64),
-            np.array([one.uncounted_restarts for one in series], np.int64),
+            np.array([one.restart_count for one in series], np.int64),
+            np.array([one.declared_limit or one.limit or np.nan for one in series], np.float64),
         )
 
     def __len__(self) -> int:
@@ -237,5 +244,6 @@ class Batch:
             self.limits[first:last],
             None if self.ends is None else self.ends.rows(first, last),
             None if self.started_at is None else self.started_at[first:last],
-            None if self.uncounted_restarts is None else self.uncounted_restarts[first:last],
+            None if self.restart_count is None else self.restart_count[first:last],
+            None if self.declared_limits is None else self.declared_limits[first:last],
         )

@@ -164,7 +164,14 @@ def fold_samples(rows: Ints, time: Floats, value: Floats, life: Ints, containers
         )
         width = np.where(step > 0, step, 1.0) * 2.0**doublings
     folded = doublings[rows] > 0
-    slot = np.where(folded, np.floor((time - first[rows]) / width[rows]), np.arange(len(time)))
+    numbered = np.cumsum(new_life) - 1
+    begins = np.nonzero(new_life)[0]
+    length = time[np.append(begins[1:], len(time)) - 1] - time[begins]
+    # A short life keeps its shape also where its container's samples are far apart most of the time.
+    narrow = np.maximum(length / MIN_BUCKETS_PER_LIFE, 1e-3)[numbered]
+    slot = np.where(
+        folded, np.floor((time - first[rows]) / np.minimum(width[rows], narrow)), np.arange(len(time))
+    )
     opens = new_life.copy()
     opens[1:] |= slot[1:] != slot[:-1]
     starts = np.nonzero(opens)[0]
@@ -172,7 +179,6 @@ def fold_samples(rows: Ints, time: Floats, value: Floats, life: Ints, containers
     moved = np.zeros(len(time))
     moved[1:] = np.where(new_life[1:], 0.0, np.diff(value))
     squared = moved * moved
-    numbered = np.cumsum(new_life) - 1
     return SampleSummary(
         time=np.add.reduceat(time - time[0], starts) / count + time[0],
         low=np.minimum.reduceat(value, starts),

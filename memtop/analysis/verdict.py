@@ -183,11 +183,11 @@ def _judge_part(batch: Batch) -> Judgements:
         deaths = count_memory_deaths(
             batch.ends,
             batch.restarts,
-            np.zeros(n, np.int64) if batch.uncounted_restarts is None else batch.uncounted_restarts,
+            np.zeros(n, np.int64) if batch.restart_count is None else batch.restart_count,
             np.full(n, np.nan) if batch.started_at is None else batch.started_at,
             summary.last,
         )
-    return judge_summary(
+    judged = judge_summary(
         summary,
         batch.limits,
         batch.restarts.counts(),
@@ -196,6 +196,7 @@ def _judge_part(batch: Batch) -> Judgements:
         deaths,
         batch.started_at,
     )
+    return judged if batch.declared_limits is None else replace(judged, limit=batch.declared_limits)
 
 
 def judge_summary(

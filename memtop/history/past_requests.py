@@ -89,7 +89,7 @@ class PastCache:
             return found if found is not None and len(found) else None
         merged = self._merged.get((name, metric))
         if merged is None:
-            pasts = [past for (of, _), past in kept.items() if of == metric and len(past)]
+            pasts = [past for (of, _), past in kept.items() if of == metric and past.tells]
             if not pasts:
                 return None
             merged = self._merged[name, metric] = merge_pasts(pasts)

@@ -69,6 +69,11 @@ class PastSeries:
         return len(self.times)
 
     @property
+    def tells(self) -> bool:
+        """Whether it has a sample, or knows of an end."""
+        return bool(len(self.times) or len(self.restarts) or len(self.oom_kills))
+
+    @property
     def span(self) -> float:
         """Seconds from the first to the last sample."""
         return float(self.times[-1] - self.times[0]) if len(self.times) else 0.0
@@ -187,7 +192,7 @@ def merge_past_and_live(past: PastSeries | None, live: Series) -> Series:
         past: What is remembered, in the metric of `live`; None for nothing.
         live: What was seen.
     """
-    if past is None or not len(past):
+    if past is None or not past.tells:
         return live
     times, values = merge_samples(past.times, past.values, live.timestamps, live.values)
     return replace(
@@ -222,6 +227,7 @@ def with_live_limit(past: PastSeries, seen: Series) -> Series:
         restarts=merge_times(np.sort(seen.restarts), past.restarts, NOTICED_WITHIN),
         oom_kills=merge_times(np.sort(seen.oom_kills), past.oom_kills, NOTICED_WITHIN),
         limit=limit,
+        declared_limit=seen.limit,
     )
 
 

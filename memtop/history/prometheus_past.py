@@ -201,10 +201,10 @@ def ask_past(
             if metric not in schema.memory:
                 continue
             streams = told.hear(prometheus.over(prometheus_queries.memory_query(schema, metric, pods), grid))
-            for name, lives in group_by_container(streams, schema.cadvisor_labels()).items():
-                if name not in wanted:
-                    continue
-                times, values, seen = join_streams(lives, grid)
+            found = group_by_container(streams, schema.cadvisor_labels())
+            # What dies before it is ever scraped has no memory, but its ends are counted.
+            for name in wanted.intersection((*found, *counters, *kills)):
+                times, values, seen = join_streams(found.get(name, ()), grid)
                 restarts, oom_kills = merge_ends(
                     times,
                     seen,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -25,6 +26,20 @@ from memtop.sanitize import sanitize
 from memtop.wording import bytes_
 
 SIGKILL_EXIT = 137
+EVICTED = "Evicted"
+_OUT_OF_MEMORY = re.compile(
+    r"out ?of ?memory|reached heap limit|\bMemoryError\b|std::bad_alloc|cannot allocate memory"
+    r"|memory allocation of \d+ bytes failed",
+    re.IGNORECASE,
+)
+"""What the JVM, V8, .NET, Go, CPython, C++, the C library and Rust say when they run out of memory."""
+
+
+def says_out_of_memory(text: str) -> bool:
+    """Whether the last words of a process (its termination message, the end of its log) speak of memory."""
+    return _OUT_OF_MEMORY.search(text) is not None
+
+
 MAX_RESTARTS = 2**31 - 1
 """The API's own bound: ``restartCount`` is an int32."""
 
@@ -56,26 +71,35 @@ class Termination(Struct, frozen=True):
         exit_code: The process's exit code; 137 is SIGKILL.
         finished_at: Unix seconds, or None where the runtime did not say.
         started_at: Unix seconds of the start of that run, or None.
+        out_of_memory: Whether its message speaks of memory; None where there is no message.
     """
 
     reason: str
     exit_code: int
     finished_at: float | None
     started_at: float | None
+    out_of_memory: bool | None = None
 
     @property
     def oom(self) -> bool:
         """Whether the kernel's OOM killer did it, as far as the kubelet knows."""
         return self.reason == "OOMKilled"
 
+    @property
+    def evicted_for_memory(self) -> bool:
+        """Whether the kubelet evicted its pod since the node was short of memory."""
+        return self.reason == EVICTED and self.out_of_memory is True
+
     def words(self) -> str:
-        """``OOMKilled``; ``killed (137)`` for a SIGKILL from elsewhere; else the reason and the exit code.
+        """``OOMKilled``; ``Evicted``; ``killed (137)`` for another SIGKILL; else reason and exit code.
 
         ``Error`` is the kubelet's word for every exit code but 0. Any other reason says more than the code,
         which is made up for ``ContainerStatusUnknown`` and ``RestartingAllContainers``.
         """
         if self.oom:
             return "OOMKilled"
+        if self.reason == EVICTED:
+            return EVICTED
         if self.exit_code == SIGKILL_EXIT and self.reason in {"", "Error"}:
             return "killed (137)"
         reason = self.reason or "ended"
@@ -168,6 +192,8 @@ def _facts_of(
         for part in (status.last_state if status is not None else None, state)
         if part is not None and part.terminated is not None
     ]
+    if pod.status.reason == EVICTED and not any(end.oom for end in ends):
+        ends = [_eviction_of(pod)]
     if mood is StateSeverity.WAITING and words == "CrashLoopBackOff":
         mood = StateSeverity.OOM if ends and ends[-1].oom else StateSeverity.FAILING
     unread = list(pod.unread)
@@ -224,8 +250,8 @@ def _resize_words(pod: Pod, wanted: int | None, holds: int | None) -> str:
 
 
 def _state_words(pod: Pod, state: ContainerState | None) -> tuple[str, StateSeverity]:
-    if pod.status.reason == "Evicted":
-        return "Evicted", StateSeverity.FAILING
+    if pod.status.reason == EVICTED:
+        return EVICTED, StateSeverity.FAILING
     if state is not None and state.terminated is not None:
         end = _termination_of(state.terminated)
         if end.oom:
@@ -247,7 +273,25 @@ def _state_words(pod: Pod, state: ContainerState | None) -> tuple[str, StateSeve
 
 def _termination_of(end: ContainerStateTerminated) -> Termination:
     return Termination(
-        sanitize(end.reason), end.exit_code, unix_seconds(end.finished_at), unix_seconds(end.started_at)
+        sanitize(end.reason),
+        end.exit_code,
+        unix_seconds(end.finished_at),
+        unix_seconds(end.started_at),
+        says_out_of_memory(end.message) if end.message else None,
+    )
+
+
+def _eviction_of(pod: Pod) -> Termination:
+    """The end of every container of an evicted pod: its status tells of none, at the newest time it has."""
+    status = pod.status
+    told = [unix_seconds(condition.last_transition_time) for condition in status.conditions]
+    times = [moment for moment in (*told, unix_seconds(status.start_time)) if moment is not None]
+    return Termination(
+        EVICTED,
+        SIGKILL_EXIT,
+        max(times, default=None),
+        unix_seconds(status.start_time),
+        "low on resource: memory" in status.message,
     )
 
 

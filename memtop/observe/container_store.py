@@ -110,6 +110,7 @@ class ContainerStore:
         self.workloads: list[tuple[str, Workload]] = []
         self.pressured_nodes: frozenset[str] = frozenset()
         self.version = 0
+        self._news_of_ends: set[int] = set()
         self._workload_numbers: dict[tuple[str, Workload], int] = {}
         self._free = list(range(slots - 1, -1, -1))
         self._pods: dict[str, _PodEntry] = {}
@@ -256,7 +257,8 @@ class ContainerStore:
             lives = self.lives.get(slot)
             if lives is None:
                 lives = self.lives[slot] = ContainerLives(entry.created_at, now)
-            lives.observe(fact, now)
+            if lives.observe(fact, now):
+                self._news_of_ends.add(slot)
             self._put_last_hour(slot, lives, now)
 
     def _put_pod_limit(self, uid: str, entry: _PodEntry, facts: tuple[ContainerFacts, ...]) -> None:
@@ -288,6 +290,18 @@ class ContainerStore:
         if last is not None:
             columns.failed[slot] = last.exit_code != 0
             columns.last_end[slot] = np.nan if last.finished_at is None else last.finished_at
+
+    def take_news_of_ends(self) -> set[int]:
+        """The slots of which another end, or the cause of one, has become known since this was last asked."""
+        news, self._news_of_ends = self._news_of_ends, set()
+        return news
+
+    def note_last_words(self, slot: int, exit_code: int, out_of_memory: bool) -> None:
+        """Takes in whether the log of a life that ended with an exit code spoke of memory at its end."""
+        lives = self.lives.get(slot)
+        if lives is not None:
+            lives.last_words[exit_code] = out_of_memory
+            self._news_of_ends.add(slot)
 
     def recall_ends(self, slot: int, past: PastSeries, now: float) -> None:
         """Takes in how a container fared before it was seen here; see `Lives.recall`."""
@@ -452,6 +466,7 @@ class ContainerStore:
         self.identities[slot] = None
         self.lasts[slot] = None
         self.lives.pop(slot, None)
+        self._news_of_ends.discard(slot)
         self._free.append(slot)
 
 

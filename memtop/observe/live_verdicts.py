@@ -173,6 +173,7 @@ class LiveVerdicts:
 
     def __init__(self, store: ContainerStore, interval: float, hours: float) -> None:
         self._store = store
+        self._window = hours * 3600.0
         self._judge = IncrementalJudge(float(interval), hours * 3600.0)
         self._seat = np.zeros(0, np.int64)
         """Where `IncrementalJudge` keeps each slot's container; NOBODY before its first sample."""
@@ -234,12 +235,17 @@ class LiveVerdicts:
         times, values = self._store.history.series(slot)
         lives = self._store.lives.get(slot)
         limit = float(self._store.columns.reach(np.array([slot]))[0])
+        started_at = float(self._store.columns.started_at[slot])
+        young = lives is not None and self._now - lives.created_at <= self._window
         return Series(
             times,
             values,
             np.array(lives.starts if lives else []),
             np.array(lives.oom_times() if lives else []),
             limit if np.isfinite(limit) else None,
+            lives.life_ends() if lives else (),
+            started_at if np.isfinite(started_at) else None,
+            lives.restarts_in_all() if lives is not None and young else 0,
         )
 
     def _match(self) -> None:

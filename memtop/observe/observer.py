@@ -32,6 +32,7 @@ from memtop.kube.list_watch import (
 )
 from memtop.observe.container_store import INITIAL_SLOTS, ContainerStore
 from memtop.observe.frame import SPARK_BINS
+from memtop.observe.last_words import LastWords
 from memtop.observe.live_verdicts import LiveVerdicts, WorkloadVerdicts
 from memtop.observe.past_sources import PastSources
 from memtop.observe.sample_rings import SampleHistory
@@ -108,6 +109,7 @@ class Observer:
             namespaces=scope.namespaces,
             on_change=on_change,
         )
+        self.last_words = LastWords(self._client, self.store, self.clock.now, on_change)
         self.pools = WorkloadVerdicts(
             self.store,
             self.recollection.overlay.judged_series,
@@ -140,6 +142,7 @@ class Observer:
                 group.create_task(self._judge())
                 group.create_task(self._pool())
                 group.create_task(self.recollection.keep())
+                group.create_task(self.last_words.run())
         except* NamespacesForbidden as several:
             raise NamespacesForbidden(str(several.exceptions[0])) from several
         finally:

@@ -1,10 +1,11 @@
 """The verdict on each container by all that is known of it: remembered and seen, merged to one series.
 
-It is a function of the samples alone. A container is judged as of whole minutes of the cluster's clock, some
-of them past, and the verdict is held against single moments that say otherwise. A memtop that has watched for
-hours and one that starts now judge the same samples at the same moments, and so agree.
+It is a function of the samples and ends alone. A container is judged as of whole minutes of the cluster's
+clock, some of them past, and the verdict is held against single moments that say otherwise. A memtop that has
+watched for hours and one that starts now judge the same samples at the same moments, and so agree.
 
-Where nothing is remembered of a container, what is judged of its live samples stands.
+Where nothing is remembered of a container and it has never ended, what is judged of its live samples stands.
+What has ended is judged here by its ends as well: they are facts, also where there is no sample at all.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from memtop.analysis.judgement import (
     Judgements,
     Verdict,
 )
-from memtop.analysis.memory_series import Batch, Series
+from memtop.analysis.memory_series import Batch, LifeEnd, Series
 from memtop.analysis.verdict import MIN_SAMPLES, judge_batch
 from memtop.history.past_requests import PastCache
 from memtop.history.past_series import (
@@ -62,17 +63,26 @@ _MOST_SUSPECTED = np.nextafter(SURE_CONFIDENCE, 0.0)
 """Confidence of a leak that is sure as of one moment only."""
 
 
+_Known = tuple[int, tuple[LifeEnd, ...], int]
+"""What a judgement was made of: samples, ends of known cause, restarts."""
+
+
+def _known_of(series: Series) -> _Known:
+    return len(series.values), series.ends, len(series.restarts)
+
+
 @dataclass(frozen=True)
 class _PastJudgement:
     """What is judged of one container as of the latest moment, and as of those that it is held from.
 
-    `moments` has for each moment, Unix seconds, how many samples there were and what was judged of them.
+    `moments` has for each moment, Unix seconds, which samples and ends were known, and what was judged of
+    them.
     """
 
     generation: int
     at: float
     judgement: Judgement
-    moments: Mapping[float, tuple[int, Judgement]]
+    moments: Mapping[float, tuple[_Known, Judgement]]
 
 
 class LiveJudge(Protocol):
@@ -161,6 +171,7 @@ class PastVerdicts:
         if not self._due:
             moment = latest_moment(self._now())
             self._due = self._pasts.changes()
+            self._due |= set(filter(None, map(self._name_of, self._store.take_news_of_ends())))
             self._due |= {name for name, judged in self._judged.items() if judged.at != moment}
         return bool(self._due)
 
@@ -170,7 +181,7 @@ class PastVerdicts:
         while self.pending and len(batch) < BATCH_SIZE:
             name = self._due.pop()
             slot = self._slot(name)
-            if slot is None or name not in self._pasts:
+            if slot is None or not (name in self._pasts or slot in self._store.lives):
                 self._judged.pop(name, None)
             else:
                 batch.append((name, slot))
@@ -181,7 +192,7 @@ class PastVerdicts:
 
     def _judge(self, batch: Sequence[tuple[ContainerName, int]], latest: float) -> None:
         moments = [latest - HELD_SECONDS * back for back in reversed(range(HELD_MOMENTS))]
-        known: dict[ContainerName, dict[float, tuple[int, Judgement]]] = {}
+        known: dict[ContainerName, dict[float, tuple[_Known, Judgement]]] = {}
         open_: list[tuple[ContainerName, float, Series]] = []
         for name, slot in batch:
             before, whole = self._judged.get(name), self.basis(slot)[0]
@@ -191,11 +202,11 @@ class PastVerdicts:
             }
             for moment in moments:
                 series = as_of(whole, moment)
-                if moment not in known[name] or known[name][moment][0] != len(series.values):
+                if moment not in known[name] or known[name][moment][0] != _known_of(series):
                     open_.append((name, moment, series))
         judged = judge_batch(Batch.of([series for _, _, series in open_]))
         for (name, moment, series), judgement in zip(open_, judged, strict=True):
-            known[name][moment] = len(series.values), judgement
+            known[name][moment] = _known_of(series), judgement
         for name, slot in batch:
             held = hold_verdict([known[name][moment][1] for moment in moments])
             self._judged[name] = _PastJudgement(self._generation(slot), latest, held, known[name])
@@ -229,11 +240,15 @@ class PastVerdicts:
         return self._store.slot_named(*name)
 
     def _name(self, slot: int) -> ContainerName | None:
+        """The name of a container that is remembered."""
+        name = self._name_of(slot)
+        return name if name is not None and name in self._pasts else None
+
+    def _name_of(self, slot: int) -> ContainerName | None:
         identity = self._store.identities[slot]
-        if identity is None:
-            return None
-        name = ContainerName(identity.namespace, identity.pod, identity.container)
-        return name if name in self._pasts else None
+        return (
+            None if identity is None else ContainerName(identity.namespace, identity.pod, identity.container)
+        )
 
 
 def latest_moment(now: float) -> float:

@@ -17,8 +17,17 @@ import numpy.typing as npt
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
+from memtop.analysis.memory_series import EndCause, LifeEnd
 from memtop.history.past_series import NOTICED_WITHIN, Floats, match_times
-from memtop.kube.pod_facts import ContainerFacts, ContainerKind, StateSeverity, Termination, Workload
+from memtop.kube.pod_facts import (
+    EVICTED,
+    SIGKILL_EXIT,
+    ContainerFacts,
+    ContainerKind,
+    StateSeverity,
+    Termination,
+    Workload,
+)
 
 T = TypeVar("T")
 
@@ -177,6 +186,9 @@ class SlotColumns:
 
 
 MAX_ENDS = 200
+HEAP_EXIT_CODES = frozenset({1, 3, 134, 137, 139})
+"""How runtimes end that have run out of heap: uncaught error, ExitOnOutOfMemoryError, abort, kill -9 by
+OnOutOfMemoryError, abort of a process 1."""
 HOUR = 3600.0
 
 
@@ -189,25 +201,31 @@ class ContainerLives:
         first_seen: When memtop saw the container first, Unix seconds.
         ends: Known ends, oldest first.
         starts: Known starts after an end, Unix seconds, oldest first.
+        last_words: Whether its log spoke of memory when it last ended with each exit code; what ends the same
+            way again is taken to have the same cause, for one log is asked for and not one for each end.
     """
 
     created_at: float
     first_seen: float
     ends: list[Termination] = field(default_factory=list)
     starts: list[float] = field(default_factory=list)
+    last_words: dict[int, bool] = field(default_factory=dict)
     _counts: list[tuple[float, int]] = field(default_factory=list)
     _told_kills: list[float] = field(default_factory=list)
 
-    def observe(self, facts: ContainerFacts, now: float) -> None:
-        """Takes in one status; what is already known is not counted twice."""
+    def observe(self, facts: ContainerFacts, now: float) -> bool:
+        """Takes in one status; what is already known is not counted twice. True if it tells of a new end."""
+        news = False
         for end in facts.terminations:
             if all(end != known for known in self.ends[-4:]):
                 self.ends.append(end)
+                news = True
         if facts.restarts and facts.started_at is not None and facts.started_at not in self.starts[-2:]:
             self.starts.append(facts.started_at)
         if not self._counts or self._counts[-1][1] != facts.restarts:
             self._counts.append((now, facts.restarts))
         del self.ends[:-MAX_ENDS], self.starts[:-MAX_ENDS], self._counts[:-MAX_ENDS]
+        return news
 
     def recall(self, times: Floats, counts: Floats, oom_kills: Floats) -> None:
         """Takes in what somebody else counted before the container was first seen here.
@@ -275,6 +293,40 @@ class ContainerLives:
         moments += [end.finished_at for end in self.ends if end.finished_at is not None]
         moments += self._told_kills
         return min((moment + window for moment in moments if moment + window >= now), default=inf)
+
+    def restarts_in_all(self) -> int:
+        """Restarts since the pod was created, by the kubelet's count."""
+        return self._counts[-1][1] if self._counts else 0
+
+    def cause_of(self, end: Termination) -> EndCause | None:
+        """Why a life ended; None where only its log can tell, and has not been read."""
+        if end.oom:
+            return EndCause.OOM_KILL
+        if end.reason == EVICTED:
+            return EndCause.EVICTION if end.evicted_for_memory else EndCause.OTHER
+        if end.exit_code not in HEAP_EXIT_CODES:
+            return EndCause.OTHER
+        spoke = end.out_of_memory or self.last_words.get(end.exit_code)
+        if spoke:
+            return EndCause.HEAP_LIMIT
+        # A SIGKILL that was no OOM kill came from elsewhere, unless its log says more.
+        return None if spoke is None and end.exit_code != SIGKILL_EXIT else EndCause.OTHER
+
+    def unread_end(self) -> Termination | None:
+        """The last end, if its log may tell that it ran out of memory, and has not been read."""
+        last = self.last
+        if last is None or last.oom or last.reason == EVICTED or last.out_of_memory:
+            return None
+        unread = last.exit_code in HEAP_EXIT_CODES and last.exit_code not in self.last_words
+        return last if unread else None
+
+    def life_ends(self) -> tuple[LifeEnd, ...]:
+        """The ends whose time and cause are known, oldest first."""
+        return tuple(
+            LifeEnd(end.finished_at, end.started_at, cause)
+            for end in self.ends
+            if end.finished_at is not None and (cause := self.cause_of(end)) is not None
+        )
 
     def oom_times(self) -> list[float]:
         """When it was OOM-killed, as far as known, Unix seconds, oldest first."""

@@ -215,7 +215,7 @@ class FrameBuilder:
             settled=observer.settled,
             namespaces=tuple(sorted(store.live_namespaces())),
             pressured_nodes=store.pressured_nodes,
-            remembered=observer.recollection.settled,
+            remembered=observer.recollection.settled and observer.last_words.settled,
             awaited=awaited,
             namesakes=self._namesakes_in(view),
             members=None

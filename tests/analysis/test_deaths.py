@@ -127,7 +127,7 @@ def test_the_cause_of_the_newest_end_is_taken_for_that_of_restarts_nobody_explai
     restarts = newest.started_at - 400.0 * np.arange(7)[::-1]
     one = Series(np.empty(0), np.empty(0), restarts, ends=(newest,))
     assert judge_series(one).verdict is Verdict.OOM_LOOP
-    counted = Series(np.empty(0), np.empty(0), ends=(newest,), uncounted_restarts=45)
+    counted = Series(np.empty(0), np.empty(0), ends=(newest,), restart_count=46)
     assert judge_series(counted).evidence() == (
         "OOM-killed once, restarted 45 times more for reasons not known, 15 s after its start:"
         " too fast to see it grow"

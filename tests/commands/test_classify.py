@@ -7,7 +7,7 @@ import pytest
 
 from memtop.commands.classify import BadInputError, read_series_file, run_classify
 
-FIELDS = ["id", "label", "slope_bytes_per_hour", "eta_seconds", "confidence", "evidence"]
+FIELDS = ["id", "label", "verdict", "slope_bytes_per_hour", "eta_seconds", "confidence", "evidence"]
 
 
 def run(*files):

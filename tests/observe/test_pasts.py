@@ -91,10 +91,14 @@ class Containers:
         self.last_end = np.full(count, np.nan)
         self.started_at = np.full(count, np.nan)
         self.nothing = Judgements.unjudged(count)
+        self.lives = {}
         self.live = live or Series(np.empty(0), np.empty(0))
 
     def slot_named(self, *place):
         return next((slot for slot, one in enumerate(self.identities) if one == place), None)
+
+    def take_news_of_ends(self):
+        return set()
 
     def recall_ends(self, slot, past, now):
         """Nothing here has ended: what is judged is what is looked at."""
