@@ -324,7 +324,7 @@ def help_text(command: str = "") -> str:
 def _command_help(command: CliCommand) -> str:
     parser = argparse.ArgumentParser(
         usage=f"memtop {_usage(command)} [FLAGS]",
-        description=command.summary,
+        description=f"{command.summary}\n\n{command.notes}".strip(),
         epilog="The other flags are those of memtop itself: memtop --help",
         formatter_class=_HelpFormatter,
         add_help=False,

@@ -63,6 +63,7 @@ class CliCommand:
         needs_settings: Whether it works with the user's settings, so that mistakes in them matter.
         typed: Whether it is asked for by its words; the others are asked for by a flag or by nothing.
         files: Whether its arguments are paths, for completion.
+        notes: What else its help says, in lines of at most 79 characters.
     """
 
     name: str
@@ -75,6 +76,7 @@ class CliCommand:
     needs_settings: bool = True
     typed: bool = True
     files: bool = False
+    notes: str = ""
 
 
 def _switch(name: str, words: str, short: str = "") -> CommandFlag:
@@ -131,6 +133,20 @@ ONE_SHOT = CliCommand(
     ),
     typed=False,
 )
+_CLASSIFY_NOTES = """\
+FILE is - for what comes in by a pipe, and may be gzipped. It is read as
+  JSON lines     {"id", "timestamps", "values"}; also "limit", "restarts" and
+                 "oom_kills"
+  JSON           what Prometheus answers to query_range
+  CSV            a column of times and one of memory (--time, --value), or one
+                 of times and several of series, as Grafana exports them
+  mprof, psrecord --log
+  docker stats, kubectl top, again and again with `date` before each
+
+Times are seconds, milli-, micro- or nanoseconds since 1970, seconds since the
+start, or dates; without a zone they are UTC. Memory is in bytes, or in the
+unit that stands in the cell (1.2 GiB, 350 MB) or in the column's name (rss_kb:
+1024 bytes). Empty cells, null and NaN are gaps."""
 COMMANDS = (
     TUI,
     ONE_SHOT,
@@ -143,6 +159,11 @@ COMMANDS = (
     CliCommand(
         "classify",
         "Judge recorded series: one line of JSON for each.",
+        flags=(
+            _text("--time", "The column of the times; by default time, timestamp, date …", "COLUMN"),
+            _text("--value", "The column of the memory; by default value, rss, memory …", "COLUMN"),
+        ),
+        notes=_CLASSIFY_NOTES,
         arguments="FILE...",
         at_least=1,
         at_most=None,

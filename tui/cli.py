@@ -116,8 +116,10 @@ def _doctor(invocation: Invocation) -> int:
 
 def _classify(invocation: Invocation) -> int:
     from memtop.commands.classify import run_classify
+    from memtop.commands.sample_tables import TableColumns
 
-    return run_classify(invocation.arguments, sys.stdout, sys.stderr)
+    columns = TableColumns(invocation.options["time"], invocation.options["value"])
+    return run_classify(invocation.arguments, sys.stdout, sys.stderr, columns)
 
 
 def _logs(invocation: Invocation) -> int:

@@ -1,18 +1,18 @@
 """``memtop classify``: files of series in, one JSON line per series out.
 
-Read are JSON lines, CSV, and what Prometheus answers to ``query_range``.
+Read are JSON lines, what Prometheus answers to ``query_range``, and the tables of
+`memtop.commands.sample_tables`.
 """
 
 from __future__ import annotations
 
-import csv
 import gzip
-import io
 import json
+import sys
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import TextIO
 
@@ -22,13 +22,18 @@ import numpy as np
 from memtop.analysis.judgement import Judgement
 from memtop.analysis.memory_series import Batch, Floats, Series
 from memtop.analysis.verdict import judge_batch
+from memtop.commands.sample_tables import (
+    BadInputError,
+    TableColumns,
+    read_table,
+    seconds_from,
+    series_names,
+)
 
-_TIME_COLUMNS = ("time", "timestamp")
+STDIN = "-"
+"""In place of a file's name: what comes in by a pipe."""
+ANY_COLUMNS = TableColumns()
 _NAME_LABELS = ("namespace", "pod", "container")
-
-
-class BadInputError(ValueError):
-    """One sentence that names the file, the line where it is known, and what is wrong."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +68,13 @@ class _MatrixAnswer(msgspec.Struct):
     data: _MatrixData
 
 
-def read_series_file(name: str) -> list[NamedSeries]:
+def read_series_file(name: str, columns: TableColumns = ANY_COLUMNS) -> list[NamedSeries]:
     """Reads all series of one file; the format is told from the content.
 
     Args:
-        name: Path of a JSON-lines, CSV or JSON file, which may be gzipped.
+        name: Path of a file of JSON lines, of JSON, or of a table (`memtop.commands.sample_tables`), which
+            may be gzipped; ``-`` for what comes in by a pipe.
+        columns: Which columns of a table to read, where somebody said so.
 
     Raises:
         BadInputError: The file cannot be read, is none of these, or is broken.
@@ -77,7 +84,7 @@ def read_series_file(name: str) -> list[NamedSeries]:
     if not start:
         raise BadInputError(f"{name}: the file is empty")
     if not start.startswith("{"):
-        return [_from_csv(name, text)]
+        return _from_table(name, text, columns)
     first = start.split("\n", 1)[0]
     if '"timestamps"' in first or not _is_answer(text):
         return _from_lines(name, text)
@@ -86,7 +93,7 @@ def read_series_file(name: str) -> list[NamedSeries]:
 
 def _read_text(name: str) -> str:
     try:
-        raw = Path(name).read_bytes()
+        raw = sys.stdin.buffer.read() if name == STDIN else Path(name).read_bytes()
         if raw[:2] == b"\x1f\x8b":
             raw = gzip.decompress(raw)
         return raw.decode("utf-8-sig")
@@ -152,55 +159,18 @@ def _series_name(labels: dict[str, str]) -> str:
     return ",".join(f"{name}={value}" for name, value in sorted(labels.items())) or "series"
 
 
-def _from_csv(name: str, text: str) -> NamedSeries:
-    lines = csv.reader(io.StringIO(text), strict=True)
-    header: list[str] | None = None
-    times: list[float] = []
-    values: list[float] = []
-    column = (0, 1)
-    try:
-        for row in lines:
-            if not any(cell.strip() for cell in row):
-                continue
-            where = f"{name}, line {lines.line_num}"
-            if header is None:
-                header = [cell.strip().lower() for cell in row]
-                column = _csv_columns(where, header)
-                continue
-            if len(row) <= max(column):
-                raise BadInputError(f"{where}: {len(row)} columns where {max(column) + 1} are needed")
-            times.append(_parse_time(where, row[column[0]].strip()))
-            values.append(_parse_number(where, row[column[1]].strip()))
-    except csv.Error as error:
-        raise BadInputError(f"{name}, line {lines.line_num}: {error}") from error
-    plain = Path(name).name.removesuffix(".gz")
-    return NamedSeries(plain.removesuffix(".csv"), _make_series(name, times, values, [], [], None))
-
-
-def _csv_columns(where: str, header: list[str]) -> tuple[int, int]:
-    time = next((header.index(word) for word in _TIME_COLUMNS if word in header), None)
-    if time is None or "value" not in header:
-        raise BadInputError(f"{where}: not JSON, and as CSV it lacks the columns time and value")
-    return time, header.index("value")
-
-
-def _parse_time(where: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        pass
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise BadInputError(f"{where}: {text!r} is neither unix seconds nor an ISO 8601 time") from error
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
-def _parse_number(where: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError as error:
-        raise BadInputError(f"{where}: {text!r} is not a number of bytes") from error
+def _from_table(name: str, text: str, columns: TableColumns) -> list[NamedSeries]:
+    found = read_table(name, text, columns)
+    for one in found:
+        if len(one.times) > 1 and all(after < before for before, after in pairwise(one.times)):
+            one.times.reverse()  # newest first, as some dashboards export them
+            one.values.reverse()
+    plain = "-" if name == STDIN else Path(name).name.removesuffix(".gz")
+    stem = plain.removesuffix(".csv")
+    return [
+        NamedSeries(id_, _make_series(name, one.times, one.values, [], [], one.limit))
+        for id_, one in zip(series_names(stem, found), found, strict=True)
+    ]
 
 
 def _make_series(
@@ -213,7 +183,7 @@ def _make_series(
 ) -> Series:
     if len(times) != len(values):
         raise BadInputError(f"{where}: {len(times)} timestamps but {len(values)} values")
-    time, value = np.asarray(times, np.float64), np.asarray(values, np.float64)
+    time, value = seconds_from(np.asarray(times, np.float64)), np.asarray(values, np.float64)
     if not np.isfinite(time).all() or not np.isfinite(value).all():
         raise BadInputError(f"{where}: times and values have to be finite numbers")
     if (value < 0).any():
@@ -226,13 +196,13 @@ def _make_series(
 
 
 def _sorted_times(times: list[float]) -> Floats:
-    return np.sort(np.asarray(times, np.float64))
+    return np.sort(seconds_from(np.asarray(times, np.float64)))
 
 
 _BATCH_SIZE = 256
 
 
-def run_classify(files: Sequence[str], out: TextIO, err: TextIO) -> int:
+def run_classify(files: Sequence[str], out: TextIO, err: TextIO, columns: TableColumns = ANY_COLUMNS) -> int:
     """Judges every series of ``files``, in order.
 
     Everything is read and judged before the first line is printed.
@@ -241,6 +211,7 @@ def run_classify(files: Sequence[str], out: TextIO, err: TextIO) -> int:
         files: Paths, see `memtop.commands.classify.read_series_file`.
         out: Takes one JSON line per series.
         err: Takes the one sentence about input that cannot be used.
+        columns: Which columns of a table to read, where somebody said so.
 
     Returns:
         The exit code: 0, or 2 if some input cannot be used.
@@ -248,7 +219,7 @@ def run_classify(files: Sequence[str], out: TextIO, err: TextIO) -> int:
     named: list[NamedSeries] = []
     try:
         for name in files:
-            named.extend(read_series_file(name))
+            named.extend(read_series_file(name, columns))
     except BadInputError as error:
         print(error, file=err)
         return 2

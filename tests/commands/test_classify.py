@@ -102,14 +102,21 @@ def test_an_empty_answer_has_no_lines(tmp_path):
     ("text", "words"),
     [
         ("", "the file is empty"),
-        ("hello\n", "line 1: not JSON, and as CSV it lacks the columns time and value"),
+        (
+            "hello\n",
+            "line 1: neither JSON nor a known table; as CSV it has no column of times",
+        ),
+        ("Foo,Bar\n1,2\n", "timestamp: it has Foo, Bar; name two with --time and --value"),
+        ("time\n1\n", "it has time; name one with --value"),
+        ("time,value\n1,\n2,null\n", "there is no sample in it"),
+        ("NAME MEMORY(bytes)\na 5Mi\n", "line 2: the table tells no time; print the time before it"),
         (
             "time,value\n1,2\nyesterday,3\n",
             "line 3: 'yesterday' is neither unix seconds nor an ISO 8601 time",
         ),
         ("time,value\n1,2\n2,much\n", "line 3: 'much' is not a number of bytes"),
         ("time,value\n1,2\n2\n", "line 3: 1 columns where 2 are needed"),
-        ("time,value\n2,2\n1,2\n", "the times do not ascend"),
+        ("time,value\n2,2\n3,2\n1,2\n", "the times do not ascend"),
         ('{"id": "a", "timestamps": [1, 2], "values": [1]}', "line 1: 2 timestamps but 1 values"),
         ('{"id": "a", "timestamps": [2, 1], "values": [1, 1]}', "line 1: the times do not ascend"),
         ('{"id": "a", "timestamps": [1], "values": [-5]}', "line 1: memory cannot be negative (-5 bytes)"),
