@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -252,6 +253,13 @@ class Client:
         if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
             with contextlib.closing(answer):
                 raise await _read_error(answer)
+        if _is_web_page(answer.headers) and "/proxy" not in call.path:
+            with contextlib.closing(answer):
+                page = await answer.body(MAX_ERROR_BODY)
+            raise Unreachable(
+                f"{sanitize(self.target.server)} answers with a web page in place of the API"
+                f"{_page_title(page)}: a login page of a proxy, or the server in the kubeconfig is another"
+            )
         return answer
 
     async def _send_as(self, grant: Grant, call: _ApiRequest) -> StreamedResponse:
@@ -325,6 +333,8 @@ def parse_api_error(status: int, headers: Mapping[str, str], body: bytes) -> Api
     except ValueError:
         phrase = f"HTTP {status}"
     message = said.message or _plain_text(headers, body) or phrase
+    if _is_web_page(headers):
+        message = f"{phrase}: a web page answered in place of the API{_page_title(body)}"
     if status < HTTPStatus.BAD_REQUEST:
         message = f"redirected to {headers.get('Location', 'nowhere')} instead of answering (a login page?)"
     wait = retry_after(headers)
@@ -334,6 +344,19 @@ def parse_api_error(status: int, headers: Mapping[str, str], body: bytes) -> Api
 
 
 def _plain_text(headers: Mapping[str, str], body: bytes) -> str:
-    if "html" in headers.get("Content-Type", ""):
+    if _is_web_page(headers):
         return ""  # somebody's error page; its status says as much
     return sanitize_bytes(body[:1000]).strip()
+
+
+_TITLE = re.compile(rb"<title[^>]*>\s*([^<]{1,200}?)\s*</title", re.IGNORECASE)
+
+
+def _is_web_page(headers: Mapping[str, str]) -> bool:
+    return "html" in headers.get("Content-Type", "")
+
+
+def _page_title(page: bytes) -> str:
+    """What a web page calls itself, in brackets."""
+    found = _TITLE.search(page)
+    return "" if found is None else f" ({sanitize_bytes(found.group(1))!r})"

@@ -220,12 +220,8 @@ def _resolve_target(config: Kubeconfig, name: str, environ: Mapping[str, str]) -
             f"context {sanitize(name)!r} in {source} names the cluster {sanitize(context.cluster)!r}, "
             f"which is not there{_did_you_mean(context.cluster, config.clusters)}"
         )
-    if context.user and context.user not in config.users:
-        raise KubeconfigError(
-            f"context {sanitize(name)!r} in {source} names the user {sanitize(context.user)!r}, "
-            f"which is not there{_did_you_mean(context.user, config.users)}"
-        )
     cluster, cluster_file = config.clusters[context.cluster]
+    # A user that is not there is nobody, as for kubectl: the server may want no credentials.
     user, user_file = config.users.get(context.user, (UserEntry(), source))
     authority = _certificate_authority(cluster, context.cluster, cluster_file)
     server = _server_url(cluster, context.cluster, cluster_file, secure=authority is not None)

@@ -163,15 +163,25 @@ def read_kubeconfig_files(paths: list[Path]) -> Kubeconfig:
 def _read_kubeconfig_file(path: Path) -> _KubeconfigFile:
     content = read_referenced_file(path, "kubeconfig")
     try:
-        tree = yaml.load(content, Loader=_PlainTextLoader)  # a safe loader, with fewer types
+        # A safe loader, with fewer types. Of several documents kubectl reads the first.
+        tree = next(iter(yaml.load_all(content, Loader=_PlainTextLoader)), None)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise KubeconfigError(f"kubeconfig {path} is not valid YAML: {_yaml_error_words(error)}") from None
     if tree is None:
         return _KubeconfigFile()
     try:
-        return msgspec.convert(tree, _KubeconfigFile, strict=False)
+        return msgspec.convert(_without_nulls(tree), _KubeconfigFile, strict=False)
     except msgspec.ValidationError as error:
         raise KubeconfigError(f"kubeconfig {path} is not a kubeconfig: {sanitize(str(error))}") from None
+
+
+def _without_nulls(value: object) -> object:
+    """What is null is not there, as for kubectl: some tools write out every field."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(part) for key, part in value.items() if part is not None}
+    if isinstance(value, list):
+        return [_without_nulls(part) for part in value if part is not None]
+    return value
 
 
 def _yaml_error_words(error: Exception) -> str:

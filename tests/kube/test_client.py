@@ -138,11 +138,10 @@ class TestErrors:
         assert error.message
         assert parse_api_error(599, {}, body).reason == "HTTP599"
 
-    def test_an_error_page_is_not_quoted(self):
-        assert (
-            parse_api_error(502, {"Content-Type": "text/html"}, b"<html>nginx</html>").message
-            == "Bad Gateway"
-        )
+    def test_an_error_page_is_named_and_not_quoted(self):
+        page = b"<html><title>Sign in</title><body>much else</body>"
+        said = parse_api_error(403, {"Content-Type": "text/html"}, page).message
+        assert said == "Forbidden: a web page answered in place of the API ('Sign in')"
 
     async def test_how_long_to_wait_is_known(self, client_for):
         async def answer(request):

@@ -86,3 +86,12 @@ class TestTrouble:
         client = connect(f"http://127.0.0.1:{await serve_bytes(answer)}")
         await unreachable(client.get("/"))
         assert await client.get("/") == b"ok"
+
+    @pytest.mark.parametrize("path", ["/version", "/api/v1/pods"])
+    async def test_a_login_page_in_place_of_the_api(self, client_for, path):
+        async def answer(request):
+            page = "<!DOCTYPE html><title>Corporate sign-in</title>"
+            return web.Response(text=page, content_type="text/html")
+
+        text = await unreachable((await client_for(answer)).get(path))
+        assert "answers with a web page in place of the API ('Corporate sign-in'): a login page" in text
