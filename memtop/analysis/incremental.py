@@ -45,6 +45,7 @@ class IncrementalJudge:
         self._limit = np.full(_INITIAL_CAPACITY, np.nan)
         self._cuts = np.zeros(_INITIAL_CAPACITY, np.int64)
         self._kills = np.zeros(_INITIAL_CAPACITY, np.int64)
+        self._started = np.full(_INITIAL_CAPACITY, np.nan)
         self._due = np.full(_INITIAL_CAPACITY, np.inf)
         self._waiting = np.full(_INITIAL_CAPACITY, np.nan)
         self._waiting_since = np.full(_INITIAL_CAPACITY, np.nan)
@@ -70,7 +71,7 @@ class IncrementalJudge:
         self._limit[slots] = limits
         self._cuts[slots] = self._kills[slots] = self._young[slots] = 0
         self._due[slots] = np.inf
-        for column in (self._waiting, self._waiting_since, self._cut_at, self.judged_at):
+        for column in (self._waiting, self._waiting_since, self._cut_at, self._started, self.judged_at):
             column[slots] = np.nan
         self._store(slots, Judgements.unjudged(len(slots)))
         return slots
@@ -87,6 +88,10 @@ class IncrementalJudge:
         changed = ~((self._limit[slots] == limits) | (np.isnan(self._limit[slots]) & np.isnan(limits)))
         self._limit[slots] = limits
         self._due[slots[changed]] = -np.inf
+
+    def started(self, slots: Ints, times: Floats) -> None:
+        """Sets when the present lives began, unix seconds, NaN where that is not known."""
+        self._started[slots] = times
 
     def restarted(self, slots: Ints, times: Floats, oom_killed: Bools | None = None) -> None:
         """Notes restarts at unix ``times``, and which of them were OOM kills."""
@@ -141,7 +146,13 @@ class IncrementalJudge:
 
     def judge(self, slots: Ints) -> Judgements:
         """Judges some containers now."""
-        return judge_summary(self.summary(slots), self._limit[slots], self._cuts[slots], self._kills[slots])
+        return judge_summary(
+            self.summary(slots),
+            self._limit[slots],
+            self._cuts[slots],
+            self._kills[slots],
+            started_at=self._started[slots],
+        )
 
     def summary(self, slots: Ints) -> SampleSummary:
         """What is left of the samples of some containers, in the order of ``slots``."""
@@ -176,6 +187,7 @@ class IncrementalJudge:
             "_limit": np.nan,
             "_cuts": 0,
             "_kills": 0,
+            "_started": np.nan,
             "_due": np.inf,
             "_waiting": np.nan,
             "_waiting_since": np.nan,

@@ -46,6 +46,8 @@ _CONTRARY_MARGIN = 2.0
 _MAX_MARGIN, _MIN_MARGIN, _DOUBTED_MARGIN = 14.0, -6.0, -0.5
 _UNPROVEN_MARGIN = 1.0
 _CHANCE_AT_0, _CHANCE_PER_UNIT = -3.5, 0.7
+UNDECIDED_CHANCE = 1 / (1 + float(np.exp(-(_CHANCE_AT_0 + _CHANCE_PER_UNIT * _MAX_MARGIN_UNDECIDED))))
+"""The most that is said for a leak by growth that may yet end."""
 
 
 @dataclass(frozen=True, eq=False)

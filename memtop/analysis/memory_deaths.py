@@ -159,7 +159,11 @@ class LifeEndEvidence:
 
 
 def weigh_life_ends(
-    summary: SampleSummary, limits: Floats, oom_kills: Ints, ends: KnownEnds | None = None
+    summary: SampleSummary,
+    limits: Floats,
+    oom_kills: Ints,
+    ends: KnownEnds | None = None,
+    running: Bools | None = None,
 ) -> LifeEndEvidence:
     """Weighs how the lives of every container ended.
 
@@ -176,11 +180,14 @@ def weigh_life_ends(
         limits: Bytes, shape (n,), NaN for none.
         oom_kills: OOM kills inside the window, shape (n,).
         ends: The ends whose cause is known; None if only the number of OOM kills is.
+        running: Lives that go on, shape (lives,); None if that is at most the latest of each container.
     """
     owner, life = summary.life_container, summary.life
     containers, lives = len(summary.samples), len(owner)
     ended = np.zeros(lives, np.bool_)
     ended[:-1] = owner[1:] == owner[:-1]
+    if running is not None:
+        ended &= ~running
     buckets = np.bincount(life, minlength=lives)
     low, high = _extremes(summary, lives)
     first = np.cumsum(buckets) - buckets

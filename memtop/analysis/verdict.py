@@ -23,7 +23,7 @@ from memtop.analysis.judgement import (
     Verdict,
     leak_confidence,
 )
-from memtop.analysis.leak import forecast_limit, weigh_growth
+from memtop.analysis.leak import UNDECIDED_CHANCE, forecast_limit, weigh_growth
 from memtop.analysis.life_curves import LEANING_SKEW, LifeCurves
 from memtop.analysis.lives import ContainerCurves, lay_out_lives
 from memtop.analysis.memory_deaths import (
@@ -146,6 +146,9 @@ MIN_WINDOW_SECONDS = 600.0
 """A window of fewer seconds clears nobody; it only shows growth that is plain to see."""
 PLAIN_GROWTH_SHARE = 0.05
 """Growth by this share of the memory in use is plain to see."""
+FIRST_SECONDS = 3 * 3600.0
+"""A process this young is still starting: caches fill, code is compiled. Prometheus writes its first block to
+disk after three hours (one and a half times a block's two), and grows until then."""
 _FORECAST_COLUMNS = (
     "rate",
     "rate_low",
@@ -207,6 +210,8 @@ def judge_summary(
     ends: KnownEnds | None = None,
     deaths: MemoryDeaths | None = None,
     started_at: Floats | None = None,
+    *,
+    running: Bools | None = None,
 ) -> Judgements:
     """Judges what is left of the samples after folding.
 
@@ -221,6 +226,8 @@ def judge_summary(
         ends: The ends whose cause is known; None if no more is known than `oom_kills`.
         deaths: How often each ran out of memory; None if nobody did.
         started_at: Start of each present life, Unix seconds, shape (n,), NaN where unknown; None for all.
+        running: Lives that go on, shape (lives,), where lives of one container are those of pods beside one
+            another: that all of them grow after a start is no repetition. None if each has one at most.
     """
     n = len(summary.samples)
     deaths = MemoryDeaths.none(n) if deaths is None else deaths
@@ -234,7 +241,7 @@ def judge_summary(
         floor = fit_shapes(curves.floor, curves.floor_points, curves.end - curves.start)
         level_fits = fit_shapes(curves.level, curves.points, curves.level_end - curves.level_start)
         seen = lives.container[lives.latest]
-        endings = weigh_life_ends(summary, limits, oom_kills, ends)
+        endings = weigh_life_ends(summary, limits, oom_kills, ends, running)
         ended = endings.of(seen)
         growth = weigh_growth(lives, floor, level_fits, ended)
         names, clear = label_shape(lives, level_fits, limits[seen])
@@ -242,12 +249,20 @@ def judge_summary(
         plain = growth.leak & (growth.rate * window / 3600.0 > PLAIN_GROWTH_SHARE * summary.latest[seen])
         known = (summary.samples[seen] >= MIN_SAMPLES) & ((window >= MIN_WINDOW_SECONDS) | plain)
         known |= ended.log_odds > 0
+        reached = np.where(np.isfinite(endings.level), endings.level, limits)
+        ahead = forecast_limit(summary, lives, growth, reached)
+        if started_at is not None:
+            repeated = (lives.several & lives.repeats & (running is None)) | (ended.log_odds > 0)
+            since = (summary.last - started_at)[seen]
+            young = growth.leak & ~repeated & is_young(since, ahead.seconds_to_limit)
+            growth = replace(
+                growth, chance=np.where(young, np.fmin(growth.chance, UNDECIDED_CHANCE), growth.chance)
+            )
+            known &= ~(young & (since < MIN_WINDOW_SECONDS))
         codes[seen[known]] = np.where(growth.leak, LEAK_CODE, names)[known]
         confidence[seen[known]] = np.where(growth.leak, growth.chance, (1 - growth.chance) * clear)[known]
         level[seen[known]] = ended.level[known]
         lived = np.where(np.isfinite(lived), lived, endings.seconds_lived)
-        reached = np.where(np.isfinite(level), level, limits)
-        ahead = forecast_limit(summary, lives, growth, reached)
         for name, column in columns.items():
             column[seen[known]] = getattr(ahead, name)[known]
         age = endings.age
@@ -274,6 +289,17 @@ def judge_summary(
         death_level=level,
         limit=limits,
     )
+
+
+def is_young(age: Floats, seconds_to_limit: Floats) -> Bools:
+    """Whether the first start of a process explains its growth, unless it reaches the limit before long.
+
+    Args:
+        age: Seconds since its start, NaN where unknown: then nothing is explained by it.
+        seconds_to_limit: At its present rate, NaN for never.
+    """
+    near = seconds_to_limit < 2.0 * age
+    return np.asarray((age < FIRST_SECONDS) & ~near)
 
 
 def _forecast_death(
@@ -319,8 +345,15 @@ def judge_pooled(pods: Sequence[Series]) -> Judgement:
     batch = Batch.of(pods)
     singly = list(judge_batch(batch))
     cuts, kills = int(batch.restarts.counts().sum()), int(batch.oom_kills.counts().sum())
+    starts = [pod.started_at for pod in pods if pod.started_at is not None]
+    as_one, running = _as_one_container(summarise_samples(batch))
     together = judge_summary(
-        _as_one_container(summarise_samples(batch)), np.array([np.nan]), np.array([cuts]), np.array([kills])
+        as_one,
+        np.array([np.nan]),
+        np.array([cuts]),
+        np.array([kills]),
+        started_at=np.array([min(starts)]) if len(starts) == len(pods) else None,
+        running=running,
     )[0]
     found = max([together, *singly], key=leak_confidence)
     if together.verdict is Verdict.LEAK:
@@ -379,20 +412,22 @@ def _confidence(judgements: Sequence[Judgement]) -> float:
     )
 
 
-def _as_one_container(summary: SampleSummary) -> SampleSummary:
-    """All containers' lives as lives of one container, in the order in which they began."""
+def _as_one_container(summary: SampleSummary) -> tuple[SampleSummary, Bools]:
+    """All containers' lives as lives of one container, in the order in which they began; and which go on."""
     lives = len(summary.life_container)
     start = np.full(lives, np.inf)
     np.minimum.at(start, summary.life, summary.time)
     rank = np.empty(lives, np.int64)
     rank[np.argsort(start, kind="stable")] = np.arange(lives)
+    running = np.zeros(lives, np.bool_)
+    running[rank] = np.append(summary.life_container[1:] != summary.life_container[:-1], [True] * (lives > 0))
     order = np.argsort(rank[summary.life], kind="stable")
     newest = int(np.nanargmax(summary.last)) if np.isfinite(summary.last).any() else 0
 
     def one(value: float) -> Floats:
         return np.array([value])
 
-    return SampleSummary(
+    whole = SampleSummary(
         time=summary.time[order],
         low=summary.low[order],
         mean=summary.mean[order],
@@ -407,6 +442,7 @@ def _as_one_container(summary: SampleSummary) -> SampleSummary:
         latest=one(summary.latest[newest]),
         samples=np.array([summary.samples.sum()]),
     )
+    return whole, running
 
 
 def _seconds_to_first_limit(pods: Sequence[Series], rate: float | None) -> float | None:

@@ -202,6 +202,7 @@ class LiveVerdicts:
         self._generation[newcomers] = columns.generation[newcomers]
         self._started_at[newcomers] = columns.started_at[newcomers]
         self._judge.limits(self._seat[slots], columns.reach(slots))
+        self._judge.started(self._seat[slots], columns.started_at[slots])
         self._note_restarts()
         for first in range(0, len(slots), CHUNK_SIZE):
             part = slice(first, first + CHUNK_SIZE)

@@ -1,11 +1,13 @@
 """One container at a time: what a person would say, looking at the curve."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from memtop.analysis.judgement import Verdict
 from memtop.analysis.memory_series import Batch, RaggedTimes, Series
-from memtop.analysis.verdict import judge_batch, judge_series
+from memtop.analysis.verdict import judge_batch, judge_pooled, judge_series
 from tests.analysis.healthy import HEALTHY
 from tests.analysis.kinds import make
 from tests.analysis.leaking import LEAKS
@@ -171,3 +173,36 @@ def test_healthy_containers_are_at_most_suspected_while_young(samples):
             )
             if end - whole.timestamps[0] < 1200:
                 assert judge_series(series).certainty != "leak", kind
+
+
+def grown(minutes, since_start=None, limit=None, rate=3.0):
+    """A straight rise of `rate` MiB a minute over some minutes, `since_start` minutes after a start."""
+    one = container(100 + rate / 4 * np.arange(4 * minutes), limit=limit)
+    start = None if since_start is None else float(one.timestamps[-1]) - 60 * since_start
+    return replace(one, started_at=start)
+
+
+def test_the_first_minutes_of_a_process_are_no_leak_of_any_kind():
+    assert judge_series(grown(8)).certainty == "suspected leak"
+    assert judge_series(grown(8, since_start=8)).verdict is Verdict.NOT_ENOUGH_DATA
+    assert judge_series(grown(8, since_start=600)).certainty == "suspected leak"
+
+
+def test_growth_of_a_young_process_is_only_suspected_unless_its_limit_is_near():
+    assert judge_series(grown(100, limit=6000 * MIB)).certainty == "leak"
+    assert judge_series(grown(100, since_start=600, limit=6000 * MIB)).certainty == "leak"
+    assert judge_series(grown(100, since_start=100, limit=6000 * MIB)).certainty == "suspected leak"
+    assert judge_series(grown(100, since_start=100, limit=700 * MIB)).certainty == "leak"
+
+
+def test_pods_that_start_together_and_grow_alike_do_not_repeat_anything():
+    young = [grown(100, since_start=100, limit=6000 * MIB) for _ in range(4)]
+    assert judge_pooled(young).certainty == "suspected leak"
+    assert judge_pooled([replace(one, started_at=None) for one in young]).certainty == "leak"
+
+
+def test_growth_of_a_young_process_that_repeats_is_a_leak():
+    age = np.arange(400) % 100
+    restarts = np.arange(100, 400, 100) * 15.0
+    one = container(100 + 1.5 * age, restarts=restarts, limit=6000 * MIB)
+    assert judge_series(replace(one, started_at=float(one.restarts[-1]))).certainty == "leak"
