@@ -17,6 +17,7 @@ from config.commands import (
     BY_NAME,
     COMMANDS,
     CONFIG,
+    DEBUG,
     DEMO,
     EVERYWHERE,
     HELP,
@@ -30,7 +31,16 @@ from config.commands import (
 from config.errors import ConfigError, did_you_mean
 from config.options import Option, options, printed
 
-_GROUPS = ("What to show", "Connecting", "Prometheus", "Safety", "Watching a change", "Screen", "Demo")
+_GROUPS = (
+    "What to show",
+    "Connecting",
+    "Prometheus",
+    "Safety",
+    "Watching a change",
+    "Screen",
+    "Diagnostics",
+    "Demo",
+)
 _USAGE = """\
 memtop [FLAGS]             open the screen
        memtop --once [FLAGS]      print what the screen would show, and end
@@ -106,7 +116,10 @@ def read(argv: Sequence[str]) -> CommandLine:
         return CommandLine(BY_NAME["help"], _known_words(words), {}, (), None)
     if VERSION.name in spellings:
         return CommandLine(BY_NAME["version"], (), {}, (), None)
-    command, arguments = _command(words, once=ONCE.name in spellings)
+    if DEBUG.name in spellings:
+        command, arguments = BY_NAME["debug"], ()
+    else:
+        command, arguments = _command(words, once=ONCE.name in spellings)
     own = {
         spelling: flag
         for flag in (*command.flags, CONFIG)

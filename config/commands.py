@@ -110,7 +110,8 @@ CONFIG = CommandFlag(
     metavar="FILE",
     files=True,
 )
-EVERYWHERE = (CONFIG, HELP, VERSION)
+DEBUG = CommandFlag("--debug", "Show versions and paths, for a report of a fault.")
+EVERYWHERE = (CONFIG, HELP, VERSION, DEBUG)
 DEMO = _switch("--demo", "Open the embedded demo cluster; it needs no cluster of yours.")
 ONCE = _switch("--once", "Print what the screen would show, once, and end.")
 _SINCE = _time("--since", "Only what is not older than that.")
@@ -349,5 +350,6 @@ COMMANDS = (
         needs_settings=False,
     ),
     CliCommand("version", "show the version", needs_settings=False, typed=False),
+    CliCommand("debug", "show versions and paths", flags=(DEBUG,), typed=False),
 )
 BY_NAME = {command.name: command for command in COMMANDS}

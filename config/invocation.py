@@ -30,6 +30,7 @@ from config.sources import (
     file_layer,
     flag_layer,
     place,
+    require_home,
     source,
     variable_layer,
 )
@@ -58,6 +59,8 @@ class Invocation:
             comes from: ``flag --interval``, ``variable MEMTOP_INTERVAL``, ``file PATH, line 3`` or
             ``default``.
         config_file: The settings file that was read, or would have been were it there.
+        log_file: Where to log to; None for nowhere. Also known for commands that need no settings.
+        problem: Why the settings cannot be used, where the command is there to say so; empty if they can.
     """
 
     command: str
@@ -66,6 +69,8 @@ class Invocation:
     settings: Settings
     provenance: Mapping[str, str]
     config_file: Path | None
+    log_file: str | None = None
+    problem: str = ""
 
     def mistake(self, key: str, problem: str) -> ConfigError:
         """An error about a setting that turned out wrong only later, such as a context that does not exist.
@@ -97,11 +102,19 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Invocation:
         ConfigError: Anything in any of them is wrong.
     """
     line = command_line.read(argv)
-    settings, provenance, path = Settings(), dict[str, str](), None
+    settings, provenance, path, problem = Settings(), dict[str, str](), None, ""
+    log_file = _log_file_alone(line, environ)
     if line.command.needs_settings:
-        path, named = config_path(line.config, environ)
-        layers = (flag_layer(line.settings), variable_layer(environ), file_layer(path, required=named))
-        settings, provenance = _merge(layers, environ)
+        try:
+            require_home(environ)
+            path, named = config_path(line.config, environ)
+            layers = (flag_layer(line.settings), variable_layer(environ), file_layer(path, required=named))
+            settings, provenance = _merge(layers, environ)
+            log_file = settings.diagnostics.log_file
+        except ConfigError as error:
+            if line.command.name != "debug":
+                raise
+            problem = str(error)
     return Invocation(
         line.command.name,
         line.arguments,
@@ -109,7 +122,17 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Invocation:
         settings,
         MappingProxyType(provenance),
         path,
+        log_file,
+        problem,
     )
+
+
+def _log_file_alone(line: command_line.CommandLine, environ: Mapping[str, str]) -> str | None:
+    """The log file that the command line or the variable names, whatever else the settings say."""
+    option = next(option for option in options() if option.key == "diagnostics.log_file")
+    typed = [text for given, text, _ in line.settings if given is option]
+    named = (typed or [environ.get(option.variable, "")])[-1].strip()
+    return os.path.expanduser(named) if named else None  # noqa: PTH111  (raises nothing without a home)
 
 
 def settings_from(tables: Mapping[str, Mapping[str, Any]]) -> Settings:
@@ -209,9 +232,8 @@ def _fingerprint(layers: Sequence[Layer]) -> str:
 
     code = [(path.name, path.stat().st_mtime_ns) for path in sorted(Path(__file__).parent.glob("*.py"))]
     given = [[(path, one.value) for path, one in layer.given.items()] for layer in layers]
-    return hashlib.sha256(
-        repr((code, str(Path.home()), given)).encode("utf-8", "surrogateescape")
-    ).hexdigest()
+    home = os.path.expanduser("~")  # noqa: PTH111  (raises nothing without a home)
+    return hashlib.sha256(repr((code, home, given)).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _keep(path: Path, content: bytes) -> None:

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import ast
 import json
-import re
 from dataclasses import MISSING, Field, dataclass, fields
 from functools import cache
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from config import settings as definitions
 from config.settings import OptionDetails, Settings
+from config.values import MASK, mask_addresses
 
 PREFIXED = {"prometheus": "prometheus", "demo": "demo", "logs": "log", "watch": "watch"}
 GROUPS = {
@@ -30,10 +30,9 @@ GROUPS = {
     "safety": "Safety",
     "watch": "Watching a change",
     "ui": "Screen",
+    "diagnostics": "Diagnostics",
     "demo": "Demo",
 }
-MASK = "***"
-_CREDENTIALS = re.compile(r"(?<=/)[^/@\s]*@")
 Kind = Literal["value", "list", "table", "switch"]
 
 
@@ -89,7 +88,7 @@ class Option:
         if self.is_secret and value:
             return MASK
         if self.field == "url" and isinstance(value, str):
-            return _CREDENTIALS.sub(f"{MASK}@", value)
+            return mask_addresses(value)
         return value
 
     @property

@@ -300,6 +300,14 @@ class ScreenSettings(SettingsSection):
 
 
 @dataclass(frozen=True)
+class DiagnosticsSettings(SettingsSection):
+    """What memtop says of itself."""
+
+    log_file: Annotated[FilePath | None, OptionDetails(metavar="FILE")] = None
+    """File to log requests, states, decisions and tracebacks to, without secrets; rotated, at most 16 MiB."""
+
+
+@dataclass(frozen=True)
 class DemoSettings(SettingsSection):
     """The embedded cluster that --demo opens."""
 
@@ -327,4 +335,5 @@ class Settings:
     safety: SafetySettings = SafetySettings()
     watch: WatchSettings = WatchSettings()
     ui: ScreenSettings = ScreenSettings()
+    diagnostics: DiagnosticsSettings = DiagnosticsSettings()
     demo: DemoSettings = DemoSettings()

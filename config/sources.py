@@ -10,6 +10,7 @@ flag) for an error to name, ignore a variable with a typing mistake, want the se
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -166,6 +167,23 @@ def config_path(flag: str | None, environ: Mapping[str, str]) -> tuple[Path, boo
     return config_folder(environ) / "config.toml", False
 
 
+def require_home(environ: Mapping[str, str]) -> None:
+    """Says at once what would fail somewhere later: where there is no home, no path below it is known.
+
+    Args:
+        environ: The environment.
+
+    Raises:
+        ConfigError: ``HOME`` is not set, and the user has no entry in passwd.
+    """
+    if environ.get("HOME") or os.path.expanduser("~") != "~":  # noqa: PTH111  (which raises)
+        return
+    raise ConfigError(
+        f"variable HOME is not set, and user {os.getuid()} has no entry in passwd: "
+        "set it to a folder of yours, for the kubeconfig, the settings and what memtop keeps"
+    )
+
+
 def config_folder(environ: Mapping[str, str]) -> Path:
     """The platform's folder for memtop's configuration, such as ``~/.config/memtop``.
 
@@ -190,6 +208,19 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
     from platformdirs import user_cache_path  # noqa: PLC0415 - not needed where the variable is set
 
     return user_cache_path("memtop", appauthor=False)
+
+
+def state_folder(environ: Mapping[str, str]) -> Path:
+    """The platform's folder for what memtop keeps between runs, such as ``~/.local/state/memtop``.
+
+    Args:
+        environ: The environment; ``XDG_STATE_HOME`` counts on every platform.
+    """
+    if chosen := environ.get("XDG_STATE_HOME"):
+        return Path(chosen) / "memtop"
+    from platformdirs import user_state_path  # noqa: PLC0415 - not needed where the variable is set
+
+    return user_state_path("memtop", appauthor=False)
 
 
 def file_layer(path: Path, *, required: bool) -> Layer:

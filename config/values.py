@@ -21,6 +21,9 @@ _REQUIREMENT = re.compile(
     rf"{_LABEL}\s+(?:in|notin)\s*\(\s*{_LABEL_VALUE}\s*(?:,\s*{_LABEL_VALUE}\s*)*\))\s*"
 )
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+MASK = "***"
+"""What stands in place of what must not be shown."""
+_LOGIN_IN_ADDRESS = re.compile(r"(//+|:/)[^/?#\s]*@")
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
 
@@ -236,3 +239,8 @@ def between(low: float, high: float, unit: str = "", whole: bool = False) -> Cal
         return int(number) if whole else number
 
     return read
+
+
+def mask_addresses(value: str) -> str:
+    """A text in which no address shows user and password: ``https://***@example.com``."""
+    return _LOGIN_IN_ADDRESS.sub(rf"\1{MASK}@", value) if "@" in value else value

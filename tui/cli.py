@@ -73,7 +73,7 @@ def _run(words: Sequence[str]) -> int:
         invocation = parse(words, os.environ)
         if invocation.command != "tui":  # the screen does so itself, once it is painted
             gc.enable()
-        code = COMMANDS[invocation.command](invocation)
+        code = _logged(invocation)
     finally:
         gc.enable()
     if code == _HUNG_UP:
@@ -82,10 +82,45 @@ def _run(words: Sequence[str]) -> int:
     return code
 
 
+def _logged(invocation: Invocation) -> int:
+    """Runs the command, with a log file where one is named."""
+    command = COMMANDS[invocation.command]
+    if invocation.log_file is None or invocation.command == "debug":
+        return command(invocation)
+    from pathlib import Path
+
+    from memtop import __version__
+    from memtop.log_file import LogFileError, get_logger, log_to, secrets_of
+
+    logger = get_logger("command")
+    try:
+        with log_to(Path(invocation.log_file), secrets_of(invocation.settings)):
+            logger.info("memtop %s begins: %s", __version__, invocation.command)
+            try:
+                code = command(invocation)
+            except (ConfigError, BrokenPipeError) as error:
+                logger.info("memtop ends: %s", error)
+                raise
+            except Exception:
+                logger.exception("memtop ends by an exception")
+                raise
+            logger.info("memtop ends with exit code %d", code)
+            return code
+    except LogFileError as error:
+        raise ConfigError(str(error)) from None
+
+
 def _version(_: Invocation | None = None) -> int:
     from memtop import __version__
 
     print(f"memtop {__version__}")
+    return 0
+
+
+def _debug(invocation: Invocation) -> int:
+    from memtop.commands.debug import debug_text
+
+    print(debug_text(invocation, os.environ))
     return 0
 
 
@@ -246,6 +281,7 @@ COMMANDS: dict[str, Callable[[Invocation], int]] = {
     "completion": _completion,
     "help": _help,
     "version": _version,
+    "debug": _debug,
 }
 
 

@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -311,7 +310,8 @@ def change_cause(wish: ChangeRequest, subject: WorkloadState) -> str:
 
 def _is_default_kubeconfig(source: str, environ: Mapping[str, str]) -> bool:
     named = [part for part in environ.get("KUBECONFIG", "").split(os.pathsep) if part]
-    return source in (named or [str(Path.home() / ".kube" / "config")])
+    home = os.path.expanduser("~")  # noqa: PTH111  (raises nothing without a home)
+    return source in (named or [f"{home}/.kube/config"])
 
 
 def _kubectl_words(wish: ChangeRequest, subject: WorkloadState) -> Iterator[str]:

@@ -24,8 +24,10 @@ from memtop.kube.connection_target import Auth
 from memtop.kube.credentials import Grant
 from memtop.kube.json_object import decode_object, text
 from memtop.kube.object_ref import fetch_object
+from memtop.log_file import get_logger
 from memtop.sanitize import sanitize
 
+LOGGER = get_logger("change")
 UNKNOWN_USER = "unknown"
 _REVIEW_GROUP = "/apis/authentication.k8s.io"
 REVIEW_VERSIONS = ("v1", "v1beta1", "v1alpha1")
@@ -285,7 +287,10 @@ class _AuditRecord:
 
     async def write(self, outcome: PlanOutcome, why: str = "", version: str = "") -> None:
         self._user = self._user or await current_user(self._client)
-        server = sanitize(self._client.target.server)
+        server = self._client.target.shown_server
+        LOGGER.info(
+            "plan %s: %s of %s: %s %s", self._plan.id, self._plan.wish.action, self._plan.ref, outcome, why
+        )
         line = audit_entry(self._plan, outcome, server=server, user=self._user, why=why, version=version)
         await run_in_thread(self._log.write, line)  # it waits for the disk
 

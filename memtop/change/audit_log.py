@@ -17,6 +17,7 @@ from typing import Literal
 import msgspec
 
 from config.private_files import open_own, private_folder
+from config.sources import require_home, state_folder
 from memtop.change.change_plan import ChangePlan
 
 PlanOutcome = Literal["begun", "applied", "declined", "refused", "conflict", "failed", "dry run"]
@@ -118,12 +119,12 @@ def audit_log_path(environ: Mapping[str, str]) -> Path:
 
     Args:
         environ: The environment variables; ``XDG_STATE_HOME`` counts on every platform.
-    """
-    if chosen := environ.get("XDG_STATE_HOME"):
-        return Path(chosen) / "memtop" / "audit.jsonl"
-    from platformdirs import user_state_path  # noqa: PLC0415  (not needed where the variable is set)
 
-    return user_state_path("memtop", appauthor=False) / "audit.jsonl"
+    Raises:
+        ConfigError: There is no home.
+    """
+    require_home(environ)
+    return state_folder(environ) / "audit.jsonl"
 
 
 class AuditLog:

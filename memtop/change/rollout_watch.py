@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import aclosing, suppress
@@ -31,6 +30,7 @@ from memtop.kube.json_object import mapping, sanitize_tree
 from memtop.kube.lenient_decoding import decode_lenient
 from memtop.kube.list_watch import ApiCollection
 from memtop.kube.object_ref import ROLLING_KINDS, ObjectRef, fetch_object
+from memtop.log_file import get_logger
 from memtop.quantity import bytes_or_none
 from memtop.retry import Backoff
 from memtop.wording import failure_sentence
@@ -216,7 +216,7 @@ async def _read_nodes(client: Client, names: Sequence[str]) -> dict[str, Node]:
 
 
 LONGEST_RETRY_SECONDS = 60.0
-LOGGER = logging.getLogger("memtop.change")
+LOGGER = get_logger("change")
 _SHORT_CAUSES = {
     StuckCause.PAUSED: "paused",
     StuckCause.DEADLINE: "deadline exceeded",

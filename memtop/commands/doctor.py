@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 import msgspec
-from platformdirs import user_state_path
 
 from config.private_files import private_folder
+from config.sources import state_folder
 from memtop.background import run_in_thread
 from memtop.commands import doctor_api_checks
 from memtop.commands.doctor_api_checks import CheckMark, Finding, failed, optional_missing, passed
@@ -80,7 +80,7 @@ def check_state_folder(keep_history: bool) -> Finding:
     Args:
         keep_history: Whether samples are to be kept on disk.
     """
-    folder = user_state_path("memtop", appauthor=False)
+    folder = state_folder(os.environ)
     try:
         private_folder(folder)
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".doctor-"):

@@ -156,7 +156,7 @@ async def check_reachable(client: Client) -> tuple[Finding, FirstResponse | None
         return _failure_finding("API server", error), None
     took = time.monotonic() - began
     version = _text_at(response.body, "gitVersion")
-    words = f"{sanitize(client.target.server)}, Kubernetes {version or 'of unknown version'}, "
+    words = f"{client.target.shown_server}, Kubernetes {version or 'of unknown version'}, "
     words += f"answers in {took * 1000:.0f} ms"
     slow = "; that is slow: everything will take its time" if took > SLOW_SECONDS else ""
     return passed("API server", words + slow), FirstResponse(response, took, wall + took / 2)

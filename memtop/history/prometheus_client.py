@@ -22,8 +22,10 @@ from memtop.history.prometheus_answers import QueryAnswer
 from memtop.history.prometheus_queries import QueryGrid
 from memtop.kube.api_errors import ApiError, CredentialError, Unreachable
 from memtop.kube.client import parse_api_error
+from memtop.log_file import get_logger, log_request
 from memtop.sanitize import sanitize
 
+LOGGER = get_logger("prometheus")
 CONNECT_TIMEOUT = 5.0
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 """Of one answer; a batch of 50 pods over a day is about 2 million."""
@@ -114,7 +116,7 @@ class PrometheusClient(PrometheusConnect):
 
     def ask(self, path: str, query: QueryParams) -> bytes:
         """The body of a GET below ``/api/v1``; raises like `instant`."""
-        deadline = self._clock() + self._longest
+        deadline, began = self._clock() + self._longest, time.monotonic()
         try:
             response = self._session.get(
                 f"{self.url}/api/v1/{path}",
@@ -129,7 +131,9 @@ class PrometheusClient(PrometheusConnect):
             with response:
                 body = self._body(response, deadline)
         except (requests.RequestException, HTTPError) as error:
+            log_request(LOGGER, "GET", f"{self.url}/api/v1/{path}", error, began)
             raise Unreachable(self._why(error)) from None
+        log_request(LOGGER, "GET", f"{self.url}/api/v1/{path}", response.status_code, began)
         if response.status_code != requests.codes.ok:
             raise _refusal_error(response, body)
         return body

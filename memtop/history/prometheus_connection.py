@@ -22,10 +22,12 @@ from memtop.kube.client import Client
 from memtop.kube.lenient_decoding import decode_lenient
 from memtop.kube.requests_session import requests_session
 from memtop.kube.websocket import PortForward
+from memtop.log_file import get_logger
 
 if TYPE_CHECKING:
     from config.settings import PrometheusSettings
 
+LOGGER = get_logger("prometheus")
 KNOWN_PATHS = ("", "/prometheus", "/select/0/prometheus")
 """Where the API may be below an address that somebody gave: Prometheus, Mimir, VictoriaMetrics' cluster."""
 
@@ -44,12 +46,14 @@ class PrometheusNotFoundError(Exception):
     Attributes:
         why: Whether there is none, rights are missing, or what is there does not answer.
         trail: What was tried, one sentence each.
+        retry_after: Seconds that one of those tried asks to wait; None if none does.
     """
 
-    def __init__(self, why: NotFoundReason, trail: Sequence[str]) -> None:
+    def __init__(self, why: NotFoundReason, trail: Sequence[str], retry_after: float | None = None) -> None:
         super().__init__(f"{why}: {'; '.join(trail)}")
         self.why = why
         self.trail = tuple(trail)
+        self.retry_after = retry_after
 
 
 @dataclass(frozen=True)
@@ -131,10 +135,25 @@ async def connect_prometheus(
         Unreachable: The API server did not answer.
         CredentialError: No credential could be had.
     """
+    try:
+        async with contextlib.AsyncExitStack() as stack:
+            found = await _find_answering(client, wanted, stack)
+            LOGGER.info(
+                "Prometheus chosen: %s; tried before: %s", found.words(), "; ".join(found.trail) or "none"
+            )
+            yield found
+    except PrometheusNotFoundError as error:
+        LOGGER.info("no Prometheus: %s", error)
+        raise
+
+
+async def _find_answering(
+    client: Client, wanted: PrometheusSettings, stack: contextlib.AsyncExitStack
+) -> PrometheusConnection:
+    """The first that answers; the stack keeps it connected."""
     if wanted.url is not None:
-        with direct_session() as session:
-            yield await _connect_address(wanted, wanted.url, session)
-        return
+        session = stack.enter_context(direct_session())
+        return await _connect_address(wanted, wanted.url, session)
     if wanted.service is not None:
         looked = await prometheus_finder.find_named_candidate(client, wanted.service)
     else:
@@ -142,20 +161,24 @@ async def connect_prometheus(
         looked = await prometheus_finder.find_candidates(client, namespaces, wanted.namespaces)
     trail = list(looked.trail)
     refusals = 0
+    waits: list[float | None] = []
     for place in looked.places:
-        async with contextlib.AsyncExitStack() as stack:
+        async with contextlib.AsyncExitStack() as attempt:
             try:
-                found = await _connect_service(client, place, wanted, trail, stack)
+                found = await _connect_service(client, place, wanted, trail, attempt)
             except ApiError as error:
                 refusals += error.status == 403
+                waits.append(error.retry_after)
                 continue
             except CLUSTER_FAILURES:
                 continue
-            yield found
-            return
+            stack.push_async_exit(attempt.pop_all())
+            return found
     if looked.places:
         raise PrometheusNotFoundError(
-            NotFoundReason.FORBIDDEN if refusals == len(looked.places) else NotFoundReason.SILENT, trail
+            NotFoundReason.FORBIDDEN if refusals == len(looked.places) else NotFoundReason.SILENT,
+            trail,
+            max((wait for wait in waits if wait is not None), default=None),
         )
     raise PrometheusNotFoundError(
         NotFoundReason.FORBIDDEN if looked.forbidden else NotFoundReason.ABSENT, trail
@@ -167,7 +190,7 @@ async def _connect_address(
 ) -> PrometheusConnection:
     base = url.rstrip("/").removesuffix("/api/v1")
     shown = base.partition("://")[2].rpartition("@")[2]
-    problem = ""
+    problem, wait = "", None
     for path in KNOWN_PATHS:
         prometheus = PrometheusClient(
             f"{base}{path}",
@@ -179,7 +202,7 @@ async def _connect_address(
         try:
             version = await run_in_thread(_check_version, prometheus)
         except ApiError as error:
-            problem = problem or str(error)
+            problem, wait = problem or str(error), wait or error.retry_after
             if error.status != 404:
                 break
         except CLUSTER_FAILURES as error:
@@ -190,7 +213,7 @@ async def _connect_address(
             return PrometheusConnection(
                 prometheus, where, "its address", "--prometheus-url", prometheus_finder.PROMETHEUS, version
             )
-    raise PrometheusNotFoundError(NotFoundReason.SILENT, [f"--prometheus-url, {shown}: {problem}"])
+    raise PrometheusNotFoundError(NotFoundReason.SILENT, [f"--prometheus-url, {shown}: {problem}"], wait)
 
 
 async def _connect_service(

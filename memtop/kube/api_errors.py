@@ -29,7 +29,15 @@ class CredentialError(Exception):
 
 
 class Unreachable(Exception):  # noqa: N818  (the field's word; not every bad state is an "error" by name)
-    """No whole answer came: refused, no such host, TLS, a time-out, or an answer cut short."""
+    """No whole answer came: refused, no such host, TLS, a time-out, or an answer cut short.
+
+    Attributes:
+        retry_after: Seconds that a server on the way asks to wait; None if none does.
+    """
+
+    def __init__(self, message: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class Unreadable(Unreachable):

@@ -7,6 +7,7 @@ import contextlib
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from memtop import __version__
 from memtop.kube.api_errors import ApiError, Unreachable
 from memtop.kube.connection_target import ClusterTarget, ssl_context
 from memtop.kube.credentials import Credentials, Grant
-from memtop.retry import retry_after
+from memtop.retry import MAX_RETRY_AFTER, retry_after
 from memtop.sanitize import sanitize, sanitize_bytes
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ class Client:
         self.target = target
         self.credentials = Credentials(target.auth) if credentials is None else credentials
         self._transport: Transport | None = None
-        self._retired: list[Transport] = []  # still carry streams that began under an older certificate
+        self._retired: set[Transport] = set()  # still carry streams that began under an older certificate
+        self._closing: set[asyncio.Task[None]] = set()
         self._certificate: tuple[bytes, bytes] | None = None
         self._renewing = asyncio.Lock()
         self._closed = False
@@ -226,10 +228,11 @@ class Client:
         """Ends all requests, and a credential plugin that is running."""
         self._closed = True
         self.credentials.close()
-        open_, self._retired = [*self._retired, *filter(None, [self._transport])], []
+        open_, self._retired = [*self._retired, *filter(None, [self._transport])], set()
         self._transport = None
         for transport in open_:
             await transport.close()
+        await asyncio.gather(*self._closing)
 
     async def __aenter__(self) -> Client:
         return self
@@ -294,13 +297,23 @@ class Client:
         from memtop.kube.transport import Transport  # noqa: PLC0415  (costs a third of a second)
 
         if self._closed:
-            raise Unreachable(f"the connection to {sanitize(self.target.server)} is closed")
+            raise Unreachable(f"the connection to {self.target.shown_server} is closed")
         if self._transport is None or grant.certificate != self._certificate:
             context = ssl_context(self.target, grant.certificate)
-            if self._transport is not None:
-                self._retired.append(self._transport)
+            older = self._transport
             self._transport, self._certificate = Transport(self.target, context), grant.certificate
+            if older is not None:
+                self._retired.add(older)
+                older.retire(partial(self._close_retired, older))
         return self._transport
+
+    def _close_retired(self, transport: Transport) -> None:
+        """Its last answer has ended: its connections are of no use any more."""
+        if transport in self._retired:  # else the client is closing it
+            self._retired.remove(transport)
+            task = asyncio.get_running_loop().create_task(transport.close())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
 
     async def _granted(self) -> Grant:
         if (grant := self.credentials.at_hand()) is not None:
@@ -340,6 +353,7 @@ def parse_api_error(status: int, headers: Mapping[str, str], body: bytes) -> Api
     wait = retry_after(headers)
     if wait is None and said.details is not None:
         wait = said.details.retry_after_seconds
+        wait = None if wait is None else min(max(wait, 0.0), MAX_RETRY_AFTER)
     return ApiError(status, sanitize(said.reason) or phrase.replace(" ", ""), sanitize(message), wait)
 
 

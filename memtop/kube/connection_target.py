@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from config.values import mask_addresses
 from memtop.kube.api_errors import KubeconfigError
+from memtop.sanitize import sanitize
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class ClusterTarget:
     context: str
     cluster: str
     user: str
-    server: str
+    server: str = field(repr=False)  # may hold a password
     namespace: str
     source: str
     auth: Auth = field(default_factory=Auth)
@@ -95,6 +97,11 @@ class ClusterTarget:
     server_name: str | None = None
     compress: bool = True
     proxy: str | None = field(default=None, repr=False)
+
+    @property
+    def shown_server(self) -> str:
+        """The server's URL as anybody may read it: user and password, if it holds any, are masked."""
+        return sanitize(mask_addresses(self.server))
 
 
 def ssl_context(target: ClusterTarget, certificate: tuple[bytes, bytes] | None) -> ssl.SSLContext:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from config.values import mask_addresses
 from memtop.kube import kubeconfig_files
 from memtop.kube.api_errors import KubeconfigError
 from memtop.kube.connection_target import Auth, ClusterTarget
@@ -134,7 +135,7 @@ def load_target(
         KubeconfigError: Something named does not exist or cannot be used.
     """
     environ = os.environ if environ is None else environ
-    paths, looked = _kubeconfig_paths(kubeconfig, environ)
+    paths, looked = kubeconfig_paths(kubeconfig, environ)
     config = kubeconfig_files.read_kubeconfig_files(paths)
     explicit = kubeconfig is not None or context is not None
     if not config.contexts and not explicit and environ.get("KUBERNETES_SERVICE_HOST"):
@@ -155,7 +156,7 @@ def list_contexts(
     Raises:
         KubeconfigError: A file cannot be read or is no kubeconfig.
     """
-    paths, _ = _kubeconfig_paths(kubeconfig, os.environ if environ is None else environ)
+    paths, _ = kubeconfig_paths(kubeconfig, os.environ if environ is None else environ)
     config = kubeconfig_files.read_kubeconfig_files(paths)
     return [
         ContextInfo(
@@ -163,7 +164,9 @@ def list_contexts(
             cluster=entry.cluster,
             user=entry.user,
             namespace=entry.namespace or "default",
-            server=config.clusters[entry.cluster][0].server if entry.cluster in config.clusters else "",
+            server=mask_addresses(config.clusters[entry.cluster][0].server)
+            if entry.cluster in config.clusters
+            else "",
             source=str(path),
             current=name == config.current_context,
         )
@@ -171,14 +174,14 @@ def list_contexts(
     ]
 
 
-def _kubeconfig_paths(flag: str | None, environ: Mapping[str, str]) -> tuple[list[Path], str]:
+def kubeconfig_paths(flag: str | None, environ: Mapping[str, str]) -> tuple[list[Path], str]:
     """The kubeconfig files to read, and where was looked, in words."""
     if flag is not None:
         return [Path(flag).expanduser()], "--kubeconfig"
     listed = [Path(part) for part in environ.get("KUBECONFIG", "").split(os.pathsep) if part]
     if listed:
         return [path for path in listed if path.exists()], f"KUBECONFIG={environ['KUBECONFIG']}"
-    home = Path(environ["HOME"]) if environ.get("HOME") else Path.home()
+    home = Path(environ.get("HOME") or os.path.expanduser("~"))  # noqa: PTH111  (Path.home() raises)
     default = home / ".kube" / "config"
     return [default] if default.exists() else [], str(default)
 
@@ -257,7 +260,8 @@ def _server_url(cluster: ClusterEntry, name: str, path: Path, *, secure: bool) -
         valid = False
     if not valid:
         raise KubeconfigError(
-            f"cluster {sanitize(name)!r} in {path}: server {sanitize(url)!r} is not an http(s) URL"
+            f"cluster {sanitize(name)!r} in {path}: "
+            f"server {sanitize(mask_addresses(url))!r} is not an http(s) URL"
         )
     return url.rstrip("/")
 

@@ -14,7 +14,8 @@ import contextlib
 import socket
 import ssl
 import sys
-from collections.abc import AsyncGenerator, Iterator, Mapping
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.machinery import PathFinder
 from importlib.util import module_from_spec
@@ -24,8 +25,10 @@ from urllib.parse import urlsplit
 import aiohttp
 from yarl import URL
 
+from config.values import mask_addresses
 from memtop.kube.api_errors import Unreachable
 from memtop.kube.connection_target import ClusterTarget
+from memtop.log_file import get_logger, log_request
 from memtop.sanitize import sanitize
 
 KUBERNETES_PACKAGES = ("kubernetes", "kubernetes.aio", "kubernetes.aio.client")
@@ -55,6 +58,7 @@ with _bare_packages():
     from kubernetes.aio.client.rest import RESTClientObject
 
 
+LOGGER = get_logger("request")
 CONNECT_TIMEOUT = 10.0
 """Seconds to wait for a connection, by way of a proxy where there is one, TLS included."""
 READ_BUFFER = 2 * 1024 * 1024  # bytes
@@ -64,11 +68,14 @@ _KEEPALIVE = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))  
 class StreamedResponse:
     """An answer whose head has been read and whose body has not."""
 
-    def __init__(self, response: aiohttp.ClientResponse, target: ClusterTarget) -> None:
+    def __init__(
+        self, response: aiohttp.ClientResponse, target: ClusterTarget, on_close: Callable[[], None]
+    ) -> None:
         self.status: int = response.status
         self.headers: Mapping[str, str] = response.headers
         self._response = response
         self._target = target
+        self._on_close: Callable[[], None] | None = on_close
 
     async def body(self, most: int) -> bytes:
         """The whole body.
@@ -83,7 +90,7 @@ class StreamedResponse:
                 chunks.append(chunk)
                 size += len(chunk)
                 if size > most:
-                    raise Unreachable(f"{self._target.server} sent an answer of more than {most} bytes")
+                    raise Unreachable(f"{self._target.shown_server} sent an answer of more than {most} bytes")
         return b"".join(chunks)
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
@@ -112,13 +119,16 @@ class StreamedResponse:
                     pending.clear()
                 pending += rest
                 if len(pending) > most:
-                    raise Unreachable(f"{self._target.server} sent a line of more than {most} bytes")
+                    raise Unreachable(f"{self._target.shown_server} sent a line of more than {most} bytes")
         if pending:
             yield bytes(pending)
 
     def close(self) -> None:
         """Ends the exchange. A connection whose answer was not read to its end is closed with it."""
         self._response.close()
+        if self._on_close is not None:
+            on_close, self._on_close = self._on_close, None
+            on_close()
 
 
 class Transport(RESTClientObject):
@@ -146,6 +156,8 @@ class Transport(RESTClientObject):
         super().__init__(configuration)
         self.ssl_context = context
         self._target = target
+        self._open_answers = 0
+        self._on_idle: Callable[[], None] | None = None
 
     def _create_connector(self) -> aiohttp.TCPConnector:
         return aiohttp.TCPConnector(
@@ -183,19 +195,61 @@ class Transport(RESTClientObject):
         if self._target.server_name:
             options["server_hostname"] = self._target.server_name
         limits = aiohttp.ClientTimeout(total=total, connect=CONNECT_TIMEOUT, sock_read=idle)
-        with translate_errors(self._target):
-            response = await self.pool_manager.request(
-                method,
-                URL(self._target.server + path, encoded=True),
-                params=params,
-                headers=headers,
-                data=body,
-                timeout=limits,
-                allow_redirects=False,
-                proxy=self.proxy,
-                **options,
-            )
-        return StreamedResponse(response, self._target)
+        self._open_answers += 1
+        try:
+            response = await self._head(method, path, params, headers, body, limits, options)
+        except BaseException:
+            self._answer_closed()
+            raise
+        return StreamedResponse(response, self._target, self._answer_closed)
+
+    def retire(self, on_idle: Callable[[], None]) -> None:
+        """No request is sent any more; those that are open go on.
+
+        Args:
+            on_idle: Called once when none is open any more; it may be now.
+        """
+        self._on_idle = on_idle
+        self._tell_if_idle()
+
+    def _answer_closed(self) -> None:
+        self._open_answers -= 1
+        self._tell_if_idle()
+
+    def _tell_if_idle(self) -> None:
+        if self._on_idle is not None and not self._open_answers:
+            on_idle, self._on_idle = self._on_idle, None
+            on_idle()
+
+    async def _head(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        limits: aiohttp.ClientTimeout,
+        options: Mapping[str, Any],
+    ) -> aiohttp.ClientResponse:
+        began = time.monotonic()
+        try:
+            with translate_errors(self._target):
+                response: aiohttp.ClientResponse = await self.pool_manager.request(
+                    method,
+                    URL(self._target.server + path, encoded=True),
+                    params=params,
+                    headers=headers,
+                    data=body,
+                    timeout=limits,
+                    allow_redirects=False,
+                    proxy=self.proxy,
+                    **options,
+                )
+        except BaseException as error:
+            log_request(LOGGER, method, path, error, began)
+            raise
+        log_request(LOGGER, method, path, response.status, began)
+        return response
 
 
 def _keepalive_socket(address: Any) -> socket.socket:  # noqa: ANN401  (a getaddrinfo tuple)
@@ -219,7 +273,7 @@ def translate_errors(target: ClusterTarget) -> Iterator[None]:
 
 
 def _error_sentence(error: Exception, target: ClusterTarget) -> str:
-    server = sanitize(target.server)
+    server = target.shown_server
     to = f"{server} through the proxy {_proxy_host(target.proxy)}" if target.proxy else server
     match error:
         case (
@@ -239,7 +293,9 @@ def _error_sentence(error: Exception, target: ClusterTarget) -> str:
         case OSError():
             return f"the connection to {to} broke: {_os_error_words(error)}"
         case _:
-            return f"the request to {to} failed: {sanitize(str(error)) or type(error).__name__}"
+            return (
+                f"the request to {to} failed: {sanitize(mask_addresses(str(error))) or type(error).__name__}"
+            )
 
 
 def _connect_error_sentence(error: Exception, server: str, to: str, proxy: str) -> str:

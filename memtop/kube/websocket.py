@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncGenerator, Sequence
 from http import HTTPStatus
 
@@ -16,16 +17,19 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
+from config.values import mask_addresses
 from memtop import __version__
 from memtop.background import run_in_thread
 from memtop.kube.api_errors import ApiError, CredentialError, Unreachable
 from memtop.kube.client import Client
 from memtop.kube.connection_target import ClusterTarget, ssl_context
 from memtop.kube.credentials import Credentials, Grant
+from memtop.log_file import get_logger, log_request
 from memtop.retry import retry_after
 from memtop.sanitize import sanitize, sanitize_bytes
 
 CONNECT_TIMEOUT = 10.0
+LOGGER = get_logger("request")
 MAX_MESSAGE = 16 * 1024 * 1024
 """Bytes of one message."""
 PING_SECONDS = 30.0
@@ -90,6 +94,7 @@ async def _connect_websocket(
     session = await stack.enter_async_context(
         aiohttp.ClientSession(connector=connector, trust_env=False, timeout=limits)
     )
+    began = time.monotonic()
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
             socket = await session.ws_connect(
@@ -102,11 +107,14 @@ async def _connect_websocket(
                 heartbeat=PING_SECONDS,
             )
     except aiohttp.WSServerHandshakeError as error:
+        log_request(LOGGER, "CONNECT", path, error.status, began)
         wait = retry_after(error.headers or {})
         raise ApiError(error.status, "", _refusal_sentence(error.status, path), wait) from None
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        why = str(error) or "no answer in time"
-        raise Unreachable(f"{target.server} gave no connection for {path}: {sanitize(why)}") from None
+        log_request(LOGGER, "CONNECT", path, error, began)
+        why = mask_addresses(str(error)) or "no answer in time"
+        raise Unreachable(f"{target.shown_server} gave no connection for {path}: {sanitize(why)}") from None
+    log_request(LOGGER, "CONNECT", path, HTTPStatus.SWITCHING_PROTOCOLS, began)
     stack.push_async_callback(socket.close)
     return socket
 

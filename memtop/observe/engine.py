@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
@@ -20,6 +19,7 @@ from memtop.background import map_large_buffers
 from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable
 from memtop.kube.client import Client
 from memtop.kube.credentials import Credentials
+from memtop.log_file import get_logger
 from memtop.observe.frame import Frame
 from memtop.observe.observer import Observer
 from memtop.observe.snapshot import FrameBuilder
@@ -36,7 +36,7 @@ UNSETTLED_FRAME_SECONDS = 0.15
 STOP_SECONDS = 3.0
 FIRST_RESTART_SECONDS, MAX_RESTART_SECONDS = 0.5, 30.0
 """Before it is observed afresh after a mistake of memtop's own; each time twice as long."""
-LOGGER = logging.getLogger("memtop.engine")
+LOGGER = get_logger("engine")
 
 
 class EngineStopped(Unreachable):
@@ -202,6 +202,13 @@ class Engine:
                 credentials=self._credentials,
                 remember=self._plan.remember,
                 on_change=self._changed.set,
+            )
+            LOGGER.info(
+                "observing %s of context %s (%s), selector %s",
+                ", ".join(self._scope.namespaces) or "all namespaces",
+                self._plan.target.context,
+                self._plan.target.shown_server,
+                self._scope.selector or "none",
             )
             said = (*notes, f"observed afresh after {failed}") if failed else notes
             try:

@@ -6,6 +6,7 @@ and only when there is something new.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 
@@ -15,18 +16,24 @@ import numpy.typing as npt
 from memtop.analysis.incremental import IncrementalJudge
 from memtop.analysis.judgement import (
     LEAK_CODE,
+    OOM_LOOP_CODE,
     SURE_CONFIDENCE,
     VERDICT_CODES,
+    VERDICTS,
     Judgement,
     Judgements,
     verdict_urgency,
 )
 from memtop.analysis.memory_series import Series
 from memtop.analysis.verdict import judge_pooled, judge_series
+from memtop.log_file import get_logger
 from memtop.observe.container_store import ContainerStore, MetricsTick
 from memtop.observe.frame import WorkloadKey
 from memtop.observe.slots import ContainerIdentity, ContainerLives
 
+LOGGER = get_logger("verdict")
+MAX_LOGGED = 20
+"""Containers of one batch whose new verdicts are logged by name."""
 POOL_SECONDS = 60.0
 """Seconds of the cluster's clock between two verdicts on one workload."""
 MAX_POOLED = 12
@@ -96,6 +103,9 @@ class WorkloadVerdicts:
             if judged is None or now - judged.at >= POOL_SECONDS or told > judged.told:
                 parts = self._judge(wanted.slots)
                 worst = max(parts.values(), key=verdict_urgency, default=judge_pooled(()))
+                if judged is None or judged.worst.verdict is not worst.verdict:
+                    name = f"{wanted.key.namespace}/{wanted.key.workload}"
+                    LOGGER.info("verdict of workload %s: %s", name, worst.verdict)
                 self._judged[wanted.key] = _PoolJudgement(now, told, worst, parts)
                 return True
         return False
@@ -143,6 +153,10 @@ class WorkloadVerdicts:
 def revision_hash_of(identity: ContainerIdentity) -> str:
     """The hash that tells the revision of a container's pod; empty where its pod carries none."""
     return next((identity.labels[label] for label in REVISION_LABELS if label in identity.labels), "")
+
+
+def _is_alarm(codes: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
+    return np.isin(codes, (LEAK_CODE, OOM_LOOP_CODE))
 
 
 def _set_row(columns: dict[str, npt.NDArray[np.generic]], row: int, judgement: Judgement) -> None:
@@ -210,10 +224,28 @@ class LiveVerdicts:
 
     def judge_next(self) -> bool:
         """Judges the next batch of those due; true if there were any."""
+        before = self._judge.judgements.codes.copy() if LOGGER.isEnabledFor(logging.INFO) else None
         judged = self._judge.judge_due(self._now, BATCH_SIZE)
         if len(judged):
             self._frozen = None
+            if before is not None:
+                self._log_changes(before, judged)
         return len(judged) > 0
+
+    def _log_changes(self, before: npt.NDArray[np.generic], judged: Slots) -> None:
+        """Logs whose verdict became one of growth, or is one no longer."""
+        after = self._judge.judgements.codes
+        changed = judged[
+            (before[judged] != after[judged]) & (_is_alarm(before[judged]) | _is_alarm(after[judged]))
+        ]
+        slots = np.flatnonzero(np.isin(self._seat, changed)) if len(changed) else changed
+        for slot in slots[:MAX_LOGGED].tolist():
+            seat, identity = self._seat[slot], self._store.identities[slot]
+            if identity is not None:
+                name = f"{identity.namespace}/{identity.pod}/{identity.container}"
+                LOGGER.info("verdict of %s: %s, was %s", name, VERDICTS[after[seat]], VERDICTS[before[seat]])
+        if len(slots) > MAX_LOGGED:
+            LOGGER.info("verdicts of %d more containers changed", len(slots) - MAX_LOGGED)
 
     def judgements(self) -> Judgements:
         """What is judged of every slot, as a copy that never changes."""

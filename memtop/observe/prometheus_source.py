@@ -115,8 +115,9 @@ class PrometheusPast:
                 await self._serve(source, found)
         except PrometheusNotFoundError as error:
             if error.why is NotFoundReason.SILENT:
-                raise Unreachable(str(error)) from None
-            raise ApiError(403 if error.why is NotFoundReason.FORBIDDEN else 404, "", str(error)) from None
+                raise Unreachable(str(error), error.retry_after) from None
+            status = 403 if error.why is NotFoundReason.FORBIDDEN else 404
+            raise ApiError(status, "", str(error), error.retry_after) from None
         finally:
             self.asked_once, self._serving = True, False
 
@@ -182,9 +183,11 @@ class PrometheusPast:
         newest = max(self._known_until.values(), default=None)
         if newest is None and self._asked_at:
             warnings = ["knows none of these pods", *warnings]
-        if newest is not None:
-            source.live(newest)
-        source.waiting("; ".join(dict.fromkeys([f"{found.where} (found by {found.why})", *warnings])))
+        words = "; ".join(dict.fromkeys([f"{found.where} (found by {found.why})", *warnings]))
+        if newest is None:
+            source.waiting(words)
+        else:
+            source.live(newest, words)
 
     async def _schema(self, prometheus: PrometheusClient) -> MetricSchema:
         wishes = (*self._pasts.wishes, *self._live())[: 4 * CONTAINERS_PER_BATCH]

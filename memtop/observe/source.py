@@ -6,7 +6,6 @@ Also here: the cluster's time, as this machine can know it.
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -14,6 +13,7 @@ from email.utils import parsedate_to_datetime
 
 from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable
 from memtop.kube.list_watch import WatchExpired
+from memtop.log_file import get_logger
 from memtop.observe.view import SourceCondition, SourceStatus
 from memtop.retry import MAX_DELAY, Backoff, Waiter
 from memtop.sanitize import sanitize
@@ -68,7 +68,7 @@ class ServerClock:
         return None if self._anchor is None else self.now() - self._wall()
 
 
-LOGGER = logging.getLogger("memtop.source")
+LOGGER = get_logger("source")
 FORBIDDEN_DELAY = 120.0
 """Rights change rarely; asking again at this pace still notices that they were granted."""
 
@@ -112,13 +112,15 @@ class Source:
         """
         self._backoff.works()
         before = self.status
-        self.status = replace(
-            before,
-            state=SourceCondition.LIVE,
-            words=words,
-            output="",
-            code=None,
-            data_at=self._now() if data_at is None else data_at,
+        self._become(
+            replace(
+                before,
+                state=SourceCondition.LIVE,
+                words=words,
+                output="",
+                code=None,
+                data_at=self._now() if data_at is None else data_at,
+            )
         )
         if before.state is not SourceCondition.LIVE or before.words != words:
             self._on_change()
@@ -126,7 +128,7 @@ class Source:
     def waiting(self, words: str) -> None:
         """The source answers, but has nothing yet; words say why."""
         self._backoff.works()
-        self.status = replace(self.status, state=SourceCondition.LIVE, words=words, output="", code=None)
+        self._become(replace(self.status, state=SourceCondition.LIVE, words=words, output="", code=None))
         self._on_change()
 
     def retry_now(self) -> None:
@@ -176,5 +178,11 @@ class Source:
     def _failed(self, state: SourceCondition, words: str, output: str = "", code: int | None = None) -> None:
         if state is SourceCondition.FAILING and self.status.data_at is not None:
             state = SourceCondition.STALE
-        self.status = replace(self.status, state=state, words=words, output=output, code=code)
+        self._become(replace(self.status, state=state, words=words, output=output, code=code))
         self._on_change()
+
+    def _become(self, status: SourceStatus) -> None:
+        """Takes on a status, and logs it if it says something else."""
+        before, self.status = self.status, status
+        if (before.state, before.words) != (status.state, status.words):
+            LOGGER.info("source %s is %s: %s", status.name, status.state, status.words or "all is well")

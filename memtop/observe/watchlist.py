@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from platformdirs import user_state_path
-
+from config.sources import state_folder
 from memtop.kube import kubeconfig
 from memtop.kube.connection_target import ClusterTarget
 from memtop.observe.view import Scope
@@ -148,10 +147,8 @@ def samples_folder(target: ClusterTarget, environ: Mapping[str, str]) -> Path:
         target: The cluster; server and authority name it, since a tunnel's address may lead to several.
         environ: The environment variables; ``XDG_STATE_HOME`` counts on every platform.
     """
-    chosen = environ.get("XDG_STATE_HOME")
-    state = Path(chosen) / "memtop" if chosen else user_state_path("memtop", appauthor=False)
     digest = hashlib.sha256(target.server.encode() + b"\0" + (target.authority or b"")).hexdigest()
-    return state / "samples" / digest[:16]
+    return state_folder(environ) / "samples" / digest[:16]
 
 
 def at_speed(plan: Watchlist, speed: float) -> Watchlist:

@@ -19,6 +19,7 @@ from memtop.kube.client import Client
 from memtop.kube.lenient_decoding import decode_lenient
 from memtop.kube.object_ref import ObjectRef
 from memtop.kube.workload_revisions import hash_label
+from memtop.log_file import get_logger
 from memtop.observe.source import ServerClock
 from memtop.observe.watchlist import MIN_POLL_SECONDS, Watchlist
 from memtop.retry import Backoff, wait_or_until
@@ -31,6 +32,7 @@ from memtop.stabilisation.revision_change import RevisionChange, change_time_fro
 if TYPE_CHECKING:
     from config.settings import PrometheusSettings
 
+LOGGER = get_logger("stabilisation")
 LONGEST_PAUSE = 60.0
 """Seconds between two attempts while the API server does not answer."""
 INTERNAL_ERROR = "a mistake of memtop's own"
@@ -165,6 +167,7 @@ async def follow_stabilisation(
             except Exception as error:  # a watch of two days outlives it, and says it
                 if watch.seen is None:
                     raise
+                LOGGER.exception("a look at %s failed", ref)
                 failure = error
                 seen = replace(watch.seen, problem=_internal_error_words(error))
             yield seen
@@ -275,9 +278,13 @@ class StabilisationWatch:
         sides, stabilities = await run_in_thread(self._judged, change, wanted, memory, now)
         worst = _worst_container(change, stabilities)
         said = tuple(filter(None, [*notes, "asking Prometheus …" if hasty else ""]))
+        before = self.seen
         self.seen = StabilisationState(
             self._ref, change, now, worst, sides, stabilities, running, said, hasty=hasty
         )
+        verdict = self.seen.stability.verdict
+        if before is None or before.stability.verdict is not verdict:
+            LOGGER.info("verdict on revision %s of %s: %s", change.revision.number, self._ref, verdict)
         return self.seen
 
     def _wanted(self, change: RevisionChange) -> tuple[str, ...]:

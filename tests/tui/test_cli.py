@@ -1,5 +1,6 @@
 """The command `memtop` as a shell sees it."""
 
+import os
 import shlex
 import signal
 import socket
@@ -130,3 +131,49 @@ def test_a_port_that_is_taken_is_one_sentence(tmp_path: Path) -> None:
     assert done.stderr.startswith("memtop: command 'demo serve': ")
     assert port in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_debug_shows_versions_and_paths_whatever_the_settings(tmp_path: Path) -> None:
+    settings = tmp_path / "broken.toml"
+    settings.write_text("[observe]\ninterval = 0\n")
+    done = memtop(
+        "--debug",
+        "--config",
+        str(settings),
+        "--log-file",
+        "/nonexistent/x.log",
+        XDG_STATE_HOME=str(tmp_path),
+        HTTPS_PROXY="http://me:hunter2@proxy:3128",
+    )
+    assert done.returncode == 0, done.stderr
+    shown = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert shown["memtop"].startswith(__version__)
+    assert {"Python", "textual", "kubernetes", "numpy"} <= shown.keys()
+    assert shown["settings"].startswith(f"file {settings}") or "cannot be used" in done.stdout
+    assert f"{tmp_path}/memtop/audit.jsonl" in done.stdout
+    assert "/nonexistent/x.log (not there)" in done.stdout
+    assert "hunter2" not in done.stdout
+
+
+def test_every_command_writes_the_log_file(tmp_path: Path) -> None:
+    path = tmp_path / "memtop.log"
+    done = memtop("classify", "/nonexistent.jsonl", "--log-file", str(path))
+    assert f"ends with exit code {done.returncode}" in path.read_text()
+    done = memtop("doctor", "--kubeconfig", "/nonexistent", MEMTOP_LOG_FILE=str(path))
+    assert "begins: doctor" in path.read_text()
+
+
+def test_a_log_file_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    done = memtop("doctor", "--log-file", str(tmp_path))
+    assert done.returncode == 2
+    assert done.stderr == f"memtop: log file {tmp_path} cannot be written: Is a directory\n"
+
+
+def test_without_a_home_there_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # as where passwd has no entry
+    for words in (["--once"], ["doctor"], ["audit"], ["config"]):
+        assert cli.main(words) == 2
+        assert "HOME is not set" in capsys.readouterr().err

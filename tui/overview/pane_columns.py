@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_state_path
-
 from config.private_files import replace_file
+from config.sources import state_folder
 from memtop.observe.view import DEFAULT_SORTS, OverviewPane, RowSort, SortColumn
 from memtop.observe.view import SortColumn as Order
 from widgets.table_parts import TableColumn
@@ -96,7 +96,7 @@ ASCENDING_FIRST = frozenset({Order.NAMESPACE, Order.NAME, Order.WORKLOAD, Order.
 
 def preferences_path(*, demo: bool = False) -> Path:
     """Where it is kept: the platform's state folder; what someone tries in the demo stays there."""
-    return user_state_path("memtop") / ("preferences-demo.json" if demo else "preferences.json")
+    return state_folder(os.environ) / ("preferences-demo.json" if demo else "preferences.json")
 
 
 def load_sorts(file: Path) -> dict[OverviewPane, RowSort]:
