@@ -116,9 +116,8 @@ def read(argv: Sequence[str]) -> CommandLine:
         return CommandLine(BY_NAME["help"], _known_words(words), {}, (), None)
     if VERSION.name in spellings:
         return CommandLine(BY_NAME["version"], (), {}, (), None)
-    if DEBUG.name in spellings:
-        command, arguments = BY_NAME["debug"], ()
-    else:
+    command, arguments = BY_NAME["debug"], tuple[str, ...]()
+    if DEBUG.name not in spellings:
         command, arguments = _command(words, once=ONCE.name in spellings)
     own = {
         spelling: flag

@@ -17,7 +17,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from io import TextIOWrapper
 from logging.handlers import QueueHandler, RotatingFileHandler
 from pathlib import Path
-from typing import cast
 from urllib.parse import urlsplit
 
 from config.options import options
@@ -169,7 +168,7 @@ class _DroppingQueue(QueueHandler):
 class _MaskingFormatter(logging.Formatter):
     """The one place where a record becomes text, tracebacks included."""
 
-    converter = time.gmtime
+    converter = staticmethod(time.gmtime)  # type: ignore[assignment]  # the stubs know it without default
     default_time_format = "%Y-%m-%dT%H:%M:%S"
     default_msec_format = "%s.%03dZ"
 
@@ -189,10 +188,7 @@ class _PrivateRotatingFile(RotatingFileHandler):
         self.setFormatter(_MaskingFormatter(secrets))
 
     def _open(self) -> TextIOWrapper:
-        return cast(
-            "TextIOWrapper",
-            os.fdopen(open_own(Path(self.baseFilename)), "a", encoding="utf-8", errors="backslashreplace"),
-        )
+        return os.fdopen(open_own(Path(self.baseFilename)), "a", encoding="utf-8", errors="backslashreplace")
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (as inherited)
         """The disk is full, or the folder is gone: the log has a hole, and memtop goes on."""

@@ -37,14 +37,11 @@ def test_no_secret_is_written(text: str, tmp_path: Path) -> None:
     path = tmp_path / "memtop.log"
     with log_to(path, ["zebra-hunter2-zebra"]):
         get_logger("test").info("%s", text)
-        try:
-            raise ValueError(text)
-        except ValueError:
-            get_logger("test").exception("it failed")
+        get_logger("test").error("it failed", exc_info=ValueError(text))
     written = path.read_text()
     assert "hunter2" not in written
     assert "***" in written
-    assert "Traceback" in written
+    assert "ValueError" in written
 
 
 def test_what_is_no_secret_stays() -> None:

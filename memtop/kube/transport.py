@@ -197,7 +197,9 @@ class Transport(RESTClientObject):
         limits = aiohttp.ClientTimeout(total=total, connect=CONNECT_TIMEOUT, sock_read=idle)
         self._open_answers += 1
         try:
-            response = await self._head(method, path, params, headers, body, limits, options)
+            response = await self._head(
+                self.pool_manager, method, path, params, headers, body, limits, options
+            )
         except BaseException:
             self._answer_closed()
             raise
@@ -223,6 +225,7 @@ class Transport(RESTClientObject):
 
     async def _head(
         self,
+        session: aiohttp.ClientSession,
         method: str,
         path: str,
         params: Mapping[str, str] | None,
@@ -234,7 +237,7 @@ class Transport(RESTClientObject):
         began = time.monotonic()
         try:
             with translate_errors(self._target):
-                response: aiohttp.ClientResponse = await self.pool_manager.request(
+                response: aiohttp.ClientResponse = await session.request(
                     method,
                     URL(self._target.server + path, encoded=True),
                     params=params,
