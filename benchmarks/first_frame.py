@@ -24,8 +24,7 @@ from installed import installed_memtop
 from populate import cluster_kubeconfig, down, up
 from terminal import Screen, Terminal
 
-from memtop.demo.child import DemoChild
-from memtop.demo.command import DemoOptions
+from memtop.demo.child_process import DemoChild, DemoOptions
 from memtop.kube import kubeconfig
 from memtop.kube.client import Client
 

@@ -22,7 +22,7 @@ from figures import machine, milliseconds, spread
 from installed import installed_memtop
 from terminal import Terminal
 
-from memtop.demo.child import DemoChild
+from memtop.demo.child_process import DemoChild
 
 HERE = Path(__file__).parent
 MEMTOP = installed_memtop()

@@ -23,8 +23,7 @@ from first_frame import containers
 from installed import installed_memtop
 from terminal import Screen, Terminal
 
-from memtop.demo.child import DemoChild
-from memtop.demo.command import DemoOptions
+from memtop.demo.child_process import DemoChild, DemoOptions
 
 MEMTOP = installed_memtop()
 HURRIED = Path(__file__).with_name("hurried.py")

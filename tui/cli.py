@@ -169,7 +169,8 @@ def _demo_serve(invocation: Invocation) -> int:
 
     from platformdirs import user_cache_path
 
-    from memtop.demo.command import DemoOptions, serve
+    from memtop.demo.child_process import DemoOptions
+    from memtop.demo.serve import serve
 
     demo = invocation.settings.demo
     wanted = DemoOptions(pods=demo.pods, speed=demo.speed, seed=demo.seed, churn=demo.churn)

@@ -6,9 +6,8 @@ import argparse
 import asyncio
 from pathlib import Path
 
-from memtop.demo.command import DemoOptions, serve
-from memtop.demo.parent import watch_parent
-from memtop.demo.server import DEFAULT_PODS, DEFAULT_SEED
+from memtop.demo.child_process import DEFAULT_PODS, DEFAULT_SEED, DemoOptions
+from memtop.demo.serve import serve, watch_parent
 
 
 def main() -> None:

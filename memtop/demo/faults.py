@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from memtop.demo.api.status_errors import ApiStatusError
+
+ENDLESS_CHUNK = b"x" * 65536
 
 
 class Harm(enum.Enum):
@@ -77,3 +84,42 @@ class Faults:
                 fault.hits += 1
                 return fault
         return None
+
+
+async def apply_fault(request: web.Request, fault: Fault) -> web.StreamResponse | None:
+    """Do what a fault says; None to go on and answer."""
+    if fault.harm is Harm.DELAY:
+        await asyncio.sleep(fault.seconds)
+    elif fault.harm is Harm.ANSWER:
+        if fault.body is not None:
+            return web.Response(body=fault.body, status=fault.status, headers=dict(fault.headers))
+        response = ApiStatusError(fault.status, f"{request.method} {request.path}: made to fail").response()
+        response.headers.update(fault.headers)
+        return response
+    elif fault.harm is Harm.HANG:
+        await asyncio.Event().wait()
+    elif fault.harm is Harm.DROP:
+        _abort(request)
+        return web.Response()
+    elif fault.harm is Harm.ENDLESS_LINE:
+        stream = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await stream.prepare(request)
+        while True:
+            await stream.write(ENDLESS_CHUNK)
+    return None
+
+
+async def cut_response(request: web.Request, response: web.Response) -> web.StreamResponse:
+    """Send half of a response, then drop the connection."""
+    body = bytes(response.body) if isinstance(response.body, bytes) else b""
+    stream = web.StreamResponse(status=response.status, headers={"Content-Type": "application/json"})
+    stream.content_length = len(body)
+    await stream.prepare(request)
+    await stream.write(body[: len(body) // 2])
+    _abort(request)
+    return stream
+
+
+def _abort(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()

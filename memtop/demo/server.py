@@ -1,8 +1,9 @@
-"""The embedded cluster as an HTTP server on loopback."""
+"""The embedded cluster as an HTTP server on loopback, and the kubeconfig that points at it."""
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
 import ssl
 from collections import Counter
@@ -10,29 +11,58 @@ from collections.abc import Coroutine
 from email.utils import formatdate
 from typing import Self
 
+import yaml
 from aiohttp import web
 
-from memtop.demo.api.log import LogHandler
-from memtop.demo.api.proxy import ProxyHandler
-from memtop.demo.api.rbac import USERS, User
-from memtop.demo.api.routes import Router
-from memtop.demo.api.status import ApiStatusError, json_response
-from memtop.demo.churn import churn
-from memtop.demo.clock import Clock
-from memtop.demo.cluster import Cluster
-from memtop.demo.exec import ExecHandler
-from memtop.demo.faults import Fault, Faults, Harm
-from memtop.demo.kubeconfig import kubeconfig_text
-from memtop.demo.promql.http import Prometheus
-from memtop.demo.world.build import build
-from memtop.demo.world.ordinary import behaviour_of
+from memtop.demo.api.authorization import USERS, User
+from memtop.demo.api.router import Router
+from memtop.demo.api.status_errors import ApiStatusError, json_response
+from memtop.demo.child_process import DEFAULT_PODS, DEFAULT_SEED
+from memtop.demo.container_exec import ExecHandler
+from memtop.demo.container_logs import LogHandler
+from memtop.demo.faults import Faults, Harm, apply_fault, cut_response
+from memtop.demo.promql.prometheus_api import Prometheus, ProxyHandler
+from memtop.demo.scenario.cluster_builder import build
+from memtop.demo.scenario.demo_workloads import behaviour_of
+from memtop.demo.simulated_cluster import Cluster, churn
+from memtop.demo.simulated_time import Clock
+
+CONTEXT = "memtop-demo"
+
+
+def kubeconfig_text(
+    server: str, user: str, namespace: str, *, token: str, authority: bytes | None = None
+) -> str:
+    """Return a kubeconfig.
+
+    Args:
+        server: URL of the API server, without a trailing slash.
+        user: who to be; the context is named `memtop-demo`, or `memtop-demo-USER` for others than admin.
+        namespace: the context's namespace.
+        token: the user's bearer token.
+        authority: PEM of the certificate authority, when the server speaks TLS.
+    """
+    context = CONTEXT if user == "admin" else f"{CONTEXT}-{user}"
+    cluster: dict[str, str] = {"server": server}
+    if authority is not None:
+        cluster["certificate-authority-data"] = base64.b64encode(authority).decode()
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": context,
+        "clusters": [{"name": CONTEXT, "cluster": cluster}],
+        "users": [{"name": user, "user": {"token": token}}],
+        "contexts": [
+            {"name": context, "context": {"cluster": CONTEXT, "user": user, "namespace": namespace}}
+        ],
+    }
+    text: str = yaml.safe_dump(document, sort_keys=False)
+    return text
+
 
 _log = logging.getLogger(__name__)
 
-DEFAULT_PODS = 60
-DEFAULT_SEED = 7
 LARGEST_BODY = 8 * 1024 * 1024
-ENDLESS_CHUNK = b"x" * 65536
 
 
 class DemoServer:
@@ -90,7 +120,7 @@ class DemoServer:
     async def __aenter__(self) -> Self:
         """Build the world and start serving."""
         build(self.cluster, self._pods, self._containers)
-        self._go_on(self.cluster.agenda.run())
+        self._go_on(self.cluster.actions.run())
         if self._churn > 0:
             self._go_on(churn(self.cluster, self._churn))
         await self.start()
@@ -152,8 +182,8 @@ class DemoServer:
     def advance(self, seconds: float) -> None:
         """Jump ahead by simulated `seconds` and let everything due in between happen."""
         self.cluster.clock.advance(seconds)
-        self.cluster.agenda.catch_up()
-        self.cluster.agenda.wake()
+        self.cluster.actions.catch_up()
+        self.cluster.actions.wake()
 
     def close_watches(self) -> None:
         """Close every watch in good order, as an API server does after a while."""
@@ -173,7 +203,7 @@ class DemoServer:
         self.seen[request.method, request.path_qs] += 1
         fault = self.faults.take(request.method, request.path_qs)
         if fault is not None:
-            harmed = await _harm(request, fault)
+            harmed = await apply_fault(request, fault)
             if harmed is not None:
                 return harmed
         try:
@@ -181,7 +211,7 @@ class DemoServer:
         except ApiStatusError as error:
             response = error.response()
         if fault is not None and fault.harm is Harm.CUT and isinstance(response, web.Response):
-            return await _cut(request, response)
+            return await cut_response(request, response)
         return response
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
@@ -212,41 +242,3 @@ def _user(name: str) -> User:
     if name not in USERS:
         raise ApiStatusError(401, "Unauthorized")
     return USERS[name]
-
-
-async def _harm(request: web.Request, fault: Fault) -> web.StreamResponse | None:
-    """Do what a fault says; None to go on and answer."""
-    if fault.harm is Harm.DELAY:
-        await asyncio.sleep(fault.seconds)
-    elif fault.harm is Harm.ANSWER:
-        if fault.body is not None:
-            return web.Response(body=fault.body, status=fault.status, headers=dict(fault.headers))
-        response = ApiStatusError(fault.status, f"{request.method} {request.path}: made to fail").response()
-        response.headers.update(fault.headers)
-        return response
-    elif fault.harm is Harm.HANG:
-        await asyncio.Event().wait()
-    elif fault.harm is Harm.DROP:
-        _abort(request)
-        return web.Response()
-    elif fault.harm is Harm.ENDLESS_LINE:
-        stream = web.StreamResponse(headers={"Content-Type": "application/json"})
-        await stream.prepare(request)
-        while True:
-            await stream.write(ENDLESS_CHUNK)
-    return None
-
-
-async def _cut(request: web.Request, response: web.Response) -> web.StreamResponse:
-    body = bytes(response.body) if isinstance(response.body, bytes) else b""
-    stream = web.StreamResponse(status=response.status, headers={"Content-Type": "application/json"})
-    stream.content_length = len(body)
-    await stream.prepare(request)
-    await stream.write(body[: len(body) // 2])
-    _abort(request)
-    return stream
-
-
-def _abort(request: web.Request) -> None:
-    if request.transport is not None:
-        request.transport.abort()

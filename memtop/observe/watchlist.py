@@ -96,8 +96,11 @@ def open_watchlist(
     if not demo:
         yield make_watchlist(settings, environ)
         return
-    from memtop.demo.child import DemoChild, DemoFailedError  # noqa: PLC0415
-    from memtop.demo.command import DemoOptions  # noqa: PLC0415
+    from memtop.demo.child_process import (  # noqa: PLC0415
+        DemoChild,
+        DemoFailedError,
+        DemoOptions,
+    )
 
     wanted = settings.demo
     options = DemoOptions(pods=wanted.pods, speed=wanted.speed, seed=wanted.seed, churn=wanted.churn)

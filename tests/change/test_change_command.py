@@ -11,7 +11,7 @@ from memtop.change.audit_log import AuditLog
 from memtop.change.change_plan import ChangePlanLine
 from memtop.change.change_request import SetImage, SetMemory
 from memtop.commands.change import ApplyTerms, Console, plan_and_apply, plan_table
-from memtop.demo.resources import DEPLOYMENTS
+from memtop.demo.api_resources import DEPLOYMENTS
 from memtop.kube.object_ref import ObjectRef
 from tui.cli import main
 
@@ -64,7 +64,7 @@ def image(demo):
 
 
 def stored(demo, name):
-    from memtop.demo.resources import DEPLOYMENTS
+    from memtop.demo.api_resources import DEPLOYMENTS
 
     return demo.server.cluster.store.get(DEPLOYMENTS, "production", name).plain()
 

@@ -17,7 +17,7 @@ MAKERS = {"touch", "mkdir", "write_text", "write_bytes", "makedirs", "mkstemp"}
 ALLOWED = {
     "config/private_files.py",
     "memtop/kube/connection_target.py",  # in memory, or a temporary file
-    "memtop/demo/child.py",  # within a temporary folder of its own
+    "memtop/demo/child_process.py",  # within a temporary folder of its own
     "tui/cli.py",  # opens /dev/null
 }
 

@@ -1,6 +1,6 @@
 import pytest
 
-from memtop.demo.admission import ForbiddenError, Usage, admitted, quantity
+from memtop.demo.pod_admission import ForbiddenError, NamespaceUsage, admit_pod, format_quantity
 
 GIB = 2**30
 STAGING = "/apis/apps/v1/namespaces/staging"
@@ -25,7 +25,7 @@ def quota(**hard):
 
 
 def used(**amounts):
-    usage = Usage()
+    usage = NamespaceUsage()
     for number, limit in enumerate(amounts.values()):
         usage.add(str(number), "here", template(limits={"memory": limit}))
     return usage.of("here")
@@ -37,11 +37,11 @@ def memory_patch(name, limit):
 
 
 def test_limits_left_out_are_filled_in():
-    made = admitted("p", template(), [rule(default="96Mi", defaultRequest="16Mi")], [], used())
+    made = admit_pod("p", template(), [rule(default="96Mi", defaultRequest="16Mi")], [], used())
     resources = made["spec"]["containers"][0]["resources"]
     assert resources == {"limits": {"memory": "96Mi"}, "requests": {"memory": "16Mi"}}
     limited = template(limits={"memory": "64Mi"})
-    kept = admitted("p", limited, [rule(default="96Mi", defaultRequest="16Mi")], [], used())
+    kept = admit_pod("p", limited, [rule(default="96Mi", defaultRequest="16Mi")], [], used())
     assert kept["spec"]["containers"][0]["resources"]["requests"] == {"memory": "64Mi"}
 
 
@@ -77,12 +77,12 @@ def test_limits_left_out_are_filled_in():
 )
 def test_what_is_too_much_is_forbidden_in_the_api_servers_words(wanted, ranges, quotas, words):
     with pytest.raises(ForbiddenError) as caught:
-        admitted("p", template(**wanted), ranges, quotas, used(a="100Mi", b="64Mi"))
+        admit_pod("p", template(**wanted), ranges, quotas, used(a="100Mi", b="64Mi"))
     assert str(caught.value) == words
 
 
 def test_quantities_are_written_in_the_largest_unit_that_fits():
-    assert [quantity(amount) for amount in (0, 1000, 1024, 1536 << 20, 6 << 30)] == [
+    assert [format_quantity(amount) for amount in (0, 1000, 1024, 1536 << 20, 6 << 30)] == [
         "0", "1000", "1Ki", "1536Mi", "6Gi",
     ]  # fmt: skip
 

@@ -2,8 +2,8 @@ import copy
 
 import pytest
 
-from memtop.demo.api.patch import json_patched, merge_patched, strategic_patched
-from memtop.demo.api.status import ApiStatusError
+from memtop.demo.api.patches import json_patched, merge_patched, strategic_patched
+from memtop.demo.api.status_errors import ApiStatusError
 
 PATH = "/apis/apps/v1/namespaces/production/deployments/user-service"
 

@@ -112,7 +112,7 @@ def test_churn_touches_and_replaces_ordinary_pods(as_user):
 
 
 def test_events_expire(fresh, fresh_api, monkeypatch):
-    monkeypatch.setattr("memtop.demo.events.MOST_EVENTS", 20)
+    monkeypatch.setattr("memtop.demo.cluster_events.MOST_EVENTS", 20)
     before = len(fresh_api.items("/api/v1/events"))
     for replicas in (8, 2, 8, 2):
         fresh_api.patch(f"{DEPLOYMENT}/scale", {"spec": {"replicas": replicas}}, "merge-patch+json")

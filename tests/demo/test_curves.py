@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memtop.demo.curves import GIB, HOUR, MIB, Curve, levels, levels_of, limit_reached
+from memtop.demo.memory_curves import GIB, HOUR, MIB, Curve, levels, levels_of, limit_reached
 
 LEAK = Curve(300 * MIB, leak=600 * MIB / HOUR, teeth=80 * MIB, noise=5 * MIB)
 

@@ -51,7 +51,7 @@ def place(demo, app, container=None):
         for pod in demo.server.cluster.pods.values():
             for each in pod.mains:
                 fits = pod.name.startswith(app) and container in (None, each.name)
-                if fits and each.life.state(now).phase.value == "Running":
+                if fits and each.timeline.state(now).phase.value == "Running":
                     return ContainerRef(pod.namespace, pod.name, each.name)
         raise LookupError(app)
 
@@ -95,7 +95,7 @@ async def test_memory_agrees_with_the_metrics(frozen, connect):
         asked = await probe_container(client, there)
     memory = read_breakdown(asked)
     truth = frozen.server.cluster.pods[(there.namespace, there.pod)].mains[0]
-    level = truth.life.state(frozen.server.cluster.clock.now()).run
+    level = truth.timeline.state(frozen.server.cluster.clock.now()).run
     assert level is not None
     assert memory.version == 2
     assert memory.limit == truth.limit
@@ -156,7 +156,7 @@ async def test_a_shell_dies_with_its_container_and_so_do_its_files(connect):
             assert (await run_command(client, there, ["cat", "/tmp/kept"])).output == b"x\n"
             async with execute(client, there, words, terminal=True, typing=True) as shell:
                 pod = demo.server.cluster.pods[(there.namespace, there.pod)]
-                end = pod.mains[0].life.state(demo.server.cluster.clock.now()).run.end
+                end = pod.mains[0].timeline.state(demo.server.cluster.clock.now()).run.end
                 demo.advance(end - demo.server.cluster.clock.now() + 3)
                 async for _ in shell:
                     pass

@@ -1,8 +1,8 @@
 import itertools
 import math
 
-from memtop.demo.curves import HOUR, MIB, Curve
-from memtop.demo.life import Behaviour, Life, Phase, RestartPolicy
+from memtop.demo.container_runs import Behaviour, ContainerTimeline, Phase, RestartPolicy
+from memtop.demo.memory_curves import HOUR, MIB, Curve
 
 LEAK = Behaviour(Curve(100 * MIB, leak=900 * MIB / HOUR), spread=0.0)
 CRASH = Behaviour(Curve(10 * MIB), exits_after=20.0, exit_code=1)
@@ -10,7 +10,7 @@ STEADY = Behaviour(Curve(10 * MIB))
 
 
 def life(behaviour, limit=1000 * MIB, policy=RestartPolicy.ALWAYS):
-    return Life(behaviour, limit, 1000.0, policy, seed=5)
+    return ContainerTimeline(behaviour, limit, 1000.0, policy, seed=5)
 
 
 def test_an_oom_kill_is_seen_in_its_three_phases():
@@ -85,8 +85,8 @@ def test_a_stopped_life_has_no_more_runs():
 def test_looking_ahead_does_not_change_what_was():
     """A clock that runs fast is ahead of what is being done: what happens next must not depend on that."""
     program = Behaviour(Curve(50 * MIB), exits_after=100.0, exit_code=1)
-    unseen = Life(program, math.inf, 0.0, RestartPolicy.ALWAYS, 3)
-    ahead = Life(program, math.inf, 0.0, RestartPolicy.ALWAYS, 3)
+    unseen = ContainerTimeline(program, math.inf, 0.0, RestartPolicy.ALWAYS, 3)
+    ahead = ContainerTimeline(program, math.inf, 0.0, RestartPolicy.ALWAYS, 3)
     ahead.runs(5 * HOUR)
     moment = 0.0
     for _ in range(20):

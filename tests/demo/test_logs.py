@@ -74,7 +74,7 @@ def test_just_after_a_kill_the_run_before_is_already_gone(fresh, fresh_api):
         fresh_api.items(POD_PATH, labelSelector="app=user-service"),
         key=lambda pod: -pod["status"]["containerStatuses"][0]["restartCount"],
     )
-    leaving = fresh.server.cluster.pods["production", fullest["metadata"]["name"]].mains[0].life
+    leaving = fresh.server.cluster.pods["production", fullest["metadata"]["name"]].mains[0].timeline
     now = fresh.server.cluster.clock.now()
     fresh.advance(leaving.runs(now)[-1].end - now + 0.5)
     answer = log(fresh_api, fullest["metadata"]["name"], previous="true")

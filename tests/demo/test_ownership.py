@@ -1,7 +1,14 @@
 import pytest
 
-from memtop.demo.ownership import Manager, changed_hands, claim, leaves, paths_in, tree
-from memtop.demo.resources import DEPLOYMENTS
+from memtop.demo.api_resources import DEPLOYMENTS
+from memtop.demo.object_metadata import (
+    FieldManager,
+    field_paths,
+    fields_v1,
+    managed_fields_entry,
+    managed_values,
+    updated_managed_fields,
+)
 
 APPS = "/apis/apps/v1/namespaces"
 USER_SERVICE = f"{APPS}/production/deployments/user-service"
@@ -11,7 +18,7 @@ IMAGE = ("f:spec", "f:template", "f:spec", "f:containers", 'k:{"name":"user-serv
 def owners(obj):
     """Who owns which fields: {(manager, operation): set of paths}."""
     return {
-        (entry["manager"], entry["operation"]): set(paths_in(entry["fieldsV1"]))
+        (entry["manager"], entry["operation"]): set(field_paths(entry["fieldsV1"]))
         for entry in obj["metadata"]["managedFields"]
     }
 
@@ -26,21 +33,23 @@ def test_a_tree_of_fields_is_read_as_it_was_written():
         "metadata": {"name": "x", "labels": {"a": "b"}},
         "spec": {"containers": [{"name": "c", "args": ["1"], "resources": {}}], "selector": {"a": {"b": 1}}},
     }
-    paths = set(leaves(obj))
+    paths = set(managed_values(obj))
     assert ("f:spec", "f:selector") in paths
     assert ("f:spec", "f:containers", 'k:{"name":"c"}', ".") in paths
     assert ("f:metadata", "f:labels", "f:a") in paths
-    assert set(paths_in(tree(paths))) == paths
+    assert set(field_paths(fields_v1(paths))) == paths
 
 
 def test_what_is_removed_is_owned_by_nobody():
-    first, second = Manager("first"), Manager("second")
+    first, second = FieldManager("first"), FieldManager("second")
     before = {"metadata": {"name": "x"}, "spec": {"a": 1, "b": 2}}
-    before["metadata"]["managedFields"] = [claim(first, DEPLOYMENTS, leaves(before), 0.0)]
+    before["metadata"]["managedFields"] = [
+        managed_fields_entry(first, DEPLOYMENTS, managed_values(before), 0.0)
+    ]
     after = {"metadata": {"name": "x"}, "spec": {"a": 1, "c": 3}}
     assert [
         (entry["manager"], entry["fieldsV1"])
-        for entry in changed_hands(before, after, second, DEPLOYMENTS, 1.0)
+        for entry in updated_managed_fields(before, after, second, DEPLOYMENTS, 1.0)
     ] == [
         ("first", {"f:spec": {"f:a": {}}}),
         ("second", {"f:spec": {"f:c": {}}}),

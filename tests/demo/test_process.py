@@ -12,8 +12,7 @@ import urllib.request
 import pytest
 import yaml
 
-from memtop.demo.child import DemoChild, DemoFailedError
-from memtop.demo.command import DemoOptions
+from memtop.demo.child_process import DemoChild, DemoFailedError, DemoOptions
 
 
 def pods(kubeconfig):
@@ -41,7 +40,7 @@ def test_a_child_that_cannot_start_says_why():
 def test_a_child_ends_when_its_parent_is_killed(tmp_path):
     program = (
         "import sys, time\n"
-        "from memtop.demo.child import DemoChild\n"
+        "from memtop.demo.child_process import DemoChild\n"
         "with DemoChild() as child:\n"
         "    child.wait()\n"
         "    print(child._process.pid, flush=True)\n"

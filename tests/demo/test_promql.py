@@ -3,10 +3,19 @@ import re
 import numpy as np
 import pytest
 
-from memtop.demo.clock import parse_rfc3339
-from memtop.demo.promql.ast import Aggregate, Binary, Call, Matcher, Number, Selector
-from memtop.demo.promql.parser import ParseError, duration_seconds, parse
-from memtop.demo.promql.windows import WINDOW_FUNCTIONS, Windows, predicted
+from memtop.demo.promql.query_parser import (
+    Aggregate,
+    Binary,
+    FunctionCall,
+    Matcher,
+    Number,
+    ParseError,
+    Selector,
+    duration_seconds,
+    parse,
+)
+from memtop.demo.promql.range_functions import WINDOW_FUNCTIONS, Windows, predict_linear
+from memtop.demo.simulated_time import parse_rfc3339
 from memtop.demo.thread import DemoThread
 
 HOUR = 3600.0
@@ -31,7 +40,7 @@ def test_precedence_and_shapes():
     aggregate = parse('sum by (pod, namespace) (rate(x{a="b",c!~"d.*"}[5m] offset 1h))')
     assert isinstance(aggregate, Aggregate)
     assert aggregate.labels == ("pod", "namespace")
-    assert isinstance(aggregate.expression, Call)
+    assert isinstance(aggregate.expression, FunctionCall)
     selector = aggregate.expression.arguments[0]
     assert isinstance(selector, Selector)
     assert (selector.window, selector.offset) == (300.0, 3600.0)
@@ -74,7 +83,7 @@ def one(result):
 def test_window_functions_on_known_numbers():
     line = windows([10.0 * index for index in range(21)])
     assert one(WINDOW_FUNCTIONS["deriv"](line)) == pytest.approx(10.0 / 15.0)
-    assert one(predicted(line, np.array([150.0]))) == pytest.approx(300.0)
+    assert one(predict_linear(line, np.array([150.0]))) == pytest.approx(300.0)
     assert one(WINDOW_FUNCTIONS["increase"](line)) == pytest.approx(200.0)
     assert one(WINDOW_FUNCTIONS["rate"](line)) == pytest.approx(200.0 / 300.0)
     assert one(WINDOW_FUNCTIONS["irate"](line)) == pytest.approx(10.0 / 15.0)
@@ -109,8 +118,8 @@ def test_many_series_and_windows_at_once_equal_each_by_itself(function):
                 ends[window : window + 1],
                 240.0,
             )
-            value, there = WINDOW_FUNCTIONS[function](alone)
-            assert there.item() == present[series, window]
+            value, only_present = WINDOW_FUNCTIONS[function](alone)
+            assert only_present.item() == present[series, window]
             assert value.item() == pytest.approx(together[series, window], rel=1e-6, abs=1e-6)
 
 
@@ -178,12 +187,12 @@ def test_set_operators_and_top(api):
     top = [value for _, value in vector(api, 'topk(3, container_memory_rss{container!=""})')]
     assert len(top) == 3
     assert top == sorted(top, reverse=True)
-    joined = vector(
+    concatenated = vector(
         api,
         "kube_pod_owner * on (namespace,pod) group_left () "
         "max by (namespace,pod) (kube_pod_container_status_restarts_total)",
     )
-    assert any(value == 280 for _, value in joined)
+    assert any(value == 280 for _, value in concatenated)
 
 
 def test_many_to_many_is_refused(api):

@@ -7,7 +7,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from memtop.demo.api.rbac import USERS
+from memtop.demo.api.authorization import USERS
 from memtop.demo.server import DemoServer
 from memtop.kube import event_watch
 from memtop.kube.client import Client

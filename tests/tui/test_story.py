@@ -10,8 +10,7 @@ import pytest
 
 from config import settings_from
 from memtop.change.audit_log import AuditLog, audit_log_path
-from memtop.demo.child import DemoChild
-from memtop.demo.command import DemoOptions
+from memtop.demo.child_process import DemoChild, DemoOptions
 from memtop.observe.watchlist import at_speed, make_watchlist
 from tests.tui.stage import Stage
 from tui.app import Memtop

@@ -1,0 +1,97 @@
+"""The embedded cluster as a child process, for `memtop --demo`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+DEFAULT_PODS = 60
+DEFAULT_SEED = 7
+STOP_TIMEOUT = 5.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """What the demo is made of; the fields are `DemoServer`'s."""
+
+    pods: int = DEFAULT_PODS
+    speed: float = 1.0
+    seed: int = DEFAULT_SEED
+    churn: float = 0.0
+    containers: int = 1
+
+
+class DemoFailedError(Exception):
+    """The child process did not come up; the message says what it said."""
+
+
+class DemoChild:
+    """A context manager: the demo cluster runs in a process of its own while it is entered.
+
+    Attributes:
+        kubeconfig: path of the kubeconfig, known once `wait` has returned.
+    """
+
+    def __init__(self, options: DemoOptions | None = None) -> None:
+        self._options = options or DemoOptions()
+        self._folder = tempfile.TemporaryDirectory(prefix="memtop-demo-")
+        self.kubeconfig = Path(self._folder.name) / "kubeconfig"
+        # A file and not a pipe, which would stop the child once it was full.
+        self._said = (Path(self._folder.name) / "stderr").open("w+b")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        """Start the process; it becomes ready in the background."""
+        options = self._options
+        self._process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "memtop.demo", "--child", "--kubeconfig", str(self.kubeconfig)),
+                *("--pods", str(options.pods), "--speed", str(options.speed), "--seed", str(options.seed)),
+                *("--churn", str(options.churn), "--containers", str(options.containers)),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._said,
+            start_new_session=True,
+        )
+        return self
+
+    def wait(self) -> Path:
+        """Wait until the cluster serves and return the path of its kubeconfig.
+
+        Raises:
+            DemoFailedError: the process ended before it served.
+        """
+        process = self._process
+        assert process is not None
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line:
+            process.wait()
+            self._said.seek(0)
+            said = self._said.read().decode(errors="replace").strip().splitlines()
+            raise DemoFailedError(
+                f"the demo cluster did not start: {said[-1] if said else 'it said nothing'}"
+            )
+        return Path(json.loads(line)["kubeconfig"])
+
+    def __exit__(self, *_: object) -> None:
+        """End the process and remove its folder."""
+        process = self._process
+        if process is not None:
+            process.terminate()
+            try:
+                process.wait(STOP_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    pipe.close()
+        self._said.close()
+        self._folder.cleanup()
