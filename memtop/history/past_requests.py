@@ -55,6 +55,7 @@ class PastCache:
         self._most = most
         self._listeners: list[asyncio.Event] = []
         self._kept: dict[ContainerName, dict[tuple[Metric, str], PastSeries]] = {}
+        self._told_at: dict[ContainerName, float] = {}
         self._merged: dict[tuple[ContainerName, Metric], PastSeries] = {}
         self._seen: set[ContainerName] = set()
         self._changed: set[ContainerName] = set()
@@ -95,18 +96,32 @@ class PastCache:
             merged = self._merged[name, metric] = merge_pasts(pasts)
         return merged
 
-    def keep(self, pasts: Mapping[tuple[ContainerName, Metric], PastSeries]) -> None:
-        """Takes in what was remembered."""
+    def keep(
+        self, pasts: Mapping[tuple[ContainerName, Metric], PastSeries], told_at: float | None = None
+    ) -> None:
+        """Takes in what was remembered.
+
+        Args:
+            pasts: What was answered.
+            told_at: When it was asked for, Unix seconds; None where it is not asked for again and again.
+        """
         for (name, metric), past in pasts.items():
             entry = self._kept.pop(name, {})
             entry[metric, past.origin] = past
+            if told_at is not None:
+                self._told_at[name] = told_at
             self._merged.pop((name, metric), None)
             self._kept[name] = entry
             self._changed.add(name)
         forgettable = [name for name in self._kept if name not in self._wished]
         for name in forgettable[: max(0, len(self._kept) - self._most)]:
+            self._told_at.pop(name, None)
             for metric, _ in self._kept.pop(name):
                 self._merged.pop((name, metric), None)
+
+    def told_at(self, name: ContainerName) -> float | None:
+        """When somebody was last asked for a container's past, Unix seconds; None for never."""
+        return self._told_at.get(name)
 
     def has_news_of(self, name: ContainerName) -> bool:
         """Whether something was remembered of a container that `changes` has not told of."""

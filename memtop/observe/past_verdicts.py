@@ -40,23 +40,26 @@ from memtop.wording import duration
 
 BATCH_SIZE = 32
 """Containers judged at a time: some milliseconds, so that nothing else waits for long."""
-MOMENT_SECONDS = 60.0
-"""Seconds between two moments at which containers are judged."""
+MOMENT_SECONDS = 300.0
+HELD_MOMENTS = 7
+"""Seconds between two moments at which a container is judged, and how many of them its verdict is held from:
+half an hour, several times as long as a missed scrape or a back-off (five minutes at most)."""
+MOMENTS_TO_LEAVE = 3
+"""Moments in a row that must say less than the verdict held before it is given up: a quarter of an hour."""
 KNOWN_AFTER_SECONDS = 75.0
 """Seconds after which the samples of a moment are known to everybody: Prometheus is asked each minute, and
 has a scrape each 15 s."""
-HELD_SECONDS = 300.0
-HELD_MOMENTS = 7
-"""Moments, `HELD_SECONDS` apart, from which a verdict is held: half an hour, several times as long as a
-missed scrape or a back-off (five minutes at most)."""
-MOMENTS_TO_LEAVE = 3
-"""Moments in a row that must say less than the verdict held before it is given up: a quarter of an hour."""
+SCRAPE_SECONDS = 15.0
 DENSE_SECONDS = 3600.0
 THIN_SECONDS = 120.0
 """Every sample of the hour before a moment is judged, and one in two minutes of the time before: the most
 that is asked of Prometheus for a day."""
-FRESH_SECONDS = 900.0
-"""Seconds by which another metric may lag behind the live samples and still be what is judged."""
+COARSE_LIFE_SAMPLES = 8
+"""Samples of a life that ended before that hour, below which it is left out: both its ends are uncertain by a
+step, so a quarter of its length."""
+FRESH_SECONDS = 3600.0
+"""Seconds by which what is remembered may lag behind the live samples and still be what is judged: while
+Prometheus is away, a verdict stays what it was."""
 _ALARMS = {SUSPECTED_LEAK: 1, Verdict.OOM_LOOP.value: 2, Verdict.LEAK.value: 3}
 """How much each verdict alarms, by its words; others do not."""
 _MOST_SUSPECTED = np.nextafter(SURE_CONFIDENCE, 0.0)
@@ -144,7 +147,8 @@ class PastVerdicts:
 
     def judged_series(self, slot: int) -> Series:
         """What a container is judged by as of the latest moment."""
-        return as_of(self.basis(slot)[0], latest_moment(self._now()))
+        name = self._name(slot)
+        return as_of(self.basis(slot)[0], latest_moment(self._now()) if name is None else self._moment(name))
 
     def _without_echo(self, slot: int, series: Series) -> Series:
         """The series without what Prometheus repeats of a dead container while it is down.
@@ -169,10 +173,9 @@ class PastVerdicts:
     def pending(self) -> bool:
         """Whether containers are due."""
         if not self._due:
-            moment = latest_moment(self._now())
             self._due = self._pasts.changes()
             self._due |= set(filter(None, map(self._name_of, self._store.take_news_of_ends())))
-            self._due |= {name for name, judged in self._judged.items() if judged.at != moment}
+            self._due |= {name for name, judged in self._judged.items() if judged.at != self._moment(name)}
         return bool(self._due)
 
     def judge_next(self) -> list[tuple[ContainerName, int]]:
@@ -186,21 +189,30 @@ class PastVerdicts:
             else:
                 batch.append((name, slot))
         if batch:
-            self._judge(batch, latest_moment(self._now()))
+            self._judge(batch)
             self._laid = None
         return batch
 
-    def _judge(self, batch: Sequence[tuple[ContainerName, int]], latest: float) -> None:
-        moments = [latest - HELD_SECONDS * back for back in reversed(range(HELD_MOMENTS))]
+    def _moment(self, name: ContainerName) -> float:
+        """The newest moment of which all that matters is known of a container, Unix seconds.
+
+        What Prometheus was not asked for yet is not known, unless it has been away for long.
+        """
+        now, told_at = self._now(), self._pasts.told_at(name)
+        if told_at is None or now - told_at > FRESH_SECONDS:
+            return latest_moment(now)
+        return min(latest_moment(now), (told_at - SCRAPE_SECONDS) // MOMENT_SECONDS * MOMENT_SECONDS)
+
+    def _judge(self, batch: Sequence[tuple[ContainerName, int]]) -> None:
+        moments: dict[ContainerName, list[float]] = {}
         known: dict[ContainerName, dict[float, tuple[_Known, Judgement]]] = {}
         open_: list[tuple[ContainerName, float, Series]] = []
         for name, slot in batch:
-            before, whole = self._judged.get(name), self.basis(slot)[0]
+            before, whole, latest = self._judged.get(name), self.basis(slot)[0], self._moment(name)
+            moments[name] = [latest - MOMENT_SECONDS * back for back in reversed(range(HELD_MOMENTS))]
             old = {} if before is None or before.generation != self._generation(slot) else before.moments
-            known[name] = {
-                moment: judged for moment, judged in old.items() if moment > moments[0] - HELD_SECONDS
-            }
-            for moment in moments:
+            known[name] = {moment: old[moment] for moment in moments[name] if moment in old}
+            for moment in moments[name]:
                 series = as_of(whole, moment)
                 if moment not in known[name] or known[name][moment][0] != _known_of(series):
                     open_.append((name, moment, series))
@@ -208,8 +220,8 @@ class PastVerdicts:
         for (name, moment, series), judgement in zip(open_, judged, strict=True):
             known[name][moment] = _known_of(series), judgement
         for name, slot in batch:
-            held = hold_verdict([known[name][moment][1] for moment in moments])
-            self._judged[name] = _PastJudgement(self._generation(slot), latest, held, known[name])
+            held = hold_verdict([known[name][moment][1] for moment in moments[name]])
+            self._judged[name] = _PastJudgement(self._generation(slot), moments[name][-1], held, known[name])
 
     def _generation(self, slot: int) -> int:
         return int(self._store.columns.generation[slot])
@@ -257,27 +269,32 @@ def latest_moment(now: float) -> float:
 
 
 def as_of(series: Series, moment: float) -> Series:
-    """What was known of a container at a moment: the dense hour before it, and thinned what is older.
+    """The samples known of a container at a moment: all of the hour before it, and thinned what is older.
+
+    How its lives ended is a fact and known at every moment: who starts to watch knows only the last end.
 
     Args:
         series: All that is known now.
         moment: Unix seconds.
     """
-    times = series.timestamps
+    times, dense = series.timestamps, moment - DENSE_SECONDS
     part = np.floor(times / THIN_SECONDS)
     first = np.append(True, part[1:] != part[:-1])[: len(times)]
-    kept = (times <= moment) & ((times >= moment - DENSE_SECONDS) | first)
-    return drop_short_lives(
-        replace(
-            series,
-            timestamps=times[kept],
-            values=series.values[kept],
-            restarts=series.restarts[series.restarts <= moment],
-            oom_kills=series.oom_kills[series.oom_kills <= moment],
-            ends=tuple(end for end in series.ends if end.at <= moment),
-            started_at=None if (series.started_at or moment) > moment else series.started_at,
-        )
+    kept = (times <= moment) & ((times >= dense) | first)
+    restarts = np.sort(series.restarts)
+    if len(restarts) and kept.any():
+        life = np.searchsorted(restarts, times, "right")
+        short = np.bincount(life[kept], minlength=life.max() + 1) < COARSE_LIFE_SAMPLES
+        ended_before = np.append(restarts, np.inf)[life] < dense
+        kept &= ~(short[life] & ended_before)
+    known = replace(
+        series,
+        timestamps=times[kept],
+        values=series.values[kept],
+        restarts=restarts[restarts <= moment],
+        started_at=None if (series.started_at or moment) > moment else series.started_at,
     )
+    return drop_short_lives(known)
 
 
 def hold_verdict(judged: Sequence[Judgement]) -> Judgement:

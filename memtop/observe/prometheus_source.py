@@ -254,7 +254,8 @@ class PrometheusPast:
                 if grid != whole and (old := self._pasts.of(name, metric, ORIGIN_PROMETHEUS)) is not None
                 else news
                 for (name, metric), news in told.pasts.items()
-            }
+            },
+            now,
         )
         for name in names:
             self._asked_at[name] = now
