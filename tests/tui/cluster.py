@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -70,11 +71,6 @@ class JudgedSeries(Series):
     """A series that comes with its judgement."""
 
     judgement: Judgement = UNJUDGED
-
-
-def judge(series: JudgedSeries) -> Judgement:
-    """Takes the place of `memtop.analysis.verdict.judge_series`."""
-    return series.judgement
 
 
 class GivenVerdicts(LiveVerdicts):
@@ -159,6 +155,7 @@ class FakeCluster:
         self.recollection = Recollection(self.verdicts)
         self.interval = INTERVAL
         self.pools = WorkloadVerdicts(self.store, self.verdicts.series, self.clock.now)
+        self.last_words = SimpleNamespace(settled=True)
         self.remaining = 0
         self.settled = True
         self.ticks = 0

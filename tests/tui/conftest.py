@@ -15,7 +15,7 @@ import pytest
 from config import settings_from
 from memtop.demo.thread import DemoThread
 from memtop.observe.watchlist import Watchlist, at_speed, make_watchlist
-from tests.tui.cluster import FakeCluster, FakeEngine, busy_night, judge
+from tests.tui.cluster import FakeCluster, FakeEngine, busy_night
 from tests.tui.stage import Stage
 from tui.app import Memtop
 
@@ -70,7 +70,6 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> Engines:
     """Takes the place of the engines that the app would start."""
     started = Engines()
     monkeypatch.setattr("memtop.observe.engine.Engine", started.make)
-    monkeypatch.setattr("memtop.observe.row_detail.judge_series", judge)
     return started
 
 

@@ -85,6 +85,7 @@ async def test_a_handler_may_raise_and_its_screen_lives_on(
         await stage.press("r")
         await goes_on(stage)
         assert not stage.engine.retries
+        assert "in fail" in taken(failures)  # of another handler, so it is logged too
 
 
 async def test_a_timer_and_a_drawing_may_raise(
