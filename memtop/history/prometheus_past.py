@@ -267,8 +267,12 @@ def extend_past(
     start, step = whole.start - whole.step, whole.step
 
     def spliced(before: Floats, after: Floats) -> Floats:
-        # An event at the very first moment asked for was noticed there before, if it was one.
-        return np.concatenate([before[(before >= start) & (before <= since)], after[after > since]])
+        # An event at the very first moment asked for was noticed there before, if it was one. On a coarse
+        # grid it was noticed up to a step later.
+        late = before[(before > since) & (before <= since + step)]
+        missed = late[match_times(late, after, step) < 0]
+        before = before[(before >= start) & (before <= since)]
+        return np.sort(np.concatenate([before, missed, after[after > since]]))
 
     kept = (old.times < since) & (old.times >= start)
     kept &= (old.times >= dense_since) | (old.times % step == 0)

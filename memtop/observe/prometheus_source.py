@@ -7,6 +7,7 @@ import contextlib
 import math
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
+from itertools import product
 from typing import TYPE_CHECKING
 
 from memtop.background import run_in_thread
@@ -28,7 +29,7 @@ from memtop.history.prometheus_connection import (
     connect_prometheus,
 )
 from memtop.history.prometheus_past import LOOKBACK_DELTA
-from memtop.history.prometheus_queries import MetricSchema, probe_schema
+from memtop.history.prometheus_queries import MetricSchema, QueryGrid, probe_schema
 from memtop.kube.api_errors import ApiError, Unreachable
 from memtop.kube.client import Client
 
@@ -45,6 +46,8 @@ GROWERS_WINDOW = 6 * 3600.0
 REFRESH_SECONDS = 60.0
 """Seconds of the cluster's clock after which a container is asked for again: the usual scrape interval at
 most, so that what is on screen is judged by what a fresh ``memtop --once`` would be told."""
+WHOLE_SECONDS = 240.0
+"""Seconds after which what restarts is asked for as a whole again: once for each verdict."""
 FIRST_ROUND_TIMEOUT = 10.0
 """Seconds after which the first answers count as complete although not every container has been asked for."""
 MIN_ROUND_SECONDS = 2.0
@@ -99,6 +102,7 @@ class PrometheusPast:
         self._on_change = on_change
         self._known_until: dict[ContainerName, float] = {}
         self._asked_at: dict[ContainerName, float] = {}
+        self._whole_at: dict[ContainerName, float] = {}
         self._back = back
         self._serving = False
         self._growers: tuple[ContainerName, ...] = ()
@@ -158,7 +162,7 @@ class PrometheusPast:
         Prometheus is asked which of the others grow.
         """
         live = {wish.name: wish for wish in self._live()}
-        for known in (self._asked_at, self._known_until):
+        for known in (self._asked_at, self._known_until, self._whole_at):
             for name in known.keys() - live.keys():
                 del known[name]
         looked_at = {wish.name for wish in self._pasts.wishes}
@@ -215,19 +219,26 @@ class PrometheusPast:
             for wish in due
             if wish.name in self._pasts  # else it was forgotten meanwhile
         }
+        # What restarted long ago is told less exactly as it grows old, and everybody is to be told the same.
+        stale = {
+            wish.name
+            for wish in due
+            if wish.restarted and now - self._whole_at.get(wish.name, now) >= WHOLE_SECONDS
+        }
         horizon = max(grid.start, now - prometheus_queries.RECENT_SECONDS + 2 * LOOKBACK_DELTA)
-        whole = [wish for wish in due if known.get(wish.name, grid.start) <= horizon]
-        newest = [wish for wish in due if known.get(wish.name, grid.start) > horizon]
+        fresh = {name for name, until in known.items() if until > horizon and name not in stale}
+        whole = [wish for wish in due if wish.name not in fresh]
+        newest = [wish for wish in due if wish.name in fresh]
         warnings: list[str] = []
         recent = prometheus_queries.recent_grid(now, schema.interval)
         for part in _request_batches(whole):
-            warnings += await self._ask(prometheus, schema, part, grid, grid)
-            if recent.step < grid.step:
-                warnings += await self._ask(prometheus, schema, part, grid, recent)
+            grids = (grid, recent) if recent.step < grid.step else (grid,)
+            warnings += await self._ask(prometheus, schema, part, grids)
+            self._whole_at.update(dict.fromkeys((wish.name for wish in part), now))
         for part in _request_batches(newest):
             since = min(known[wish.name] for wish in part)
             newer = prometheus_past.overlapping_grid(recent, since)
-            warnings += await self._ask(prometheus, schema, part, grid, newer)
+            warnings += await self._ask(prometheus, schema, part, (newer,), grid)
         return warnings
 
     async def _ask(
@@ -235,35 +246,50 @@ class PrometheusPast:
         prometheus: PrometheusClient,
         schema: MetricSchema,
         wishes: Sequence[PastRequest],
-        whole: prometheus_queries.QueryGrid,
-        grid: prometheus_queries.QueryGrid,
+        grids: Sequence[QueryGrid],
+        whole: QueryGrid | None = None,
     ) -> list[str]:
-        """Asks for the moments of one grid, and joins the answers with what is known; the warnings."""
+        """Asks for the moments of some grids, each finer than the one before, and keeps the answers as one.
+
+        Args:
+            prometheus: Whom to ask.
+            schema: What it calls things.
+            wishes: The containers.
+            grids: The moments.
+            whole: The grid of what is known, where the answers extend that.
+
+        Returns:
+            The warnings.
+        """
         now = self._now()
         names = [wish.name for wish in wishes]
         restarted = [wish.name for wish in wishes if wish.restarted]
         metrics: tuple[Metric, ...] = tuple(dict.fromkeys(("working_set", self._pasts.metric)))
-        told = await run_in_thread(
-            prometheus_past.ask_past, prometheus, schema, names, metrics, grid, restarted
-        )
-        self._pasts.keep(
-            {
-                (name, metric): prometheus_past.extend_past(
-                    old, news, grid.start, whole, grid.end - prometheus_queries.RECENT_SECONDS
+        pasts: dict[tuple[ContainerName, Metric], PastSeries] = {}
+        if whole is not None:
+            known = {key: self._pasts.of(*key, ORIGIN_PROMETHEUS) for key in product(names, metrics)}
+            pasts = {key: past for key, past in known.items() if past is not None}
+        warnings: list[str] = []
+        for grid in grids:
+            told = await run_in_thread(
+                prometheus_past.ask_past, prometheus, schema, names, metrics, grid, restarted
+            )
+            warnings += told.warnings
+            dense_since = grid.end - prometheus_queries.RECENT_SECONDS
+            for key, news in told.pasts.items():
+                pasts[key] = (
+                    prometheus_past.extend_past(pasts[key], news, grid.start, whole or grids[0], dense_since)
+                    if key in pasts
+                    else news
                 )
-                if grid != whole and (old := self._pasts.of(name, metric, ORIGIN_PROMETHEUS)) is not None
-                else news
-                for (name, metric), news in told.pasts.items()
-            },
-            now,
-        )
+        self._pasts.keep(pasts, now)
         for name in names:
             self._asked_at[name] = now
-        for (name, _), past in told.pasts.items():
+        for (name, _), past in pasts.items():
             if len(past):
                 self._known_until[name] = float(past.times[-1])
         self._on_change()
-        return told.warnings
+        return warnings
 
     async def _ask_back(
         self, prometheus: PrometheusClient, schema: MetricSchema, asked: LookBackRequest

@@ -190,3 +190,13 @@ def test_of_the_last_hour_every_sample_is_kept_however_often_it_is_extended():
     for since in (7200.0, 7215.0, 7230.0):
         joined = prometheus_past.extend_past(joined, past([since]), since, whole, since - 3600.0)
     assert joined.times.tolist() == [3600.0, *np.arange(3630.0, 7245.0, 15.0).tolist()]
+
+
+def test_a_restart_at_the_edge_of_two_grids_is_not_lost():
+    """The coarse grid noticed it late, after the fine one begins; the fine one has only the new life."""
+    whole = QueryGrid(0.0, 7200.0, 120.0)
+    coarse, fine = past([4800, 4920, 5040, 5160], restarts=[3000, 5160]), past([5100, 5115, 5130])
+    assert prometheus_past.extend_past(coarse, fine, 5100.0, whole, 5100.0).restarts.tolist() == [3000, 5160]
+    seen_by_both = past([5100, 5115, 5130], restarts=[5130])
+    joined = prometheus_past.extend_past(coarse, seen_by_both, 5100.0, whole, 5100.0)
+    assert joined.restarts.tolist() == [3000, 5130]
