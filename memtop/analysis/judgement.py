@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from memtop.analysis.memory_series import Batch, Floats, Ints, Series
 from memtop.analysis.sample_summary import summarise_samples
-from memtop.wording import YEAR_DAYS, bytes_, counted, duration
+from memtop.wording import YEAR_DAYS, bytes_, counted, duration, share
 
 SURE_CONFIDENCE = 0.75
 """From this confidence on a leak is called a leak without "suspected".
@@ -27,6 +27,8 @@ MIN_MEMORY_DEATHS = 3
 
 Two may be one bad batch and its second attempt; three have come back twice.
 """
+MIN_COLLECTING = 0.01
+"""A smaller share of the time in full collections is not worth a word."""
 TOO_FAST_SECONDS = 120.0
 """A life of fewer seconds leaves no curve: metrics have a sample each 15 to 60 s."""
 SUSPECTED_LEAK = "suspected leak"
@@ -77,6 +79,16 @@ class Judgement:
         oom_kills: OOM kills inside the window.
         seconds_per_life: From a start to the limit at that rate: what can be said of a container that dies
             again and again and does not run now. None without several lives, limit or growth.
+        memory_deaths: Ends inside the window that are known to be OOM kills, evictions for memory, or out of
+            memory by the runtime's own heap limit.
+        heap_deaths: Those of them by the heap limit.
+        unexplained_ends: Further restarts whose cause nobody told, where the newest known end was by memory.
+        seconds_lived: Usual time from a start to an end by memory; None where no start is known.
+        death_level: Bytes at which it dies below the container's limit; None if it does not.
+        limit: The container's memory limit in bytes; None without one.
+        heap_live: Bytes that full collections leave of a heap that is full; None where that is not known.
+        heap_size: Bytes that this heap may hold.
+        collecting: Share of the time that full collections take, 0..1; None where it is not known.
     """
 
     verdict: Verdict
@@ -98,6 +110,9 @@ class Judgement:
     seconds_lived: float | None = None
     death_level: float | None = None
     limit: float | None = None
+    heap_live: float | None = None
+    heap_size: float | None = None
+    collecting: float | None = None
 
     @property
     def certainty(self) -> str:
@@ -113,11 +128,13 @@ class Judgement:
             case Verdict.NOT_ENOUGH_DATA:
                 return f"only {counted(self.samples, 'sample')} {over}; too little to judge"
             case Verdict.OOM_LOOP:
-                return self._deaths()
+                return f"{self._deaths()}{self._full_heap('; ')}"
+            case Verdict.LEAK if self.rate is None and self.heap_live is not None:
+                return f"{self._full_heap()}, {over}"
             case Verdict.LEAK if self.rate is None:
                 return f"rises until it dies, again and again, {over}"
             case Verdict.LEAK:
-                return f"floor rises {self._rate()} {over}{self._forecast()}"
+                return f"floor rises {self._rate()} {over}{self._forecast()}{self._full_heap('; ')}"
             case Verdict.SAWTOOTH:
                 return f"rises and falls back to a flat floor {over}"
             case Verdict.SPIKE:
@@ -155,6 +172,14 @@ class Judgement:
         if self.death_level is not None:
             said += f"; dies at about {bytes_(self.death_level)}"
         return said if self.limit is None else f"{said}; limit {bytes_(self.limit)}"
+
+    def _full_heap(self, before: str = "") -> str:
+        if self.heap_live is None or self.heap_size is None:
+            return ""
+        said = f"{before}the heap is full: {bytes_(self.heap_live)} of {bytes_(self.heap_size)} live"
+        if self.collecting is None or self.collecting < MIN_COLLECTING:
+            return f"{said} after full collections"
+        return f"{said}, {share(self.collecting)} of the time in full collections"
 
     def _rate(self) -> str:
         said = f"{bytes_(self.rate)}/h"
@@ -246,6 +271,9 @@ class Judgements:
     seconds_lived: Floats
     death_level: Floats
     limit: Floats
+    heap_live: Floats
+    heap_size: Floats
+    collecting: Floats
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -275,6 +303,9 @@ class Judgements:
             known(self.seconds_lived),
             known(self.death_level),
             known(self.limit),
+            known(self.heap_live),
+            known(self.heap_size),
+            known(self.collecting),
         )
 
     def __iter__(self) -> Iterator[Judgement]:

@@ -59,6 +59,22 @@ class LifeEnd:
     cause: EndCause
 
 
+@dataclass(frozen=True, slots=True)
+class HeapFill:
+    """How full a runtime's own heap is, as its collections tell.
+
+    Attributes:
+        live: Bytes that the newest full collection left.
+        size: Bytes that the heap may hold.
+        collecting: Share of the time that the program stood still for full collections, 0..1; None where the
+            log does not say how long they took.
+    """
+
+    live: float
+    size: float
+    collecting: float | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Series:
     """The memory of one container over time.
@@ -76,6 +92,7 @@ class Series:
         restart_count: Restarts inside the window as the kubelet counts them; more than `restarts` where the
             time of some is not known.
         declared_limit: The limit itself where `limit` was moved.
+        full_heap: Its heap where several full collections in a row left it full; None where nobody told so.
     """
 
     timestamps: Floats
@@ -87,6 +104,7 @@ class Series:
     started_at: float | None = None
     restart_count: int = 0
     declared_limit: float | None = None
+    full_heap: HeapFill | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,6 +207,7 @@ class Batch:
         started_at: Start of each present life, Unix seconds, shape (n,), NaN where unknown; None for all.
         restart_count: Restarts as the kubelet counts them, shape (n,); None if no more than `restarts`.
         declared_limits: The limits that people set, bytes, shape (n,), NaN for none; None if `limits` are.
+        full_heaps: Heaps known to be full, one a container, None for others; empty for none at all.
     """
 
     times: Floats
@@ -200,6 +219,7 @@ class Batch:
     started_at: Floats | None = None
     restart_count: Ints | None = None
     declared_limits: Floats | None = None
+    full_heaps: tuple[HeapFill | None, ...] = ()
 
     @classmethod
     def shared(
@@ -229,6 +249,7 @@ class Batch:
             np.array([np.nan if one.started_at is None else one.started_at for one in series], np.float64),
             np.array([one.restart_count for one in series], np.int64),
             np.array([one.declared_limit or one.limit or np.nan for one in series], np.float64),
+            tuple(one.full_heap for one in series),
         )
 
     def __len__(self) -> int:
@@ -246,4 +267,5 @@ class Batch:
             None if self.started_at is None else self.started_at[first:last],
             None if self.restart_count is None else self.restart_count[first:last],
             None if self.declared_limits is None else self.declared_limits[first:last],
+            self.full_heaps[first:last],
         )

@@ -31,7 +31,7 @@ from memtop.analysis.memory_deaths import (
     count_memory_deaths,
     weigh_life_ends,
 )
-from memtop.analysis.memory_series import Batch, Bools, Floats, Ints, KnownEnds, Series
+from memtop.analysis.memory_series import Batch, Bools, Floats, HeapFill, Ints, KnownEnds, Series
 from memtop.analysis.sample_summary import SampleSummary, summarise_samples
 from memtop.analysis.shapes import ShapeFamily, shape_dictionary
 
@@ -160,6 +160,8 @@ _FORECAST_COLUMNS = (
 )
 _LOOP_CONFIDENCE = (0.99, 0.9)
 """Three deaths are facts; one, and restarts nobody explained, leave a doubt."""
+_FULL_HEAP_CONFIDENCE = (0.9, 0.5)
+"""Of a leak where memory grew until the heap was full, and where that was not seen."""
 _ALIKE_LIVES = 1.5
 """Lives are alike when the longest is at most so many times as long as the shortest."""
 
@@ -199,7 +201,28 @@ def _judge_part(batch: Batch) -> Judgements:
         deaths,
         batch.started_at,
     )
+    _judge_full_heaps(judged, batch.full_heaps)
     return judged if batch.declared_limits is None else replace(judged, limit=batch.declared_limits)
+
+
+def _judge_full_heaps(judged: Judgements, heaps: Sequence[HeapFill | None]) -> None:
+    """Has what its full heap keeps from growing be a leak, and no warm-up that has come to its end.
+
+    A runtime whose collections find nothing to free any more will die of it, whatever its memory looks like:
+    a JVM is flat at its ``-Xmx`` for minutes before. Where it was not seen to grow before, the heap may as
+    well be too small, so that a leak is only suspected.
+    """
+    for row, heap in enumerate(heaps):
+        if heap is None:
+            continue
+        judged.heap_live[row], judged.heap_size[row] = heap.live, heap.size
+        judged.collecting[row] = np.nan if heap.collecting is None else heap.collecting
+        if judged.codes[row] in (LEAK_CODE, OOM_LOOP_CODE):
+            continue
+        grew = judged.codes[row] in (VERDICT_CODES[Verdict.WARMUP], VERDICT_CODES[Verdict.STEP])
+        judged.codes[row], judged.confidence[row] = LEAK_CODE, _FULL_HEAP_CONFIDENCE[not grew]
+        for name in _FORECAST_COLUMNS:
+            getattr(judged, name)[row] = np.nan
 
 
 def judge_summary(
@@ -284,6 +307,9 @@ def judge_summary(
         oom_kills=oom_kills,
         memory_deaths=deaths.count,
         heap_deaths=deaths.heap_limit,
+        heap_live=np.full(n, np.nan),
+        heap_size=np.full(n, np.nan),
+        collecting=np.full(n, np.nan),
         unexplained_ends=deaths.unexplained,
         seconds_lived=lived,
         death_level=level,

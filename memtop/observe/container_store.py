@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec.structs import replace
 
+from memtop.analysis.memory_series import HeapFill
 from memtop.history.past_series import PastSeries
 from memtop.kube.api_objects import Node, ObjectMeta, PartialObjectMetadata, Pod, PodMetrics
 from memtop.kube.pod_facts import (
@@ -90,6 +91,7 @@ class ContainerStore:
         identities: Who has each slot; None where nobody does.
         lasts: How each last ended, or None.
         lives: The ends and starts of those that have ended at least once, by slot.
+        full_heaps: The heaps that are full as far as logs tell, by slot.
         departed: Containers that are gone and were OOM-killed not long before.
         states: The words of `SlotColumns.state`.
         namespaces: The names of `SlotColumns.namespace`, those of pods long gone included.
@@ -111,6 +113,7 @@ class ContainerStore:
         self.pressured_nodes: frozenset[str] = frozenset()
         self.version = 0
         self._news_of_ends: set[int] = set()
+        self.full_heaps: dict[int, HeapFill] = {}
         self._workload_numbers: dict[tuple[str, Workload], int] = {}
         self._free = list(range(slots - 1, -1, -1))
         self._pods: dict[str, _PodEntry] = {}
@@ -259,6 +262,7 @@ class ContainerStore:
                 lives = self.lives[slot] = ContainerLives(entry.created_at, now)
             if lives.observe(fact, now):
                 self._news_of_ends.add(slot)
+                self.full_heaps.pop(slot, None)  # that was the heap of the life before
             self._put_last_hour(slot, lives, now)
 
     def _put_pod_limit(self, uid: str, entry: _PodEntry, facts: tuple[ContainerFacts, ...]) -> None:
@@ -302,6 +306,15 @@ class ContainerStore:
         if lives is not None:
             lives.last_words[exit_code] = out_of_memory
             self._news_of_ends.add(slot)
+
+    def note_heap(self, slot: int, full: HeapFill | None) -> None:
+        """Takes in whether the heap of what runs now is full, as its log tells; None if it is not."""
+        if full is None:
+            if self.full_heaps.pop(slot, None) is None:
+                return
+        else:
+            self.full_heaps[slot] = full
+        self._news_of_ends.add(slot)
 
     def recall_ends(self, slot: int, past: PastSeries, now: float) -> None:
         """Takes in how a container fared before it was seen here; see `Lives.recall`."""
@@ -467,6 +480,7 @@ class ContainerStore:
         self.lasts[slot] = None
         self.lives.pop(slot, None)
         self._news_of_ends.discard(slot)
+        self.full_heaps.pop(slot, None)
         self._free.append(slot)
 
 

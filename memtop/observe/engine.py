@@ -277,6 +277,7 @@ def build_next_frame(observer: Observer, snapshots: FrameBuilder, view: View) ->
     observer.recollection.look_at(arranged.looked_at)
     observer.recollection.look_back(arranged.looked_back, view.reach)
     observer.pools.look_at(arranged.pooled)
+    observer.last_words.look_at(arranged.levelled_off)
     return snapshots.build(arranged)
 
 

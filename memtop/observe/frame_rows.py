@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from memtop.analysis.judgement import LEAK_CODE, Judgements
+from memtop.analysis.judgement import LEAK_CODE, OOM_LOOP_CODE, Judgements
 from memtop.kube.pod_facts import ContainerKind, StateSeverity, Termination
 from memtop.observe.container_store import ContainerStore
 from memtop.observe.frame import Floats, FrameRows, WorkloadIdentity, WorkloadKey
@@ -16,6 +16,7 @@ from memtop.observe.live_verdicts import WorkloadVerdicts, select_judgements
 from memtop.observe.slots import KIND_CODES, SEVERITIES, CodedColumn, ContainerIdentity, SlotColumns
 from memtop.wording import duration
 
+OUTLASTED_BY_HALF = 1.5
 INIT_CODE = KIND_CODES[ContainerKind.INIT]
 _DOWN = {StateSeverity.WAITING, StateSeverity.FAILING, StateSeverity.OOM}
 _CALM = {StateSeverity.RUNNING, StateSeverity.DONE}
@@ -33,7 +34,7 @@ class HasJudgements(Protocol):
 
 
 def container_rows(
-    store: ContainerStore, verdicts: HasJudgements, spark: npt.NDArray[np.float32]
+    store: ContainerStore, verdicts: HasJudgements, spark: npt.NDArray[np.float32], now: float
 ) -> FrameRows:
     """One row per slot of the store; a slot that is not in use has no identity.
 
@@ -41,10 +42,11 @@ def container_rows(
         store: The store, as it is now; only read.
         verdicts: What is judged of its containers.
         spark: The recent past of every slot, shape (slots, bins).
+        now: The cluster's time, Unix seconds.
     """
     columns = store.columns
     judgements = verdicts.judgements()
-    judgements = replace(judgements, seconds_to_limit=_seconds_to_limit(columns, judgements))
+    judgements = replace(judgements, seconds_to_limit=_seconds_to_limit(columns, judgements, now))
     return FrameRows(
         identities=[*store.identities],
         working_set=columns.working_set.copy(),
@@ -77,15 +79,23 @@ def container_rows(
     )
 
 
-def _seconds_to_limit(columns: SlotColumns, judgements: Judgements) -> Floats:
-    """Seconds from the present sample to the limit, for those that a verdict sees on their way there.
+def _seconds_to_limit(columns: SlotColumns, judgements: Judgements, now: float) -> Floats:
+    """Seconds from now until the limit is reached, or until it ends as it did before.
 
     The rate is the verdict's, which may be some minutes old; the room that is left is of now. What does not
-    run now holds no memory, and nothing approaches its limit.
+    run now holds no memory, and nothing approaches its limit. What dies below its limit, or too fast to be
+    seen to grow, has as long as its lives before had, unless the present one has outlasted them by half.
     """
-    room = np.maximum(columns.limit - columns.beside - columns.working_set, 0.0)
+    reached = np.fmin(columns.limit - columns.beside, judgements.death_level)
+    room = np.maximum(reached - columns.working_set, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(np.isfinite(judgements.seconds_to_limit), room / judgements.rate * 3600.0, np.nan)
+        by_rate = np.where(np.isfinite(judgements.seconds_to_limit), room / judgements.rate * 3600.0, np.nan)
+    age = now - columns.started_at
+    by_age = np.maximum(judgements.seconds_lived - age, 0.0)
+    below_limit = (judgements.codes == LEAK_CODE) & np.isfinite(judgements.death_level)
+    ends_alike = below_limit | (judgements.codes == OOM_LOOP_CODE)
+    known = ends_alike & (age < OUTLASTED_BY_HALF * judgements.seconds_lived)
+    return np.where(known, by_age, by_rate)
 
 
 def time_to_limit_words(rows: FrameRows, row: int) -> str:

@@ -279,6 +279,7 @@ class LiveVerdicts:
             lives.life_ends() if lives else (),
             started_at if np.isfinite(started_at) else None,
             lives.restarts_in_all() if lives is not None and young else 0,
+            full_heap=self._store.full_heaps.get(slot),
         )
 
     def _match(self) -> None:

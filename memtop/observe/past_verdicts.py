@@ -24,7 +24,7 @@ from memtop.analysis.judgement import (
     Judgements,
     Verdict,
 )
-from memtop.analysis.memory_series import Batch, LifeEnd, Series
+from memtop.analysis.memory_series import Batch, HeapFill, LifeEnd, Series
 from memtop.analysis.verdict import MIN_SAMPLES, judge_batch
 from memtop.history.past_requests import PastCache
 from memtop.history.past_series import (
@@ -66,12 +66,12 @@ _MOST_SUSPECTED = np.nextafter(SURE_CONFIDENCE, 0.0)
 """Confidence of a leak that is sure as of one moment only."""
 
 
-_Known = tuple[int, tuple[LifeEnd, ...], int]
-"""What a judgement was made of: samples, ends of known cause, restarts."""
+_Known = tuple[int, tuple[LifeEnd, ...], int, HeapFill | None]
+"""What a judgement was made of: samples, ends of known cause, restarts, and a heap that is full."""
 
 
 def _known_of(series: Series) -> _Known:
-    return len(series.values), series.ends, len(series.restarts)
+    return len(series.values), series.ends, len(series.restarts), series.full_heap
 
 
 @dataclass(frozen=True)
@@ -147,8 +147,9 @@ class PastVerdicts:
 
     def judged_series(self, slot: int) -> Series:
         """What a container is judged by as of the latest moment."""
-        name = self._name(slot)
-        return as_of(self.basis(slot)[0], latest_moment(self._now()) if name is None else self._moment(name))
+        name, whole = self._name(slot), self.basis(slot)[0]
+        judged = as_of(whole, latest_moment(self._now()) if name is None else self._moment(name))
+        return replace(judged, full_heap=whole.full_heap)
 
     def _without_echo(self, slot: int, series: Series) -> Series:
         """The series without what Prometheus repeats of a dead container while it is down.
@@ -184,7 +185,7 @@ class PastVerdicts:
         while self.pending and len(batch) < BATCH_SIZE:
             name = self._due.pop()
             slot = self._slot(name)
-            if slot is None or not (name in self._pasts or slot in self._store.lives):
+            if slot is None or not self._knows_more(name, slot):
                 self._judged.pop(name, None)
             else:
                 batch.append((name, slot))
@@ -214,6 +215,8 @@ class PastVerdicts:
             known[name] = {moment: old[moment] for moment in moments[name] if moment in old}
             for moment in moments[name]:
                 series = as_of(whole, moment)
+                if moment == latest:  # a log tells of the present only
+                    series = replace(series, full_heap=whole.full_heap)
                 if moment not in known[name] or known[name][moment][0] != _known_of(series):
                     open_.append((name, moment, series))
         judged = judge_batch(Batch.of([series for _, _, series in open_]))
@@ -247,6 +250,10 @@ class PastVerdicts:
             merged[field.name][slots] = ours[field.name]
         self._laid = live, Judgements(**merged)
         return self._laid[1]
+
+    def _knows_more(self, name: ContainerName, slot: int) -> bool:
+        """Whether more than its live samples is known of a container."""
+        return name in self._pasts or slot in self._store.lives or slot in self._store.full_heaps
 
     def _slot(self, name: ContainerName) -> int | None:
         return self._store.slot_named(*name)
@@ -293,6 +300,7 @@ def as_of(series: Series, moment: float) -> Series:
         values=series.values[kept],
         restarts=restarts[restarts <= moment],
         started_at=None if (series.started_at or moment) > moment else series.started_at,
+        full_heap=None,
     )
     return drop_short_lives(known)
 

@@ -12,7 +12,7 @@ from itertools import zip_longest
 import numpy as np
 import numpy.typing as npt
 
-from memtop.analysis.judgement import UNJUDGED_CODE
+from memtop.analysis.judgement import UNJUDGED_CODE, VERDICT_CODES, Verdict
 from memtop.history.past_requests import MAX_LOOK_BACK as MOST_BACK
 from memtop.kube.pod_facts import Workload
 from memtop.observe.container_store import ContainerStore
@@ -104,6 +104,7 @@ def find_namesakes(store: ContainerStore, namespaces: Collection[str]) -> frozen
 
 
 MIN_SKEW_SECONDS = 30.0
+_LEVELLED_OFF = frozenset(VERDICT_CODES[verdict] for verdict in (Verdict.WARMUP, Verdict.STEP))
 ROWS_ON_SCREEN = 40
 """Rows of a pane whose past is wished for: those that a tall screen shows."""
 CONTAINERS_PER_WORKLOAD = 5
@@ -125,6 +126,7 @@ class ArrangedRows:
         looked_at: Containers whose past is wanted, what matters most first.
         looked_back: Containers of the selected row, whose past is wanted for as far as the view reaches.
         pooled: Workloads to be judged as a whole, what matters most first.
+        levelled_off: Containers that are looked at and have grown and stand still, or have a full heap.
     """
 
     view: View
@@ -137,6 +139,7 @@ class ArrangedRows:
     looked_at: tuple[int, ...]
     looked_back: tuple[int, ...]
     pooled: tuple[PooledWorkload, ...]
+    levelled_off: tuple[int, ...]
 
 
 class FrameBuilder:
@@ -168,7 +171,7 @@ class FrameBuilder:
         store = observer.store
         now = observer.clock.now()
         self._renew()
-        rows = container_rows(store, observer.recollection.overlay, self._recent_past())
+        rows = container_rows(store, observer.recollection.overlay, self._recent_past(), now)
         containers, everyone = rows, self._in_view(rows, view)
         counts = self._counts(rows, everyone, view)
         names = self._names
@@ -179,6 +182,7 @@ class FrameBuilder:
             candidates = filter_rows(rows, everyone, view.filter, self._thresholds.warn)
         orders = {pane: order_rows(pane, rows, candidates, view.sorts[pane], names) for pane in OverviewPane}
         shown = selected_workload(observer, view.selected, self._workloads() if view.workloads else None)
+        looked_at = tuple(self._looked_at(view, orders))
         return ArrangedRows(
             view=view,
             time=now,
@@ -187,9 +191,14 @@ class FrameBuilder:
             orders=orders,
             counts=counts,
             selected=shown,
-            looked_at=tuple(self._looked_at(view, orders)),
+            looked_at=looked_at,
             looked_back=tuple(self._selected(view)),
             pooled=tuple(self._pooled(shown, orders, view)),
+            levelled_off=tuple(
+                slot
+                for slot in dict.fromkeys(looked_at)
+                if containers.verdict[slot] in _LEVELLED_OFF or slot in store.full_heaps
+            ),
         )
 
     def build(self, arranged: ArrangedRows) -> Frame:

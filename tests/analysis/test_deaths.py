@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from memtop.analysis.judgement import Verdict
-from memtop.analysis.memory_series import EndCause, LifeEnd, Series
+from memtop.analysis.memory_series import EndCause, HeapFill, LifeEnd, Series
 from memtop.analysis.verdict import judge_series
 from tests.analysis.window import MIB
 
@@ -188,6 +188,24 @@ def test_a_full_heap_says_when_it_ends_by_its_age():
 
 def test_a_life_that_outlasts_the_others_without_growing_was_fixed():
     assert judge_series(lives(ramp, 4, tail=np.full(160, 45.0))).certainty != "leak"
+
+
+HEAP = HeapFill(141.0 * MIB, 154.0 * MIB, 0.3)
+
+
+def test_a_warm_up_that_ends_at_a_full_heap_is_a_leak():
+    warm = lives(warm_up, 1, samples=240, oom=False)
+    assert judge_series(warm).verdict is Verdict.WARMUP
+    judgement = judge_series(replace(warm, full_heap=HEAP))
+    assert judgement.certainty == "leak"
+    assert judgement.evidence().startswith(
+        "the heap is full: 141 MiB of 154 MiB live, 30 % of the time in full collections, over"
+    )
+
+
+def test_a_full_heap_that_nobody_saw_fill_is_suspected():
+    judgement = judge_series(replace(lives(flat, 1, samples=240, oom=False), full_heap=HEAP))
+    assert judgement.certainty == "suspected leak"
 
 
 def test_the_first_seconds_of_a_process_are_no_step():

@@ -428,3 +428,15 @@ def test_a_frame_is_built_by_reading_alone(stage, world, monkeypatch):
     arranged = stage.snapshots.arrange(View(selected=stage.observer.store.identities[0].key, reach=7200.0))
     assert stage.snapshots.build(arranged).counts.pods == 1
     assert (arranged.looked_at[0], arranged.looked_back) == (0, (0,))
+
+
+@pytest.mark.parametrize(("age", "left"), [(60.0, 98.0), (600.0, 68 / 2048 * 3600)])
+def test_what_dies_below_its_limit_has_as_long_as_its_lives_before(shop, world, age, left):
+    """V8 at 137 of 256 MiB: the room to the limit says nothing of when."""
+    shop.put(world.pod("node", world.container(state=world.running(-age), restarts=4)))
+    shop.tick(world.sample("node", 0, app="69Mi"))
+    shop.judged("node", rate=2048 * MI, seconds=100.0)
+    slot = shop.observer.store.slot_named("shop", "node", "app")
+    seat, judged = shop.observer.verdicts._seat[slot], shop.observer.verdicts._judge.judgements
+    judged.death_level[seat], judged.seconds_lived[seat] = 137.0 * MI, 158.0
+    assert shop.frame().rows.seconds_to_limit[slot] == pytest.approx(left)

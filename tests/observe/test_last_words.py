@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from memtop.analysis.memory_series import EndCause
+from memtop.analysis.memory_series import EndCause, HeapFill
 from memtop.kube.api_errors import ApiError
-from memtop.observe.last_words import MIN_RESTARTS, LastWords
+from memtop.observe.last_words import HEAP_SECONDS, MIN_RESTARTS, LastWords, full_heap
 from memtop.observe.live_verdicts import LiveVerdicts
 
 V8 = b"FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory\n"
@@ -53,7 +53,7 @@ async def test_the_log_of_the_life_before_says_that_it_ran_out_of_heap(shelf, wo
     slot = put(shelf, world, code=code)
     logs = await read(shelf, world, body)
     assert causes(shelf, slot) == [EndCause.HEAP_LIMIT]
-    ((path, params),) = logs.asked
+    (path, params), *_ = logs.asked
     assert path == "/api/v1/namespaces/shop/pods/web-1/log"
     assert (params["previous"], params["container"]) == ("true", "app")
 
@@ -121,3 +121,66 @@ def test_every_end_that_was_seen_is_judged_also_without_a_sample(shelf, world):
     ]
     assert series.started_at == world.NOW + 1205
     assert series.restart_count == 4
+
+
+MI = 2**20
+"""What the JVM calls M."""
+
+
+def collections(*lines, every=4.0):
+    """A log of one line each so many seconds, as the API server sends it."""
+    return "".join(
+        f"2026-11-29T05:31:{every * number:012.9f}Z [{number}.000s][info][gc] GC({number}) {line}\n"
+        for number, line in enumerate(lines)
+    ).encode()
+
+
+FULL = "Pause Full (Allocation Failure) 154M->141M(154M) 1200.000ms"
+YOUNG = "Pause Young (Allocation Failure) 154M->150M(154M) 9.000ms"
+
+
+def test_full_collections_that_free_nothing_are_a_full_heap():
+    heap = full_heap(collections(YOUNG, FULL, YOUNG, FULL, FULL, FULL))
+    assert (heap.live, heap.size) == (141 * MI, 154 * MI)
+    assert heap.collecting == pytest.approx(4 * 1.2 / 20)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [YOUNG] * 6,
+        [FULL] * 2,
+        [FULL, FULL, FULL, "Pause Full (Allocation Failure) 154M->60M(154M) 20.000ms"],
+        ["Mark-Compact 96.0 (97.5) -> 95.8 (97.5) MB, 3.70 / 0.00 ms (average mu = 1.000) allocation failure"]
+        * 5,
+        ["listening on 8080"] * 5,
+    ],
+)
+def test_other_logs_tell_of_no_full_heap(lines):
+    assert full_heap(collections(*lines)) is None
+
+
+async def test_the_log_of_what_is_looked_at_is_asked_for_now_and_then(shelf, world):
+    shelf.put(world.pod("web-1", world.container(state=world.running(-600))))
+    slot = shelf.slot("web-1")
+    logs, now = Logs(collections(FULL, FULL, FULL)), [world.NOW]
+    words = LastWords(logs, shelf.store, lambda: now[0], lambda: None)
+    words.look_at([slot])
+    assert not words.settled
+    task = asyncio.create_task(words.run())
+    while not words.settled:
+        await asyncio.sleep(0)
+    assert shelf.store.full_heaps[slot] == HeapFill(141 * MI, 154 * MI, pytest.approx(3.6 / 8))
+    assert words.settled, "it was asked a moment ago"
+    assert len(logs.asked) == 1
+    now[0] += HEAP_SECONDS
+    assert not words.settled
+    task.cancel()
+
+
+async def test_a_heap_is_not_that_of_the_next_life(shelf, world):
+    shelf.put(world.pod("web-1", world.container(state=world.running(-600))))
+    slot = shelf.slot("web-1")
+    shelf.store.note_heap(slot, HeapFill(141.0 * MI, 154.0 * MI))
+    put(shelf, world, code=3)
+    assert slot not in shelf.store.full_heaps

@@ -92,6 +92,7 @@ class Containers:
         self.started_at = np.full(count, np.nan)
         self.nothing = Judgements.unjudged(count)
         self.lives = {}
+        self.full_heaps = {}
         self.live = live or Series(np.empty(0), np.empty(0))
 
     def slot_named(self, *place):

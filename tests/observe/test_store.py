@@ -329,7 +329,7 @@ class TestLimitOfThePod:
 
     def test_what_the_others_hold_counts(self, shelf):
         rows = container_rows(
-            shelf.store, Nothing(len(shelf.store.identities)), np.zeros((256, 24), np.float32)
+            shelf.store, Nothing(len(shelf.store.identities)), np.zeros((256, 24), np.float32), 0.0
         )
         slots = [shelf.slot("a", "leaky"), shelf.slot("a", "calm")]
         assert rows.limit[slots].tolist() == [160 * MI] * 2
