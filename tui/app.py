@@ -113,6 +113,7 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
         self._frame_at = 0.0
         self._preferences = pane_columns.preferences_path(demo=demo)
         self._interval = settings.observe.interval
+        self._interval_chosen = False
         self.theme = settings.ui.theme
         self.warnings = ("read-only",) if settings.safety.read_only else ()
         self._sorts: Mapping[OverviewPane, RowSort] = pane_columns.load_sorts(self._preferences)
@@ -149,6 +150,8 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
         gc.enable()
         sys.setswitchinterval(THREAD_SWITCH_SECONDS)
         self._engine = engine(self._plan, self._arrived, self._crashed, self.overview.view)
+        if self._interval_chosen:
+            self._engine.set_interval(self._interval)
         self._acting = WorkloadActions(
             self,
             self._engine.ask,
@@ -229,6 +232,7 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
             self._interval = later[0]
         elif step < 0 and sooner:
             self._interval = sooner[-1]
+        self._interval_chosen = True
         if self._engine is not None:
             self._engine.set_interval(self._interval)
         note = " (metrics-server has new samples every 15 to 60 s)" if self._interval < 15 else ""

@@ -130,6 +130,7 @@ def _service_account_name(authorization: str) -> str:
     return subject if subject.startswith("system:serviceaccount:") else ""
 
 
+GONE_ALREADY = "the server says that it is gone: by this request or just before it"
 APPLY_TRIES = 10
 """Writes of others to the object's status, in a row, before we give up getting ours in between."""
 
@@ -195,6 +196,8 @@ async def apply_plan(client: Client, plan: ChangePlan, log: AuditLog) -> Applied
     except (CredentialError, KubeconfigError) as error:
         return await record.failed(str(error))
     except (ApiError, Unreachable) as error:
+        if _is_gone(plan, error):
+            return await record.applied("", GONE_ALREADY)
         if isinstance(error, ApiError) and error.status < HTTPStatus.INTERNAL_SERVER_ERROR:
             return await record.failed(str(error))
         return await _settle_unanswered(
@@ -264,7 +267,9 @@ async def _settle_unanswered(
     """What became of a request to which no clear answer came, as far as the object shows it."""
     try:
         _, found = await fetch_object(client, plan.ref)
-    except (ApiError, Unreachable, CredentialError, KubeconfigError):
+    except (ApiError, Unreachable, CredentialError, KubeconfigError) as missing:
+        if _is_gone(plan, missing):
+            return await record.applied("", f"no clear answer came, and {plan.ref} is gone")
         return await record.failed(f"no clear answer came: it may or may not have been applied: {error}")
     if (
         validation.request_problem(plan.wish, workload_from_object(plan.ref, found))
@@ -274,6 +279,15 @@ async def _settle_unanswered(
     if object_digest(plan.ref.kind, found) == plan.essence:
         return await record.failed(f"no clear answer came, and the object is as it was: {error}")
     return await record.failed(f"no clear answer came; look at what the object is like now: {error}")
+
+
+def _is_gone(plan: ChangePlan, error: Exception) -> bool:
+    """Whether what was to be deleted is not there any more.
+
+    A DELETE may have been sent twice: on a connection that breaks before the answer, HTTP clients send again
+    what can be repeated. The second then finds nothing.
+    """
+    return plan.method == "DELETE" and isinstance(error, ApiError) and error.status == HTTPStatus.NOT_FOUND
 
 
 class _AuditRecord:
@@ -294,8 +308,8 @@ class _AuditRecord:
         line = audit_entry(self._plan, outcome, server=server, user=self._user, why=why, version=version)
         await run_in_thread(self._log.write, line)  # it waits for the disk
 
-    async def applied(self, version: str) -> Applied:
-        return Applied(version, time.time(), await self._told("applied", version=version))
+    async def applied(self, version: str, why: str = "") -> Applied:
+        return Applied(version, time.time(), await self._told("applied", why, version))
 
     async def changed(self, newer: ChangePlan) -> ObjectChanged:
         await self._told("conflict", f"the object was changed; the new plan is {newer.id}")

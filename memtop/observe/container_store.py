@@ -209,14 +209,14 @@ class ContainerStore:
             self._release(slot)
 
     def _fit_slots(self, pod: Pod, entry: _PodEntry, facts: tuple[ContainerFacts, ...]) -> None:
-        """One slot for each container, with its identity; a change of node is the only one that is usual."""
+        """One slot for each container, with its identity; only node and labels change as a rule."""
         named = {fact.name for fact in facts}
         for name in entry.slots.keys() - named:
             self._release(entry.slots.pop(name))
         node = sys.intern(sanitize(pod.spec.node_name))
-        if entry.slots.keys() == named and self._node_of(entry) == node:
-            return
         labels = self._shared_labels(pod.metadata.labels)
+        if entry.slots.keys() == named and self._node_and_labels(entry) == (node, labels):
+            return
         workload = self._owners.workload_of(entry.owner_metadata)
         for fact in facts:
             slot = entry.slots.get(fact.name)
@@ -238,9 +238,9 @@ class ContainerStore:
             )
             self.columns.first[slot] = fact is facts[0]
 
-    def _node_of(self, entry: _PodEntry) -> str | None:
+    def _node_and_labels(self, entry: _PodEntry) -> tuple[str, dict[str, str]] | None:
         identity = next((self.identities[slot] for slot in entry.slots.values()), None)
-        return None if identity is None else identity.node
+        return None if identity is None else (identity.node, identity.labels)
 
     def _put_container(self, slot: int, entry: _PodEntry, fact: ContainerFacts, now: float) -> None:
         columns = self.columns

@@ -9,6 +9,7 @@ from memtop.change.apply import Applied, NotApplied, ObjectChanged, apply_plan, 
 from memtop.change.audit_log import AuditLog
 from memtop.change.change_request import DeletePod, Pause, Restart, Resume, Scale, SetImage, SetMemory, Undo
 from memtop.change.planning import make_plan as make
+from memtop.demo.faults import Fault, Harm
 from memtop.kube.api_errors import ApiError, Unreachable
 from memtop.kube.client import Client
 from memtop.kube.object_ref import ObjectRef
@@ -312,15 +313,15 @@ async def test_a_server_that_goes_away_leaves_it_open_whether_it_was_done(demo, 
 def deaf(monkeypatch):
     """``deaf(before=True)``: patches get lost on their way there, or their answers on the way back."""
 
-    def lose(*, before, error=None):
+    def lose(*, before, error=None, changing="PATCH"):
         request = Client.request
         lost = error or Unreachable("timed out")
 
         async def losing(self, method, path, *args, **options):
-            if method == "PATCH" and before:
+            if method == changing and before:
                 raise lost
             answer = await request(self, method, path, *args, **options)
-            if method == "PATCH":
+            if method == changing:
                 raise lost
             return answer
 
@@ -342,6 +343,23 @@ async def test_a_server_that_gives_up_waiting_for_its_own_change(client, log, de
     plan = await make(client, IMAGE, "demo")
     deaf(before=False, error=ApiError(504, "Timeout", "request did not complete"))
     assert isinstance(await apply_plan(client, plan, log), Applied)
+
+
+async def test_a_deletion_whose_answer_got_lost_is_known_by_the_pod_that_is_gone(client, demo, log, deaf):
+    plan = await make(client, DeletePod(await pod_of(client, "user-service-")), "demo")
+    deaf(before=False, changing="DELETE")
+    demo.server.faults.add(Fault(Harm.ANSWER, path=plan.path, method="GET", status=404))
+    result = await apply_plan(client, plan, log)
+    assert isinstance(result, Applied), result
+    (entry,) = log.entries()
+    assert (entry.outcome, "is gone" in entry.why) == ("applied", True)
+
+
+async def test_a_deletion_that_was_sent_twice_is_done(client, log, deaf):
+    plan = await make(client, DeletePod(await pod_of(client, "user-service-")), "demo")
+    deaf(before=False, changing="DELETE", error=ApiError(404, "NotFound", "pods not found"))
+    assert isinstance(await apply_plan(client, plan, log), Applied)
+    assert outcomes(log) == ["applied"]
 
 
 async def test_a_request_that_got_lost(client, log, deaf):

@@ -124,6 +124,41 @@ async def test_a_stream_lives_on_when_the_certificate_rotates_and_ends_with_the_
             await hung_up.wait()
 
 
+async def test_connections_of_a_certificate_that_was_replaced_are_closed_with_their_last_answer(
+    serve, server_tls, target, authority, tmp_path
+):
+    open_connections = set()
+
+    async def answer(request):
+        open_connections.add(request.transport)
+        if request.path != "/watch":
+            return await who(request)
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"one\n")
+        await asyncio.Event().wait()
+
+    def still_open():
+        return {one for one in open_connections if one is not None and not one.is_closing()}
+
+    chain, key = Pem(path=tmp_path / "crt"), Pem(path=tmp_path / "key")
+    chain.path.write_bytes(authority.client[0])
+    key.path.write_bytes(authority.client[1])
+    url = await serve(answer, server_tls(clients=True))
+    made = target(url, authority=authority.certificate, auth=Auth(certificate=chain, key=key))
+    async with Client(made) as client, asyncio.timeout(30):
+        async with client.stream("/watch", idle_timeout=10) as lines:
+            await anext(lines)
+            for rotation in range(1, 11):
+                chain.path.write_bytes(authority.client[0] + b"\n" * rotation)
+                assert await client.get("/") == b"somebody"
+            while len(still_open()) > 2:  # the stream's, and the newest
+                await asyncio.sleep(0.01)
+        while len(still_open()) > 1:
+            await asyncio.sleep(0.01)
+        assert await client.get("/") == b"somebody"
+
+
 async def test_a_server_that_does_not_speak_tls(serve, target):
     url = (await serve(who)).replace("http://", "https://")
     assert "it does not speak TLS" in await failure(target(url))

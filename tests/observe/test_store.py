@@ -15,6 +15,7 @@ from memtop.kube.api_objects import (
 )
 from memtop.kube.pod_facts import ContainerKind, Workload
 from memtop.observe.frame_rows import container_rows
+from memtop.observe.view import RowFilter
 from tests.observe.conftest import NOW
 
 MI = 2**20
@@ -130,6 +131,14 @@ class TestPods:
         version = shelf.store.version
         shelf.put(world.pod("a", node="node-7"))
         assert shelf.identity("a").node == "node-7"
+        assert shelf.store.version > version
+
+    def test_a_label_that_changes_is_filtered_by_at_once(self, shelf, world):
+        shelf.put(world.pod("a", labels={"tier": "front"}))
+        version = shelf.store.version
+        shelf.put(world.pod("a", labels={"tier": "back"}))
+        assert RowFilter("tier=back").matches(shelf.identity("a"))
+        assert not RowFilter("tier=front").matches(shelf.identity("a"))
         assert shelf.store.version > version
 
     def test_a_change_of_status_is_no_change_of_identity(self, shelf, world):

@@ -66,6 +66,23 @@ class TestContexts:
             await stage.until(lambda: stage.rows() == ["elsewhere"], "the other cluster's pod")
             assert "staging" in stage.header
             assert [engine.running for engine in engines] == [False, True]
+            assert engines[-1].intervals == []  # the settings' own
+
+    async def test_the_interval_that_was_chosen_stays(
+        self, play: Play, night: FakeCluster, engines: Engines, kubeconfig: Callable[..., None]
+    ) -> None:
+        other = FakeCluster("staging")
+        other.pod("elsewhere", 5 * MI, 9 * MI)
+        other.sample()
+        kubeconfig("prod-eu-1", "staging")
+        async with play(night, other) as stage:
+            await stage.press("plus")
+            await stage.press("c")
+            await stage.shows("staging")
+            await stage.type("stag")
+            await stage.press("enter")
+            await stage.until(lambda: stage.rows() == ["elsewhere"], "the other cluster's pod")
+            assert [engine.intervals for engine in engines] == [[30.0], [30.0]]
 
     @pytest.mark.parametrize(
         ("content", "words"),
