@@ -50,7 +50,7 @@ def container_lines(
     for container in containers:
         status = by_name.get(text(container, "name"))
         yield f"  {' ' if space else ''}{text(container, 'name')}:"
-        yield from _basic_lines(container, status)
+        yield from _basic_lines(container, status, moment)
         yield from _command_lines(container)
         if status is not None:
             yield from _state_section(status, moment)
@@ -65,7 +65,7 @@ def container_lines(
         yield from _mount_lines(container)
 
 
-def _basic_lines(container: Json, status: Json | None) -> Iterator[str]:
+def _basic_lines(container: Json, status: Json | None, moment: ZonedNow) -> Iterator[str]:
     if status is not None:
         yield f"    Container ID:\t{text(status, 'containerID')}"
     yield f"    Image:\t{text(container, 'image')}"
@@ -73,7 +73,11 @@ def _basic_lines(container: Json, status: Json | None) -> Iterator[str]:
         yield f"    Image ID:\t{text(status, 'imageID')}"
     ports = objects(container, "ports")
     for title, key in (("Port", "containerPort"), ("Host Port", "hostPort")):
-        words = ", ".join(f"{number(port, key) or 0}/{text(port, 'protocol')}" for port in ports)
+        names = [f" ({text(port, 'name')})" if moment.modern and text(port, "name") else "" for port in ports]
+        words = ", ".join(
+            f"{number(port, key) or 0}/{text(port, 'protocol')}{name}"
+            for port, name in zip(ports, names, strict=True)
+        )
         yield f"    {title}{'s' if ',' in words else ''}:\t{or_none(words)}"
     profile = mapping(container, "securityContext", "seccompProfile")
     if profile:

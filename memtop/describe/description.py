@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from memtop.describe.description_facts import DescribedObject
 from memtop.describe.formatting import ZonedNow, align_columns, annotation_lines, event_lines, label_lines
@@ -100,7 +101,7 @@ def _go_value(value: object) -> str:
 
 def describe_object(known: DescribedObject, moment: ZonedNow) -> list[str]:
     """An object as ``kubectl describe`` prints it."""
-    kind = known.ref.kind
+    kind, moment = known.ref.kind, replace(moment, minor=known.minor)
     if kind == "Pod":
         return describe_pod(known.object, known.events, moment)
     if kind == "Node":

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from memtop.describe.formatting import selector_words
+from memtop.describe.formatting import USUAL_MINOR, selector_words
 from memtop.describe.memory_section import PodSurroundings, hpa_sentences, vpa_sentences
 from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable
 from memtop.kube.client import Client
@@ -54,6 +54,7 @@ class DescribedObject:
         lease: A node's heartbeat, or why it could not be had.
         around: What lies around a pod.
         watches: What to watch for the next change.
+        minor: The server's minor version, whose kubectl's words are used.
     """
 
     ref: ObjectRef
@@ -64,6 +65,7 @@ class DescribedObject:
     lease: Json | str = ""
     around: PodSurroundings = field(default_factory=PodSurroundings)
     watches: tuple[ChangeWatch, ...] = ()
+    minor: int = USUAL_MINOR
 
 
 async def gather_facts(
@@ -91,7 +93,8 @@ async def gather_facts(
     version = text(found, "metadata", "resourceVersion")
     own = ChangeWatch(collection, {"fieldSelector": f"metadata.name={ref.name}", "resourceVersion": version})
     watches = (own,) if events_watch is None else (own, events_watch)
-    return DescribedObject(ref, found, related, events, events_note, lease, surroundings, watches)
+    minor = await client.minor_version() or USUAL_MINOR
+    return DescribedObject(ref, found, related, events, events_note, lease, surroundings, watches, minor)
 
 
 async def follow_object(

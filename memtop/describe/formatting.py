@@ -50,6 +50,12 @@ ZERO_TIME = "Mon, 01 Jan 0001 00:00:00 +0000"
 UNKNOWN_AGE = "<unknown>"
 
 
+USUAL_MINOR = 33
+MODERN_MINOR = 36
+"""Compared with kubectl 1.30 to 1.33, which have the same words, and 1.36 and 1.37; those between are not
+known to differ from the older ones."""
+
+
 @dataclass(frozen=True, slots=True)
 class ZonedNow:
     """When something is described, and for whom.
@@ -57,10 +63,17 @@ class ZonedNow:
     Attributes:
         now: The cluster's time, Unix seconds.
         zone: The reader's time zone; None for that of this machine.
+        minor: The minor version of the kubectl whose words are used: the server's.
     """
 
     now: float
     zone: tzinfo | None = None
+    minor: int = USUAL_MINOR
+
+    @property
+    def modern(self) -> bool:
+        """Whether kubectl names ports, the containers of events and the time zone of a CronJob."""
+        return self.minor >= MODERN_MINOR
 
     def stamp(self, text: str) -> str:
         """An API time stamp in the reader's zone: ``Mon, 18 Dec 2023 10:00:00 +0000``."""
@@ -154,6 +167,8 @@ def event_lines(events: Sequence[Json] | None, moment: ZonedNow) -> Iterator[str
     for event in sorted(events, key=lambda event: text(event, "lastTimestamp")):
         source = text(event, "source", "component") or text(event, "reportingComponent")
         message = text(event, "message").strip()
+        if moment.modern and text(event, "involvedObject", "fieldPath"):
+            message = f"{text(event, 'involvedObject', 'fieldPath')}: {message}"
         age = _event_age(event, moment)
         yield f"  {text(event, 'type')}\t{text(event, 'reason')}\t{age}\t{source}\t{message}"
 

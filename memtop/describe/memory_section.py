@@ -120,6 +120,7 @@ def _targets_workload(target: Json, targets: Collection[ObjectRef]) -> bool:
 
 
 OOM_KILLED = "OOMKilled"
+_RESIZE_CONDITIONS: Final = {"PodResizePending": "pending", "PodResizeInProgress": "in progress"}
 _EXIT_WORDS: Final = {
     137: "SIGKILL, and not by the OOM killer as far as the kubelet knows",
     134: "SIGABRT; Node.js ends so at its own heap limit",
@@ -163,17 +164,22 @@ def _memory_block(pod: Json, around: PodSurroundings, moment: ZonedNow) -> Itera
     spec, status = mapping(pod, "spec"), mapping(pod, "status")
     statuses = {
         text(one, "name"): one
-        for key in ("containerStatuses", "initContainerStatuses")
+        for key in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
         for one in objects(status, key)
     }
     yield "Memory:"
     yield from _pod_lines(status)
-    for container in objects(spec, "containers"):
-        yield from _container_lines(container, statuses.get(text(container, "name"), {}), moment)
+    pod_limit = text(spec, "resources", "limits", "memory")
+    pod_limit = (text(status, "resources", "limits", "memory") or pod_limit) if pod_limit else ""
+    if pod_limit:
+        yield f"  Pod Limit:\t{canonical(pod_limit)} for all its containers together"
+    for container in (*objects(spec, "containers"), *objects(spec, "ephemeralContainers")):
+        own = statuses.get(text(container, "name"), {})
+        yield from _container_lines(container, own, moment, pod_limit)
     for container in objects(spec, "initContainers"):
         own = statuses.get(text(container, "name"), {})
         if text(container, "restartPolicy") == "Always" or _has_failed(_last_end(own)):
-            yield from _container_lines(container, own, moment)
+            yield from _container_lines(container, own, moment, pod_limit)
     yield f"  QoS Class:\t{text(status, 'qosClass') or qos_class(spec)}"
     yield f"  Node:\t{_node_words(text(spec, 'nodeName'), around.node)}"
     owners = " ← ".join(map(str, around.owners)) or "none: nothing starts this pod again elsewhere"
@@ -192,9 +198,13 @@ def _pod_lines(status: Json) -> Iterator[str]:
         if text(condition, "type") == "PodScheduled" and text(condition, "status") == "False":
             why = text(condition, "message") or text(condition, "reason")
             yield f"  Pod:\tnot scheduled: {why}"
+        if text(condition, "type") in _RESIZE_CONDITIONS and text(condition, "status") == "True":
+            kind = text(condition, "reason").lower() or _RESIZE_CONDITIONS[text(condition, "type")]
+            why = text(condition, "message")
+            yield f"  Resize:\t{kind}{f': {why}' if why else ''}"
 
 
-def _container_lines(container: Json, status: Json, moment: ZonedNow) -> Iterator[str]:
+def _container_lines(container: Json, status: Json, moment: ZonedNow, pod_limit: str) -> Iterator[str]:
     yield f"  {text(container, 'name')}:"
     yield f"    State:\t{_state_words(mapping(status, 'state'))}"
     yield f"    Restart Count:\t{number(status, 'restartCount') or 0}"
@@ -211,12 +221,17 @@ def _container_lines(container: Json, status: Json, moment: ZonedNow) -> Iterato
         yield f"      Finished:\t{moment.stamp(finished)} ({moment.since(finished)} ago)"
         if ran is not None:
             yield f"      Ran For:\t{human_duration(ran)}"
-    for key, title, without in (
+    for key, title, none in (
         ("limits", "Limit", "none: it may take all the memory of its node"),
         ("requests", "Request", "none"),
     ):
-        quantity = text(container, "resources", key, "memory")
-        yield f"    {title}:\t{canonical(quantity) if quantity else without}"
+        wanted = text(container, "resources", key, "memory")
+        actual = has(status, "resources") and has(status, "state", "running")
+        holds = text(status, "resources", key, "memory") if actual else wanted
+        of_pod = f"none of its own, but the pod's {canonical(pod_limit)}" if key == "limits" else none
+        words = canonical(holds) if holds else of_pod if pod_limit else none
+        asked = f" now; {canonical(wanted) if wanted else 'none'} is asked for" if wanted != holds else ""
+        yield f"    {title}:\t{words}{asked}"
     probes = [
         f"{title.lower()} {probe_words(mapping(container, key))}"
         for key, title in _PROBES.items()

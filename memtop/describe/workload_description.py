@@ -267,6 +267,8 @@ def _cron_job(cron_job: Json, _pods: Sequence[Json] | str, moment: ZonedNow) -> 
     yield f"Schedule:\t{text(spec, 'schedule')}"
     yield f"Concurrency Policy:\t{text(spec, 'concurrencyPolicy')}"
     yield f"Suspend:\t{text(spec, 'suspend').capitalize() or unset}"
+    if moment.modern:
+        yield f"Time Zone:\t{text(spec, 'timeZone') or unset}"
     for key, title in (
         ("successfulJobsHistoryLimit", "Successful Job History Limit"),
         ("failedJobsHistoryLimit", "Failed Job History Limit"),

@@ -67,6 +67,10 @@ class _StatusBody(msgspec.Struct):
     details: _StatusDetails | None = None
 
 
+class _VersionAnswer(msgspec.Struct):
+    minor: str = ""
+
+
 class Client:
     """Talks to the API server of one target. Belongs to the event loop that first uses it.
 
@@ -85,6 +89,7 @@ class Client:
         self._certificate: tuple[bytes, bytes] | None = None
         self._renewing = asyncio.Lock()
         self._closed = False
+        self._minor: int | None = None
 
     async def get(
         self,
@@ -223,6 +228,17 @@ class Client:
         with contextlib.closing(answer):
             async with contextlib.aclosing(answer.chunks()) as chunks:
                 yield chunks
+
+    async def minor_version(self) -> int | None:
+        """The server's minor version, asked for once; None where it does not say."""
+        if self._minor is None:
+            try:
+                said = msgspec.json.decode(await self.get("/version"), type=_VersionAnswer)
+            except (ApiError, Unreachable, msgspec.MsgspecError):
+                return None
+            digits = re.match(r"\d+", said.minor)  # some providers write "29+"
+            self._minor = int(digits[0]) if digits is not None else 0
+        return self._minor or None
 
     async def close(self) -> None:
         """Ends all requests, and a credential plugin that is running."""

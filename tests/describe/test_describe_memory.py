@@ -5,7 +5,7 @@ import pytest
 
 from memtop.describe.formatting import ZonedNow, parse_timestamp
 from memtop.describe.memory_section import PodSurroundings, hpa_sentences, memory_lines, vpa_sentences
-from memtop.kube.json_object import yaml_lines
+from memtop.kube.json_object import name_of, yaml_lines
 from memtop.kube.object_ref import ObjectRef
 
 WORKLOAD = ObjectRef("Deployment", "shop", "user-service")
@@ -196,3 +196,33 @@ def test_yaml_is_the_object_again_when_it_is_read():
     }
     assert yaml.safe_load("\n".join(yaml_lines(value))) == value
     assert "c: |" in yaml_lines(value)
+
+
+def modern(recording, name, pod=None):
+    whole = json.loads(recording(f"modern/{name}.json"))
+    found = next((one for one in whole.get("items", [whole]) if not pod or name_of(one) == pod), whole)
+    return memory_lines(found, PodSurroundings(), ZonedNow(1795900000.0, UTC))
+
+
+def test_the_limit_that_holds_is_told_beside_the_one_that_was_asked_for(recording):
+    lines = [" ".join(line.split()) for line in modern(recording, "pod-resizable-deferred")]
+    assert "Limit: 192Mi now; 11000Mi is asked for" in lines
+    assert "Request: 80Mi now; 10800Mi is asked for" in lines
+    assert any(
+        line.startswith("Resize: deferred: Node didn't have enough resource: memory") for line in lines
+    )
+    lines = [" ".join(line.split()) for line in modern(recording, "pod-resizable-below-use")]
+    assert "Resize: in progress" in lines
+    assert "Limit: 192Mi now; 20Mi is asked for" in lines
+
+
+def test_the_limit_of_the_pod_is_told_and_holds_for_containers_that_have_none(recording):
+    lines = [
+        " ".join(line.split()) for line in modern(recording, "pods-modern", "pod-level-5d59585fd4-flbsd")
+    ]
+    assert "Pod Limit: 160Mi for all its containers together" in lines
+    assert lines.count("Limit: none of its own, but the pod's 160Mi") == 2
+
+
+def test_an_ephemeral_container_is_told_of(recording):
+    assert "  dbg:" in modern(recording, "pod-with-ephemeral-container")

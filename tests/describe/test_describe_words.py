@@ -25,7 +25,7 @@ def recorded(case):
 
 
 def described(case):
-    found, moment = case["object"], ZonedNow(case["now"], UTC)
+    found, moment = case["object"], ZonedNow(case["now"], UTC, case.get("minor", 33))
     if found.get("kind") == "Pod":
         return describe_pod(found, case["events"], moment)
     if found.get("kind") == "Node":
