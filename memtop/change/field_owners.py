@@ -33,6 +33,11 @@ _TOOL_NAMES = {
     "kustomize-controller": "Flux",
     "helm-controller": "Flux (Helm)",
 }
+_CONFLICT = (
+    "will fail with a conflict, since the field is memtop's then, and with --force-conflicts it reverts this"
+)
+"""What server-side apply does with a field that another manager has changed since, but for the same value.
+Argo CD and Flux apply with force."""
 _FLUX = "kustomize.toolkit.fluxcd.io/"
 _FLUX_HELM = "helm.toolkit.fluxcd.io/"
 
@@ -111,13 +116,14 @@ def owner_lines(
     tools = dict(_managing_tools(found))
     for name, holder in holders.items():
         tool = _TOOL_NAMES.get(name.lower(), "")
-        if tool and tool not in tools:
+        if tool == "Helm" and holder.applies:
+            tools[tool] = f"the next helm upgrade {_CONFLICT}: change the release's values too"
+        elif tool and tool not in tools:
             tools[tool] = f"this will be reverted by {tool} at its next sync or upgrade: change it there too"
         elif not tool and holder.applies:
             yield ChangePlanLine(
                 OWNER_LABEL,
-                f"this will be reverted by {holder.name} when it applies its manifest again "
-                f"(server-side apply owns the field): change it there too",
+                f"the next server-side apply by {holder.name} {_CONFLICT}: change its manifest to the same",
                 "warn",
             )
     for tool, words in tools.items():

@@ -216,17 +216,24 @@ class ResourceDemand:
 
 
 def pod_footprint(template: Json) -> PodFootprint:
-    """What a pod of a template asks for: its containers together, or its hungriest init container."""
+    """What a pod of a template asks for: containers and sidecars together, or its hungriest init container.
+
+    Where the pod has resources of its own (``spec.resources``), these count.
+    """
     limits: dict[bool, list[int | None]] = {False: [], True: []}
     requests: dict[bool, list[int]] = {False: [], True: []}
     for one in template_containers(template):
-        limits[one.init].append(one.limit_bytes)
+        passes = one.init and not one.sidecar
+        limits[passes].append(one.limit_bytes)
         asked = one.limit_bytes if one.request_bytes is None else one.request_bytes
-        requests[one.init].append(asked or 0)
-    request = max(sum(requests[False]), *requests[True], 0)
-    if None in limits[False]:
-        return PodFootprint(None, request)
-    return PodFootprint(max(sum(filter(None, limits[False])), *filter(None, limits[True]), 0), request)
+        requests[passes].append(asked or 0)
+    own = mapping(template, "spec", "resources")
+    limit, request = (bytes_or_none(text(own, key, "memory")) for key in ("limits", "requests"))
+    if request is None:
+        request = max(sum(requests[False]), *requests[True], 0)
+    if limit is None and None not in limits[False]:
+        limit = max(sum(filter(None, limits[False])), *filter(None, limits[True]), 0)
+    return PodFootprint(limit, request)
 
 
 def peak_demand(before: PodFootprint, after: PodFootprint, had: int, has: int, surge: int) -> ResourceDemand:

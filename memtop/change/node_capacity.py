@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
 from memtop.change.change_plan import ChangePlanLine
 from memtop.change.namespace_limits import LIST_TIMEOUT
+from memtop.change.workload_state import template_containers
 from memtop.kube.api_errors import ApiError, Unreachable
-from memtop.kube.api_objects import ContainerSpec, ObjectMeta, PodSpec
+from memtop.kube.api_objects import ObjectMeta, PodSpec, ResourceRequirements
 from memtop.kube.client import Client
+from memtop.kube.json_object import Json, mapping, text
 from memtop.kube.lenient_decoding import decode_lenient
 from memtop.quantity import bytes_or_none
 from memtop.sanitize import sanitize
@@ -108,13 +110,45 @@ async def _requested_by_node(client: Client) -> Mapping[str, int] | None:
 
 
 def _pod_request(spec: PodSpec) -> int:
-    together = sum(_container_request(one) for one in spec.containers)
-    return max(together, *(_container_request(one) for one in spec.init_containers), 0)
+    """The pod's own request, or that of its containers and sidecars, or of its hungriest init container."""
+    own = _memory_request(spec.resources)
+    if own:
+        return own
+    sidecars = [one for one in spec.init_containers if one.restart_policy == "Always"]
+    together = sum(_memory_request(one.resources) for one in (*spec.containers, *sidecars))
+    return max(together, *(_memory_request(one.resources) for one in spec.init_containers), 0)
 
 
-def _container_request(container: ContainerSpec) -> int:
-    resources = container.resources
+def _memory_request(resources: ResourceRequirements | None) -> int:
     return bytes_or_none(((resources.requests if resources else None) or {}).get("memory")) or 0
+
+
+def pod_level_lines(template: Json) -> Iterator[ChangePlanLine]:
+    """What the resources of the pod itself make impossible: a dry run accepts the template all the same.
+
+    The API refuses every pod whose containers request more together than the pod, and every container with a
+    higher limit than its pod (KEP-2837); the workload then stays where it is.
+    """
+    own = mapping(template, "spec", "resources")
+    limit, request = (bytes_or_none(text(own, key, "memory")) for key in ("limits", "requests"))
+    lasting = [one for one in template_containers(template) if not one.init or one.sidecar]
+    together = sum(one.request_bytes or one.limit_bytes or 0 for one in lasting)
+    if request is not None and together > request:
+        yield ChangePlanLine(
+            "pod",
+            f"no pod can be made: its own request is {bytes_(request)}, less than the {bytes_(together)} "
+            "that its containers request together; raise spec.resources.requests.memory of the template first",
+            "critical",
+        )
+    for one in lasting:
+        if limit is not None and one.limit_bytes is not None and one.limit_bytes > limit:
+            yield ChangePlanLine(
+                "pod",
+                f"no pod can be made: its own limit is {bytes_(limit)}, less than the "
+                f"{bytes_(one.limit_bytes)} of {one.name}; raise spec.resources.limits.memory of the "
+                "template first",
+                "critical",
+            )
 
 
 def node_line(found: Sequence[NodeSpace] | str, request: int, count: int = 1) -> ChangePlanLine | None:

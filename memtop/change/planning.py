@@ -44,7 +44,7 @@ from memtop.change.namespace_limits import (
     quota_lines,
     read_namespace_limits,
 )
-from memtop.change.node_capacity import NodeSpace, node_line, read_node_space
+from memtop.change.node_capacity import NodeSpace, node_line, pod_level_lines, read_node_space
 from memtop.change.rollout_strategy import PodReplacement, pod_count_text, pod_replacement
 from memtop.change.workload_state import WorkloadState, workload_from_object
 from memtop.describe.memory_section import hpa_sentences, vpa_sentences
@@ -386,6 +386,10 @@ def _capacity_lines(draft: _PlanDraft) -> Iterator[ChangePlanLine]:
         yield from quota_lines(draft.around.quotas, asked)
     if isinstance(wish, SetMemory | Undo):
         yield from limit_range_lines(draft.around.limit_ranges, template)
+        impossible = list(pod_level_lines(template))
+        yield from impossible
+        if impossible:
+            return  # whether a node has room for it is beside the point
     more = after.request > before.request if isinstance(wish, SetMemory) else asked.pods > 0
     if isinstance(wish, SetMemory | Scale) and more:
         line = node_line(draft.spaces, after.request, asked.pods if isinstance(wish, Scale) else 1)

@@ -35,6 +35,7 @@ class TemplateContainer:
         init: Whether it runs before the others.
         limit: Its memory limit as it is written; empty without one.
         request: Its memory request as it is written; empty without one.
+        sidecar: Whether it is an init container that goes on running beside the others.
     """
 
     name: str
@@ -42,6 +43,7 @@ class TemplateContainer:
     init: bool
     limit: str
     request: str
+    sidecar: bool = False
 
     @property
     def limit_bytes(self) -> int | None:
@@ -136,6 +138,7 @@ def template_containers(template: Json) -> Iterator[TemplateContainer]:
                 key == "initContainers",
                 text(resources, "limits", "memory"),
                 text(resources, "requests", "memory"),
+                text(one, "restartPolicy") == "Always" and key == "initContainers",
             )
 
 

@@ -181,7 +181,12 @@ def test_a_manifest_that_does_not_name_the_field():
 
 def test_whoever_applies_on_the_server():
     ((_, words),) = lines(entry("deployer", *IMAGE, operation="Apply"))
-    assert "reverted by deployer when it applies its manifest again" in words
+    assert words == (
+        "the next server-side apply by deployer will fail with a conflict, since the field is memtop's then, "
+        "and with --force-conflicts it reverts this: change its manifest to the same"
+    )
+    ((_, words),) = lines(entry("helm", *IMAGE, operation="Apply"))
+    assert "the next helm upgrade will fail with a conflict" in words
     ((_, words),) = lines(entry("spinnaker", *IMAGE))
     assert "last set by spinnaker" in words
 

@@ -12,7 +12,7 @@ from memtop.change.namespace_limits import (
     quota_lines,
     selector_matches,
 )
-from memtop.change.node_capacity import NodeSpace, node_line
+from memtop.change.node_capacity import NodeSpace, node_line, pod_level_lines
 from tests.change.objects import container
 
 MIB = 1024 * 1024
@@ -34,6 +34,45 @@ def test_or_for_its_hungriest_init_container():
 
 def test_a_container_without_a_limit():
     assert pod_footprint(template(container(limit="", request="50Mi"))) == PodFootprint(None, 50 * MIB)
+
+
+def test_a_sidecar_runs_beside_the_containers():
+    sidecar = container("proxy", limit="64Mi", request="24Mi") | {"restartPolicy": "Always"}
+    one = template(container(limit="96Mi", request="48Mi"), init=[sidecar])
+    assert pod_footprint(one) == PodFootprint(160 * MIB, 72 * MIB)
+
+
+def of_pod(found, limit="160Mi", request="96Mi"):
+    found["spec"]["resources"] = {"limits": {"memory": limit}, "requests": {"memory": request}}
+    return found
+
+
+def test_the_resources_of_the_pod_itself_count():
+    assert pod_footprint(of_pod(template(container(limit="", request="")))) == PodFootprint(
+        160 * MIB, 96 * MIB
+    )
+
+
+def test_a_pod_that_requests_less_than_its_containers_can_never_be_made():
+    ((weight, words),) = [
+        (line.weight, line.text)
+        for line in pod_level_lines(
+            of_pod(
+                template(container(limit="160Mi", request="80Mi"), container("b", limit="", request="40Mi"))
+            )
+        )
+    ]
+    assert weight == "critical"
+    assert "its own request is 96 MiB, less than the 120 MiB that its containers request together" in words
+
+
+def test_a_container_may_not_have_a_higher_limit_than_its_pod():
+    (line,) = pod_level_lines(of_pod(template(container(limit="1Gi", request="80Mi"))))
+    assert "its own limit is 160 MiB, less than the 1 GiB of main" in line.text
+
+
+def test_a_pod_without_resources_of_its_own_allows_anything():
+    assert not [*pod_level_lines(template(container(limit="1Gi", request="1Gi")))]
 
 
 @pytest.mark.parametrize(
