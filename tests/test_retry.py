@@ -6,23 +6,32 @@ import json
 import time
 from dataclasses import dataclass
 from email.utils import formatdate
+from types import SimpleNamespace
 
 import pytest
 
+from config.settings import PrometheusSettings
 from memtop import retry
+from memtop.change import rollout_watch
 from memtop.change import workload_state as follow_module
 from memtop.change.rollout_objects import ObjectKeeper, keep_collection
 from memtop.change.rollout_watch import follow_rollout as rollout_follow
 from memtop.change.workload_state import follow_workload as change_follow
 from memtop.describe import description_facts
+from memtop.history.past_requests import PastCache
 from memtop.kube import event_watch
 from memtop.kube.api_errors import ApiError, Unreachable
 from memtop.kube.core_events import EventCollector
 from memtop.kube.list_watch import EMPTY_PAUSE, MAX_GAP, WatchPosition, list_and_watch, pod_collection
 from memtop.kube.object_ref import ObjectRef
+from memtop.logs.buffer import LogChannel
+from memtop.logs.log_request import LogRequest
+from memtop.logs.reader import LogReader
+from memtop.observe.prometheus_source import PrometheusPast
 from memtop.observe.source import Source
 from memtop.retry import FIRST_DELAY, MAX_DELAY, MAX_RETRY_AFTER, STEADY_SECONDS, Backoff, retry_after
 from memtop.stabilisation import stabilisation_watch
+from memtop.stabilisation.past_samples import PrometheusSamples
 
 
 @pytest.mark.parametrize("value", ["", "soon", "-3", "²", "Sun, 99 Nov 2026 14:03:00 GMT"])
@@ -153,6 +162,18 @@ class Script:
 
         yield lines()
 
+    @contextlib.asynccontextmanager
+    async def chunks(self, *args, **kwargs):
+        self.asked += 1
+        if isinstance(self.listing, Exception):
+            raise self.listing
+        yield _nothing()
+
+
+async def _nothing():
+    for piece in ():
+        yield piece
+
 
 @dataclass
 class Answered:
@@ -189,6 +210,20 @@ async def rollout(client):
         pass
 
 
+async def log(client):
+    await LogReader(LogRequest("ns", "a", ("web",)), LogChannel(lambda: None)).run(client)
+
+
+async def log_to_its_end(client):
+    await LogReader(LogRequest("ns", "a", ("web",), follow=False), LogChannel(lambda: None)).run(client)
+    await asyncio.Event().wait()
+
+
+async def rollout_metrics(client):
+    seen = SimpleNamespace(ref=API, workload={}, own_pods=list, memory={}, nodes={})
+    await rollout_watch._poll_memory_and_nodes(client, seen, asyncio.Event())
+
+
 USERS = (source, collection, pod_events, describe, workload)
 """What lists and watches, or looks and watches, again and again."""
 
@@ -208,12 +243,65 @@ async def waits(clock, user, client):
         await asyncio.gather(task, return_exceptions=True)
 
 
-@pytest.mark.parametrize("user", [*USERS, rollout], ids=by_name)
+@pytest.mark.parametrize("user", [*USERS, rollout, rollout_metrics, log], ids=by_name)
 async def test_everybody_keeps_to_retry_after(clock, user):
     client = Script(ApiError(429, "TooManyRequests", "slow down", 60.0), None)
     await waits(clock, user, client)
     assert min(clock.waited) >= 60.0
     assert client.asked <= 2 * len(clock.waited)
+
+
+async def test_a_log_that_is_read_once_keeps_to_retry_after(clock):
+    clock.patience = 3
+    await waits(clock, log_to_its_end, Script(ApiError(429, "TooManyRequests", "slow down", 60.0), None))
+    assert min(clock.waited) >= 60.0
+
+
+BUSY = ApiError(429, "TooManyRequests", "slow down", 60.0)
+CHANGE = SimpleNamespace(key=(1, "a"), selector="app=a")
+
+
+async def test_the_metrics_of_a_stabilisation_keep_to_retry_after():
+    watch = stabilisation_watch.StabilisationWatch(
+        client := Script(BUSY, None), API, stabilisation_watch.StabilisationOptions(interval=5.0)
+    )
+    for _ in range(3):
+        assert await watch._see_metrics(CHANGE) == "metrics: slow down"
+    assert client.asked == 1
+    assert watch._ask_metrics_at - asyncio.get_running_loop().time() >= 59.0
+
+
+async def test_prometheus_of_a_stabilisation_keeps_to_retry_after():
+    samples = PrometheusSamples(client := Script(BUSY, None), PrometheusSettings(namespaces=("a",)))
+    client.target = SimpleNamespace(namespace="a")
+    await samples.refresh(CHANGE, [], 0.0)
+    asked = client.asked
+    await samples.refresh(CHANGE, [], 0.0)
+    assert (asked, client.asked) == (2, 2), "services and the operator's resources, once"
+    assert samples._next_try - asyncio.get_running_loop().time() >= 59.0
+
+
+@pytest.mark.parametrize("settings", [PrometheusSettings(), PrometheusSettings(service="a/b")])
+async def test_looking_for_prometheus_keeps_to_retry_after(clock, settings):
+    async def search(client):
+        client.target = SimpleNamespace(namespace="a")
+        past = PrometheusPast(
+            client,
+            settings,
+            PastCache("rss"),
+            hours=1.0,
+            speed=1.0,
+            now=lambda: 0.0,
+            live=list,
+            namespaces=(),
+            on_change=lambda: None,
+            back=None,
+        )
+        await Source("prometheus", past.run, lambda: 0.0, lambda: None).loop()
+
+    clock.patience = 3
+    await waits(clock, search, Script(BUSY, None))
+    assert min(clock.waited) >= 60.0
 
 
 TOO_OLD = b'{"type": "ERROR", "object": {"code": 410, "reason": "Expired", "message": "too old"}}'

@@ -161,7 +161,7 @@ async def _find_answering(
         looked = await prometheus_finder.find_candidates(client, namespaces, wanted.namespaces)
     trail = list(looked.trail)
     refusals = 0
-    waits: list[float | None] = []
+    waits: list[float | None] = [looked.retry_after]
     for place in looked.places:
         async with contextlib.AsyncExitStack() as attempt:
             try:
@@ -178,10 +178,10 @@ async def _find_answering(
         raise PrometheusNotFoundError(
             NotFoundReason.FORBIDDEN if refusals == len(looked.places) else NotFoundReason.SILENT,
             trail,
-            max((wait for wait in waits if wait is not None), default=None),
+            prometheus_finder.longest_wait(waits),
         )
     raise PrometheusNotFoundError(
-        NotFoundReason.FORBIDDEN if looked.forbidden else NotFoundReason.ABSENT, trail
+        NotFoundReason.FORBIDDEN if looked.forbidden else NotFoundReason.ABSENT, trail, looked.retry_after
     )
 
 

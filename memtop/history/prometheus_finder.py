@@ -174,11 +174,13 @@ class CandidateSearch:
         places: Best first.
         trail: One sentence for each thing that was looked at.
         forbidden: Whether looking was refused everywhere.
+        retry_after: Seconds that the server asks to wait before it is looked again; None if it does not.
     """
 
     places: tuple[PrometheusCandidate, ...]
     trail: tuple[str, ...]
     forbidden: bool = False
+    retry_after: float | None = None
 
 
 async def find_candidates(
@@ -199,8 +201,9 @@ async def find_candidates(
         CredentialError: No credential could be had.
     """
     trail: list[str] = []
-    services, forbidden = await _list_services(client, namespaces, trail)
-    resources = await _list_resources(client, namespaces, trail)
+    refusals: list[ApiError] = []
+    services, forbidden = await _list_services(client, namespaces, trail, refusals)
+    resources = await _list_resources(client, namespaces, trail, refusals)
     places = list(
         _unique_candidates(
             [*_candidates_from_resources(resources, services), *_candidates_from_services(services)]
@@ -212,7 +215,8 @@ async def find_candidates(
     if inside and (passed := [str(place) for place in places if place not in inside]):
         trail.append(f"not tried, outside the usual namespaces: {', '.join(passed[:MAX_CANDIDATES])}")
     found = inside or [replace(place, why=f"{place.why}, outside the usual namespaces") for place in places]
-    return CandidateSearch(tuple(found[:MAX_CANDIDATES]), tuple(trail), forbidden)
+    wait = longest_wait(error.retry_after for error in refusals)
+    return CandidateSearch(tuple(found[:MAX_CANDIDATES]), tuple(trail), forbidden, wait)
 
 
 async def find_named_candidate(client: Client, service: str) -> CandidateSearch:
@@ -231,7 +235,9 @@ async def find_named_candidate(client: Client, service: str) -> CandidateSearch:
     try:
         found = _decode_as(await client.get(f"/api/v1/namespaces/{namespace}/services/{name}"), Service)
     except ApiError as error:
-        return CandidateSearch((), (f"{why}, {service}: {error.message}",), error.status == 403)
+        return CandidateSearch(
+            (), (f"{why}, {service}: {error.message}",), error.status == 403, error.retry_after
+        )
     labels = found.metadata.labels or {}
     sort = next(
         (one for one in SERVICE_PROFILES if one.labels.items() <= labels.items()),
@@ -244,12 +250,13 @@ async def find_named_candidate(client: Client, service: str) -> CandidateSearch:
 
 
 async def _list_services(
-    client: Client, namespaces: Sequence[str], trail: list[str]
+    client: Client, namespaces: Sequence[str], trail: list[str], refusals: list[ApiError]
 ) -> tuple[list[Service], bool]:
     try:
         body = await client.get("/api/v1/services", {"resourceVersion": "0"})
         return _decode_as(body, _ServiceList).items, False
     except ApiError as error:
+        refusals.append(error)
         if error.status != 403:
             trail.append(f"services cannot be listed: {error.message}")
             return [], False
@@ -259,7 +266,8 @@ async def _list_services(
         try:
             body = await client.get(f"/api/v1/namespaces/{namespace}/services", {"resourceVersion": "0"})
             found += _decode_as(body, _ServiceList).items
-        except ApiError:
+        except ApiError as error:
+            refusals.append(error)
             refused.append(namespace)
     if refused:
         trail.append(f"listing services is forbidden in all namespaces together, and in {', '.join(refused)}")
@@ -269,13 +277,14 @@ async def _list_services(
 
 
 async def _list_resources(
-    client: Client, namespaces: Sequence[str], trail: list[str]
+    client: Client, namespaces: Sequence[str], trail: list[str], refusals: list[ApiError]
 ) -> list[_PrometheusResource]:
     try:
         return _decode_as(await client.get(PROMETHEUSES_PATH), _PrometheusList).items
     except ApiError as error:
         if error.status == 404:
             return []  # no operator here
+        refusals.append(error)
         if error.status != 403:
             trail.append(f"prometheuses.monitoring.coreos.com cannot be listed: {error.message}")
             return []
@@ -363,6 +372,11 @@ def _unique_candidates(places: Iterable[PrometheusCandidate]) -> Iterator[Promet
         if (place.namespace, place.service) not in seen:
             seen.add((place.namespace, place.service))
             yield place
+
+
+def longest_wait(waits: Iterable[float | None]) -> float | None:
+    """The longest of the waits that servers ask for; None where none asks."""
+    return max((wait for wait in waits if wait is not None), default=None)
 
 
 def _decode_as(body: bytes, kind: type[T]) -> T:

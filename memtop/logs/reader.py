@@ -16,6 +16,7 @@ from memtop.logs.buffer import LogChannel, LogStatus
 from memtop.logs.heap_readings import HeapReading
 from memtop.logs.log_lines import NO_TIME, LineSplitter, LogLine, LogMark, LogPosition, parse_line
 from memtop.logs.log_request import ContainerEnding, ContainerRun, LogRequest, container_runs
+from memtop.retry import Backoff
 
 LINES_PER_PORTION = 2_000
 """Lines that are read at a stretch before the loop may do something else."""
@@ -23,8 +24,8 @@ IDLE_SECONDS = 30.0
 """Seconds without a byte after which an answer that should end is given up; a followed log may be quiet."""
 ROTATION_TRIES = 6
 """How often a log that the kubelet is just putting away is asked for."""
-ROTATION_WAIT = 1.0  # seconds before the second time; each further wait is as much longer
-FIRST_WAIT, MAX_WAIT = 0.5, 10.0  # seconds before connecting again
+ROTATION_WAIT = 1.0  # seconds before the second time
+FIRST_WAIT, MAX_WAIT = 0.5, 10.0  # seconds before connecting again, if the server does not ask for more
 POLL_SECONDS = 1.0  # seconds between looks at a pod whose container is down
 _RECONNECTING = "; reading on as soon as it answers"
 
@@ -50,6 +51,7 @@ class LogReader:
     """
 
     def __init__(self, request: LogRequest, channel: LogChannel) -> None:
+        self._looking = Backoff(POLL_SECONDS, MAX_WAIT)
         self.request = request
         self._channel = channel
         self._places = {name: LogPosition() for name in request.containers}
@@ -106,18 +108,23 @@ class LogReader:
 
     async def _patiently(self, client: Client, name: str, into: list[LogLine] | None) -> None:
         """Reads one log to its end, as often as it takes until the kubelet finds it."""
-        for attempt in range(1, ROTATION_TRIES + 1):
+        backoff = Backoff(ROTATION_WAIT, MAX_WAIT)
+        for _ in range(ROTATION_TRIES):
+            failure: ApiError | None = None
             try:
                 await self._read(client, name, follow=False, into=into)
             except _LogRotating:
                 self._channel.say(LogStatus(f"the kubelet is putting {name}'s log away; asking again"))
-                await asyncio.sleep(attempt * ROTATION_WAIT)
             except ApiError as error:
-                raise _NothingMore(log_request.refusal_words(error)) from error
+                if error.retry_after is None or not log_request.may_come_later(error):
+                    raise _NothingMore(log_request.refusal_words(error)) from error
+                failure = error
+                self._channel.say(LogStatus(f"{log_request.refusal_words(error)}; asking again", wrong=True))
             except Unreachable as error:
                 raise _NothingMore(str(error)) from error
             else:
                 return
+            await backoff.rest(failure)
         raise _NothingMore(
             f"the kubelet does not find {name}'s log: it may have been removed with its container"
         )
@@ -143,7 +150,7 @@ class LogReader:
 
     async def _follow(self, client: Client, name: str) -> None:
         """Follows one container's log for as long as its pod lives."""
-        wait = FIRST_WAIT
+        backoff = Backoff(FIRST_WAIT, MAX_WAIT)
         life: ContainerRun | None = None
         try:
             life = await self._life(client, name)
@@ -151,8 +158,9 @@ class LogReader:
             told = life.ending if life is not None and (life.over or life.started_at is not None) else None
             while True:
                 before = self._places[name].last
-                failure = await self._connect(client, name)
-                wait = FIRST_WAIT if self._places[name].last != before else min(wait * 2, MAX_WAIT)
+                failure, error = await self._connect(client, name)
+                if self._places[name].last != before:
+                    backoff.reset()
                 run, life = life, await self._life(client, name)
                 if life is not None:
                     told = await self._tell_ending(life, told)
@@ -165,42 +173,45 @@ class LogReader:
                         continue
                 if failure:
                     self._say(name, LogStatus(f"{failure}{_RECONNECTING}", wrong=True))
-                await asyncio.sleep(wait)
+                await backoff.rest(error)
         except _NothingMore as over:
             self._say(name, replace(over.status, ending=life.ending if life is not None else None))
 
-    async def _connect(self, client: Client, name: str) -> str:
-        """Follows until the stream ends; says why if that was a failure.
+    async def _connect(self, client: Client, name: str) -> tuple[str, Exception | None]:
+        """Follows until the stream ends; says why if that was a failure, and who said it.
 
         Raises:
-            _Over: There is no use in connecting again.
+            _NothingMore: There is no use in connecting again.
         """
         try:
             await self._read(client, name, follow=True)
         except _LogRotating:
-            return f"the kubelet is putting {name}'s log away"
+            return f"the kubelet is putting {name}'s log away", None
         except ApiError as error:
             if not log_request.may_come_later(error):
                 raise _NothingMore(log_request.refusal_words(error)) from error
-            return log_request.refusal_words(error)
+            return log_request.refusal_words(error), error
         except Unreachable as error:
-            return str(error)
-        return ""
+            return str(error), error
+        return "", None
 
     async def _life(self, client: Client, name: str) -> ContainerRun | None:
-        """The container now; None where the pod cannot be asked for.
+        """The container now; None where the pod cannot be asked for, after a while.
 
         Raises:
-            _Over: The pod is gone, or has no such container.
+            _NothingMore: The pod is gone, or has no such container.
         """
         try:
             known = await container_runs(client, self.request)
         except ApiError as error:
             if error.status == 404:
                 raise _NothingMore("the pod is gone; what was read stays", wrong=False) from error
+            await self._looking.rest(error)
             return None
-        except Unreachable:
+        except Unreachable as error:
+            await self._looking.rest(error)
             return None
+        self._looking.reset()
         if name not in known:
             return None  # an ephemeral container; its log says whether it is there
         return known[name]

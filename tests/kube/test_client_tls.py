@@ -137,6 +137,7 @@ async def test_connections_of_a_certificate_that_was_replaced_are_closed_with_th
         await response.prepare(request)
         await response.write(b"one\n")
         await asyncio.Event().wait()
+        return response
 
     def still_open():
         return {one for one in open_connections if one is not None and not one.is_closing()}
