@@ -97,6 +97,7 @@ def _container_document(rows: FrameRows, listing: ListedContainer) -> dict[str, 
         "restarts_last_hour": int(rows.restarts_hour[row]),
         "restarts_last_hour_exact": bool(rows.restarts_exact[row]),
         "oom_kills_last_hour": int(rows.ooms_hour[row]),
+        "child_oom_kills_last_hour": _whole_or_none(rows.child_ooms_hour[row]),
         "memory_deaths": judgement.memory_deaths,
         "state": rows.states[row],
         "last_termination": _termination_document(rows.lasts[row]),
@@ -272,6 +273,8 @@ def _count_words(frame: Frame) -> str:
         (counts.near_limit, "near the limit"),
         (counts.oom_killed_last_hour, "OOM-killed in the last hour"),
     )
+    if counts.child_oom_kills_last_hour:
+        parts = (*parts, (counts.child_oom_kills_last_hour, "OOM kills of child processes"))
     return ", ".join(f"{UNKNOWN if number is None else number} {words}" for number, words in parts)
 
 

@@ -226,6 +226,29 @@ def ask_past(
     return told
 
 
+def child_oom_kills(
+    prometheus: PrometheusClient, schema: MetricSchema, namespaces: Sequence[str], seconds: float
+) -> dict[ContainerName, int] | None:
+    """How often the OOM killer struck in each container's cgroups; None if nobody counts. Blocks.
+
+    Args:
+        prometheus: Whom to ask.
+        schema: What it calls things.
+        namespaces: Only these; empty for all.
+        seconds: Over how long.
+
+    Raises:
+        Unreachable: No whole answer came in time.
+        ApiError: The answer was a refusal.
+        CredentialError: No credential could be had.
+    """
+    if OOM_EVENTS_METRIC not in schema.names:
+        return None
+    streams = prometheus.instant(prometheus_queries.child_kills_query(schema, namespaces, seconds)).streams
+    found = group_by_container(streams, schema.cadvisor_labels())
+    return {name: round(sum(stream.last for stream in cgroups)) for name, cgroups in found.items()}
+
+
 def fastest_growers(
     prometheus: PrometheusClient, schema: MetricSchema, namespaces: Sequence[str], count: int, seconds: float
 ) -> list[ContainerName]:

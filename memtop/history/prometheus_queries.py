@@ -319,6 +319,25 @@ def ended_by_oom_query(schema: MetricSchema, pods: Sequence[tuple[str, str]]) ->
     )
 
 
+def child_kills_query(schema: MetricSchema, namespaces: Sequence[str], seconds: float) -> str:
+    """How often the kernel's OOM killer struck in each cgroup over some time, where it did.
+
+    Asked of the whole scope, but the answer has only those where something was killed. A counter that begins
+    within that time is counted from 0.
+
+    Args:
+        schema: What this Prometheus calls things.
+        namespaces: Only these; empty for all.
+        seconds: Over how long.
+    """
+    where = [*schema.selectors, *_real_containers(schema)]
+    if namespaces:
+        where.append(_label_matcher("namespace", namespaces))
+    series, labels = f"{OOM_EVENTS_METRIC}{{{','.join(where)}}}", schema.cadvisor_labels("id")
+    now, then = _max_by(labels, series), _max_by(labels, f"{series} offset {seconds:.0f}s")
+    return f"({now} - ({then} or {now} * 0)) > 0"
+
+
 def growers_query(
     schema: MetricSchema, metric: Metric, namespaces: Sequence[str], count: int, seconds: float
 ) -> str:

@@ -7,7 +7,7 @@ It has one writer, the engine's thread; readers get copies (`memtop.observe.fram
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from msgspec.structs import replace
 
 from memtop.analysis.memory_series import HeapFill
-from memtop.history.past_series import PastSeries
+from memtop.history.past_series import NOTICED_WITHIN, ContainerName, PastSeries
 from memtop.kube.api_objects import Node, ObjectMeta, PartialObjectMetadata, Pod, PodMetrics
 from memtop.kube.pod_facts import (
     ContainerFacts,
@@ -315,6 +315,22 @@ class ContainerStore:
         else:
             self.full_heaps[slot] = full
         self._news_of_ends.add(slot)
+
+    def note_child_kills(self, kills: Mapping[ContainerName, int] | None, now: float) -> None:
+        """Takes in how often the OOM killer struck in containers that live on: their children died.
+
+        A cgroup that is gone is told of for some minutes more; the kill that ended it is none of a child.
+
+        Args:
+            kills: Of the last hour, where there were any; None if nobody counts.
+            now: The cluster's time, Unix seconds.
+        """
+        column = self.columns.child_ooms_hour
+        column[self.live_slots()] = np.nan if kills is None else 0
+        for name, count in (kills or {}).items():
+            slot = self.slot_named(*name)
+            if slot is not None and not self.columns.last_end[slot] > now - NOTICED_WITHIN:
+                column[slot] = count
 
     def recall_ends(self, slot: int, past: PastSeries, now: float) -> None:
         """Takes in how a container fared before it was seen here; see `Lives.recall`."""

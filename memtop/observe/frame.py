@@ -73,6 +73,7 @@ class FrameRows:
         restarts_hour: Restarts within the last hour, as far as known.
         restarts_exact: Whether that is exact, else it is a lower bound.
         ooms_hour: OOM kills within the last hour, as far as known.
+        child_ooms_hour: Those of child processes while the container lived on; NaN where nobody counts them.
         last_end: When it last ended, Unix seconds.
         failed: Whether its last end was a failure.
         judgements: What is judged of each; the next four are columns of it.
@@ -103,6 +104,7 @@ class FrameRows:
     restarts_hour: npt.NDArray[np.int32]
     restarts_exact: npt.NDArray[np.bool_]
     ooms_hour: npt.NDArray[np.int32]
+    child_ooms_hour: Floats
     last_end: Floats
     failed: npt.NDArray[np.bool_]
     judgements: Judgements
@@ -133,6 +135,7 @@ class HeaderCounts:
     oom_killed_last_hour: int
     evicted: int
     nodes_under_pressure: int | None
+    child_oom_kills_last_hour: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -61,6 +61,7 @@ def container_rows(
         restarts_hour=columns.restarts_hour.copy(),
         restarts_exact=columns.restarts_exact.copy(),
         ooms_hour=columns.ooms_hour.copy(),
+        child_ooms_hour=columns.child_ooms_hour.copy(),
         last_end=columns.last_end.copy(),
         failed=columns.failed.copy(),
         judgements=judgements,
@@ -194,6 +195,7 @@ def workload_rows(groups: WorkloadGroups, rows: FrameRows, pools: WorkloadVerdic
         restarts_hour=_group_sums(rows.restarts_hour[members], starts),
         restarts_exact=np.logical_and.reduceat(rows.restarts_exact[members], starts),
         ooms_hour=_group_sums(rows.ooms_hour[members], starts),
+        child_ooms_hour=_known_sum(rows.child_ooms_hour[members], starts),
         last_end=np.fmax.reduceat(rows.last_end[members], starts),
         failed=np.logical_or.reduceat(rows.failed[members], starts),
         judgements=judgements,
@@ -226,13 +228,15 @@ def _known_sum(values: Floats, starts: npt.NDArray[np.intp]) -> Floats:
 
 
 def _worst_containers(groups: WorkloadGroups, rows: FrameRows) -> npt.NDArray[np.intp]:
-    """Of each workload the container that is worst off: leaks first, by confidence, then by memory."""
+    """Of each workload the container that is worst off: leaks, OOM loops, then by confidence and memory."""
     members = groups.members
     worst_first = np.lexsort(
         (
             -np.nan_to_num(rows.working_set[members], nan=-1.0),
             -rows.confidence[members],
-            rows.verdict[members] != LEAK_CODE,
+            np.select(
+                [rows.verdict[members] == LEAK_CODE, rows.verdict[members] == OOM_LOOP_CODE], [0, 1], 2
+            ),
             groups.owner,
         )
     )

@@ -318,6 +318,7 @@ class PastSources:
                 namespaces=self._namespaces,
                 on_change=self._on_change,
                 back=self.back,
+                on_child_kills=lambda kills: self._store.note_child_kills(kills, self._now()),
             )
         await self._asking.run(source)
 

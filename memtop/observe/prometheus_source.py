@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING
@@ -52,6 +52,7 @@ FIRST_ROUND_TIMEOUT = 10.0
 """Seconds after which the first answers count as complete although not every container has been asked for."""
 MIN_ROUND_SECONDS = 2.0
 """Seconds between two rounds of questions, at least."""
+KILLS_SECONDS = 3600.0
 FIRST_REQUEST_SECONDS = 2.0
 """Seconds to wait for somebody to look at something."""
 
@@ -70,6 +71,8 @@ class PrometheusPast:
         namespaces: Those observed; empty for all.
         on_change: Called whenever something new is remembered.
         back: What is looked at further back.
+        on_child_kills: Told how often the OOM killer struck in each container's cgroups within the last hour,
+            where it did; None if nobody counts that.
 
     Attributes:
         asked_once: Whether the first answers have come, or are known not to come for now.
@@ -88,6 +91,7 @@ class PrometheusPast:
         namespaces: Sequence[str],
         on_change: Callable[[], None],
         back: LookBack,
+        on_child_kills: Callable[[Mapping[ContainerName, int] | None], None] = lambda kills: None,
     ) -> None:
         self.asked_once = False
         self._client = client
@@ -100,6 +104,7 @@ class PrometheusPast:
         self._live = live
         self._namespaces = tuple(namespaces)
         self._on_change = on_change
+        self._on_child_kills = on_child_kills
         self._known_until: dict[ContainerName, float] = {}
         self._asked_at: dict[ContainerName, float] = {}
         self._whole_at: dict[ContainerName, float] = {}
@@ -145,6 +150,7 @@ class PrometheusPast:
             warnings = await self.ask_for(prometheus, schema, self._pasts.wishes)
             self._tell(source, found, warnings)
             warnings += await self._ask_for_others(prometheus, schema)
+            warnings += await self._count_child_kills(prometheus, schema)
             self._tell(source, found, warnings)
             later.cancel()
             self._answered()
@@ -177,6 +183,17 @@ class PrometheusPast:
         asked = len(looked_at) + len(chosen)
         words = f"asked for {asked:,} of {len(live):,} containers: those in view, growing or started last"
         return [*warnings, words]
+
+    async def _count_child_kills(self, prometheus: PrometheusClient, schema: MetricSchema) -> list[str]:
+        """Asks where the OOM killer struck although no container died of it; the warnings."""
+        try:
+            kills = await run_in_thread(
+                prometheus_past.child_oom_kills, prometheus, schema, self._namespaces, KILLS_SECONDS
+            )
+        except (ApiError, Unreachable) as error:
+            return [f"cannot say which child processes were OOM-killed: {error}"]
+        self._on_child_kills(kills)
+        return []
 
     def _answered(self) -> None:
         if not self.asked_once:

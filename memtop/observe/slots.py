@@ -105,6 +105,8 @@ class SlotColumns:
         restarts_hour: Restarts within the last hour, as far as known.
         restarts_exact: Whether that is exact, else it is a lower bound.
         ooms_hour: OOM kills within the last hour, as far as known.
+        child_ooms_hour: OOM kills of child processes of a container that lives on, within the last hour; NaN
+            where nobody counts them.
         restarts: Restarts since the pod was created.
         failed: Whether its last end was a failure.
         kind: Index into `KINDS`.
@@ -130,6 +132,7 @@ class SlotColumns:
         "restarts_hour": (0, np.int32),
         "restarts_exact": (True, np.bool_),
         "ooms_hour": (0, np.int32),
+        "child_ooms_hour": (np.nan, np.float64),
         "restarts": (0, np.int32),
         "failed": (False, np.bool_),
         "kind": (0, np.uint8),
@@ -153,6 +156,7 @@ class SlotColumns:
     restarts_hour: npt.NDArray[np.int32]
     restarts_exact: npt.NDArray[np.bool_]
     ooms_hour: npt.NDArray[np.int32]
+    child_ooms_hour: npt.NDArray[np.float64]
     restarts: npt.NDArray[np.int32]
     failed: npt.NDArray[np.bool_]
     kind: npt.NDArray[np.uint8]

@@ -142,6 +142,12 @@ class ArrangedRows:
     levelled_off: tuple[int, ...]
 
 
+def _whole_or_none(counts: npt.NDArray[np.float64]) -> int | None:
+    """The sum of what is known; None where nothing is."""
+    known = counts[np.isfinite(counts)]
+    return int(known.sum()) if len(known) else None
+
+
 class FrameBuilder:
     """Builds one frame after another from one observer, which it only reads.
 
@@ -339,6 +345,7 @@ class FrameBuilder:
             + store.departed.oom_killed(self._observer.clock.now(), view.namespaces),
             evicted=int((store.columns.state[pods] == store.states.known("Evicted")).sum()),
             nodes_under_pressure=len(store.pressured_nodes) if nodes_known else None,
+            child_oom_kills_last_hour=_whole_or_none(rows.child_ooms_hour[everyone]),
         )
 
     def _skew(self) -> tuple[str, ...]:

@@ -118,6 +118,8 @@ async def test_a_day_is_judged_within_seconds(demo, tmp_path):
             assert judgement.window_seconds > 20 * 3600
             assert judgement.cuts >= 5
             assert judgement.oom_kills >= 5
+            # It was killed itself, and none of its children.
+            assert frame.rows.child_ooms_hour[row] == 0
         watch.view = View(selected=frame.rows.identities[leaking[0]].key)
         detail = (await watch.frame(lambda frame: frame.detail is not None)).detail
         assert detail.basis == "RSS from Prometheus"

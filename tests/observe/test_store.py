@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from memtop.analysis.judgement import Judgements
+from memtop.history.past_series import ContainerName
 from memtop.kube.api_objects import (
     Node,
     ObjectMeta,
@@ -276,6 +277,18 @@ class TestMetrics:
 
 
 class TestLastHour:
+    def test_kills_of_child_processes_are_a_kind_of_their_own(self, shelf, world):
+        died = world.container(last=world.ended(-60), state=world.running(-50), restarts=1)
+        shelf.put(world.pod("a"), world.pod("b"), world.pod("c", died))
+        assert np.isnan(shelf.column("child_ooms_hour", "a"))
+        kills = {ContainerName("shop", "a", "app"): 2, ContainerName("shop", "c", "app"): 1}
+        shelf.store.note_child_kills(kills, world.NOW)
+        # What was counted in a cgroup that is gone was the end of the container itself.
+        assert [shelf.column("child_ooms_hour", name) for name in "abc"] == [2, 0, 0]
+        assert [shelf.column("ooms_hour", name) for name in "abc"] == [0, 0, 1]
+        shelf.store.note_child_kills(None, world.NOW)
+        assert np.isnan(shelf.column("child_ooms_hour", "a"))
+
     def test_restarts_and_oom_kills_pass_out_of_the_hour(self, shelf, world):
         shelf.put(world.pod("a", world.container(restarts=1, last=world.ended(-10)), created=-600), at=0)
         assert (shelf.column("restarts_hour", "a"), shelf.column("ooms_hour", "a")) == (1, 1)

@@ -84,6 +84,8 @@ def _header_counts(frame: Frame) -> list[tuple[str, int | None, Level]]:
         ("near limit", counts.near_limit, bad(counts.near_limit)),
         ("OOM-killed in 1 h", killed, bad(killed, "critical")),
     ]
+    if counts.child_oom_kills_last_hour:
+        shown.append(("child OOM kills", counts.child_oom_kills_last_hour, "warn"))
     if counts.evicted:
         shown.append(("evicted", counts.evicted, "warn"))
     if counts.nodes_under_pressure:
