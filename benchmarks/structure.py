@@ -12,7 +12,7 @@ import ast
 from collections import Counter
 from pathlib import Path
 
-from tests.test_structure import PACKAGES, imports, modules
+from tests.test_structure import PACKAGES, duplicates, imports, modules, public_classes
 
 
 def main() -> None:
@@ -21,12 +21,7 @@ def main() -> None:
     text = {name: path.read_text(encoding="utf-8") for name, path in known.items()}
     trees = {name: ast.parse(source) for name, source in text.items()}
     full = [name for name, tree in trees.items() if len(tree.body) > 1]
-    classes = Counter(
-        node.name
-        for tree in trees.values()
-        for node in tree.body
-        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
-    )
+    classes = duplicates((name, module) for module, path in known.items() for name in public_classes(path))
     importers = Counter(target for name, path in known.items() for target in imports(path, known) - {name})
     for title, chosen in (
         ("all", full),
@@ -45,8 +40,7 @@ def main() -> None:
             if len(inside) > 1:
                 lines = sum(text[name].count("\n") for name in inside)
                 print(f"  {prefix}: {len(inside)} modules, {lines} lines")
-    twice = sorted(name for name, count in classes.items() if count > 1)
-    print(f"public class names that exist more than once: {len(twice)} {' '.join(twice)}")
+    print(f"public class names that exist more than once: {len(classes)} {' '.join(classes)}")
 
 
 if __name__ == "__main__":

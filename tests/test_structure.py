@@ -1,13 +1,18 @@
-"""How the code hangs together: no modules that need each other in a circle."""
+"""How the code is laid out: no circles of imports, no name that stands for two things."""
 
 from __future__ import annotations
 
 import ast
+from collections import defaultdict
+from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("tui", "widgets", "memtop", "config")
+PARALLEL_MODULES = ("__init__", "screen", "words", "keys")
+"""Module names that may exist more than once: each screen's package has its screen, its texts and its keys
+under the same names, so who knows one package knows the others."""
 
 
 def modules() -> dict[str, Path]:
@@ -43,3 +48,29 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     except CycleError as error:
         circle = " -> ".join(error.args[1])
         raise AssertionError(f"modules import each other in a circle: {circle}") from None
+
+
+def duplicates(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """The names that stand in more than one place; pairs are (name, place)."""
+    places: defaultdict[str, list[str]] = defaultdict(list)
+    for name, place in pairs:
+        places[name].append(place)
+    return {name: found for name, found in sorted(places.items()) if len(found) > 1}
+
+
+def public_classes(path: Path) -> list[str]:
+    """The public classes that a module defines at its top level."""
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    return [node.name for node in body if isinstance(node, ast.ClassDef) and not node.name.startswith("_")]
+
+
+def test_no_public_class_name_exists_twice() -> None:
+    pairs = [(name, module) for module, path in modules().items() for name in public_classes(path)]
+    assert len(pairs) > 100
+    assert duplicates(pairs) == {}
+
+
+def test_no_module_name_exists_twice() -> None:
+    pairs = [(path.stem, module) for module, path in modules().items() if path.stem not in PARALLEL_MODULES]
+    assert len(pairs) > 100
+    assert duplicates(pairs) == {}

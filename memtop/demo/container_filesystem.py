@@ -138,8 +138,6 @@ class ContainerFiles:
 
     def _made(self) -> dict[str, Callable[[], str]]:
         found: dict[str, Callable[[], str]] = {
-            "/etc/hostname": lambda: f"{self.container.name}\n",
-            "/etc/os-release": lambda: 'PRETTY_NAME="memtop demo image"\nID=demo\n',
             "/proc/self/cgroup": lambda: "0::/\n",
             "/proc/mounts": lambda: "overlay / overlay rw,relatime 0 0\nproc /proc proc rw 0 0\n",
             "/proc/net/tcp": self._ports,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from aiohttp import web
 
-from memtop.demo.api.router import ApiRequest
+from memtop.demo.api.router import ResourceRequest
 from memtop.demo.api.status_errors import ApiStatusError, not_found
 from memtop.demo.api_resources import PODS
 from memtop.demo.container_runs import ContainerTimeline, Phase, Run
@@ -202,17 +202,17 @@ class LogHandler:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
 
-    async def __call__(self, api_request: ApiRequest) -> web.StreamResponse:
+    async def __call__(self, resource_request: ResourceRequest) -> web.StreamResponse:
         """Answer a log request.
 
         Raises:
             ApiStatusError: 404 without such a pod, 400 for containers that have no such log.
         """
         now = self._cluster.clock.now()
-        pod = self._cluster.pods.get((api_request.target.namespace or "", api_request.target.name))
+        pod = self._cluster.pods.get((resource_request.target.namespace or "", resource_request.target.name))
         if pod is None:
-            raise not_found(PODS, api_request.target.name)
-        options = parse_log_options(api_request.request.query, now)
+            raise not_found(PODS, resource_request.target.name)
+        options = parse_log_options(resource_request.request.query, now)
         container = container_of(pod, options.container)
         run = run_of(pod, container, options.previous, now)
         log = RunLog(container, run)
@@ -224,7 +224,7 @@ class LogHandler:
             body = encode(select_lines(log, options, now), options.timestamps)
             return web.Response(body=body[: options.most_bytes], content_type="text/plain")
         return await self._follow(
-            api_request.request, log, options, lambda: min(run.end, container.timeline.ends)
+            resource_request.request, log, options, lambda: min(run.end, container.timeline.ends)
         )
 
     async def _follow(

@@ -200,7 +200,7 @@ Path = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class FieldManager:
+class FieldWriter:
     """Who writes.
 
     Attributes:
@@ -260,7 +260,7 @@ def field_paths(fields: Object, path: Path = ()) -> Iterator[Path]:
 
 
 def managed_fields_entry(
-    manager: FieldManager, resource: Resource, paths: Collection[Path], at: float
+    manager: FieldWriter, resource: Resource, paths: Collection[Path], at: float
 ) -> Object:
     """Return one entry of `managedFields`."""
     entry: Object = {
@@ -277,7 +277,7 @@ def managed_fields_entry(
 
 
 def updated_managed_fields(
-    before: Object, after: Object, manager: FieldManager, resource: Resource, at: float
+    before: Object, after: Object, manager: FieldWriter, resource: Resource, at: float
 ) -> list[Object]:
     """Return the `managedFields` after `manager` has changed `before` to `after`.
 
@@ -298,5 +298,5 @@ def updated_managed_fields(
     return entries
 
 
-def _manager_of(entry: Object) -> FieldManager:
-    return FieldManager(entry["manager"], entry["operation"], entry.get("subresource", ""))
+def _manager_of(entry: Object) -> FieldWriter:
+    return FieldWriter(entry["manager"], entry["operation"], entry.get("subresource", ""))

@@ -18,8 +18,8 @@ from memtop.demo.api.authorization import USERS, User
 from memtop.demo.api.router import Router
 from memtop.demo.api.status_errors import ApiStatusError, json_response
 from memtop.demo.child_process import DEFAULT_PODS, DEFAULT_SEED
-from memtop.demo.container_exec import ExecHandler
 from memtop.demo.container_logs import LogHandler
+from memtop.demo.exec_handler import ExecHandler
 from memtop.demo.faults import Faults, Harm, apply_fault, cut_response
 from memtop.demo.promql.prometheus_api import Prometheus, ProxyHandler
 from memtop.demo.scenario.cluster_builder import build

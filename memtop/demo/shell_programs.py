@@ -167,26 +167,6 @@ def list_processes(files: ContainerFiles, _words: Sequence[str], _typed: bytes) 
     return text_result("\n".join(["  PID USER     COMMAND", *lines, ""]))
 
 
-def identity(_files: ContainerFiles, _words: Sequence[str], _typed: bytes) -> ProgramResult:
-    """Say who one is."""
-    return text_result("uid=0(root) gid=0(root) groups=0(root)\n")
-
-
-def hostname(files: ContainerFiles, _words: Sequence[str], _typed: bytes) -> ProgramResult:
-    """Say the container's name."""
-    return text_result(f"{files.container.name}\n")
-
-
-def kernel(_files: ContainerFiles, _words: Sequence[str], _typed: bytes) -> ProgramResult:
-    """Say what the system is."""
-    return text_result("Linux demo 6.1.0 x86_64 GNU/Linux\n")
-
-
-def folder(_files: ContainerFiles, _words: Sequence[str], _typed: bytes) -> ProgramResult:
-    """Say where one is."""
-    return text_result("/\n")
-
-
 def kill(files: ContainerFiles, words: Sequence[str], _typed: bytes) -> ProgramResult:
     """Signal process 1, which ignores signals but for a USR2 that has Node.js write a heap snapshot."""
     wanted = "--heapsnapshot-signal=SIGUSR2" in files.program.command
@@ -257,16 +237,12 @@ APPLETS: dict[str, Applet] = {
     "grep": find_pattern,
     "gzip": compress,
     "head": head,
-    "hostname": hostname,
-    "id": identity,
     "kill": kill,
     "ls": list_files,
     "ps": list_processes,
-    "pwd": folder,
     "rm": remove,
     "sha256sum": checksum,
     "tail": tail,
-    "uname": kernel,
     "wc": count,
     "wget": wget,
 }

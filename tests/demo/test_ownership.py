@@ -2,7 +2,7 @@ import pytest
 
 from memtop.demo.api_resources import DEPLOYMENTS
 from memtop.demo.object_metadata import (
-    FieldManager,
+    FieldWriter,
     field_paths,
     fields_v1,
     managed_fields_entry,
@@ -41,7 +41,7 @@ def test_a_tree_of_fields_is_read_as_it_was_written():
 
 
 def test_what_is_removed_is_owned_by_nobody():
-    first, second = FieldManager("first"), FieldManager("second")
+    first, second = FieldWriter("first"), FieldWriter("second")
     before = {"metadata": {"name": "x"}, "spec": {"a": 1, "b": 2}}
     before["metadata"]["managedFields"] = [
         managed_fields_entry(first, DEPLOYMENTS, managed_values(before), 0.0)

@@ -19,7 +19,7 @@ from memtop.demo.api.status_errors import (
     number_of,
 )
 from memtop.demo.api_resources import PODS, Resource
-from memtop.demo.object_metadata import FieldManager, updated_managed_fields
+from memtop.demo.object_metadata import FieldWriter, updated_managed_fields
 from memtop.demo.object_store import Entry, Object
 from memtop.demo.simulated_cluster import Cluster
 from memtop.demo.simulated_time import rfc3339
@@ -148,10 +148,10 @@ class ObjectWriter:
         raise ApiStatusError(422, message, details=details_of(PODS, after["metadata"]["name"]))
 
 
-def _manager(request: web.Request, subresource: str) -> FieldManager:
+def _manager(request: web.Request, subresource: str) -> FieldWriter:
     """Return who a request writes as: what it says, or the program's name."""
     agent = request.headers.get("User-Agent", "unknown").split("/")[0]
-    return FieldManager(request.query.get("fieldManager") or agent, subresource=subresource)
+    return FieldWriter(request.query.get("fieldManager") or agent, subresource=subresource)
 
 
 def _scale_of(entry: Entry) -> Object:

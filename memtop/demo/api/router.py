@@ -39,7 +39,7 @@ from memtop.demo.metrics_server import MetricsServer
 from memtop.demo.simulated_cluster import Cluster
 
 JSON = "application/json"
-Handler = Callable[["ApiRequest"], Awaitable[web.StreamResponse]]
+Handler = Callable[["ResourceRequest"], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class RequestPath:
 
 
 @dataclass(frozen=True, slots=True)
-class ApiRequest:
+class ResourceRequest:
     """One authorized request for a resource."""
 
     request: web.Request
@@ -129,7 +129,7 @@ class Router:
         target = parse_path(path)
         if target is None:
             return page_not_found()
-        api_request = ApiRequest(
+        resource_request = ResourceRequest(
             request,
             user,
             target,
@@ -140,10 +140,10 @@ class Router:
         authorize(
             user,
             AccessRequest(
-                _verb(api_request), target.resource, target.namespace, target.name, target.subresource
+                _verb(resource_request), target.resource, target.namespace, target.name, target.subresource
             ),
         )
-        return await self._dispatch(api_request)
+        return await self._dispatch(resource_request)
 
     def _discovery(self, path: str, request: web.Request) -> object | None:
         parts = path.strip("/").split("/")
@@ -163,33 +163,33 @@ class Router:
             case _:
                 return None
 
-    async def _dispatch(self, api_request: ApiRequest) -> web.StreamResponse:
-        target, request = api_request.target, api_request.request
+    async def _dispatch(self, resource_request: ResourceRequest) -> web.StreamResponse:
+        target, request = resource_request.target, resource_request.request
         if target.resource is ACCESS_REVIEWS:
-            return json_response(access_review(await _document(request), api_request.user), 201)
+            return json_response(access_review(await _document(request), resource_request.user), 201)
         if target.resource is RULES_REVIEWS:
-            return json_response(rules_review(await _document(request), api_request.user), 201)
+            return json_response(rules_review(await _document(request), resource_request.user), 201)
         if target.resource is SELF_REVIEWS:
-            return json_response(self_review(await _document(request), api_request.user), 201)
+            return json_response(self_review(await _document(request), resource_request.user), 201)
         if target.resource.group == METRICS_GROUP:
-            return self._answer_metrics(api_request)
+            return self._answer_metrics(resource_request)
         if target.subresource:
             if target.subresource == "scale" and any(
                 sub[0] == "scale" for sub in target.resource.subresources
             ):
                 return await self._writer.scale(request, target.resource, target.namespace or "", target.name)
             handler = self._subresources.get(target.subresource)
-            return page_not_found() if handler is None else await handler(api_request)
+            return page_not_found() if handler is None else await handler(resource_request)
         if request.method == "GET" and not target.name:
-            return await self._watch(api_request) if _watches(request) else self._list(api_request)
+            return await self._watch(resource_request) if _watches(request) else self._list(resource_request)
         if request.method == "GET":
-            return self._get(api_request)
+            return self._get(resource_request)
         if target.name and request.method in _METHODS and _METHODS[request.method] in target.resource.verbs:
             namespace = (target.namespace or "") if target.resource.namespaced else ""
             if request.method == "DELETE":
                 return await self._writer.delete(request, target.resource, namespace, target.name)
             return await self._writer.change(
-                request, target.resource, namespace, target.name, api_request.response_format
+                request, target.resource, namespace, target.name, resource_request.response_format
             )
         raise ApiStatusError(
             405,
@@ -197,42 +197,42 @@ class Router:
             details=details_of(target.resource),
         )
 
-    def _get(self, api_request: ApiRequest) -> web.Response:
-        target = api_request.target
+    def _get(self, resource_request: ResourceRequest) -> web.Response:
+        target = resource_request.target
         namespace = (target.namespace or "") if target.resource.namespaced else ""
         entry = self._cluster.store.get(target.resource, namespace, target.name)
         if entry is None:
             raise not_found(target.resource, target.name)
         return web.Response(
-            body=api_request.response_format.one(target.resource, entry, self._cluster.clock.now()),
+            body=resource_request.response_format.one(target.resource, entry, self._cluster.clock.now()),
             content_type=JSON,
         )
 
-    def _list(self, api_request: ApiRequest) -> web.Response:
-        target = api_request.target
+    def _list(self, resource_request: ResourceRequest) -> web.Response:
+        target = resource_request.target
         now = self._cluster.clock.now()
         body = list_body(
             self._cluster.store,
             target.resource,
             target.namespace,
-            api_request.request.query,
-            api_request.response_format,
+            resource_request.request.query,
+            resource_request.response_format,
             now,
         )
         return web.Response(body=body, content_type=JSON)
 
-    async def _watch(self, api_request: ApiRequest) -> web.StreamResponse:
-        target = api_request.target
+    async def _watch(self, resource_request: ResourceRequest) -> web.StreamResponse:
+        target = resource_request.target
         watch = Watch(
             self._cluster.store,
             target.resource,
             target.namespace,
-            api_request.request.query,
-            api_request.response_format,
+            resource_request.request.query,
+            resource_request.response_format,
             self._cluster.clock.now,
         )
         response = web.StreamResponse(headers={"Content-Type": JSON})
-        await response.prepare(api_request.request)
+        await response.prepare(resource_request.request)
         self.watches.add(watch)
         try:
             await watch.serve(response, self.bookmark_every)
@@ -240,9 +240,9 @@ class Router:
             self.watches.discard(watch)
         return response
 
-    def _answer_metrics(self, api_request: ApiRequest) -> web.Response:
-        target, query = api_request.target, api_request.request.query
-        if api_request.request.method != "GET":
+    def _answer_metrics(self, resource_request: ResourceRequest) -> web.Response:
+        target, query = resource_request.target, resource_request.request.query
+        if resource_request.request.method != "GET":
             raise ApiStatusError(405, "the server does not allow this method on the requested resource")
         body: bytes | None
         if target.resource is NODE_METRICS:
@@ -268,12 +268,12 @@ def _watches(request: web.Request) -> bool:
     return request.query.get("watch", "") in ("true", "1")
 
 
-def _verb(api_request: ApiRequest) -> str:
-    method, target = api_request.request.method, api_request.target
+def _verb(resource_request: ResourceRequest) -> str:
+    method, target = resource_request.request.method, resource_request.target
     if method == "GET":
         if target.name:
             return "get"
-        return "watch" if _watches(api_request.request) else "list"
+        return "watch" if _watches(resource_request.request) else "list"
     return _METHODS.get(method, method.lower())
 
 

@@ -11,7 +11,7 @@ from memtop.demo.controllers.controller_actions import (
     put_status,
     resolve_percentage,
 )
-from memtop.demo.object_metadata import FieldManager, selects, updated_managed_fields
+from memtop.demo.object_metadata import FieldWriter, selects, updated_managed_fields
 from memtop.demo.object_store import Entry, Key, Object
 from memtop.demo.pod_admission import format_quota_amount
 from memtop.demo.simulated_cluster import Cluster
@@ -42,7 +42,7 @@ def reconcile_autoscaler(cluster: Cluster, key: Key, at: float) -> None:
         after = target.plain()
         after["spec"]["replicas"] = wanted
         after["metadata"]["generation"] += 1
-        manager = FieldManager("kube-controller-manager", subresource="scale")
+        manager = FieldWriter("kube-controller-manager", subresource="scale")
         after["metadata"]["managedFields"] = updated_managed_fields(
             target.object, after, manager, DEPLOYMENTS, at
         )

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from memtop.demo.memory_curves import FloatArray
 from memtop.demo.promql.query_parser import (
@@ -49,15 +48,9 @@ def _mean(table: FloatArray, counts: FloatArray, groups: IntArray) -> FloatArray
     return _sum(table, counts, groups) / counts
 
 
-def _deviation(table: FloatArray, counts: FloatArray, groups: IntArray) -> FloatArray:
-    middle = _mean(table, counts, groups)
-    return np.sqrt(_mean((table - middle[groups]) ** 2, counts, groups))
-
-
 _FOLDS: dict[str, Fold] = {
     "sum": _sum,
     "avg": _mean,
-    "stddev": _deviation,
     "min": lambda table, _, groups: reduce_groups(np.fmin.reduceat, table, groups),
     "max": lambda table, _, groups: reduce_groups(np.fmax.reduceat, table, groups),
     "count": lambda _, counts, __: counts,
@@ -71,11 +64,11 @@ def aggregate(
     """Return the aggregation of a vector.
 
     Args:
-        operator: `sum`, `min`, `max`, `avg`, `count`, `group`, `stddev`, `topk`, `bottomk` or `quantile`.
+        operator: `sum`, `min`, `max`, `avg`, `count`, `group`, `topk` or `bottomk`.
         vector: what to aggregate.
         labels: the labels to group by, or to leave out.
         without: whether the labels are left out.
-        parameter: the first argument of `topk`, `bottomk` and `quantile`.
+        parameter: the first argument of `topk` and `bottomk`.
     """
     if not len(vector):
         return vector
@@ -88,22 +81,8 @@ def aggregate(
     counts = reduce_groups(np.add.reduceat, vector.present.astype(np.float64), groups)
     present = counts > 0
     with np.errstate(all="ignore"):
-        if operator == "quantile":
-            assert parameter is not None
-            values = _quantile(table, groups, len(keys), float(np.clip(parameter[0], 0.0, 1.0)))
-        else:
-            values = _FOLDS[operator](table, counts, groups)
+        values = _FOLDS[operator](table, counts, groups)
     return Vector([""] * len(keys), made, np.where(present, values, 0.0), present)
-
-
-def _quantile(table: FloatArray, groups: IntArray, count: int, share: float) -> FloatArray:
-    rows = []
-    for group in range(count):
-        members = table[groups == group]
-        # A column without values is not asked for; a value spares numpy the warning.
-        members[:, np.isnan(members).all(axis=0)] = 0.0
-        rows.append(np.nanquantile(members, share, axis=0))
-    return np.array(rows)
 
 
 def _extreme(vector: Vector, groups: IntArray, count: int, largest: bool, most: Scalar) -> Vector:
@@ -194,9 +173,6 @@ class Evaluator:
         try:
             if function in WINDOW_FUNCTIONS or function == "predict_linear":
                 return self._windowed(function, arguments)
-            if function in _MAPS:
-                vector = self._vector(arguments[0])
-                return vector.without_name(_MAPS[function](vector.values))
             return self._other(function, arguments)
         except IndexError:
             message = f'expected more arguments in call to "{function}", got {len(arguments)}'
@@ -233,21 +209,10 @@ class Evaluator:
         if function == "absent":
             absent = np.logical_not(vector.present.any(axis=0))
             return single_series(np.ones(len(self.times)), absent).only_present()
-        if function in ("sort", "sort_desc"):
-            order = np.argsort(vector.values[:, -1], kind="stable")
-            return vector.take(order[::-1] if function == "sort_desc" else order)
         if function in ("clamp_min", "clamp_max"):
             clamp = np.maximum if function == "clamp_min" else np.minimum
             return vector.without_name(clamp(vector.values, self._scalar(arguments[1])))
         return _relabelled(vector, arguments[1:])
-
-
-_MAPS: dict[str, Callable[[FloatArray], NDArray[np.float64]]] = {
-    "abs": np.abs,
-    "ceil": np.ceil,
-    "floor": np.floor,
-    "round": lambda values: np.floor(values + 0.5),
-}
 
 
 def _relabelled(vector: Vector, arguments: tuple[Expression, ...]) -> Vector:

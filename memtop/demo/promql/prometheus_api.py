@@ -12,7 +12,7 @@ import numpy as np
 from aiohttp import web
 from multidict import MultiMapping
 
-from memtop.demo.api.router import ApiRequest
+from memtop.demo.api.router import ResourceRequest
 from memtop.demo.api.status_errors import ApiStatusError, not_found
 from memtop.demo.api_resources import SERVICES
 from memtop.demo.memory_curves import FloatArray
@@ -59,12 +59,6 @@ class Prometheus:
         if request.method == "POST":
             for name, values in _lists(await request.post()).items():
                 parameters.setdefault(name, []).extend(values)
-        if path in ("/-/healthy", "/-/ready"):
-            return web.Response(
-                text=f"Prometheus Server is {'Healthy' if path.endswith('healthy') else 'Ready'}.\n"
-            )
-        if path in ("", "/"):
-            return web.Response(status=302, headers={"Location": "/graph"})
         try:
             data = self._data(path, parameters)
         except PrometheusError as error:
@@ -266,13 +260,13 @@ class ProxyHandler:
         self._cluster = cluster
         self._prometheus = prometheus
 
-    async def __call__(self, api_request: ApiRequest) -> web.StreamResponse:
+    async def __call__(self, resource_request: ResourceRequest) -> web.StreamResponse:
         """Answer a proxied request.
 
         Raises:
             ApiStatusError: 404 without such a service, 503 without such a port or anyone behind it.
         """
-        target = api_request.target
+        target = resource_request.target
         parts = target.name.split(":")
         scheme, name, port = ("", *parts, "")[:3] if len(parts) < 3 else parts[:3]
         entry = self._cluster.store.get(SERVICES, target.namespace or "", name)
@@ -283,4 +277,4 @@ class ProxyHandler:
             raise ApiStatusError(503, f'no service port {port} found for service "{name}"')
         if (target.namespace, name) != PROMETHEUS or scheme == "https":
             raise ApiStatusError(503, f'no endpoints available for service "{target.name}"')
-        return await self._prometheus.answer(api_request.request, f"/{target.rest}")
+        return await self._prometheus.answer(resource_request.request, f"/{target.rest}")

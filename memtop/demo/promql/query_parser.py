@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -118,22 +117,17 @@ class Negation:
 Expression: TypeAlias = Number | Text | Selector | FunctionCall | Aggregate | Binary | Negation
 
 
-AGGREGATES = frozenset(
-    {"sum", "min", "max", "avg", "count", "group", "topk", "bottomk", "quantile", "stddev"}
-)
-PARAMETRIC = frozenset({"topk", "bottomk", "quantile"})
-FUNCTIONS = frozenset(
+AGGREGATES = frozenset({"sum", "min", "max", "avg", "count", "group", "topk", "bottomk"})
+PARAMETRIC = frozenset({"topk", "bottomk"})
+RANGE_FUNCTIONS = frozenset(
     {
-        *("rate", "irate", "increase", "delta", "deriv", "predict_linear", "changes", "resets"),
+        *("rate", "increase", "delta", "deriv", "predict_linear", "changes", "resets"),
         *(f"{name}_over_time" for name in ("max", "min", "avg", "sum", "count", "last", "present")),
-        *("abs", "ceil", "floor", "round", "clamp_min", "clamp_max", "scalar", "vector", "time", "absent"),
-        *("sort", "sort_desc", "label_replace"),
     }
 )
-RANGE_FUNCTIONS = frozenset(
-    {"rate", "irate", "increase", "delta", "deriv", "predict_linear", "changes", "resets"}
-    | {name for name in FUNCTIONS if name.endswith("_over_time")}
-)
+FUNCTIONS = RANGE_FUNCTIONS | {
+    *("clamp_min", "clamp_max", "scalar", "vector", "time", "absent", "label_replace"),
+}
 
 _PRECEDENCE = (("or",), ("and", "unless"), ("==", "!=", "<=", "<", ">=", ">"), ("+", "-"), ("*", "/", "%"))
 _COMPARISONS = frozenset({"==", "!=", "<=", "<", ">=", ">"})
@@ -141,7 +135,7 @@ _SETS = frozenset({"and", "or", "unless"})
 _TOKEN = re.compile(
     r"""\s*(?:\#[^\n]*\n?\s*)*(?:
     (?P<duration>(?:\d+(?:ms|[smhdwy]))+)(?![\w])
-    |(?P<number>0x[0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|(?:Inf|NaN|inf|nan)\b)
+    |(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|(?:Inf|NaN|inf|nan)\b)
     |(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)
     |(?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)
     |(?P<sign>==|!=|<=|>=|=~|!~|[-+*/%^<>=(){}\[\],@])
@@ -405,9 +399,7 @@ def _check_expression(value: str, position: int) -> None:
 
 
 def _number(text: str) -> float:
-    if text.lower() == "inf":
-        return math.inf
-    return float(int(text, 16)) if text.startswith("0x") else float(text)
+    return float(text)
 
 
 def _unquoted(text: str) -> str:

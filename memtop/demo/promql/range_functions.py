@@ -161,20 +161,10 @@ def _extrapolated(counter: bool, per_second: bool) -> Callable[[Windows], FloatA
     return compute
 
 
-def _instant_rate(windows: Windows) -> FloatArray:
-    last, before = windows.last, np.maximum(windows.last - 1, 0)
-    newest = _pick(windows.values, last)
-    gained = newest - _pick(windows.values, before)
-    gained = np.where(gained < 0, newest, gained)
-    rates: FloatArray = gained / (windows.times[last] - windows.times[before])
-    return rates
-
-
 WINDOW_FUNCTIONS: dict[str, Callable[[Windows], Result]] = {
     "rate": _over(_extrapolated(counter=True, per_second=True), 2),
     "increase": _over(_extrapolated(counter=True, per_second=False), 2),
     "delta": _over(_extrapolated(counter=False, per_second=False), 2),
-    "irate": _over(_instant_rate, 2),
     "deriv": _over(lambda windows: _regression(windows)[0], 2),
     "changes": _over(_steps(lambda difference: difference != 0)),
     "resets": _over(_steps(lambda difference: difference < 0)),

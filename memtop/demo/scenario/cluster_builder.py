@@ -36,7 +36,7 @@ from memtop.demo.controllers.stateful_sets_and_jobs import (
 )
 from memtop.demo.memory_curves import DAY, GIB, HOUR, seed_of
 from memtop.demo.object_metadata import (
-    FieldManager,
+    FieldWriter,
     Path,
     field_paths,
     managed_fields_entry,
@@ -71,13 +71,13 @@ LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 REVISION = "deployment.kubernetes.io/revision"
 
 _MANAGERS = {
-    "kubectl": FieldManager("kubectl-client-side-apply"),
-    "helm": FieldManager("helm"),
-    "argocd": FieldManager("argocd-controller", "Apply"),
-    "flux": FieldManager("kustomize-controller", "Apply"),
+    "kubectl": FieldWriter("kubectl-client-side-apply"),
+    "helm": FieldWriter("helm"),
+    "argocd": FieldWriter("argocd-controller", "Apply"),
+    "flux": FieldWriter("kustomize-controller", "Apply"),
 }
-_CONTROLLERS = FieldManager("kube-controller-manager", subresource="status")
-_SET = FieldManager("kubectl-set")
+_CONTROLLERS = FieldWriter("kube-controller-manager", subresource="status")
+_SET = FieldWriter("kubectl-set")
 
 
 def with_deployer_traces(workload: DemoWorkload, resource: Resource, obj: Object, now: float) -> Object:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 from aiohttp import WSMsgType, web
 
-from memtop.demo.api.router import ApiRequest
+from memtop.demo.api.router import ResourceRequest
 from memtop.demo.api.status_errors import ApiStatusError, not_found
 from memtop.demo.api_resources import PODS
 from memtop.demo.container_filesystem import ContainerFiles
@@ -39,23 +39,23 @@ class ExecHandler:
         self._files: dict[str, ContainerFiles] = {}
         self._pids = itertools.count(4711)
 
-    async def __call__(self, api_request: ApiRequest) -> web.StreamResponse:
+    async def __call__(self, resource_request: ResourceRequest) -> web.StreamResponse:
         """Answer a request to run a command.
 
         Raises:
             ApiStatusError: 404 without such a pod, 400 without such a container or an upgrade, 500 where the
                 container does not run.
         """
-        query = api_request.request.query
-        pod = self._cluster.pods.get((api_request.target.namespace or "", api_request.target.name))
+        query = resource_request.request.query
+        pod = self._cluster.pods.get((resource_request.target.namespace or "", resource_request.target.name))
         if pod is None:
-            raise not_found(PODS, api_request.target.name)
+            raise not_found(PODS, resource_request.target.name)
         container = _container(pod, query.get("container", ""))
-        if api_request.request.headers.get("Upgrade", "").lower() != "websocket":
+        if resource_request.request.headers.get("Upgrade", "").lower() != "websocket":
             raise ApiStatusError(400, "Upgrade request required")
         files = self._inside(pod, container)
         socket = web.WebSocketResponse(protocols=(PROTOCOL,))
-        await socket.prepare(api_request.request)
+        await socket.prepare(resource_request.request)
         session = _Session(socket, files, next(self._pids))
         await session.run(query.getall("command", []), terminal=query.get("tty") == "true")
         return socket
