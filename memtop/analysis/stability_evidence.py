@@ -1,15 +1,36 @@
-"""The two sides of a change: the evidence for each, its figures, and the sentences that say the verdict."""
+"""The two sides of a change as values: the evidence for each, its figures, and the verdict."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
 
 import numpy as np
 
-from memtop.analysis.memory_series import Series
+from memtop.analysis.memory_series import Floats, Series
 from memtop.analysis.stability_statistics import HOUR
-from memtop.wording import bytes_, counted, duration, rate
+
+LoadSignal = Literal["cpu", "received"]
+FEWEST_LOAD_SAMPLES = 3
+"""Below this an average says nothing of a load: the first sample after a start is that of the start."""
+LIKE_BEFORE = 0.75
+"""From this share on a load is as much as before: the hours of a day differ by as much."""
+
+
+@dataclass(frozen=True, eq=False)
+class LoadSeries:
+    """A sign of how much a container, or its pod, has to do.
+
+    Attributes:
+        signal: ``cpu``, in cores of the container, or ``received``, in bytes a second of its pod.
+        times: Unix seconds, ascending, shape (n,).
+        values: Of the signal, shape (n,).
+    """
+
+    signal: LoadSignal
+    times: Floats
+    values: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,11 +41,13 @@ class ChangeEvidence:
         series: One per container that plays the same part, of every pod of the revision, in one metric.
         spans: From when to when each of them was watched, Unix seconds; by default its samples say so.
         limit: The limit that the revision sets, bytes; by default the largest of its series'.
+        loads: Signs of load of the same pods, in any order; empty where nothing is known of it.
     """
 
     series: tuple[Series, ...] = ()
     spans: tuple[tuple[float, float], ...] = ()
     limit: float | None = None
+    loads: tuple[LoadSeries, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.spans) != len(self.series):
@@ -37,6 +60,28 @@ class ChangeEvidence:
     def known(self) -> bool:
         """Whether there is any sample, or any end."""
         return any(len(one.values) or len(one.restarts) or len(one.oom_kills) for one in self.series)
+
+    def until(self, moment: float) -> ChangeEvidence:
+        """What was known of it at an earlier moment, Unix seconds."""
+        begun = [place for place, (begin, _) in enumerate(self.spans) if begin < moment]
+        loads = ((one, one.times <= moment) for one in self.loads)
+        return ChangeEvidence(
+            tuple(_series_until(self.series[place], moment) for place in begun),
+            tuple((self.spans[place][0], min(self.spans[place][1], moment)) for place in begun),
+            self.limit,
+            tuple(LoadSeries(one.signal, one.times[kept], one.values[kept]) for one, kept in loads),
+        )
+
+    def load(self, signal: LoadSignal) -> float | None:
+        """The usual load of one container; None where too little is known.
+
+        The median, for a start or the last collections of a full heap are not the load; the mean of what is
+        idle most of the time.
+        """
+        values = np.concatenate([np.empty(0), *(one.values for one in self.loads if one.signal == signal)])
+        if len(values) < FEWEST_LOAD_SAMPLES:
+            return None
+        return float(np.median(values)) or float(values.mean())
 
 
 @dataclass(frozen=True)
@@ -57,6 +102,8 @@ class SideFigures:
         limit: Bytes, None without one or where not known.
         peak: Highest memory, bytes; None where not known.
         seconds_to_limit: When the next would reach its limit; None for never, or not known.
+        cpu: Cores that one container uses as a rule; None where not known.
+        received: Bytes that one pod receives in a second as a rule; None where not known.
     """
 
     pods: int = 0
@@ -72,6 +119,15 @@ class SideFigures:
     limit: float | None = None
     peak: float | None = None
     seconds_to_limit: float | None = None
+    cpu: float | None = None
+    received: float | None = None
+
+    @property
+    def worst_seconds_to_limit(self) -> float | None:
+        """Seconds to the limit if it grew by the upper end of its interval; None for never, or not known."""
+        if self.limit is None or self.peak is None or self.rate_high is None or self.rate_high <= 0:
+            return None
+        return max(self.limit - self.peak, 0.0) / self.rate_high * HOUR
 
     @property
     def oom_per_hour(self) -> float | None:
@@ -84,12 +140,58 @@ class SideFigures:
         return self.restarts / self.watched * HOUR if self.watched > 0 else None
 
 
+class StabilityVerdict(StrEnum):
+    """What a change has done."""
+
+    WATCHING = "watching"
+    HOLDING = "holding"
+    STILL_LEAKING = "still leaking"
+    WORSE = "worse"
+    ONLY_POSTPONED = "only postponed"
+
+    @property
+    def decided(self) -> bool:
+        """Whether there is nothing left to wait for."""
+        return self is not StabilityVerdict.WATCHING
+
+
+@dataclass(frozen=True)
+class Stability:
+    """The verdict on a change.
+
+    Attributes:
+        verdict: What it has done.
+        sentence: Why, and what it stands on, in a line or two.
+        since: Since when the verdict's evidence counts, Unix seconds; None where nothing was seen yet.
+        needed_seconds: How long the new pods have to be watched in all, as far as that is known.
+        remaining_seconds: How much of it is left; 0 when decided, None where that is not known.
+        before: The figures before the change.
+        after: The figures since.
+        bought_seconds: What a raised limit has bought; None where it was not raised or nothing grows.
+        watched_seconds: For how long there are samples since `since`, of the pod that has most; None where
+            there are none.
+        load_share: The load since the change as a share of that before, 1 for as much or more; None where it
+            is not known of both sides.
+    """
+
+    verdict: StabilityVerdict
+    sentence: str
+    since: float | None = None
+    needed_seconds: float | None = None
+    remaining_seconds: float | None = None
+    before: SideFigures = SideFigures()
+    after: SideFigures = SideFigures()
+    bought_seconds: float | None = None
+    watched_seconds: float | None = None
+    load_share: float | None = None
+
+
 @dataclass(frozen=True)
 class PendingWait:
     """Something that has to be waited for.
 
     Attributes:
-        why: ``slope``, ``not flat``, ``samples``, ``ends``, ``day`` or ``size``.
+        why: ``slope``, ``not flat``, ``samples``, ``ends``, ``day``, ``size`` or ``load``.
         needed: Seconds in all.
         left: Seconds still to go.
     """
@@ -104,123 +206,23 @@ def _watched_span(series: Series) -> tuple[float, float]:
     return (float(moments.min()), float(moments.max())) if len(moments) else (0.0, 0.0)
 
 
-NEXT_TO_NONE = 0.05
-"""Share of the old growth up to which what may be left of it (with 95 %) is none, unless it surely grows."""
+def _series_until(series: Series, moment: float) -> Series:
+    seen = series.timestamps <= moment
+    return Series(
+        series.timestamps[seen],
+        series.values[seen],
+        series.restarts[series.restarts <= moment],
+        series.oom_kills[series.oom_kills <= moment],
+        series.limit,
+    )
 
 
-def slope_words(side: SideFigures) -> str:
-    """The floor's growth with its 95 % interval: ``+1.2 MiB/h ±4 MiB/h``."""
-    if side.rate is None:
-        return "unknown"
-    if side.rate_low is None or side.rate_high is None:
-        return rate(side.rate)
-    return f"{rate(side.rate)} ±{bytes_((side.rate_high - side.rate_low) / 2)}/h"
+def load_share(old: SideFigures, new: SideFigures) -> float | None:
+    """The new load as a share of the old, at most 1; None where no signal is known of both sides.
 
-
-def nothing_seen_sentence(old: SideFigures) -> str:
-    """No sample of the new pods has come."""
-    return f"no sample of the new pods yet{_unknown_before(old)}"
-
-
-def growing_sentence(verdict: str, old: SideFigures, new: SideFigures, bought: float | None) -> str:
-    """It grows, or it dies, all the same."""
-    parts = []
-    if new.leaks:
-        parts.append(f"the floor rises {slope_words(new)}{_was(old)}")
-    if new.oom_kills:
-        parts.append(f"{counted(new.oom_kills, 'OOM kill')} since the change{_pace(old, new)}")
-    elif new.restarts and not new.leaks:
-        parts.append(f"{counted(new.restarts, 'restart')} since the change")
-    if verdict == "only postponed" and bought is not None:
-        parts.append(f"the higher limit bought {duration(bought)}")
-    if new.seconds_to_limit is not None:
-        parts.append(f"limit in about {duration(new.seconds_to_limit)}")
-    return "; ".join(parts) + _unknown_before(old)
-
-
-def holding_sentence(old: SideFigures, new: SideFigures, aim: float, seconds: float, expected: float) -> str:
-    """It has held: growth as of old is excluded, which is not to say that nothing grows."""
-    left = new.rate_high / old.rate if old.leaks and old.rate and new.rate_high is not None else 0.0
-    moves = f"the floor moves {slope_words(new)}{_was(old)}"
-    rises = new.rate_low is not None and new.rate_low > 0
-    if left > NEXT_TO_NONE or (left > 0 and rises):
-        parts = [f"at most {math.ceil(100 * left)} % of the old growth for {duration(seconds)}: {moves}"]
-    elif rises:
-        parts = [f"less growth than {_plain(aim / 2)} for {duration(seconds)}: {moves}"]
-    elif old.leaks:
-        parts = [f"no growth for {duration(seconds)}: {moves}"]
-    else:
-        parts = [f"no growth for {duration(seconds)}: even {_plain(aim / 2)} would have shown"]
-    if old.oom_kills or old.restarts:
-        what = "OOM kill" if old.oom_kills else "restart"
-        seen = new.oom_kills if old.oom_kills else new.restarts
-        told = counted(seen, what) if seen else f"no {what}"
-        parts.append(f"{told}, at the old pace there would have been {_about(expected)}")
-    elif new.oom_kills == 0:
-        parts.append("no OOM kill")
-    return "; ".join(parts) + _unknown_before(old)
-
-
-def watching_sentence(
-    old: SideFigures,
-    new: SideFigures,
-    wait: PendingWait,
-    aim: float,
-    *,
-    suspected: bool,
-    lately: bool,
-    bought: float | None,
-) -> str:
-    """It is too early to say, and how much longer it will be."""
-    togo = f"{duration(wait.left)} to go" if 0 < wait.left < 1e9 else ""
-    match wait.why:
-        case _ if suspected and not wait.left > 0:
-            text = f"grows {slope_words(new)}{_was(old)}, but that may yet level off"
-        case "ends":
-            what = "OOM-killed" if old.oom_kills else "restarted"
-            every = duration(old.watched / max(old.oom_kills or old.restarts, 1))
-            text = f"the old pods were {what} every {every}; {togo} to outlive that"
-        case "not flat":
-            text = (
-                f"the floor still moves {slope_words(new)}{_was(old)}; it may be warming up; at least {togo}"
-            )
-        case "day":
-            text = f"growth as slow as {_plain(aim)} can hide in the rhythm of a day; {togo}"
-        case _ if wait.why == "samples" or not new.pods or not togo:
-            text = "too few samples of the new pods to tell" + (f"; {togo}" if togo else "")
-        case _:
-            at = f"at the old rate of {_plain(old.rate or aim)}" if old.leaks else f"growth of {_plain(aim)}"
-            verb = "it would have shown" if old.leaks else "would show"
-            text = f"{at} {verb} after {duration(wait.needed)}: {togo}"
-    if lately:
-        what = "OOM kill" if new.oom_kills else "restart"
-        text += f"; {counted(new.oom_kills or new.restarts, what)} since the change"
-    if bought is not None:
-        text += f"; at the old rate the higher limit buys {duration(bought)}"
-    return text + _unknown_before(old)
-
-
-def _plain(bytes_per_hour: float) -> str:
-    return f"{bytes_(bytes_per_hour)}/h"
-
-
-def _was(old: SideFigures) -> str:
-    return f", was {rate(old.rate)}" if old.leaks and old.rate is not None else ""
-
-
-def _pace(old: SideFigures, new: SideFigures) -> str:
-    if old.oom_per_hour is None or new.oom_per_hour is None:
-        return ""
-    return f" ({_per_hour(new.oom_per_hour)} per pod, was {_per_hour(old.oom_per_hour)})"
-
-
-def _per_hour(number: float) -> str:
-    return f"{number:.1f}/h" if number >= 0.095 else f"{number:.2g}/h"
-
-
-def _unknown_before(old: SideFigures) -> str:
-    return "" if old.pods else " (what was before the change is not known)"
-
-
-def _about(number: float) -> str:
-    return f"about {number:.0f}" if number >= 1.5 else "about 1" if number >= 0.5 else "less than one"
+    Of several signals the most favourable: a fix that saves collections needs less CPU for the same traffic,
+    and an idle pod still answers its probes, but without traffic all signals fall.
+    """
+    both = ((old.cpu, new.cpu), (old.received, new.received))
+    known = [now / was for was, now in both if was is not None and now is not None and was > 0]
+    return min(max(known), 1.0) if known else None

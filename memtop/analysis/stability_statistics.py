@@ -289,6 +289,18 @@ def floor_slope(
     return FloorSlope(rate * HOUR, math.sqrt(noise / power) * HOUR, freedom, noise, power, start, blocks)
 
 
+def sampled_seconds(times: Floats, since: float, gap: float) -> float:
+    """Seconds since a moment for which there are samples.
+
+    Args:
+        times: When there are samples, Unix seconds, ascending.
+        since: The moment, Unix seconds.
+        gap: Seconds between two samples from which on nobody watched between them.
+    """
+    steps = np.diff(times[times >= since])
+    return float(steps[steps <= gap].sum())
+
+
 def seconds_until_told(lived: Sequence[float], noise: float, rate: float, sure: float) -> float:
     """Seconds more that containers must be watched until a slope would be told from none.
 

@@ -153,8 +153,10 @@ class _HeadlessWatch:
                     continue
                 self._complain(seen.problem)
                 self._note(seen.notes)
+                if seen.problem or seen.hasty:
+                    continue
                 verdict = seen.stability.verdict
-                if not seen.problem and not seen.hasty and verdict is not self._verdict:
+                if verdict is not self._verdict:
                     await self._say(seen)
                     if verdict.decided and not self._forever:
                         break
@@ -179,6 +181,7 @@ class _HeadlessWatch:
                 print(f"memtop: {note}", file=self._err, flush=True)
 
     async def _say(self, seen: StabilisationState) -> None:
+        """Prints a verdict that is new, and runs the user's command."""
         previous, self._verdict = self._verdict, seen.stability.verdict
         bell = _BELL if self._bell and previous is not None and self._out.isatty() else ""
         print(bell + (report_json(seen) if self._json else report_line(seen)), file=self._out, flush=True)

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from memtop.demo.container_runs import Phase, Run
-from memtop.demo.memory_curves import fraction_of, levels
+from memtop.demo.memory_curves import levels
 from memtop.demo.simulated_cluster import Cluster
 from memtop.demo.simulated_pod import Container, SimulatedPod
 from memtop.demo.simulated_time import rfc3339
@@ -84,7 +84,7 @@ class MetricsServer:
         for pod, running in measured:
             usage = memory[index : index + len(running)]
             index += len(running)
-            cores = [_cpu(container, run) for container, run in running]
+            cores = [container.cores_of(run) for container, run in running]
             self._items[pod.key] = (pod, _item(pod, running, usage, cores, tick))
             before = host[str(pod.node)]
             host[str(pod.node)] = (before[0] + sum(usage), before[1] + sum(cores))
@@ -113,11 +113,6 @@ def _running(pod: SimulatedPod, tick: float) -> list[tuple[Container, Run]]:
             return []
         found.append((container, state.run))
     return found
-
-
-def _cpu(container: Container, run: Run) -> float:
-    behaviour = container.timeline.behaviour
-    return (behaviour.cpu if behaviour else 0.0) * (0.6 + 0.8 * fraction_of(run.seed, "cpu"))
 
 
 def _item(

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from memtop.demo.container_runs import Behaviour, ContainerTimeline, Phase, RestartPolicy, State
-from memtop.demo.memory_curves import seed_of
+from memtop.demo.container_runs import Behaviour, ContainerTimeline, Phase, RestartPolicy, Run, State
+from memtop.demo.memory_curves import fraction_of, seed_of
 from memtop.demo.object_metadata import container_id, metadata_of, pod_managed_fields
 from memtop.demo.object_store import Object
 from memtop.demo.simulated_time import rfc3339
@@ -51,6 +51,11 @@ class Container:
     init: bool
     limit: int
     request: int
+
+    def cores_of(self, run: Run) -> float:
+        """Cores that a run of it uses all the time."""
+        behaviour = self.timeline.behaviour
+        return (behaviour.cpu if behaviour else 0.0) * (0.6 + 0.8 * fraction_of(run.seed, "cpu"))
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)

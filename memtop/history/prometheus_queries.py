@@ -25,6 +25,8 @@ MEMORY_METRICS: dict[Metric, str] = {
     "working_set": "container_memory_working_set_bytes",
     "usage": "container_memory_usage_bytes",
 }
+CPU_METRIC = "container_cpu_usage_seconds_total"
+RECEIVED_METRIC = "container_network_receive_bytes_total"
 LIMITS_METRIC = "kube_pod_container_resource_limits"
 SPEC_LIMITS_METRIC = "container_spec_memory_limit_bytes"
 RESTARTS_METRIC = "kube_pod_container_status_restarts_total"
@@ -295,6 +297,20 @@ def kernel_limits_query(schema: MetricSchema, pods: Sequence[tuple[str, str]]) -
 def oom_events_query(schema: MetricSchema, pods: Sequence[tuple[str, str]]) -> str:
     """OOM kills counted by the kernel, per cgroup."""
     return _max_by(schema.cadvisor_labels("id"), _cadvisor_series(OOM_EVENTS_METRIC, schema, pods))
+
+
+def cpu_query(schema: MetricSchema, pods: Sequence[tuple[str, str]], window: float) -> str:
+    """Cores that each container uses, on average over some seconds; what a dead cgroup echoes is none."""
+    series = _cadvisor_series(CPU_METRIC, schema, pods)
+    return _max_by(schema.cadvisor_labels(), f"rate({series}[{window:.0f}s])")
+
+
+def received_query(schema: MetricSchema, pods: Sequence[tuple[str, str]], window: float) -> str:
+    """Bytes a second that each pod receives over all of its interfaces, on average over some seconds."""
+    where = ",".join([*schema.selectors, *_pod_matchers(("namespace", schema.pod), pods)])
+    pod = ("namespace", schema.pod)
+    rates = _max_by((*pod, "interface"), f"rate({RECEIVED_METRIC}{{{where}}}[{window:.0f}s])")
+    return f"sum by ({','.join(pod)}) ({rates})"
 
 
 def declared_limits_query(schema: MetricSchema, pods: Sequence[tuple[str, str]]) -> str:

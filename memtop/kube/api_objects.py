@@ -183,9 +183,10 @@ class ListMeta(_Object, frozen=True):
 
 
 class ResourceUsage(_Object, frozen=True):
-    """What a container uses; ``memory`` is its working set, a quantity as the API writes it."""
+    """What a container uses, as quantities of the API; ``memory`` is its working set, ``cpu`` in cores."""
 
     memory: str = ""
+    cpu: str = ""
 
 
 class ContainerMetrics(_Object, frozen=True):

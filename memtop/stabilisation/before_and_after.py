@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from memtop.analysis.memory_series import Series
-from memtop.analysis.stability_evidence import ChangeEvidence
+from memtop.analysis.stability_evidence import ChangeEvidence, LoadSeries
 from memtop.history.past_series import (
     METRIC_WORDS,
     ContainerName,
@@ -19,7 +19,12 @@ from memtop.history.past_series import (
     with_live_limit,
 )
 from memtop.stabilisation.live_samples import LiveContainer
-from memtop.stabilisation.past_samples import LOOKBACK_SECONDS, PastByContainer, PastSamples
+from memtop.stabilisation.past_samples import (
+    LOOKBACK_SECONDS,
+    LoadsByContainer,
+    PastByContainer,
+    PastSamples,
+)
 from memtop.stabilisation.revision_change import RevisionChange, belongs_to_replica_set
 
 RECENT_SECONDS = 900.0
@@ -47,6 +52,7 @@ class BeforeAndAfter:
 class _KnownContainer:
     """One pod's container, from whoever knows it."""
 
+    pod: str
     series: Series
     begin: float
     end: float
@@ -142,17 +148,53 @@ def gather_sides(
         origins += ["the metrics API"] if any(one.samples for one in watched.values()) else []
     old = change.previous
     return BeforeAndAfter(
-        _evidence(before, old.limits.get(container) if old is not None else None),
-        _evidence(after, change.revision.limits.get(container)),
+        _evidence(
+            before,
+            old.limits.get(container) if old is not None else None,
+            _loads(change, container, before, watched, memory.loads_before),
+        ),
+        _evidence(
+            after,
+            change.revision.limits.get(container),
+            _loads(change, container, after, watched, memory.loads_after),
+        ),
         f"{METRIC_WORDS[metric]} from {' and '.join(origins) or 'nowhere yet'}",
     )
 
 
-def _evidence(known: list[_KnownContainer], limit: int | None) -> ChangeEvidence:
+def _loads(
+    change: RevisionChange,
+    container: str,
+    known: list[_KnownContainer],
+    watched: Mapping[tuple[str, str], LiveContainer],
+    memory: LoadsByContainer,
+) -> tuple[LoadSeries, ...]:
+    """Signs of load of the same containers over the same time: from Prometheus, else from the metrics API."""
+    live: dict[str, list[LoadSeries]] = {}
+    for seen in watched.values():
+        if seen.container == container:
+            live.setdefault(seen.pod, []).append(seen.load())
+    found: list[LoadSeries] = []
+    for one in known:
+        name = ContainerName(change.ref.namespace, one.pod, container)
+        told = memory.get((name, "cpu"))
+        received = memory.get((name._replace(container=""), "received"))
+        series = [*([told] if told is not None else live.get(one.pod, ())), received]
+        for load in series:
+            if load is not None:
+                inside = (load.times >= one.begin) & (load.times <= one.end)
+                found.append(LoadSeries(load.signal, load.times[inside], load.values[inside]))
+    return tuple(found)
+
+
+def _evidence(
+    known: list[_KnownContainer], limit: int | None, loads: tuple[LoadSeries, ...]
+) -> ChangeEvidence:
     return ChangeEvidence(
         tuple(one.series for one in known),
         tuple((one.begin, one.end) for one in known),
         float(limit) if limit is not None else None,
+        loads,
     )
 
 
@@ -198,7 +240,7 @@ def _old_containers(
         if seen is not None and live is not None:
             # The pod itself tells how often it restarted since it was made.
             first, last = min(first, seen.created) if past is None else first, max(last, seen.last_seen)
-        yield _KnownContainer(series, max(begin, first), last)
+        yield _KnownContainer(name.pod, series, max(begin, first), last)
 
 
 def _new_containers(
@@ -231,7 +273,7 @@ def _new_containers(
                 continue
             series = with_live_limit(past, series)
         end = now if one.present else one.last_seen
-        yield _KnownContainer(_series_since(series, change.at), max(one.created, change.at), end)
+        yield _KnownContainer(one.pod, _series_since(series, change.at), max(one.created, change.at), end)
     living = {one.pod for one in watched.values()}
     for name, of in (*memory, *disk):
         if of != metric or name.container != container or name.pod in living:
@@ -245,7 +287,7 @@ def _new_containers(
         if belongs_to_replica_set(change.revision, name.pod) if change.ref.kind == "Deployment" else begun:
             living.add(name.pod)
             yield _KnownContainer(
-                _joined_series(past, None, limit), float(past.times[0]), float(past.times[-1])
+                name.pod, _joined_series(past, None, limit), float(past.times[0]), float(past.times[-1])
             )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,12 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from memtop.analysis.memory_series import Series
+from memtop.analysis.stability_evidence import LoadSeries
 from memtop.history.past_series import Floats
 from memtop.history.sample_archive import LATE_END_SECONDS, ArchiveTick, ArchiveWriter, SampleOwner
 from memtop.kube.api_objects import Pod, PodMetrics
 from memtop.kube.pod_facts import ContainerKind, container_facts, unix_seconds
 from memtop.observe.slots import ContainerLives
-from memtop.quantity import bytes_or_none
+from memtop.quantity import bytes_or_none, parse_quantity
 from memtop.sanitize import sanitize
 
 MOST_SAMPLES = 3000
@@ -52,16 +54,30 @@ class LiveContainer:
     last_seen: float = 0.0
     _times: list[float] = field(default_factory=list)
     _values: list[float] = field(default_factory=list)
+    _cores: list[float] = field(default_factory=list)
 
-    def add(self, time: float, value: float) -> None:
-        """Takes in a sample; one that is not newer than the last is no news."""
+    def add(self, time: float, value: float, cores: float = math.nan) -> None:
+        """Takes in a sample; one that is not newer than the last is no news.
+
+        Args:
+            time: When it was taken, Unix seconds.
+            value: The working set, bytes.
+            cores: CPU in use; NaN where that is not known.
+        """
         if self._times and time <= self._times[-1]:
             return
         self._times.append(time)
         self._values.append(value)
+        self._cores.append(cores)
         if len(self._times) > MOST_SAMPLES:
             half = MOST_SAMPLES // 2
-            del self._times[1:half:2], self._values[1:half:2]
+            del self._times[1:half:2], self._values[1:half:2], self._cores[1:half:2]
+
+    def load(self) -> LoadSeries:
+        """The CPU it used, as far as that is known."""
+        times, cores = np.array(self._times), np.array(self._cores)
+        known = np.isfinite(cores)
+        return LoadSeries("cpu", times[known], cores[known])
 
     def ends(self, *, guess: bool) -> tuple[Floats, Floats]:
         """Restarts and OOM kills, Unix seconds.
@@ -159,7 +175,8 @@ class LiveSamples:
                 newest = taken if newest is None else max(newest, taken)
                 size = bytes_or_none(container.usage.memory)
                 if size is not None:
-                    known.add(taken, float(size))
+                    cores = parse_quantity(container.usage.cpu)
+                    known.add(taken, float(size), math.nan if cores is None else float(cores.value))
         return newest
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from memtop.analysis.stability_evidence import LoadSeries, LoadSignal
 from memtop.background import run_in_thread
 from memtop.history.past_series import ORIGIN_DISK, ContainerName, Metric, PastSeries
 from memtop.history.sample_archive import archived_pods, read_archive
@@ -43,7 +44,14 @@ REFRESH_SECONDS = 60.0
 """Seconds of the cluster's clock between two questions; scrapes are 15 to 60 s apart."""
 
 
+LOAD_POINTS = 288
+"""Averages of the load asked for, of each side: one in five minutes of a day."""
+LEAST_SCRAPES = 4
+"""Scrapes that an average goes over: a rate needs two, and some come late."""
+
 PastByContainer = dict[tuple[ContainerName, Metric], PastSeries]
+LoadsByContainer = dict[tuple[ContainerName, LoadSignal], LoadSeries]
+"""Signs of load; what is known of a pod only has the container's name empty."""
 
 
 @dataclass(eq=False)
@@ -54,6 +62,8 @@ class PastSamples:
         before: Of the time before the change, and until the old pods are gone.
         after: Since the change.
         metric: What growth is judged on where it is known.
+        loads_before: Signs of load before the change.
+        loads_after: And since.
         words: How the asking went, in one sentence.
         reached: Cluster time of the newest sample, Unix seconds; None without any.
     """
@@ -63,6 +73,8 @@ class PastSamples:
     metric: Metric = "working_set"
     words: str = ""
     reached: float | None = None
+    loads_before: LoadsByContainer = field(default_factory=dict)
+    loads_after: LoadsByContainer = field(default_factory=dict)
 
 
 def pod_name_pattern(change: RevisionChange) -> str:
@@ -127,6 +139,7 @@ class PrometheusSamples:
         if change.key != self._of:
             self._of, self._before_until, self._next = change.key, float("-inf"), float("-inf")
             self.memory.before, self.memory.after = {}, {}
+            self.memory.loads_before, self.memory.loads_after = {}, {}
         if now < self._next or clock() < self._next_try:
             return
         # What speaks HTTP the blocking way takes a sixth of a second to import.
@@ -172,11 +185,16 @@ class PrometheusSamples:
         # Once the old pods are gone, nothing more comes of the time before.
         if self._before_until < change.at + DRAIN_SECONDS:
             until = min(now, change.at + DRAIN_SECONDS)
-            self.memory.before = await self._told(
-                prometheus, schema, change, change.at - LOOKBACK_SECONDS, until
+            start = change.at - LOOKBACK_SECONDS
+            self.memory.before = await self._told(prometheus, schema, change, start, until)
+            names = {name for name, _ in self.memory.before}
+            self.memory.loads_before = await run_in_thread(
+                _ask_loads, prometheus, schema, names, start, change.at
             )
             self._before_until = now
         self.memory.after = await self._told(prometheus, schema, change, change.at, now)
+        names = {name for name, _ in self.memory.after}
+        self.memory.loads_after = await run_in_thread(_ask_loads, prometheus, schema, names, change.at, now)
         ends = [past.times[-1] for past in self.memory.after.values() if len(past)]
         self.memory.reached = float(max(ends)) if ends else None
         known = self.memory.before or self.memory.after
@@ -239,6 +257,28 @@ def _container_names(
         if labels.get(schema.container) in wanted and schema.pod in labels
     }
     return sorted(names, key=lambda name: (_revision_age(change, name.pod), name))[:MOST_NAMES]
+
+
+def _ask_loads(
+    prometheus: PrometheusClient, schema: MetricSchema, names: set[ContainerName], start: float, end: float
+) -> LoadsByContainer:
+    """How much some containers had to do, as far as this Prometheus knows it. Blocks."""
+    from memtop.history import prometheus_past, prometheus_queries  # noqa: PLC0415
+
+    if end - start < prometheus_queries.MIN_STEP:
+        return {}
+    grid = prometheus_queries.query_grid(end, end - start, LOAD_POINTS)
+    window = max(grid.step, LEAST_SCRAPES * schema.interval)
+    found: LoadsByContainer = {}
+    for pods in prometheus_queries.batch_pods((name.namespace, name.pod) for name in names):
+        cpu = prometheus.over(prometheus_queries.cpu_query(schema, pods, window), grid)
+        received = prometheus.over(prometheus_queries.received_query(schema, pods, window), grid)
+        labels = schema.cadvisor_labels()
+        for name, (one, *_) in prometheus_past.group_by_container(cpu.streams, labels).items():
+            found[name, "cpu"] = LoadSeries("cpu", one.times, one.values)
+        for name, (one, *_) in prometheus_past.group_by_container(received.streams, labels).items():
+            found[name, "received"] = LoadSeries("received", one.times, one.values)
+    return found
 
 
 def samples_on_disk(folder: Path, change: RevisionChange, now: float) -> PastByContainer:

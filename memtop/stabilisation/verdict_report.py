@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from memtop.analysis.judgement import SUSPECTED_LEAK, Verdict
-from memtop.analysis.stability_evidence import SideFigures, slope_words
+from memtop.analysis.stability_evidence import SideFigures
+from memtop.analysis.stability_sentences import slope_words
 from memtop.files import new_file
 from memtop.sanitize import sanitize_bytes
 from memtop.stabilisation.stabilisation_watch import StabilisationState
-from memtop.wording import UNKNOWN, bytes_, duration, share
+from memtop.wording import UNKNOWN, bytes_, duration, rate, share
 
 
 def utc_stamp(moment: float | None) -> str:
@@ -50,6 +51,8 @@ def report_json(seen: StabilisationState) -> str:
             "needed_seconds": stability.needed_seconds,
             "remaining_seconds": stability.remaining_seconds,
             "bought_seconds": stability.bought_seconds,
+            "watched_seconds": stability.watched_seconds,
+            "load_share": stability.load_share,
             "before": _side_document(stability.before),
             "after": _side_document(stability.after),
         },
@@ -73,6 +76,9 @@ def _side_document(side: SideFigures) -> dict[str, object]:
         "limit_bytes": side.limit,
         "peak_bytes": side.peak,
         "seconds_to_limit": side.seconds_to_limit,
+        "seconds_to_limit_at_worst": side.worst_seconds_to_limit,
+        "cpu_cores": side.cpu,
+        "received_bytes_per_second": side.received,
     }
 
 
@@ -113,8 +119,12 @@ def side_facts(side: SideFigures) -> tuple[str, ...]:
 def _time_to_limit(side: SideFigures) -> str:
     if side.leaks:
         return duration(side.seconds_to_limit)
-    unsure = side.rate is None or side.shape in UNSURE_SHAPES
-    return UNKNOWN if unsure else "not in sight"
+    if side.rate is None or side.shape in UNSURE_SHAPES:
+        return UNKNOWN
+    worst = side.worst_seconds_to_limit
+    if worst is None:
+        return "not in sight"
+    return f"at most {rate(side.rate_high)}: {duration(worst)} to the limit or more"
 
 
 def _per_hour(number: float | None) -> str:

@@ -33,7 +33,14 @@ def seen(verdict, at=AT + 60, sentence="because", **more):
     ref = ObjectRef("Deployment", "shop", "web")
     change = RevisionChange(ref, revision(2, "web:2"), revision(1, "web:1"), AT, "its creation", "app=web", 1)
     stability = Stability(
-        StabilityVerdict(verdict), sentence, AT, 600.0, 60.0, SideFigures(pods=1), SideFigures(pods=1)
+        StabilityVerdict(verdict),
+        sentence,
+        AT,
+        600.0,
+        60.0,
+        SideFigures(pods=1),
+        SideFigures(pods=1),
+        watched_seconds=540.0,
     )
     sides = {"app": BeforeAndAfter(ChangeEvidence(), ChangeEvidence(), "RSS from Prometheus")}
     return StabilisationState(ref, change, at, "app", sides, {"app": stability}, 1, **more)

@@ -116,8 +116,8 @@ def verdict_lines(seen: StabilisationState, now: float, width: int, symbols: Sym
     sign, plain, role = _VERDICT_SIGNS[stability.verdict]
     head = Text().append(f" {plain if symbols == 'ascii' else sign} ", role)
     head.append(stability.verdict.value.upper(), role)
-    if stability.since is not None and stability.verdict is StabilityVerdict.HOLDING:
-        head.append(f" for {duration(seen.at - stability.since)}", "strong")
+    if stability.watched_seconds is not None and stability.verdict is StabilityVerdict.HOLDING:
+        head.append(f" for {duration(stability.watched_seconds)}", "strong")
     changed = f"{seen.change.words(seen.container)}, {ago(now - seen.change.at)} "
     room = width - cell_len(head.plain) - 2
     changed = shorten(literal(changed), max(0, room))

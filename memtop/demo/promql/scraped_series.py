@@ -113,6 +113,23 @@ def rows_of_sandbox(pod: SimulatedPod, now: float, oldest: float) -> Iterator[Ro
     yield Row({**labels, "id": cgroup}, begins, pod.gone, values=total)
 
 
+def rows_of_processor_seconds(pod: SimulatedPod, now: float, oldest: float) -> Iterator[Row]:
+    """Yield the CPU time that every run has used."""
+    for row in rows_of_runs(pod, now, oldest):
+        assert row.run is not None
+        assert row.container is not None
+
+        def used(
+            times: FloatArray,
+            _amount: Amount,
+            start: float = row.run.start,
+            cores: float = row.container.cores_of(row.run),
+        ) -> FloatArray:
+            return cores * (times - start)
+
+        yield Row(row.labels, row.begins, row.ends, values=used)
+
+
 def rows_of_kernel_limits(pod: SimulatedPod, now: float, oldest: float) -> Iterator[Row]:
     """Yield the limit of every run's cgroup, 0 without one."""
     for row in rows_of_runs(pod, now, oldest):
@@ -339,6 +356,7 @@ METRICS: dict[str, Metric] = {
             lambda level, seeds: level + (seeds % np.uint64(6000)).astype(np.float64) * 4096,
             stale=False,
         ),
+        Metric("container_cpu_usage_seconds_total", (rows_of_processor_seconds,), stale=False),
         Metric("container_spec_memory_limit_bytes", (rows_of_kernel_limits,), stale=False),
         Metric("container_oom_events_total", (rows_of_kills,), stale=False),
         Metric("kube_pod_container_resource_limits", (rows_of_limits,)),
