@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta, tzinfo
@@ -13,8 +14,11 @@ from numpy.typing import NDArray
 from memtop import wording
 
 _TIME_STEP_MINUTES = (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10080)  # minutes
-_GAP_FACTOR = 4
-"""Samples further apart than so many times the usual distance are not joined."""
+_GAP_FACTOR = 2.5
+"""Samples further apart than so many times the usual distance are not joined: two were missed in a row."""
+_GAP_NEIGHBOURS = 5
+"""Distances before and after one, by whose medians it is told from a gap: the older part of a past is sampled
+less often than the newer one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,6 +35,7 @@ class Trend:
             where nothing was fitted.
         restarts: When the container restarted, epoch seconds, OOM kills not among them.
         oom_kills: When it was OOM-killed, epoch seconds.
+        parted: Moments across which samples are not joined by a line: when it died or began again.
         unit: What the values are: ``"bytes"``, or the words to put behind a plain number.
         caption: The evidence in one sentence.
         note: What stretch of time it is, and what is missing of it, in a few words.
@@ -44,6 +49,7 @@ class Trend:
     floor: tuple[Sequence[float], Sequence[float]] | None = None
     restarts: Sequence[float] = ()
     oom_kills: Sequence[float] = ()
+    parted: Sequence[float] = ()
     unit: str = "bytes"
     caption: str = ""
     note: str = ""
@@ -73,16 +79,19 @@ def _equal_values(one: object, other: object) -> bool:
 Points = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
-def binned_stretches(times: Sequence[float], values: Sequence[float], bins: int) -> list[Points]:
+def binned_stretches(
+    times: Sequence[float], values: Sequence[float], bins: int, parted: Sequence[float] = ()
+) -> list[Points]:
     """Takes a series apart at its gaps and down to at most two points per bin: its lowest and highest.
 
     Peaks and drops survive, whatever the number of samples. A gap is a NaN, or a pause in the samples of
-    several times their usual distance.
+    several times the distance that is usual around it.
 
     Args:
         times: Epoch seconds, rising.
         values: As many samples.
         bins: How many bins of equal time to share the whole span among.
+        parted: Moments across which nothing is joined, epoch seconds.
 
     Returns:
         The times and values of each stretch to be joined by a line; never more than ``2 * bins`` points in
@@ -94,10 +103,10 @@ def binned_stretches(times: Sequence[float], values: Sequence[float], bins: int)
     known = np.flatnonzero(np.isfinite(v))
     if not len(known):
         return []
-    usual = float(np.median(np.diff(t))) if len(t) > 1 else 0.0
-    parted = (np.diff(known) > 1) | (np.diff(t[known]) > _GAP_FACTOR * usual)
-    stretch = np.concatenate(([0], np.cumsum(parted)))
+    missing = np.diff(known) > 1
     t, v = t[known], v[known]
+    apart = missing | (np.diff(t) > _GAP_FACTOR * _usual_distances(t)) | _has_moment_between(t, parted)
+    stretch = np.concatenate(([0], np.cumsum(apart)))
     if len(t) > 2 * bins:
         width = (t[-1] - t[0]) / bins or 1.0
         bin_ = np.minimum(((t - t[0]) / width).astype(int), bins - 1)
@@ -109,6 +118,29 @@ def binned_stretches(times: Sequence[float], values: Sequence[float], bins: int)
         t, v, stretch = t[kept], v[kept], stretch[kept]
     cuts = np.flatnonzero(np.diff(stretch)) + 1
     return list(zip(np.split(t, cuts), np.split(v, cuts), strict=True))
+
+
+def _usual_distances(times: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What is usual at each distance of two samples: the larger median of those before it and after it."""
+    distances = np.diff(times)
+    if len(distances) < 2:
+        return distances
+    nothing = np.full(_GAP_NEIGHBOURS, np.nan)
+    windows = np.lib.stride_tricks.sliding_window_view(
+        np.concatenate([nothing, distances, nothing]), _GAP_NEIGHBOURS
+    )
+    with warnings.catch_warnings():  # the first has nothing before it, the last nothing after it
+        warnings.simplefilter("ignore", RuntimeWarning)
+        medians = np.nanmedian(windows, axis=1)
+    return np.asarray(np.fmax(medians[: len(distances)], medians[_GAP_NEIGHBOURS + 1 :]))
+
+
+def _has_moment_between(times: NDArray[np.float64], moments: Sequence[float]) -> NDArray[np.bool_]:
+    """Whether one of some moments lies between two samples, or on the later of them, for each pair."""
+    found = np.zeros(max(len(times) - 1, 0), np.bool_)
+    place = np.searchsorted(times, np.asarray(moments, dtype=float), "left")
+    found[place[(place > 0) & (place < len(times))] - 1] = True
+    return found
 
 
 def unbroken_segments(

@@ -170,6 +170,7 @@ class FrameBuilder:
         self._details = DetailBuilder(observer)
         self._spark: npt.NDArray[np.float32] = np.empty((0, SPARK_BINS), np.float32)
         self._spark_of = -1
+        self._past_known = False
 
     def arrange(self, view: View) -> ArrangedRows:
         """The rows of this moment under a view."""
@@ -328,6 +329,7 @@ class FrameBuilder:
         share = rows.share[everyone]
         measured = np.isfinite(rows.working_set[everyone]).any()
         leaks, suspected = count_leaks(rows.judgements, everyone)
+        judged = self._past_is_known() and (rows.verdict[everyone] != UNJUDGED_CODE).any()
         nodes_known = any(
             status.name == "nodes" and status.state is SourceCondition.LIVE
             for status in self._observer.statuses()
@@ -337,8 +339,8 @@ class FrameBuilder:
         return HeaderCounts(
             pods=len(pods),
             containers=len(everyone),
-            growing=leaks if measured else None,
-            suspected=suspected if measured else None,
+            growing=leaks if judged else None,
+            suspected=suspected if judged else None,
             near_limit=int((share >= self._thresholds.warn).sum()) if measured else None,
             over_critical=int((share >= self._thresholds.critical).sum()) if measured else None,
             oom_killed_last_hour=int(np.count_nonzero(rows.ooms_hour[everyone]))
@@ -347,6 +349,11 @@ class FrameBuilder:
             nodes_under_pressure=len(store.pressured_nodes) if nodes_known else None,
             child_oom_kills_last_hour=_whole_or_none(rows.child_ooms_hour[everyone]),
         )
+
+    def _past_is_known(self) -> bool:
+        """Whether the first of what is remembered has come: until then nobody can say that nothing leaks."""
+        self._past_known = self._past_known or self._observer.recollection.settled
+        return self._past_known
 
     def _skew(self) -> tuple[str, ...]:
         skew = self._observer.clock.skew()

@@ -12,6 +12,7 @@ from memtop.observe.frame import WorkloadKey
 from memtop.observe.frame_rows import time_to_limit_words
 from memtop.observe.slots import ContainerKey
 from memtop.observe.view import OverviewPane, RowFilter, RowSort, SortColumn, View
+from memtop.observe.watchlist import HistorySettings
 
 MI = 2**20
 HOUR = 3600.0
@@ -165,6 +166,24 @@ class TestCounts:
         shop.judged("big", confidence=0.7)
         counts = shop.frame().counts
         assert (counts.growing, counts.suspected) == (1, 1)
+
+    async def test_what_leaks_is_unknown_until_something_is_judged(self, stage, world):
+        stage.put(world.pod("web-1"))
+        stage.tick(world.sample("web-1", 0, app="64Mi"))
+        counts = stage.frame().counts
+        assert (counts.growing, counts.suspected) == (None, None)
+        assert counts.near_limit == 0
+
+    async def test_what_leaks_is_unknown_while_prometheus_is_asked(self, shop, monkeypatch):
+        recollection = shop.observer.recollection
+        shop.judged("small", verdict=Verdict.STEADY)
+        with monkeypatch.context() as patch:
+            patch.setattr(recollection, "_remember", HistorySettings(prometheus=object()))
+            assert shop.frame().counts.growing is None
+        assert shop.frame().counts.growing == 0
+        with monkeypatch.context() as patch:  # what is asked again later is news, and not awaited
+            patch.setattr(recollection, "_remember", HistorySettings(prometheus=object()))
+            assert shop.frame().counts.growing == 0
 
     async def test_pressure_is_unknown_where_nodes_are(self, stage):
         assert stage.frame().counts.nodes_under_pressure is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from memtop.observe.view import SourceCondition, SourceStatus
 from tests.tui.cluster import MI, FakeCluster
 from tests.tui.conftest import Play
@@ -51,6 +53,23 @@ class TestTrouble:
         async with play(night) as stage:
             assert "nodes forbidden" in stage.text
             assert words not in stage.text
+
+    async def test_nothing_is_said_of_leaks_before_prometheus_has_answered(
+        self, play: Play, cluster: FakeCluster
+    ) -> None:
+        cluster.pod("web-1", 5 * MI, 9 * MI)
+        now = cluster.clock.time
+        cluster.sources.append(SourceStatus("prometheus", SourceCondition.CONNECTING))
+        cluster.recollection = replace(cluster.recollection, settled=False)
+        async with play(cluster) as stage:
+            assert "– leaking" in stage.text
+            assert "Asking Prometheus …" in stage.text
+            cluster.recollection = replace(cluster.recollection, settled=True)
+            cluster.source("prometheus", state=SourceCondition.LIVE, data_at=now)
+            await stage.push()
+            assert "Asking Prometheus" not in stage.text
+            assert "0 leaking" in stage.text
+            assert "Nothing is growing" in stage.text
 
     async def test_it_fits_a_small_screen(self, play: Play, cluster: FakeCluster) -> None:
         cluster.source("pods", state=SourceCondition.FAILING, words="no route to host " * 9, data_at=None)

@@ -1,5 +1,6 @@
 """The selected row as a drawing."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 from memtop.analysis.judgement import floor_line
 from memtop.analysis.memory_series import Series
 from memtop.analysis.verdict import judge_series
-from memtop.observe.frame import RowDetail
+from memtop.kube.pod_facts import Workload
+from memtop.observe.frame import RowDetail, WorkloadKey
 from memtop.observe.slots import ContainerKey
 from tui.overview.row_details import selected_trend
 
@@ -51,3 +53,11 @@ def test_a_shorter_range_shows_its_part_of_the_floor():
 def test_no_floor_is_drawn_where_none_was_fitted_or_none_is_in_range():
     assert selected_trend(frame(judged=False)).floor is None
     assert selected_trend(frame(), START + 1000 * STEP).floor is None
+
+
+def test_a_container_is_not_drawn_across_its_deaths_and_a_workload_goes_on():
+    shown = frame()
+    died = replace(shown.detail, restarts=(START + 500.0,), oom_kills=(START + 480.0,))
+    assert list(selected_trend(SimpleNamespace(detail=died)).parted) == [START + 481.0, START + 500.0]
+    workload = replace(died, key=WorkloadKey("shop", Workload("Deployment", "web")))
+    assert list(selected_trend(SimpleNamespace(detail=workload)).parted) == []

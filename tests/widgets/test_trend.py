@@ -33,6 +33,25 @@ def test_a_long_pause_between_samples_is_not_joined():
     assert [list(t) for t, _ in parts] == [[0, 15, 30, 45], [3600, 3615, 3630]]
 
 
+def test_the_older_part_of_a_past_is_sampled_less_often_and_is_no_gap():
+    coarse, dense = [120.0 * at for at in range(50)], [6000.0 + 15 * at for at in range(200)]
+    times = [*coarse, *dense]
+    assert len(binned_stretches(times, [1.0] * len(times), 400)) == 1
+    missed_in_dense = [at for at in times if not 7000 <= at < 7060]
+    assert len(binned_stretches(missed_in_dense, [1.0] * len(missed_in_dense), 400)) == 2
+    missed_in_coarse = [at for at in times if not 2000 <= at < 2500]
+    assert len(binned_stretches(missed_in_coarse, [1.0] * len(missed_in_coarse), 400)) == 2
+
+
+def test_nothing_is_joined_across_a_death():
+    """The last sample of a life and the first of the next are a cliff that nobody saw memory fall down."""
+    times, values = [15.0 * at for at in range(12)], [10, 20, 30, 40, 50, 60, 10, 20, 30, 40, 50, 60]
+    stretches = binned_stretches(times, values, 40, [90.0])
+    assert [part[1].tolist() for part in stretches] == [[10, 20, 30, 40, 50, 60]] * 2
+    assert len(binned_stretches(times, values, 40, [76.0])) == 2
+    assert len(binned_stretches(times, values, 40, [0.0, 400.0])) == 1
+
+
 @given(st.lists(st.floats(0, 1e12) | st.just(math.nan), max_size=400), st.integers(2, 80))
 def test_any_series_is_bounded_and_keeps_its_extremes(values, bins):
     parts = binned_stretches(range(len(values)), values, bins)

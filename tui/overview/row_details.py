@@ -11,7 +11,7 @@ from memtop import wording
 from memtop.analysis.judgement import Verdict
 from memtop.observe.frame import Frame, FrameRows, RowDetail
 from memtop.observe.frame_rows import time_to_limit_words
-from memtop.observe.slots import ContainerIdentity
+from memtop.observe.slots import ContainerIdentity, ContainerKey
 from tui.overview.cells import verdict_words
 from widgets.trend_data import Trend
 
@@ -36,10 +36,21 @@ def selected_trend(frame: Frame, since: float = 0.0, note: str = "") -> Trend | 
         request=detail.request,
         restarts=[moment for moment in detail.restarts if moment >= since],
         oom_kills=[moment for moment in detail.oom_kills if moment >= since],
+        parted=_deaths(detail),
         floor=_fitted_floor(detail, since),
         caption=_trend_caption(detail),
         note=note,
     )
+
+
+def _deaths(detail: RowDetail) -> list[float]:
+    """Moments across which the line is interrupted; what a workload holds goes on when one of its pods dies.
+
+    A kill is put at the last sample of the life it ended, so the line is interrupted just after it.
+    """
+    if not isinstance(detail.key, ContainerKey):
+        return []
+    return sorted([*detail.restarts, *(moment + 1.0 for moment in detail.oom_kills)])
 
 
 def _fitted_floor(detail: RowDetail, since: float) -> tuple[list[float], list[float]] | None:

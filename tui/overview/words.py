@@ -154,7 +154,19 @@ def empty_pane_words(frame: Frame, pane: OverviewPane) -> str:
         return f"Nothing matches /{frame.view.filter.text}"
     if any(source.name == "pods" and source.state is SourceCondition.CONNECTING for source in frame.sources):
         return "Connecting …"
+    if pane is OverviewPane.GROWTH and frame.counts.growing is None:
+        return _awaited_words(frame)
     return EMPTY_PANE_WORDS[pane]
+
+
+def _awaited_words(frame: Frame) -> str:
+    """What has to come before it can be said what grows."""
+    if not frame.remembered and any(
+        source.name == "prometheus" and source.state in {SourceCondition.CONNECTING, SourceCondition.LIVE}
+        for source in frame.sources
+    ):
+        return "Asking Prometheus …"
+    return "Too early to say what grows: a verdict takes some minutes of watching"
 
 
 def pane_subtitle(frame: Frame, count: int) -> str:
