@@ -330,7 +330,7 @@ async def test_a_change_that_is_watched_keeps_to_retry_after(clock, monkeypatch)
     async def refused(_):
         raise ApiError(429, "TooManyRequests", "slow down", 60.0)
 
-    monkeypatch.setattr(stabilisation_watch.StabilisationWatch, "look", refused)
+    monkeypatch.setattr(stabilisation_watch.StabilisationWatch, "read_and_judge", refused)
 
     async def user(client):
         async for _ in stabilisation_watch.follow_stabilisation(

@@ -154,7 +154,7 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
             self._engine.set_interval(self._interval)
         self._acting = WorkloadActions(
             self,
-            self._engine.ask,
+            self._engine.submit,
             self._plan,
             self.settings,
             warnings=self.warnings,
@@ -314,7 +314,7 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
         settings = self.settings
         screen = PodScreen(
             subject,
-            self._engine.ask,
+            self._engine.submit,
             self.cluster_time,
             settings.ui.symbols,
             self.warnings,

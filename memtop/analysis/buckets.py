@@ -20,7 +20,7 @@ BUCKETS_PER_CONTAINER = 96
 """Buckets per container."""
 _FULL = BUCKETS_PER_CONTAINER - 12
 _NEARLY_FULL = BUCKETS_PER_CONTAINER - 6
-_SHARES = ("low", "high", "rough", "lean")
+_SHARES = ("low", "high", "squared_steps", "cubed_steps")
 _OPEN = ("time", "mean", *_SHARES)
 _MAX_SHARE = 6e4
 """Close to the largest number of half precision."""
@@ -125,8 +125,8 @@ class Buckets:
             "mean": np.where(opens, 0.0, was["mean"] * (1 - share)) + value * share,
             "low": np.where(opens, value, np.minimum(was["low"], value)),
             "high": np.where(opens, value, np.maximum(was["high"], value)),
-            "rough": np.where(opens, 0.0, was["rough"]) + moved**2,
-            "lean": np.where(opens, 0.0, was["lean"]) + moved**3,
+            "squared_steps": np.where(opens, 0.0, was["squared_steps"]) + moved**2,
+            "cubed_steps": np.where(opens, 0.0, was["cubed_steps"]) + moved**3,
         }
         for name, column in self._open.items():
             column[slots] = now[name]
@@ -157,8 +157,8 @@ class Buckets:
             low=flat["low"],
             mean=flat["mean"],
             high=flat["high"],
-            rough=flat["rough"],
-            lean=flat["lean"],
+            squared_steps=flat["squared_steps"],
+            cubed_steps=flat["cubed_steps"],
             count=count,
             life=np.cumsum(begins) - 1,
             life_container=row[begins],
@@ -212,8 +212,8 @@ class Buckets:
             "mean": np.add.reduceat(flat["mean"] * count, start) / total,
             "low": np.minimum.reduceat(flat["low"], start),
             "high": np.maximum.reduceat(flat["high"], start),
-            "rough": np.add.reduceat(flat["rough"], start),
-            "lean": np.add.reduceat(flat["lean"], start),
+            "squared_steps": np.add.reduceat(flat["squared_steps"], start),
+            "cubed_steps": np.add.reduceat(flat["cubed_steps"], start),
         }
         self._write(at, to, joined)
         newest = at == used[to_row] - 1
@@ -230,8 +230,8 @@ class Buckets:
         shares = {
             "low": (mean - real["low"]) / mean,
             "high": (real["high"] - mean) / mean,
-            "rough": np.sqrt(real["rough"]) / mean,
-            "lean": np.cbrt(real["lean"]) / mean,
+            "squared_steps": np.sqrt(real["squared_steps"]) / mean,
+            "cubed_steps": np.cbrt(real["cubed_steps"]) / mean,
         }
         self._time[at, slots], self._mean[at, slots] = real["time"], mean
         for name, column in self._share.items():
@@ -247,8 +247,8 @@ class Buckets:
             "mean": mean,
             "low": mean * (1 - share["low"]),
             "high": mean * (1 + share["high"]),
-            "rough": (mean * share["rough"]) ** 2,
-            "lean": (mean * share["lean"]) ** 3,
+            "squared_steps": (mean * share["squared_steps"]) ** 2,
+            "cubed_steps": (mean * share["cubed_steps"]) ** 3,
         }
 
 

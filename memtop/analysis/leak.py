@@ -103,12 +103,12 @@ def weigh_growth(
     sees = _sees_growth(floor) & _sees_growth(level)
     latest = both[lives.latest]
     long = curves.points[lives.latest] >= _LONG_BUCKETS
-    latest = np.where(lives.several & ~long, np.minimum(latest, _UNPROVEN_MARGIN), latest)
-    pooled = np.where(lives.repeats | ~lives.several, both[lives.pooled], _MIN_MARGIN)
-    bends = lives.several & long & (latest < -_CONTRARY_MARGIN) & sees[lives.latest]
+    latest = np.where(lives.has_several_lives & ~long, np.minimum(latest, _UNPROVEN_MARGIN), latest)
+    pooled = np.where(lives.repeats | ~lives.has_several_lives, both[lives.pooled], _MIN_MARGIN)
+    bends = lives.has_several_lives & long & (latest < -_CONTRARY_MARGIN) & sees[lives.latest]
     pooled = np.where(bends, (pooled + latest) / 2, pooled)
     margin = np.maximum(latest, pooled)
-    repeated = lives.several & lives.repeats
+    repeated = lives.has_several_lives & lives.repeats
     open_ = is_undecided(lives, floor, level) & ~repeated
     margin = np.where(open_, np.minimum(margin, _MAX_MARGIN_UNDECIDED), margin)
     # The rate of all lives is better known than that of one.
@@ -292,7 +292,7 @@ def _rates(
     rate = np.where(use_floor, floor_rate, level_rate)
     error = np.where(use_floor, floor_error, level_error)
     freedom = np.where(use_floor, floor.freedom, level.freedom)[row]
-    common = lives.several & (row == lives.pooled)
+    common = lives.has_several_lives & (row == lives.pooled)
     rate, error = np.where(common, lives.rate, rate[row]), np.where(common, lives.rate_error, error[row])
     return rate, error, freedom
 

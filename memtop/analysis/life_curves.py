@@ -118,8 +118,8 @@ class BucketPoints:
         low: Bytes, smallest.
         mean: Bytes, mean.
         high: Bytes, largest.
-        rough: Sum of squared steps, bytes².
-        lean: Sum of cubed steps, bytes³.
+        squared_steps: Sum of squared steps, bytes².
+        cubed_steps: Sum of cubed steps, bytes³.
         count: Samples.
         row: The row, ascending, without holes.
     """
@@ -128,8 +128,8 @@ class BucketPoints:
     low: Floats
     mean: Floats
     high: Floats
-    rough: Floats
-    lean: Floats
+    squared_steps: Floats
+    cubed_steps: Floats
     count: Floats
     row: Ints
 
@@ -140,8 +140,8 @@ class BucketPoints:
             low=self.low[which],
             mean=self.mean[which],
             high=self.high[which],
-            rough=self.rough[which],
-            lean=self.lean[which],
+            squared_steps=self.squared_steps[which],
+            cubed_steps=self.cubed_steps[which],
             count=self.count[which],
             row=row,
         )
@@ -222,11 +222,11 @@ def draw_curves(points: BucketPoints, lives: Ints) -> LifeCurves:
     padded[row, column] = mean
     samples = np.bincount(row, points.count, rows)
     steps = np.maximum(samples - 1, 1)
-    power = np.bincount(row, points.rough, rows) / steps
-    skew = np.bincount(row, points.lean, rows) / steps / np.maximum(power, 1.0) ** 1.5
+    power = np.bincount(row, points.squared_steps, rows) / steps
+    skew = np.bincount(row, points.cubed_steps, rows) / steps / np.maximum(power, 1.0) ** 1.5
     leaning = skew < np.minimum(LEANING_SKEW, -2.5 * np.sqrt(6.0 / steps))
     rough = np.maximum(power * steps, 1.0)
-    lean = np.bincount(row, points.lean, rows)
+    lean = np.bincount(row, points.cubed_steps, rows)
     fall = np.where(leaning, -lean / rough, 0.0)
     falls = rough**3 / np.maximum(lean**2, 1.0)
     low_5, quarter, middle, three_quarters, high_95, top = _quantiles(

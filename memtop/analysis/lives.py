@@ -24,8 +24,8 @@ class ContainerCurves:
         container: The container of each row.
         latest: Row of each container's latest long life.
         pooled: Row of its lives laid over one another by age; the same as `latest` when it has one life.
-        whole: Row of all of it uncut; the same as `latest` when it has one life.
-        several: Whether it has more than one life.
+        uncut: Row of all of it uncut; the same as `latest` when it has one life.
+        has_several_lives: Whether it has more than one life.
         repeats: Whether most of what was seen of it grows at about the common rate.
         rate: Mean rate of its lives, bytes per hour, see `_mean_rate`.
         rate_error: Standard error of it.
@@ -35,8 +35,8 @@ class ContainerCurves:
     container: Ints
     latest: Ints
     pooled: Ints
-    whole: Ints
-    several: Bools
+    uncut: Ints
+    has_several_lives: Bools
     repeats: Bools
     rate: Floats
     rate_error: Floats
@@ -67,8 +67,8 @@ def lay_out_lives(summary: SampleSummary) -> ContainerCurves:
         summary.low,
         summary.mean,
         summary.high,
-        summary.rough,
-        summary.lean,
+        summary.squared_steps,
+        summary.cubed_steps,
         summary.count.astype(np.float64),
         row,
     )
@@ -95,8 +95,8 @@ def lay_out_lives(summary: SampleSummary) -> ContainerCurves:
         container=np.concatenate([seen, seen[several], seen[several]]),
         latest=base,
         pooled=np.where(several, extra, base),
-        whole=np.where(several, extra + doubled, base),
-        several=several,
+        uncut=np.where(several, extra + doubled, base),
+        has_several_lives=several,
         repeats=repeats[seen],
         rate=3600.0 * rate[seen],
         rate_error=3600.0 * rate_error[seen],
@@ -161,8 +161,8 @@ def _align_by_age(
         points.low + moved,
         points.mean + moved,
         points.high + moved,
-        points.rough,
-        points.lean,
+        points.squared_steps,
+        points.cubed_steps,
         points.count,
         points.row,
     )

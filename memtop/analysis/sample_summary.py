@@ -35,9 +35,9 @@ class SampleSummary:
         low: Smallest value, bytes.
         mean: Mean value.
         high: Largest value.
-        rough: Sum of squared differences of the bucket's samples from the ones before in the same life,
-            bytes².
-        lean: Sum of the cubed differences, bytes³: far below 0 where memory climbs slowly and falls at once.
+        squared_steps: Sum of the squared differences between successive samples of one life, bytes².
+        cubed_steps: Sum of the cubed differences, bytes³: far below 0 where memory climbs slowly and falls at
+            once.
         count: Samples in it.
         life: Number of the life it belongs to, counted over all containers from 0.
         life_container: The container of each life, shape (lives,).
@@ -51,8 +51,8 @@ class SampleSummary:
     low: Floats
     mean: Floats
     high: Floats
-    rough: Floats
-    lean: Floats
+    squared_steps: Floats
+    cubed_steps: Floats
     count: Ints
     life: Ints
     life_container: Ints
@@ -184,8 +184,8 @@ def fold_samples(rows: Ints, time: Floats, value: Floats, life: Ints, containers
         low=np.minimum.reduceat(value, starts),
         mean=np.add.reduceat(value, starts) / count,
         high=np.maximum.reduceat(value, starts),
-        rough=np.add.reduceat(squared, starts),
-        lean=np.add.reduceat(squared * moved, starts),
+        squared_steps=np.add.reduceat(squared, starts),
+        cubed_steps=np.add.reduceat(squared * moved, starts),
         count=count,
         life=numbered[starts],
         life_container=rows[new_life],
@@ -203,8 +203,8 @@ def _empty_summary(first: Floats, last: Floats, latest: Floats, samples: Ints) -
         low=nothing,
         mean=nothing,
         high=nothing,
-        rough=nothing,
-        lean=nothing,
+        squared_steps=nothing,
+        cubed_steps=nothing,
         count=none,
         life=none,
         life_container=none,

@@ -191,14 +191,14 @@ class PendingWait:
     """Something that has to be waited for.
 
     Attributes:
-        why: ``slope``, ``not flat``, ``samples``, ``ends``, ``day``, ``size`` or ``load``.
-        needed: Seconds in all.
-        left: Seconds still to go.
+        reason: ``slope``, ``not flat``, ``samples``, ``ends``, ``day``, ``size`` or ``load``.
+        needed_seconds: Seconds in all.
+        remaining_seconds: Seconds still to go.
     """
 
-    why: str
-    needed: float
-    left: float
+    reason: str
+    needed_seconds: float
+    remaining_seconds: float
 
 
 def _watched_span(series: Series) -> tuple[float, float]:

@@ -116,19 +116,19 @@ def judge_moment(before: ChangeEvidence, after: ChangeEvidence, changed_at: floa
         low, high = best.interval(NORMAL_95)
         new = replace(new, side=replace(new.side, rate=best.rate, rate_low=low, rate_high=high))
     waits = [*pending_waits(old, new, aim, lived, sampled, best), *load_wait(loaded, watched)]
-    longest = max(waits, key=lambda wait: wait.left)
+    longest = max(waits, key=lambda wait: wait.remaining_seconds)
     first = min((float(one.timestamps[0]) for one, _ in alive if len(one.timestamps)), default=since)
     since = max(since, first)
     suspected = new.judged.verdict is Shape.LEAK
-    if longest.left <= 0 and is_excluded(best, aim, sampled) and not suspected:
+    if longest.remaining_seconds <= 0 and is_excluded(best, aim, sampled) and not suspected:
         pace = old.ends.count / old.ends.watched if old.ends.watched > 0 else 0.0
         sentence = words.holding_sentence(old.side, new.side, aim, watched, pace * new.side.watched)
-        verdict, needed, left = StabilityVerdict.HOLDING, longest.needed, 0.0
+        verdict, needed, left = StabilityVerdict.HOLDING, longest.needed_seconds, 0.0
     else:
         sentence = words.watching_sentence(
             old.side, new.side, longest, aim, suspected=suspected, lately=new.ends.count > 0, bought=bought
         )
-        verdict, needed, left = StabilityVerdict.WATCHING, longest.needed, longest.left
+        verdict, needed, left = StabilityVerdict.WATCHING, longest.needed_seconds, longest.remaining_seconds
     return Stability(
         verdict,
         sentence,
@@ -252,9 +252,9 @@ def _rate_error(side: SideFigures) -> float:
 
 def _life_gained(old: EndStatistics, new: EndStatistics) -> float | None:
     """How much longer containers live than before, seconds; None if they do not, or where it is not known."""
-    if old.every is None or new.every is None:
+    if old.mean_life is None or new.mean_life is None:
         return None
-    return new.every - old.every if new.every > old.every else None
+    return new.mean_life - old.mean_life if new.mean_life > old.mean_life else None
 
 
 def _death_verdict(old: ObservedSide, new: ObservedSide, raised: bool) -> StabilityVerdict | None:
@@ -266,7 +266,7 @@ def _death_verdict(old: ObservedSide, new: ObservedSide, raised: bool) -> Stabil
     if not (old.ends.count or new.side.oom_kills):
         return None  # restarts for another reason, and nothing to compare them with
     again = new.ends.count >= 2 or (new.ends.count == 1 and new.judged.verdict is Shape.LEAK)
-    outlived = new.ends.count * 3 <= new.ends.watched / (old.ends.every or math.inf)
+    outlived = new.ends.count * 3 <= new.ends.watched / (old.ends.mean_life or math.inf)
     if not again or outlived:
         return None
     return StabilityVerdict.ONLY_POSTPONED if raised and old.ends.count else StabilityVerdict.STILL_LEAKING

@@ -120,11 +120,11 @@ def watching_sentence(
         lately: Whether any of them has ended.
         bought: Seconds that a raised limit buys at the old rate; None where it was not raised.
     """
-    left = duration(wait.left) if 0 < wait.left < 1e9 else ""
+    left = duration(wait.remaining_seconds) if 0 < wait.remaining_seconds < 1e9 else ""
     togo = f"{left} to go" if left else "for how much longer is not known yet"
     leaning = _leaning(old, new)
-    match wait.why:
-        case _ if suspected and not wait.left > 0:
+    match wait.reason:
+        case _ if suspected and not wait.remaining_seconds > 0:
             text = f"grows {slope_words(new)}{_was(old)}, but that may yet level off"
             leaning = ""
         case "load":
@@ -143,12 +143,12 @@ def watching_sentence(
             leaning = ""
         case "day":
             text = f"growth as slow as {_plain(aim)} can hide in the rhythm of a day; {togo}"
-        case _ if wait.why == "samples" or not new.pods or not left:
+        case _ if wait.reason == "samples" or not new.pods or not left:
             text = "too few samples of the new pods to tell" + (f"; {togo}" if left else "")
         case _:
             at = f"at the old rate of {_plain(old.rate or aim)}" if old.leaks else f"growth of {_plain(aim)}"
             verb = "it would have shown" if old.leaks else "would show"
-            shows = f"{at} {verb} after {duration(wait.needed)}"
+            shows = f"{at} {verb} after {duration(wait.needed_seconds)}"
             text = f"sure in about {left}: {shows}" if leaning else f"{shows}: {togo}"
     if lately:
         what = "OOM kill" if new.oom_kills else "restart"

@@ -30,12 +30,12 @@ class EndStatistics:
     Attributes:
         count: How many there were.
         watched: Container-seconds over which they were counted.
-        regular: How regular they are: 1 for ends at random, up to 9 for a clockwork.
+        regularity: How regular they are: 1 for ends at random, up to 9 for a clockwork.
     """
 
     count: int
     watched: float
-    regular: int = 1
+    regularity: int = 1
 
     @property
     def per_hour(self) -> float | None:
@@ -43,7 +43,7 @@ class EndStatistics:
         return self.count / self.watched * 3600.0 if self.watched > 0 else None
 
     @property
-    def every(self) -> float | None:
+    def mean_life(self) -> float | None:
         """Seconds that one container lives on average; None where none has ended."""
         return self.watched / self.count if self.count and self.watched > 0 else None
 
@@ -55,33 +55,33 @@ class EndStatistics:
         still happen by luck in 1 of 20. A leak kills like a clockwork (k up to 9), and one life and three
         quarters tell as much (Cox, Renewal Theory, 1962, ch. 1).
         """
-        if self.every is None or seconds <= 0:
+        if self.mean_life is None or seconds <= 0:
             return 1.0
-        stages = self.regular * seconds / self.every
+        stages = self.regularity * seconds / self.mean_life
         if stages > 500:
             return 0.0
         term = total = 1.0
-        for stage in range(1, self.regular):
+        for stage in range(1, self.regularity):
             term *= stages / stage
             total += term
         return math.exp(-stages) * total
 
-    def luck(self, lived: Sequence[float]) -> float:
+    def chance_of_no_end(self, lived: Sequence[float]) -> float:
         """The chance that containers have all lived that long (seconds each) though nothing has changed."""
         return math.prod(self.survival(seconds) for seconds in lived)
 
-    def missing(self, lived: Sequence[float]) -> float:
+    def seconds_missing(self, lived: Sequence[float]) -> float:
         """Seconds more that all of them must live until luck is at most `MAX_LUCK`."""
-        if not self.count or self.luck(lived) <= MAX_LUCK:
+        if not self.count or self.chance_of_no_end(lived) <= MAX_LUCK:
             return 0.0
         if not lived:
             return math.inf
         low, high = 0.0, _MAX_SECONDS
-        if self.luck([seconds + high for seconds in lived]) > MAX_LUCK:
+        if self.chance_of_no_end([seconds + high for seconds in lived]) > MAX_LUCK:
             return math.inf
         while high - low > 1.0:
             middle = (low + high) / 2
-            if self.luck([seconds + middle for seconds in lived]) > MAX_LUCK:
+            if self.chance_of_no_end([seconds + middle for seconds in lived]) > MAX_LUCK:
                 low = middle
             else:
                 high = middle

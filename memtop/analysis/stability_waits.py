@@ -98,7 +98,7 @@ def observe_side(evidence: ChangeEvidence, *, oom: bool) -> ObservedSide:
     )
     ended = count_ends(series, evidence.spans, oom=oom)
     if leaks:
-        ended = replace(ended, regular=max(ended.regular, MIN_REGULARITY))
+        ended = replace(ended, regularity=max(ended.regularity, MIN_REGULARITY))
     return ObservedSide(side, judged, lives, slope, ended)
 
 
@@ -129,7 +129,7 @@ def growth_to_exclude(old: ObservedSide, new: ObservedSide) -> float:
     level = new.lives.level if new.lives is not None else 0.0
     limit = min((side.limit for side in (old.side, new.side) if side.limit is not None), default=None)
     room = max(limit - level, 0.05 * limit) if limit is not None else level
-    return room / ((old.ends.every or UNKNOWN_HORIZON) / HOUR)
+    return room / ((old.ends.mean_life or UNKNOWN_HORIZON) / HOUR)
 
 
 def steepest_rhythm(old: ObservedSide, level: float) -> float:
@@ -209,7 +209,7 @@ def pending_waits(
     """
     seen = max(sampled, default=0.0)
     found: list[PendingWait] = []
-    left = old.ends.missing(lived)
+    left = old.ends.seconds_missing(lived)
     if old.ends.count:
         found.append(PendingWait("ends", max(lived, default=0.0) + left, left))
     lives = new.lives

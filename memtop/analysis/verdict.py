@@ -71,7 +71,7 @@ def label_shape(lives: ContainerCurves, level: ShapeFits, limits: Floats) -> tup
     family = shapes.family[level.bounded]
     rise = shapes.rise[level.bounded]
     in_use = np.abs(curves.level).mean(axis=1)
-    whole = lives.whole
+    whole = lives.uncut
     limit = np.full(len(in_use), np.nan)
     for row in (lives.latest, lives.pooled, whole):
         limit[row] = limits
@@ -86,7 +86,7 @@ def label_shape(lives: ContainerCurves, level: ShapeFits, limits: Floats) -> tup
         & (level.change > 0)
         & (rise >= np.maximum(STEP_RISE_SHARE, _MIN_RISE_POINTS * curves.lives / curves.points))
     )
-    warmup = warm[lives.latest] | (warm[lives.pooled] & lives.repeats) | warm[lives.whole]
+    warmup = warm[lives.latest] | (warm[lives.pooled] & lives.repeats) | warm[lives.uncut]
     back = np.abs(level.change) < _RETURN_SHARE * level.reach
     bump = shape & np.isin(family, (ShapeFamily.BUMP, ShapeFamily.STEPS)) & back
     spike = bump & (level.bulge > 0)
@@ -275,7 +275,7 @@ def judge_summary(
         reached = np.where(np.isfinite(endings.level), endings.level, limits)
         ahead = forecast_limit(summary, lives, growth, reached)
         if started_at is not None:
-            repeated = (lives.several & lives.repeats & (running is None)) | (ended.log_odds > 0)
+            repeated = (lives.has_several_lives & lives.repeats & (running is None)) | (ended.log_odds > 0)
             since = (summary.last - started_at)[seen]
             young = growth.leak & ~repeated & is_young(since, ahead.seconds_to_limit)
             growth = replace(
@@ -458,8 +458,8 @@ def _as_one_container(summary: SampleSummary) -> tuple[SampleSummary, Bools]:
         low=summary.low[order],
         mean=summary.mean[order],
         high=summary.high[order],
-        rough=summary.rough[order],
-        lean=summary.lean[order],
+        squared_steps=summary.squared_steps[order],
+        cubed_steps=summary.cubed_steps[order],
         count=summary.count[order],
         life=rank[summary.life][order],
         life_container=np.zeros(lives, np.int64),

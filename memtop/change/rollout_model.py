@@ -67,7 +67,7 @@ class RolloutPod:
         new: Whether it is of the revision that is rolled out.
         revision: The number of its revision; None where that is not known.
         state: Its state in the words of ``kubectl get pods``.
-        mood: How much that asks for attention.
+        severity: How much that asks for attention.
         ready: How many of its containers are ready.
         containers: How many it has.
         restarts: Restarts of all its containers.
@@ -84,7 +84,7 @@ class RolloutPod:
     new: bool
     revision: int | None
     state: str
-    mood: StateSeverity
+    severity: StateSeverity
     ready: int
     containers: int
     restarts: int
@@ -177,14 +177,14 @@ def rollout_pod(pod: Pod, *, new: bool, revision: int | None, memory: Mapping[st
     facts = container_facts(pod)
     lasting = [one for one in facts if one.kind is not ContainerKind.INIT]
     ready_now = sum(status.ready for status in pod.status.container_statuses)
-    state, mood = _pod_state(pod, facts, ready_now)
+    state, severity = _pod_state(pod, facts, ready_now)
     limits = [one.limit for one in lasting]
     return RolloutPod(
         name=sanitize(pod.metadata.name),
         new=new,
         revision=revision,
         state=state,
-        mood=mood,
+        severity=severity,
         ready=ready_now,
         containers=len(pod.spec.containers),
         restarts=sum(one.restarts for one in facts),
@@ -222,21 +222,21 @@ def _pod_state(pod: Pod, facts: tuple[ContainerFacts, ...], ready_now: int) -> t
         return sanitize(pod.status.reason or pod.status.phase), StateSeverity.FAILING
     main = [one for one in facts if one.kind is ContainerKind.CONTAINER]
     first = [one for one in facts if one.kind is ContainerKind.INIT]
-    waits = [one for one in first if one.mood is not StateSeverity.DONE]
-    if waits and not any(one.mood is StateSeverity.RUNNING for one in main):
+    waits = [one for one in first if one.severity is not StateSeverity.DONE]
+    if waits and not any(one.severity is StateSeverity.RUNNING for one in main):
         speaker = min(waits, key=_container_urgency)
-        if speaker.mood in {StateSeverity.OOM, StateSeverity.FAILING}:
-            return f"Init:{speaker.state}", speaker.mood
-        if speaker.mood is StateSeverity.RUNNING or len(waits) < len(first):
+        if speaker.severity in {StateSeverity.OOM, StateSeverity.FAILING}:
+            return f"Init:{speaker.state}", speaker.severity
+        if speaker.severity is StateSeverity.RUNNING or len(waits) < len(first):
             return f"Init:{len(first) - len(waits)}/{len(first)}", StateSeverity.WAITING
     speaker = min(main, key=_container_urgency)
-    if speaker.mood is StateSeverity.RUNNING and ready_now < len(main):
+    if speaker.severity is StateSeverity.RUNNING and ready_now < len(main):
         return "not ready", StateSeverity.WAITING
-    return speaker.state, speaker.mood
+    return speaker.state, speaker.severity
 
 
 def _container_urgency(one: ContainerFacts) -> int:
-    return _MOOD_URGENCY.index(one.mood)
+    return _MOOD_URGENCY.index(one.severity)
 
 
 RECENT_EVENT_SECONDS = 900.0

@@ -144,7 +144,7 @@ async def check_prometheus(
 
 
 def _prometheus_missing(error: PrometheusNotFoundError) -> Finding:
-    match error.why:
+    match error.reason:
         case NotFoundReason.ABSENT:
             words = "none found; memtop judges by what it sees itself. --prometheus-url names one elsewhere"
         case NotFoundReason.FORBIDDEN:
@@ -153,15 +153,15 @@ def _prometheus_missing(error: PrometheusNotFoundError) -> Finding:
             )
         case NotFoundReason.SILENT:
             words = "was found and does not answer"
-    mark = failed if error.why is NotFoundReason.SILENT else optional_missing
-    return mark("Prometheus", words, *error.trail)
+    mark = failed if error.reason is NotFoundReason.SILENT else optional_missing
+    return mark("Prometheus", words, *error.attempts)
 
 
 def _examine_prometheus(
     found: PrometheusConnection, settings: PrometheusSettings, pods: list[str], now: float
 ) -> list[Finding]:
     schema = probe_schema(found.prometheus, pods, now)
-    findings = [passed("Prometheus", found.words(), *found.trail)]
+    findings = [passed("Prometheus", found.words(), *found.attempts)]
     if not schema.memory:
         words = "it knows no memory of containers; it does not scrape the kubelets (cAdvisor)"
         return [*findings, failed("Prometheus", words)]
@@ -204,7 +204,7 @@ def _check_kube_state_metrics(schema: MetricSchema) -> Finding:
 def _check_retention(connection: PrometheusClient, schema: MetricSchema) -> Finding:
     for seconds in HISTORY_SPANS:
         # A server that keeps exactly a day has no sample that is exactly a day old.
-        if connection.instant(
+        if connection.instant_query(
             prometheus_queries.oldest_sample_query(schema, schema.memory[0], 0.97 * seconds)
         ).streams:
             return passed("Prometheus", f"its memory reaches back about {duration(seconds)} or more")

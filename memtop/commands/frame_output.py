@@ -100,7 +100,7 @@ def _container_document(rows: FrameRows, listing: ListedContainer) -> dict[str, 
         "child_oom_kills_last_hour": _whole_or_none(rows.child_ooms_hour[row]),
         "memory_deaths": judgement.memory_deaths,
         "state": rows.states[row],
-        "last_termination": _termination_document(rows.lasts[row]),
+        "last_termination": _termination_document(rows.last_terminations[row]),
         "growth_bytes_per_hour": _whole_or_none(rows.rate[row]),
         "seconds_to_limit": _whole_or_none(rows.seconds_to_limit[row]),
         "verdict": judgement.certainty,
@@ -164,7 +164,7 @@ def verdict_words(frame: Frame, listing: ListedContainer) -> str:
 
 
 def _last_end_words(frame: Frame, listing: ListedContainer) -> str:
-    end = frame.rows.lasts[listing.row]
+    end = frame.rows.last_terminations[listing.row]
     if end is None:
         return UNKNOWN
     return end.words() if end.finished_at is None else f"{end.words()} {ago(frame.time - end.finished_at)}"
@@ -249,7 +249,7 @@ def _present_containers(frame: Frame) -> list[ListedContainer]:
         listing
         for listing in list_containers(frame)
         if listing.identity.kind is not ContainerKind.INIT
-        or frame.rows.moods[listing.row] is not StateSeverity.DONE
+        or frame.rows.severities[listing.row] is not StateSeverity.DONE
     ]
 
 
@@ -259,7 +259,7 @@ def _asks_for_attention(frame: Frame, listing: ListedContainer) -> bool:
         rows.restarts_hour[row]
         or rows.ooms_hour[row]
         or VERDICTS[rows.verdict[row]] in {Verdict.LEAK, Verdict.OOM_LOOP}
-        or rows.moods[row] in {StateSeverity.OOM, StateSeverity.FAILING}
+        or rows.severities[row] in {StateSeverity.OOM, StateSeverity.FAILING}
     )
 
 

@@ -111,7 +111,7 @@ def observe_once(plan: Watchlist, seconds: float) -> Frame:
 
 def _is_complete(frame: Frame) -> bool:
     """Whether all that can be known now is in it."""
-    return frame.settled and frame.remembered
+    return frame.settled and frame.past_known
 
 
 def _wrong_setting(pods: SourceStatus) -> str | None:

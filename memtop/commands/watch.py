@@ -153,7 +153,7 @@ class _HeadlessWatch:
                     continue
                 self._complain(seen.problem)
                 self._note(seen.notes)
-                if seen.problem or seen.hasty:
+                if seen.problem or seen.without_prometheus:
                     continue
                 verdict = seen.stability.verdict
                 if verdict is not self._verdict:

@@ -46,12 +46,12 @@ class PastCache:
         most: Containers kept.
 
     Attributes:
-        wishes: What is looked at now, what matters most first.
+        requests: What is looked at now, what matters most first.
     """
 
     def __init__(self, metric: Metric = "rss", most: int = MAX_REMEMBERED) -> None:
         self.metric = metric
-        self.wishes: tuple[PastRequest, ...] = ()
+        self.requests: tuple[PastRequest, ...] = ()
         self._most = most
         self._listeners: list[asyncio.Event] = []
         self._kept: dict[ContainerName, dict[tuple[Metric, str], PastSeries]] = {}
@@ -59,20 +59,20 @@ class PastCache:
         self._merged: dict[tuple[ContainerName, Metric], PastSeries] = {}
         self._seen: set[ContainerName] = set()
         self._changed: set[ContainerName] = set()
-        self._wished: frozenset[ContainerName] = frozenset()
+        self._requested: frozenset[ContainerName] = frozenset()
 
-    def wish(self, wishes: Iterable[PastRequest]) -> None:
+    def request(self, wishes: Iterable[PastRequest]) -> None:
         """Says what is looked at now, what matters most first."""
-        self.wishes = tuple(dict.fromkeys(wishes))[: self._most]
-        self._wished = names = frozenset(wish.name for wish in self.wishes)
+        self.requests = tuple(dict.fromkeys(wishes))[: self._most]
+        self._requested = names = frozenset(wish.name for wish in self.requests)
         if not names <= self._seen:
             self._seen = set(names) | (self._seen if len(self._seen) < 10 * self._most else set())
             for listener in self._listeners:
                 listener.set()
 
-    def is_wished(self, name: ContainerName) -> bool:
+    def is_requested(self, name: ContainerName) -> bool:
         """Whether a container is looked at now."""
-        return name in self._wished
+        return name in self._requested
 
     def listen(self) -> asyncio.Event:
         """An event that is set whenever something is wished for that was not before."""
@@ -80,7 +80,7 @@ class PastCache:
         self._listeners.append(listener)
         return listener
 
-    def of(
+    def get(
         self, name: ContainerName, metric: Metric = "working_set", origin: str | None = None
     ) -> PastSeries | None:
         """What one origin remembers of a container; without an origin, what all of them do, as one series."""
@@ -113,7 +113,7 @@ class PastCache:
             self._merged.pop((name, metric), None)
             self._kept[name] = entry
             self._changed.add(name)
-        forgettable = [name for name in self._kept if name not in self._wished]
+        forgettable = [name for name in self._kept if name not in self._requested]
         for name in forgettable[: max(0, len(self._kept) - self._most)]:
             self._told_at.pop(name, None)
             for metric, _ in self._kept.pop(name):
@@ -145,11 +145,11 @@ class LookBackRequest:
     """What somebody looks at.
 
     Attributes:
-        wishes: Whose past.
+        requests: Whose past.
         seconds: How far back.
     """
 
-    wishes: tuple[PastRequest, ...]
+    requests: tuple[PastRequest, ...]
     seconds: float
 
 
@@ -163,34 +163,34 @@ class LookBack:
         on_change: Called whenever there is news.
 
     Attributes:
-        asked: What is looked at; None for nothing.
-        version: Changes whenever what `of` returns may have.
+        request: What is looked at; None for nothing.
+        version: Changes whenever what `get` returns may have.
         problem: Why it cannot be said what was so far back; empty where it can, or nobody has asked yet.
     """
 
     def __init__(self, on_change: Callable[[], None]) -> None:
-        self.asked: LookBackRequest | None = None
+        self.request: LookBackRequest | None = None
         self.problem = ""
         self.version = 0
         self._on_change = on_change
         self._known: Mapping[ContainerName, PastSeries] | None = None
         self._changed = asyncio.Event()
 
-    def look(self, wishes: Iterable[PastRequest], seconds: float) -> None:
+    def look_at(self, wishes: Iterable[PastRequest], seconds: float) -> None:
         """Says whose past is looked at, and from how many seconds ago on; nobody's, where there are none."""
         chosen = tuple(wishes)[:MAX_LOOK_BACK]
         asked = LookBackRequest(chosen, seconds) if chosen else None
-        if asked != self.asked:
-            self.asked, self.problem, self._known = asked, "", None
+        if asked != self.request:
+            self.request, self.problem, self._known = asked, "", None
             self.version += 1
             self._changed.set()
 
     @property
     def waiting(self) -> bool:
         """Whether an answer is still on its way."""
-        return self.asked is not None and self._known is None and not self.problem
+        return self.request is not None and self._known is None and not self.problem
 
-    def of(self, name: ContainerName) -> PastSeries | None:
+    def get(self, name: ContainerName) -> PastSeries | None:
         """A container's working set, once it has been told."""
         return None if self._known is None else self._known.get(name)
 
@@ -209,17 +209,17 @@ class LookBack:
                 task.result()
 
     async def _take(self, answer: LookBackAnswer) -> None:
-        asked = self.asked
+        asked = self.request
         if asked is None or self._known is not None:
             return
         await asyncio.sleep(SETTLE_SECONDS)
         try:
             known = await answer(asked)
         except (ApiError, Unreachable, CredentialError) as error:
-            if asked == self.asked:  # who looked elsewhere as the answer came has yet to be answered
+            if asked == self.request:  # who looked elsewhere as the answer came has yet to be answered
                 self.problem = str(error)
         else:
-            if asked == self.asked:
+            if asked == self.request:
                 self._known = known
                 self.version += 1
         self._on_change()

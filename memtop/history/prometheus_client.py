@@ -74,11 +74,11 @@ class PrometheusClient(PrometheusConnect):
         """Whether queries are answered; false where they are not, whatever the reason."""
         del params
         try:
-            return bool(self.instant("1").streams)
+            return bool(self.instant_query("1").streams)
         except (ApiError, Unreachable, CredentialError):
             return False
 
-    def instant(self, query: str, at: float | None = None) -> QueryAnswer:
+    def instant_query(self, query: str, at: float | None = None) -> QueryAnswer:
         """The answer to a query at one moment.
 
         Args:
@@ -91,30 +91,30 @@ class PrometheusClient(PrometheusConnect):
             CredentialError: No credential could be had.
         """
         when = [] if at is None else [("time", f"{at:.3f}")]
-        return prometheus_answers.read_query_answer(self.ask("query", [("query", query), *when]))
+        return prometheus_answers.read_query_answer(self.get("query", [("query", query), *when]))
 
-    def over(self, query: str, grid: QueryGrid) -> QueryAnswer:
+    def range_query(self, query: str, grid: QueryGrid) -> QueryAnswer:
         """The answer to a query at every moment of a grid; raises like `instant`."""
         span = [("start", f"{grid.start:.3f}"), ("end", f"{grid.end:.3f}"), ("step", f"{grid.step:g}")]
-        return prometheus_answers.read_query_answer(self.ask("query_range", [("query", query), *span]))
+        return prometheus_answers.read_query_answer(self.get("query_range", [("query", query), *span]))
 
     def label_values(self, label: str, matches: Sequence[str], start: float, end: float) -> tuple[str, ...]:
         """The values of a label among the series that match and have samples between two times."""
         path = f"label/{label}/values"
-        return prometheus_answers.read_label_values(self.ask(path, _match_params(matches, start, end)))
+        return prometheus_answers.read_label_values(self.get(path, _match_params(matches, start, end)))
 
     def series(self, matches: Sequence[str], start: float, end: float) -> tuple[dict[str, str], ...]:
         """The labels of the series that match and have samples between two times (Unix seconds)."""
-        return prometheus_answers.read_series_labels(self.ask("series", _match_params(matches, start, end)))
+        return prometheus_answers.read_series_labels(self.get("series", _match_params(matches, start, end)))
 
     def version(self) -> str:
         """What it says of its version; empty where it says nothing (VictoriaMetrics, older servers)."""
         try:
-            return prometheus_answers.read_version(self.ask("status/buildinfo", []))
+            return prometheus_answers.read_version(self.get("status/buildinfo", []))
         except ApiError:
             return ""
 
-    def ask(self, path: str, query: QueryParams) -> bytes:
+    def get(self, path: str, query: QueryParams) -> bytes:
         """The body of a GET below ``/api/v1``; raises like `instant`."""
         deadline, began = self._clock() + self._longest, time.monotonic()
         try:

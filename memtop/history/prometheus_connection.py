@@ -44,15 +44,15 @@ class PrometheusNotFoundError(Exception):
     """No Prometheus answers.
 
     Attributes:
-        why: Whether there is none, rights are missing, or what is there does not answer.
-        trail: What was tried, one sentence each.
+        reason: Whether there is none, rights are missing, or what is there does not answer.
+        attempts: What was tried, one sentence each.
         retry_after: Seconds that one of those tried asks to wait; None if none does.
     """
 
     def __init__(self, why: NotFoundReason, trail: Sequence[str], retry_after: float | None = None) -> None:
         super().__init__(f"{why}: {'; '.join(trail)}")
-        self.why = why
-        self.trail = tuple(trail)
+        self.reason = why
+        self.attempts = tuple(trail)
         self.retry_after = retry_after
 
 
@@ -64,24 +64,24 @@ class PrometheusConnection:
         prometheus: The connection.
         where: The service, ``NAMESPACE/NAME:PORT``, or the address.
         via: How it is reached: ``service proxy``, ``port-forward`` or ``its address``.
-        why: How it was found, such as ``label app=prometheus-server`` or ``--prometheus-url``.
+        found_by: How it was found, such as ``label app=prometheus-server`` or ``--prometheus-url``.
         kind: Prometheus, Thanos, VictoriaMetrics or Mimir, as far as its service says.
         version: What it says of its version; empty where it says nothing.
-        trail: What was tried before.
+        attempts: What was tried before.
     """
 
     prometheus: PrometheusClient
     where: str
     via: str
-    why: str
+    found_by: str
     kind: str
     version: str = ""
-    trail: tuple[str, ...] = ()
+    attempts: tuple[str, ...] = ()
 
     def words(self) -> str:
         """One line for people."""
         version = f" {self.version}" if self.version else ""
-        return f"{self.kind}{version} at {self.where} by {self.via} (found by {self.why})"
+        return f"{self.kind}{version} at {self.where} by {self.via} (found by {self.found_by})"
 
 
 class _ContainerPort(msgspec.Struct, rename="camel"):
@@ -139,7 +139,7 @@ async def connect_prometheus(
         async with contextlib.AsyncExitStack() as stack:
             found = await _find_answering(client, wanted, stack)
             LOGGER.info(
-                "Prometheus chosen: %s; tried before: %s", found.words(), "; ".join(found.trail) or "none"
+                "Prometheus chosen: %s; tried before: %s", found.words(), "; ".join(found.attempts) or "none"
             )
             yield found
     except PrometheusNotFoundError as error:
@@ -159,10 +159,10 @@ async def _find_answering(
     else:
         namespaces = (*wanted.namespaces, client.target.namespace)
         looked = await prometheus_finder.find_candidates(client, namespaces, wanted.namespaces)
-    trail = list(looked.trail)
+    trail = list(looked.attempts)
     refusals = 0
     waits: list[float | None] = [looked.retry_after]
-    for place in looked.places:
+    for place in looked.candidates:
         async with contextlib.AsyncExitStack() as attempt:
             try:
                 found = await _connect_service(client, place, wanted, trail, attempt)
@@ -174,9 +174,9 @@ async def _find_answering(
                 continue
             stack.push_async_exit(attempt.pop_all())
             return found
-    if looked.places:
+    if looked.candidates:
         raise PrometheusNotFoundError(
-            NotFoundReason.FORBIDDEN if refusals == len(looked.places) else NotFoundReason.SILENT,
+            NotFoundReason.FORBIDDEN if refusals == len(looked.candidates) else NotFoundReason.SILENT,
             trail,
             prometheus_finder.longest_wait(waits),
         )
@@ -243,7 +243,7 @@ async def _connect_service(
         )
         version = await run_in_thread(_check_version, prometheus)
     except CLUSTER_FAILURES as error:
-        trail.append(f"{place} ({place.why}), service proxy: {error}")
+        trail.append(f"{place} ({place.found_by}), service proxy: {error}")
         if not isinstance(error, ApiError) or error.status not in {401, 403}:
             raise
         try:
@@ -259,7 +259,9 @@ async def _connect_service(
         trail.append(
             f"{kept} not sent to {place}: --prometheus-service or --prometheus-url says whom to trust"
         )
-    return PrometheusConnection(prometheus, str(place), via, place.why, place.kind, version, tuple(trail))
+    return PrometheusConnection(
+        prometheus, str(place), via, place.found_by, place.kind, version, tuple(trail)
+    )
 
 
 async def _connect_port_forward(
@@ -325,6 +327,6 @@ async def _pod_behind(client: Client, place: PrometheusCandidate) -> tuple[str, 
 
 
 def _check_version(prometheus: PrometheusClient) -> str:
-    """The version of what answers; raises what `Prometheus.instant` raises if nothing does."""
-    prometheus.instant("1")
+    """The version of what answers; raises what `PrometheusClient.instant_query` raises if nothing does."""
+    prometheus.instant_query("1")
     return prometheus.version()

@@ -133,7 +133,7 @@ class PrometheusCandidate:
     """Where Prometheus may be.
 
     Attributes:
-        why: What spoke for it, such as ``label app=prometheus-server``.
+        found_by: What spoke for it, such as ``label app=prometheus-server``.
         kind: What is probably there.
         namespace: Of the service.
         service: Its name.
@@ -145,7 +145,7 @@ class PrometheusCandidate:
         selector: The labels of the pods behind it.
     """
 
-    why: str
+    found_by: str
     kind: str
     namespace: str
     service: str
@@ -171,14 +171,14 @@ class CandidateSearch:
     """Where to try, and what the looking itself met with.
 
     Attributes:
-        places: Best first.
-        trail: One sentence for each thing that was looked at.
+        candidates: Best first.
+        attempts: One sentence for each thing that was looked at.
         forbidden: Whether looking was refused everywhere.
         retry_after: Seconds that the server asks to wait before it is looked again; None if it does not.
     """
 
-    places: tuple[PrometheusCandidate, ...]
-    trail: tuple[str, ...]
+    candidates: tuple[PrometheusCandidate, ...]
+    attempts: tuple[str, ...]
     forbidden: bool = False
     retry_after: float | None = None
 
@@ -214,7 +214,9 @@ async def find_candidates(
     inside = [place for place in places if place.namespace in (namespaces if usual is None else usual)]
     if inside and (passed := [str(place) for place in places if place not in inside]):
         trail.append(f"not tried, outside the usual namespaces: {', '.join(passed[:MAX_CANDIDATES])}")
-    found = inside or [replace(place, why=f"{place.why}, outside the usual namespaces") for place in places]
+    found = inside or [
+        replace(place, found_by=f"{place.found_by}, outside the usual namespaces") for place in places
+    ]
     wait = longest_wait(error.retry_after for error in refusals)
     return CandidateSearch(tuple(found[:MAX_CANDIDATES]), tuple(trail), forbidden, wait)
 

@@ -162,7 +162,7 @@ class PastAnswers:
     pasts: dict[tuple[ContainerName, Metric], PastSeries] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
-    def hear(self, answer: QueryAnswer) -> tuple[MetricStream, ...]:
+    def keep_warnings(self, answer: QueryAnswer) -> tuple[MetricStream, ...]:
         """The streams of an answer, after keeping its warnings."""
         self.warnings += [words for words in answer.warnings if words not in self.warnings]
         return answer.streams
@@ -200,7 +200,9 @@ def ask_past(
         for metric in metrics:
             if metric not in schema.memory:
                 continue
-            streams = told.hear(prometheus.over(prometheus_queries.memory_query(schema, metric, pods), grid))
+            streams = told.keep_warnings(
+                prometheus.range_query(prometheus_queries.memory_query(schema, metric, pods), grid)
+            )
             found = group_by_container(streams, schema.cadvisor_labels())
             # What dies before it is ever scraped has no memory, but its ends are counted.
             for name in wanted.intersection((*found, *counters, *kills)):
@@ -244,7 +246,9 @@ def child_oom_kills(
     """
     if OOM_EVENTS_METRIC not in schema.names:
         return None
-    streams = prometheus.instant(prometheus_queries.child_kills_query(schema, namespaces, seconds)).streams
+    streams = prometheus.instant_query(
+        prometheus_queries.child_kills_query(schema, namespaces, seconds)
+    ).streams
     found = group_by_container(streams, schema.cadvisor_labels())
     return {name: round(sum(stream.last for stream in cgroups)) for name, cgroups in found.items()}
 
@@ -269,7 +273,7 @@ def fastest_growers(
     if not schema.memory:
         return []
     query = prometheus_queries.growers_query(schema, schema.memory[0], namespaces, count, seconds)
-    return list(group_by_container(prometheus.instant(query).streams, schema.cadvisor_labels()))
+    return list(group_by_container(prometheus.instant_query(query).streams, schema.cadvisor_labels()))
 
 
 def extend_past(
@@ -327,14 +331,18 @@ def _query_ends(
     if schema.kube_state:
         labels = schema.state_labels()
         counters = group_by_container(
-            told.hear(prometheus.over(prometheus_queries.restarts_query(schema, pods), grid)), labels
+            told.keep_warnings(prometheus.range_query(prometheus_queries.restarts_query(schema, pods), grid)),
+            labels,
         )
         flags = group_by_container(
-            told.hear(prometheus.over(prometheus_queries.ended_by_oom_query(schema, pods), grid)), labels
+            told.keep_warnings(
+                prometheus.range_query(prometheus_queries.ended_by_oom_query(schema, pods), grid)
+            ),
+            labels,
         )
     if OOM_EVENTS_METRIC in schema.names:
-        answer = prometheus.over(prometheus_queries.oom_events_query(schema, pods), grid)
-        kills = group_by_container(told.hear(answer), schema.cadvisor_labels())
+        answer = prometheus.range_query(prometheus_queries.oom_events_query(schema, pods), grid)
+        kills = group_by_container(told.keep_warnings(answer), schema.cadvisor_labels())
     return counters, flags, kills
 
 
@@ -349,7 +357,7 @@ def _query_limits(
         labels = schema.cadvisor_labels()
     else:
         return {}
-    streams = told.hear(prometheus.instant(query, at))
+    streams = told.keep_warnings(prometheus.instant_query(query, at))
     return {name: found[0].last for name, found in group_by_container(streams, labels).items()}
 
 

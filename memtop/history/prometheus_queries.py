@@ -53,7 +53,7 @@ class ProbedPrometheus(Protocol):
     def series(self, matches: Sequence[str], start: float, end: float) -> tuple[dict[str, str], ...]:
         """The labels of the series that match."""
 
-    def instant(self, query: str, at: float | None = None) -> QueryAnswer:
+    def instant_query(self, query: str, at: float | None = None) -> QueryAnswer:
         """The answer to a query at one moment."""
 
 
@@ -161,7 +161,7 @@ def _metric_names(found: Sequence[Mapping[str, str]]) -> frozenset[str]:
 
 def _scrape_interval(prometheus: ProbedPrometheus, series: str, now: float) -> float:
     """Seconds between scrapes, by the pod that has been there for most of the time."""
-    answer = prometheus.instant(f"max(count_over_time({series}[{PROBE_SECONDS:.0f}s]))", now)
+    answer = prometheus.instant_query(f"max(count_over_time({series}[{PROBE_SECONDS:.0f}s]))", now)
     counts = [stream.last for stream in answer.streams]
     return PROBE_SECONDS / max(counts) if counts and max(counts) > 1 else USUAL_INTERVAL
 

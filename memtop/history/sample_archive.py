@@ -56,16 +56,16 @@ class ArchiveTick:
 
     Attributes:
         time: Unix seconds.
-        whose: The containers, in the order of the arrays.
+        owners: The containers, in the order of the arrays.
         times: When each sample was taken, Unix seconds.
         values: Bytes.
-        ends: Restarts and OOM kills since `LATE` seconds before the last tick: which of `whose`, when (Unix
+        ends: Restarts and OOM kills since `LATE` seconds before the last tick: which of `owners`, when (Unix
             seconds), and whether it is an OOM kill.
-        pods: Namespace and name of the pod of each of `whose`; none of them where they are not known.
+        pods: Namespace and name of the pod of each of `owners`; none of them where they are not known.
     """
 
     time: float
-    whose: Sequence[SampleOwner]
+    owners: Sequence[SampleOwner]
     times: Floats
     values: npt.NDArray[np.float32]
     ends: Sequence[tuple[int, float, bool]] = ()
@@ -127,8 +127,8 @@ class ArchiveWriter:
             return False
         segment = self._segment_for(tick.time)
         known = len(self._numbers)
-        pods = dict(zip(tick.whose, tick.pods, strict=False))
-        numbers = np.array([self._numbers.setdefault(one, len(self._numbers)) for one in tick.whose], "<u4")
+        pods = dict(zip(tick.owners, tick.pods, strict=False))
+        numbers = np.array([self._numbers.setdefault(one, len(self._numbers)) for one in tick.owners], "<u4")
         new = list(self._numbers)[known:]
         block = _ArchiveBlock(
             tick.time,
@@ -137,7 +137,7 @@ class ArchiveWriter:
             np.clip((tick.times - tick.time) * 10, -32768, 32767).astype("<i2").tobytes(),
             tick.values.astype("<f4").tobytes(),
             [(int(numbers[index]), at, oom) for index, at, oom in tick.ends],
-            [pods[whose] for whose in new] if len(pods) == len(tick.whose) else [],
+            [pods[whose] for whose in new] if len(pods) == len(tick.owners) else [],
         )
         body = zlib.compress(_ENCODER.encode(block), 1)
         try:

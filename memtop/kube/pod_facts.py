@@ -119,7 +119,7 @@ class ContainerFacts(Struct, frozen=True):
         request: Memory request in bytes, or None.
         restarts: Restarts since the pod was created.
         state: The current state in words.
-        mood: How much that state asks for attention.
+        severity: How much that state asks for attention.
         started_at: Start of the current run, Unix seconds; None while it does not run.
         terminations: The ends that the status still tells of, oldest first (at most two).
         unread: Which parts of the pod made no sense and were left out, in words; empty for none.
@@ -134,7 +134,7 @@ class ContainerFacts(Struct, frozen=True):
     request: int | None
     restarts: int
     state: str
-    mood: StateSeverity
+    severity: StateSeverity
     started_at: float | None
     terminations: tuple[Termination, ...]
     unread: str = ""
@@ -186,7 +186,7 @@ def _facts_of(
     pod: Pod, spec: ContainerSpec, kind: ContainerKind, status: ContainerStatus | None
 ) -> ContainerFacts:
     state = status.state if status is not None else None
-    words, mood = _state_words(pod, state)
+    words, severity = _state_words(pod, state)
     ends = [
         _termination_of(part.terminated)
         for part in (status.last_state if status is not None else None, state)
@@ -194,8 +194,8 @@ def _facts_of(
     ]
     if pod.status.reason == EVICTED and not any(end.oom for end in ends):
         ends = [_eviction_of(pod)]
-    if mood is StateSeverity.WAITING and words == "CrashLoopBackOff":
-        mood = StateSeverity.OOM if ends and ends[-1].oom else StateSeverity.FAILING
+    if severity is StateSeverity.WAITING and words == "CrashLoopBackOff":
+        severity = StateSeverity.OOM if ends and ends[-1].oom else StateSeverity.FAILING
     unread = list(pod.unread)
     told = status.restart_count if status is not None else 0
     restarts = min(max(told, 0), MAX_RESTARTS)
@@ -214,7 +214,7 @@ def _facts_of(
         request=request,
         restarts=restarts,
         state=words,
-        mood=mood,
+        severity=severity,
         started_at=unix_seconds(state.running.started_at) if state is not None and state.running else None,
         terminations=tuple(ends),
         unread=", ".join(unread),

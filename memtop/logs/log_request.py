@@ -148,7 +148,7 @@ async def container_runs(client: Client, request: LogRequest) -> dict[str, Conta
             state=facts.state,
             restarts=facts.restarts,
             ending=ContainerEnding(facts.name, facts.terminations[-1]) if facts.terminations else None,
-            over=ended or (facts.kind is ContainerKind.INIT and facts.mood is StateSeverity.DONE),
+            over=ended or (facts.kind is ContainerKind.INIT and facts.severity is StateSeverity.DONE),
             init=facts.kind is ContainerKind.INIT,
         )
         for facts in container_facts(pod)

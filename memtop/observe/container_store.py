@@ -89,7 +89,7 @@ class ContainerStore:
     Attributes:
         columns: The numbers of every slot.
         identities: Who has each slot; None where nobody does.
-        lasts: How each last ended, or None.
+        last_terminations: How each last ended, or None.
         lives: The ends and starts of those that have ended at least once, by slot.
         full_heaps: The heaps that are full as far as logs tell, by slot.
         departed: Containers that are gone and were OOM-killed not long before.
@@ -104,7 +104,7 @@ class ContainerStore:
         self.history = history
         self.columns = SlotColumns(slots)
         self.identities: list[ContainerIdentity | None] = [None] * slots
-        self.lasts: list[Termination | None] = [None] * slots
+        self.last_terminations: list[Termination | None] = [None] * slots
         self.lives: dict[int, ContainerLives] = {}
         self.departed = DepartedContainers()
         self.states = Vocabulary()
@@ -248,7 +248,7 @@ class ContainerStore:
         columns.request[slot] = np.nan if fact.request is None else fact.request
         columns.restarts[slot] = fact.restarts
         columns.state[slot] = self.states.number(fact.marked_state)
-        columns.mood[slot] = SEVERITY_CODES[fact.mood]
+        columns.severity[slot] = SEVERITY_CODES[fact.severity]
         if fact.started_at is None:
             columns.started_at[slot] = np.nan
             columns.working_set[slot] = np.nan  # what does not run holds nothing
@@ -290,7 +290,7 @@ class ContainerStore:
         columns.restarts_hour[slot], columns.restarts_exact[slot] = lives.restarts_within(now)
         columns.ooms_hour[slot] = lives.oom_kills_within(now)
         columns.recheck_at[slot] = lives.next_change(now)
-        last = self.lasts[slot] = lives.last
+        last = self.last_terminations[slot] = lives.last
         if last is not None:
             columns.failed[slot] = last.exit_code != 0
             columns.last_end[slot] = np.nan if last.finished_at is None else last.finished_at
@@ -332,11 +332,11 @@ class ContainerStore:
             if slot is not None and not self.columns.last_end[slot] > now - NOTICED_WITHIN:
                 column[slot] = count
 
-    def recall_ends(self, slot: int, past: PastSeries, now: float) -> None:
-        """Takes in how a container fared before it was seen here; see `Lives.recall`."""
+    def take_past_ends(self, slot: int, past: PastSeries, now: float) -> None:
+        """Takes in how a container fared before it was seen here; see `ContainerLives.take_past`."""
         lives = self.lives.get(slot)
         if lives is not None and past.counted is not None:
-            lives.recall(*past.counted, past.oom_kills)
+            lives.take_past(*past.counted, past.oom_kills)
             self._put_last_hour(slot, lives, now)
 
     def pass_time(self, now: float) -> None:
@@ -485,7 +485,7 @@ class ContainerStore:
         self.columns.grow(new)
         self.history.grow(new)
         self.identities.extend([None] * (new - old))
-        self.lasts.extend([None] * (new - old))
+        self.last_terminations.extend([None] * (new - old))
         self._free.extend(range(new - 1, old - 1, -1))
 
     def _release(self, slot: int) -> None:
@@ -493,7 +493,7 @@ class ContainerStore:
         self.columns.clear(slot)
         self.history.clear(slot)
         self.identities[slot] = None
-        self.lasts[slot] = None
+        self.last_terminations[slot] = None
         self.lives.pop(slot, None)
         self._news_of_ends.discard(slot)
         self.full_heaps.pop(slot, None)

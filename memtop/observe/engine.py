@@ -64,7 +64,7 @@ class Engine:
         on_crash: Callable[[BaseException], None],
         view: View | None = None,
     ) -> None:
-        self._plan = plan
+        self._watchlist = plan
         self._on_frame = on_frame
         self._on_crash = on_crash
         self._view = view or View()
@@ -138,7 +138,7 @@ class Engine:
 
         self._call(again)
 
-    def ask(self, work: Callable[[Client], Coroutine[Any, Any, T]]) -> Future[T]:
+    def submit(self, work: Callable[[Client], Coroutine[Any, Any, T]]) -> Future[T]:
         """Does something else with the cluster, for a screen that wants to know more of one object.
 
         Args:
@@ -189,43 +189,46 @@ class Engine:
             await self._client.close()
 
     async def _observe_scopes(self) -> None:
-        notes, failed, pause = self._plan.notes, "", FIRST_RESTART_SECONDS
+        notes, failed, pause = self._watchlist.notes, "", FIRST_RESTART_SECONDS
         narrowed_from: Scope | None = None
         while not self._stopped:
             self._other_scope.clear()
             observer = self._observer = Observer(
-                self._plan.target,
+                self._watchlist.target,
                 self._scope,
                 interval=self._interval,
-                hours=self._plan.hours,
-                speed=self._plan.speed,
+                hours=self._watchlist.hours,
+                speed=self._watchlist.speed,
                 credentials=self._credentials,
-                remember=self._plan.remember,
+                remember=self._watchlist.history,
                 on_change=self._changed.set,
             )
             LOGGER.info(
                 "observing %s of context %s (%s), selector %s",
                 ", ".join(self._scope.namespaces) or "all namespaces",
-                self._plan.target.context,
-                self._plan.target.shown_server,
+                self._watchlist.target.context,
+                self._watchlist.target.shown_server,
                 self._scope.selector or "none",
             )
             said = (*notes, f"observed afresh after {failed}") if failed else notes
             try:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(observer.run())
-                    snapshots = FrameBuilder(observer, self._plan.thresholds, said)
+                    snapshots = FrameBuilder(observer, self._watchlist.thresholds, said)
                     group.create_task(self._frames(partial(build_next_frame, observer, snapshots)))
                     group.create_task(self._await_other_scope())
                     if narrowed_from is not None:
                         group.create_task(self._await_rights(narrowed_from))
             except* _ScopeChanged:
-                notes, narrowed_from = self._plan.notes, None
+                notes, narrowed_from = self._watchlist.notes, None
             except* NamespacesForbidden:
                 narrowed_from = self._scope
-                fallback = self._plan.target.namespace
+                fallback = self._watchlist.target.namespace
                 self._scope = Scope((fallback,), self._scope.selector)
-                notes = (*self._plan.notes, f"listing all namespaces is forbidden: only {fallback} is shown")
+                notes = (
+                    *self._watchlist.notes,
+                    f"listing all namespaces is forbidden: only {fallback} is shown",
+                )
             except* Exception as errors:
                 # What screens have asked for runs on: a rollout that is followed, a heap that is fetched.
                 LOGGER.exception("observing failed; it begins afresh")
@@ -274,9 +277,9 @@ def build_next_frame(observer: Observer, snapshots: FrameBuilder, view: View) ->
     """
     observer.store.pass_time(observer.clock.now())
     arranged = snapshots.arrange(view)
-    observer.recollection.look_at(arranged.looked_at)
-    observer.recollection.look_back(arranged.looked_back, view.reach)
-    observer.pools.look_at(arranged.pooled)
+    observer.past_sources.look_at(arranged.looked_at)
+    observer.past_sources.look_back(arranged.looked_back, view.reach)
+    observer.workload_verdicts.look_at(arranged.pooled)
     observer.last_words.look_at(arranged.levelled_off)
     return snapshots.build(arranged)
 

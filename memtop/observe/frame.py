@@ -83,8 +83,8 @@ class FrameRows:
         confidence: Of the verdict, 0..1.
         spark: Highest value of each part of the recent past, shape (rows, `SPARK_BINS`), bytes.
         states: The current state in words.
-        moods: How much it asks for attention.
-        lasts: The last end, or None.
+        severities: How much it asks for attention.
+        last_terminations: The last end, or None.
         pods: Live pods behind the row.
         namespace: A number for the namespace.
         holds_memory: Whether it is no init container.
@@ -114,8 +114,8 @@ class FrameRows:
     confidence: Floats
     spark: npt.NDArray[np.float32]
     states: Sequence[str]
-    moods: CodedColumn[StateSeverity]
-    lasts: list[Termination | None]
+    severities: CodedColumn[StateSeverity]
+    last_terminations: list[Termination | None]
     pods: npt.NDArray[np.int32]
     namespace: npt.NDArray[np.int32]
     holds_memory: npt.NDArray[np.bool_]
@@ -157,8 +157,8 @@ class RowDetail:
         floor: The floor that the judgement speaks of, see `memtop.analysis.judgement.floor_line`: Unix
             seconds and bytes of its points; None where nothing was fitted.
         awaited: What is still to come before it can be judged by all that is known of it.
-        back: How it stands with what lies further back than samples are kept, in words; empty where nobody
-            asked, or it is drawn.
+        look_back_note: Why the time before the kept samples is not drawn, in words; empty where it is
+            drawn or was not asked for.
     """
 
     key: RowKey
@@ -174,7 +174,7 @@ class RowDetail:
     basis: str = ""
     floor: tuple[Floats, Floats] | None = None
     awaited: AwaitedData | None = None
-    back: str = ""
+    look_back_note: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,12 +211,12 @@ class Frame:
         counts: The header's numbers, of the namespaces in view and before the text filter.
         view: What was asked for.
         rows: All rows.
-        orders: For each pane the rows it shows, in order.
+        pane_rows: For each pane the rows it shows, in order.
         detail: The selected row drawn large, or None.
         members: The containers behind the workload of the selected row, or None.
         remaining: How many pods of the first list are still on their way.
         settled: Whether pods, metrics and verdicts have come, or are known not to come for now.
-        remembered: Whether the past has come too, or is known not to come for now.
+        past_known: Whether the past has come too, or is known not to come for now.
         namespaces: Namespaces known to exist, for the picker.
         pressured_nodes: Nodes that report MemoryPressure.
         awaited: Of rows in sight, what is still to come before they can be judged by all that is known.
@@ -233,13 +233,13 @@ class Frame:
     counts: HeaderCounts
     view: View
     rows: FrameRows
-    orders: dict[OverviewPane, Slots]
+    pane_rows: dict[OverviewPane, Slots]
     detail: RowDetail | None
     remaining: int
     settled: bool
     namespaces: tuple[str, ...]
     pressured_nodes: frozenset[str]
-    remembered: bool = True
+    past_known: bool = True
     awaited: Mapping[int, AwaitedData] = field(default_factory=dict)
     members: WorkloadMembers | None = None
     namesakes: frozenset[Workload] = frozenset()

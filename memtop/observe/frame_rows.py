@@ -21,9 +21,9 @@ INIT_CODE = KIND_CODES[ContainerKind.INIT]
 _DOWN = {StateSeverity.WAITING, StateSeverity.FAILING, StateSeverity.OOM}
 _CALM = {StateSeverity.RUNNING, StateSeverity.DONE}
 _SEVERITY_ORDER = np.array(
-    [-1 if mood is StateSeverity.DONE else code for code, mood in enumerate(SEVERITIES)], np.int8
+    [-1 if severity is StateSeverity.DONE else code for code, severity in enumerate(SEVERITIES)], np.int8
 )
-"""Of each mood's code: a workload that runs and has a container that is done, runs."""
+"""Of each severity's code: a workload that runs and has a container that is done, runs."""
 
 
 class HasJudgements(Protocol):
@@ -71,8 +71,8 @@ def container_rows(
         confidence=judgements.confidence,
         spark=spark,
         states=CodedColumn(columns.state.copy(), store.states.words),
-        moods=CodedColumn(columns.mood.copy(), SEVERITIES),
-        lasts=store.lasts.copy(),
+        severities=CodedColumn(columns.severity.copy(), SEVERITIES),
+        last_terminations=store.last_terminations.copy(),
         pods=np.ones(len(store.identities), np.int32),
         namespace=columns.namespace.copy(),
         holds_memory=columns.kind != INIT_CODE,
@@ -102,7 +102,9 @@ def _seconds_to_limit(columns: SlotColumns, judgements: Judgements, now: float) 
 def time_to_limit_words(rows: FrameRows, row: int) -> str:
     """When a row reaches its limit, in words; ``down`` of a leak that is dead and not yet started again."""
     down = (
-        rows.verdict[row] == LEAK_CODE and rows.moods[row] in _DOWN and not np.isfinite(rows.working_set[row])
+        rows.verdict[row] == LEAK_CODE
+        and rows.severities[row] in _DOWN
+        and not np.isfinite(rows.working_set[row])
     )
     return "down" if down else duration(rows.seconds_to_limit[row])
 
@@ -180,7 +182,7 @@ def workload_rows(groups: WorkloadGroups, rows: FrameRows, pools: WorkloadVerdic
     judgements = pools.laid_over(
         select_judgements(rows.judgements, _worst_containers(groups, rows)), groups.identities
     )
-    states, moods = _workload_states(groups, rows)
+    states, severities = _workload_states(groups, rows)
     return FrameRows(
         identities=groups.identities,
         working_set=_known_sum(rows.working_set[members], starts),
@@ -205,8 +207,8 @@ def workload_rows(groups: WorkloadGroups, rows: FrameRows, pools: WorkloadVerdic
         confidence=judgements.confidence,
         spark=np.add.reduceat(np.nan_to_num(rows.spark[members]), starts, axis=0),
         states=states,
-        moods=moods,
-        lasts=_last_terminations(groups, rows),
+        severities=severities,
+        last_terminations=_last_terminations(groups, rows),
         pods=groups.pods,
         namespace=groups.namespace,
         holds_memory=np.ones(len(starts), np.bool_),
@@ -245,7 +247,7 @@ def _worst_containers(groups: WorkloadGroups, rows: FrameRows) -> npt.NDArray[np
 
 def _workload_states(groups: WorkloadGroups, rows: FrameRows) -> tuple[list[str], CodedColumn[StateSeverity]]:
     """The state that asks most for attention, and how many containers ask as much."""
-    urgency = _SEVERITY_ORDER[rows.moods.codes[groups.members]]
+    urgency = _SEVERITY_ORDER[rows.severities.codes[groups.members]]
     owner = groups.owner
     most = urgency == np.maximum.reduceat(urgency, groups.starts)[owner]
     how_many = _group_sums(most, groups.starts)
@@ -254,9 +256,9 @@ def _workload_states(groups: WorkloadGroups, rows: FrameRows) -> tuple[list[str]
     example[owner[most][::-1]] = groups.members[most][::-1]  # the first of them has the last word
     states = []
     for slot, number, size in zip(example.tolist(), how_many.tolist(), sizes.tolist(), strict=True):
-        calm = rows.moods[slot] in _CALM
+        calm = rows.severities[slot] in _CALM
         states.append(rows.states[slot] if calm or size == 1 else f"{number}/{size} {rows.states[slot]}")
-    return states, CodedColumn(rows.moods.codes[example], SEVERITIES)
+    return states, CodedColumn(rows.severities.codes[example], SEVERITIES)
 
 
 def _last_terminations(groups: WorkloadGroups, rows: FrameRows) -> list[Termination | None]:
@@ -267,5 +269,5 @@ def _last_terminations(groups: WorkloadGroups, rows: FrameRows) -> list[Terminat
     found: list[Termination | None] = [None] * len(groups.starts)
     at = np.flatnonzero(ends == newest[owner])
     for which, slot in zip(owner[at].tolist(), groups.members[at].tolist(), strict=True):
-        found[which] = rows.lasts[slot]
+        found[which] = rows.last_terminations[slot]
     return found

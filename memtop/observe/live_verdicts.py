@@ -110,7 +110,7 @@ class WorkloadVerdicts:
                 return True
         return False
 
-    def of(self, key: WorkloadKey) -> Judgement | None:
+    def get(self, key: WorkloadKey) -> Judgement | None:
         """What is judged of a workload, or None before it is."""
         judged = self._judged.get(key)
         return None if judged is None else judged.worst
@@ -201,7 +201,7 @@ class LiveVerdicts:
         """Whether containers are due that have not been judged yet."""
         return len(self._judge.due(self._now, 1)) > 0
 
-    def take(self, tick: MetricsTick, now: float) -> None:
+    def take_samples(self, tick: MetricsTick, now: float) -> None:
         """Takes in the samples of one tick.
 
         Args:

@@ -97,7 +97,7 @@ class Observer:
         self._pods_seen = asyncio.Event()
         self._tick = asyncio.Event()
         self._poll_now = asyncio.Event()
-        self.recollection = PastSources(
+        self.past_sources = PastSources(
             self._client,
             self.store,
             self.verdicts,
@@ -110,11 +110,11 @@ class Observer:
             on_change=on_change,
         )
         self.last_words = LastWords(self._client, self.store, self.clock.now, on_change)
-        self.pools = WorkloadVerdicts(
+        self.workload_verdicts = WorkloadVerdicts(
             self.store,
-            self.recollection.overlay.judged_series,
+            self.past_sources.verdicts.judged_series,
             self.clock.now,
-            lambda slot: not self.recollection.asking(slot),
+            lambda slot: not self.past_sources.is_asking(slot),
         )
 
     # -- running
@@ -134,14 +134,14 @@ class Observer:
             )
             self._sources += [self._pods_of[namespace], *self._owners_of(namespace)]
         self._sources.append(self._source("nodes", partial(self._watch_nodes, WatchPosition())))
-        self._sources += self.recollection.sources(self._source)
+        self._sources += self.past_sources.sources(self._source)
         try:
             async with asyncio.TaskGroup() as group:
                 for source in self._sources:
                     group.create_task(source.loop())
                 group.create_task(self._judge())
                 group.create_task(self._pool())
-                group.create_task(self.recollection.keep())
+                group.create_task(self.past_sources.keep())
                 group.create_task(self.last_words.run())
         except* NamespacesForbidden as several:
             raise NamespacesForbidden(str(several.exceptions[0])) from several
@@ -367,7 +367,7 @@ class Observer:
         tick = self.store.put_metrics(_readable_samples(metrics, unread), now)
         unread += tick.unread
         self._unread_samples = _unread_words(len(unread), "sample", unread)
-        self.verdicts.take(tick, now)
+        self.verdicts.take_samples(tick, now)
         self.ticks += 1
         self._tick.set()
         self._on_change()
@@ -384,7 +384,7 @@ class Observer:
     async def _pool(self) -> None:
         """Judges the workloads that are looked at."""
         while True:
-            if await run_throttled(self.pools.judge_next):
+            if await run_throttled(self.workload_verdicts.judge_next):
                 self._on_change()
             await asyncio.sleep(POOL_PAUSE)
 

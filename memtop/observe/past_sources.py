@@ -79,7 +79,7 @@ class DiskSamples:
         self._folder = folder
         self._store = store
         self._pasts = pasts
-        self._wished = pasts.listen()
+        self._requested = pasts.listen()
         self._window = hours * 3600.0
         self._now = now
         self._on_change = on_change
@@ -94,9 +94,9 @@ class DiskSamples:
             while True:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(SAMPLE_SPACING / 4):
-                        await self._wished.wait()
+                        await self._requested.wait()
                         await asyncio.sleep(SETTLE_SECONDS)
-                self._wished.clear()
+                self._requested.clear()
                 await self._remember()
                 await self._record()
         finally:
@@ -105,7 +105,7 @@ class DiskSamples:
     async def _remember(self) -> None:
         wanted = {
             SampleOwner(wish.uid, wish.name.container): wish.name
-            for wish in self._pasts.wishes
+            for wish in self._pasts.requests
             if wish.uid and (SampleOwner(wish.uid, wish.name.container) not in self._read)
         }
         if not wanted:
@@ -124,7 +124,7 @@ class DiskSamples:
         now = self._now()
         if now < self._next or (tick := self._tick(now)) is None:
             return
-        self._next = now + SAMPLE_SPACING * max(1.0, len(tick.whose) / SPACED_CONTAINERS)
+        self._next = now + SAMPLE_SPACING * max(1.0, len(tick.owners) / SPACED_CONTAINERS)
         try:
             await run_in_thread(self._writer.append, tick)
         except OSError as error:
@@ -191,9 +191,9 @@ class PastSources:
         on_change: Called whenever something is remembered, or judged by it.
 
     Attributes:
-        pasts: What is remembered.
-        overlay: What is judged by it.
-        back: What is looked at further back than that.
+        cache: What is remembered.
+        verdicts: What is judged by it.
+        look_backs: What is looked at further back than that.
     """
 
     def __init__(
@@ -210,14 +210,14 @@ class PastSources:
         namespaces: tuple[str, ...],
         on_change: Callable[[], None],
     ) -> None:
-        self.pasts = PastCache(
+        self.cache = PastCache(
             remember.prometheus.metric if remember.prometheus is not None else "working_set"
         )
-        self.overlay = PastVerdicts(store, self.pasts, live, now)
-        self.back = LookBack(on_change)
+        self.verdicts = PastVerdicts(store, self.cache, live, now)
+        self.look_backs = LookBack(on_change)
         self._client = client
         self._store = store
-        self._remember = remember
+        self._history = remember
         self._hours = hours
         self._speed = speed
         self._now = now
@@ -226,7 +226,7 @@ class PastSources:
         self._on_change = on_change
         self._asking: PrometheusPast | None = None
         self._disk = (
-            DiskSamples(remember.folder, store, self.pasts, hours=hours, now=now, on_change=on_change)
+            DiskSamples(remember.folder, store, self.cache, hours=hours, now=now, on_change=on_change)
             if remember.folder is not None
             else None
         )
@@ -234,9 +234,9 @@ class PastSources:
     @property
     def settled(self) -> bool:
         """Whether the first of what Prometheus knows has come and is judged, or will not come for now."""
-        if self._remember.prometheus is None:
+        if self._history.prometheus is None:
             return True
-        return self._asking is not None and self._asking.asked_once and not self.overlay.pending
+        return self._asking is not None and self._asking.asked_once and not self.verdicts.pending
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -249,28 +249,34 @@ class PastSources:
         Args:
             make: Makes one of a name and of what it runs.
         """
-        return [make("prometheus", self._ask)] if self._remember.prometheus is not None else []
+        return [make("prometheus", self._ask)] if self._history.prometheus is not None else []
 
     def look_at(self, slots: Iterable[int]) -> None:
         """Says which containers are looked at, what matters most first."""
-        self.pasts.wish(wish for slot in slots if (wish := self._wish(slot)) is not None)
+        self.cache.request(wish for slot in slots if (wish := self._request_of(slot)) is not None)
 
     def look_back(self, slots: Iterable[int], seconds: float) -> None:
         """Says whose past is looked at from how many seconds ago on; nobody's, where that much is kept."""
-        far = self._remember.prometheus is not None and seconds > self._hours * 3600.0
-        self.back.look((wish for slot in slots if far and (wish := self._wish(slot)) is not None), seconds)
+        far = self._history.prometheus is not None and seconds > self._hours * 3600.0
+        self.look_backs.look_at(
+            (wish for slot in slots if far and (wish := self._request_of(slot)) is not None), seconds
+        )
 
-    def drawn(self, slot: int) -> Series:
+    def series_to_draw(self, slot: int) -> Series:
         """One container's working set over the whole time known, and further back if that was asked for."""
-        wish, whole = self._wish(slot), self.overlay.series(slot)
-        return whole if wish is None else merge_past_and_live(self.back.of(wish.name), whole)
+        wish, whole = self._request_of(slot), self.verdicts.series(slot)
+        return whole if wish is None else merge_past_and_live(self.look_backs.get(wish.name), whole)
 
-    def asking(self, slot: int) -> bool:
+    def is_asking(self, slot: int) -> bool:
         """Whether what is looked at will be judged by more as soon as Prometheus has answered."""
-        wish = self._wish(slot) if self._remember.prometheus is not None else None
-        if wish is None or not self.pasts.is_wished(wish.name):
+        wish = self._request_of(slot) if self._history.prometheus is not None else None
+        if wish is None or not self.cache.is_requested(wish.name):
             return False
-        return self._asking is None or self._asking.has_yet_to_ask(wish.name) or self.overlay.awaits(slot)
+        return (
+            self._asking is None
+            or self._asking.has_yet_to_ask(wish.name)
+            or self.verdicts.has_unjudged_news(slot)
+        )
 
     async def keep(self) -> None:
         """Keeps samples on disk and verdicts up to date, until cancelled."""
@@ -281,23 +287,23 @@ class PastSources:
 
     async def _judge(self) -> None:
         while True:
-            if self.overlay.pending:
-                while judged := self.overlay.judge_next():
-                    self._recall(judged)
+            if self.verdicts.pending:
+                while judged := self.verdicts.judge_next():
+                    self._take_past(judged)
                     await asyncio.sleep(0)
                 self._on_change()
             await asyncio.sleep(JUDGE_EVERY if self.settled else LOOK_SECONDS)
 
-    def _recall(self, judged: Iterable[tuple[ContainerName, int]]) -> None:
+    def _take_past(self, judged: Iterable[tuple[ContainerName, int]]) -> None:
         """Has the store show containers also from the time before it saw them."""
         for name, slot in judged:
-            whole = self.overlay.series(slot)
-            self._store.history.peaks.recall(slot, whole.timestamps, whole.values)
-            if (told := self.pasts.of(name, origin=ORIGIN_PROMETHEUS)) is not None:
-                self._store.recall_ends(slot, told, self._now())
+            whole = self.verdicts.series(slot)
+            self._store.history.peaks.take_past(slot, whole.timestamps, whole.values)
+            if (told := self.cache.get(name, origin=ORIGIN_PROMETHEUS)) is not None:
+                self._store.take_past_ends(slot, told, self._now())
 
     async def _ask(self, source: Source) -> None:
-        if self._remember.prometheus is None:
+        if self._history.prometheus is None:
             return
         if self._asking is None:
             waited = 0.0
@@ -309,15 +315,15 @@ class PastSources:
             module = await run_in_thread(importlib.import_module, "memtop.observe.prometheus_source")
             self._asking = module.PrometheusPast(
                 self._client,
-                self._remember.prometheus,
-                self.pasts,
+                self._history.prometheus,
+                self.cache,
                 hours=self._hours,
                 speed=self._speed,
                 now=self._now,
                 live=self._live,
                 namespaces=self._namespaces,
                 on_change=self._on_change,
-                back=self.back,
+                back=self.look_backs,
                 on_child_kills=lambda kills: self._store.note_child_kills(kills, self._now()),
             )
         await self._asking.run(source)
@@ -326,9 +332,9 @@ class PastSources:
         """Every container, those that started last first; what is down has no start, and comes before all."""
         slots = self._store.live_slots()
         slots = slots[np.argsort(-np.nan_to_num(self._store.columns.started_at[slots], nan=np.inf))].tolist()
-        return [wish for slot in slots if (wish := self._wish(slot)) is not None]
+        return [wish for slot in slots if (wish := self._request_of(slot)) is not None]
 
-    def _wish(self, slot: int) -> PastRequest | None:
+    def _request_of(self, slot: int) -> PastRequest | None:
         identity = self._store.identities[slot]
         if identity is None or identity.kind is ContainerKind.INIT:
             return None

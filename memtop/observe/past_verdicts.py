@@ -117,7 +117,7 @@ class PastVerdicts:
         self._now = now
         self._judged: dict[ContainerName, _PastJudgement] = {}
         self._due: set[ContainerName] = set()
-        self._laid: tuple[Judgements, Judgements] | None = None
+        self._columns: tuple[Judgements, Judgements] | None = None
 
     def series(self, slot: int) -> Series:
         """One container's working set over the whole time known, remembered and seen."""
@@ -126,7 +126,7 @@ class PastVerdicts:
         return (
             seen
             if name is None
-            else self._without_echo(slot, merge_past_and_live(self._pasts.of(name), seen))
+            else self._without_echo(slot, merge_past_and_live(self._pasts.get(name), seen))
         )
 
     def basis(self, slot: int) -> tuple[Series, str]:
@@ -135,11 +135,11 @@ class PastVerdicts:
         whole = self.series(slot)
         if name is None:
             return whole, METRIC_WORDS["working_set"]
-        other = self._pasts.of(name, self._pasts.metric)
+        other = self._pasts.get(name, self._pasts.metric)
         if other is not None and other.metric != "working_set" and _reaches_as_far(other, whole):
             series = self._without_echo(slot, with_live_limit(other, whole))
             return series, f"{METRIC_WORDS[other.metric]} from {other.origin}"
-        past = self._pasts.of(name)
+        past = self._pasts.get(name)
         if past is None:
             return whole, METRIC_WORDS["working_set"]
         words = f"{METRIC_WORDS['working_set']}, {duration(past.span)} of it from {past.origin}"
@@ -165,7 +165,7 @@ class PastVerdicts:
             return series
         return replace(series, timestamps=series.timestamps[kept], values=series.values[kept])
 
-    def awaits(self, slot: int) -> bool:
+    def has_unjudged_news(self, slot: int) -> bool:
         """Whether something was remembered of a container that it has not been judged by yet."""
         name = self._name(slot)
         return name is not None and (name in self._due or self._pasts.has_news_of(name))
@@ -191,7 +191,7 @@ class PastVerdicts:
                 batch.append((name, slot))
         if batch:
             self._judge(batch)
-            self._laid = None
+            self._columns = None
         return batch
 
     def _moment(self, name: ContainerName) -> float:
@@ -232,8 +232,8 @@ class PastVerdicts:
     def judgements(self) -> Judgements:
         """What is judged of every slot, as a copy that never changes."""
         live = self._live.judgements()
-        if self._laid is not None and self._laid[0] is live:
-            return self._laid[1]
+        if self._columns is not None and self._columns[0] is live:
+            return self._columns[1]
         found = [
             (slot, judged.judgement)
             for name, judged in self._judged.items()
@@ -248,8 +248,8 @@ class PastVerdicts:
         for field in fields(Judgements):
             merged[field.name] = getattr(live, field.name).copy()
             merged[field.name][slots] = ours[field.name]
-        self._laid = live, Judgements(**merged)
-        return self._laid[1]
+        self._columns = live, Judgements(**merged)
+        return self._columns[1]
 
     def _knows_more(self, name: ContainerName, slot: int) -> bool:
         """Whether more than its live samples is known of a container."""

@@ -97,7 +97,7 @@ class PrometheusPast:
         self._client = client
         self._settings = settings
         self._pasts = pasts
-        self._wished = pasts.listen()
+        self._requested = pasts.listen()
         self._window = hours * 3600.0
         self._speed = speed
         self._now = now
@@ -123,9 +123,9 @@ class PrometheusPast:
             async with connect_prometheus(self._client, self._settings) as found:
                 await self._serve(source, found)
         except PrometheusNotFoundError as error:
-            if error.why is NotFoundReason.SILENT:
+            if error.reason is NotFoundReason.SILENT:
                 raise Unreachable(str(error), error.retry_after) from None
-            status = 403 if error.why is NotFoundReason.FORBIDDEN else 404
+            status = 403 if error.reason is NotFoundReason.FORBIDDEN else 404
             raise ApiError(status, "", str(error), error.retry_after) from None
         finally:
             self.asked_once, self._serving = True, False
@@ -133,8 +133,8 @@ class PrometheusPast:
     async def _serve(self, source: Source, found: PrometheusConnection) -> None:
         prometheus, self._serving = found.prometheus, True
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(0 if self._pasts.wishes else FIRST_REQUEST_SECONDS):
-                await self._wished.wait()
+            async with asyncio.timeout(0 if self._pasts.requests else FIRST_REQUEST_SECONDS):
+                await self._requested.wait()
         schema = await self._schema(prometheus)
         far = asyncio.ensure_future(self._back.serve(partial(self._ask_back, prometheus, schema)))
         try:
@@ -145,9 +145,9 @@ class PrometheusPast:
     async def _keep_asking(self, source: Source, found: PrometheusConnection, schema: MetricSchema) -> None:
         prometheus, probed = found.prometheus, self._now()
         while True:
-            self._wished.clear()
+            self._requested.clear()
             later = asyncio.get_running_loop().call_later(FIRST_ROUND_TIMEOUT, self._answered)
-            warnings = await self.ask_for(prometheus, schema, self._pasts.wishes)
+            warnings = await self.ask_for(prometheus, schema, self._pasts.requests)
             self._tell(source, found, warnings)
             warnings += await self._ask_for_others(prometheus, schema)
             warnings += await self._count_child_kills(prometheus, schema)
@@ -158,7 +158,7 @@ class PrometheusPast:
                 schema, probed = await self._schema(prometheus), self._now()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(MIN_ROUND_SECONDS, REFRESH_SECONDS / self._speed)):
-                    await self._wished.wait()
+                    await self._requested.wait()
                     await asyncio.sleep(SETTLE_SECONDS)
 
     async def _ask_for_others(self, prometheus: PrometheusClient, schema: MetricSchema) -> list[str]:
@@ -171,7 +171,7 @@ class PrometheusPast:
         for known in (self._asked_at, self._known_until, self._whole_at):
             for name in known.keys() - live.keys():
                 del known[name]
-        looked_at = {wish.name for wish in self._pasts.wishes}
+        looked_at = {wish.name for wish in self._pasts.requests}
         others = [wish for name, wish in live.items() if name not in looked_at]
         room = MAX_REMEMBERED - len(looked_at)
         if len(others) <= room:
@@ -204,14 +204,14 @@ class PrometheusPast:
         newest = max(self._known_until.values(), default=None)
         if newest is None and self._asked_at:
             warnings = ["knows none of these pods", *warnings]
-        words = "; ".join(dict.fromkeys([f"{found.where} (found by {found.why})", *warnings]))
+        words = "; ".join(dict.fromkeys([f"{found.where} (found by {found.found_by})", *warnings]))
         if newest is None:
             source.waiting(words)
         else:
             source.live(newest, words)
 
     async def _schema(self, prometheus: PrometheusClient) -> MetricSchema:
-        wishes = (*self._pasts.wishes, *self._live())[: 4 * CONTAINERS_PER_BATCH]
+        wishes = (*self._pasts.requests, *self._live())[: 4 * CONTAINERS_PER_BATCH]
         schema = await run_in_thread(
             probe_schema, prometheus, {wish.name.pod for wish in wishes}, self._now()
         )
@@ -284,7 +284,7 @@ class PrometheusPast:
         metrics: tuple[Metric, ...] = tuple(dict.fromkeys(("working_set", self._pasts.metric)))
         pasts: dict[tuple[ContainerName, Metric], PastSeries] = {}
         if whole is not None:
-            known = {key: self._pasts.of(*key, ORIGIN_PROMETHEUS) for key in product(names, metrics)}
+            known = {key: self._pasts.get(*key, ORIGIN_PROMETHEUS) for key in product(names, metrics)}
             pasts = {key: past for key, past in known.items() if past is not None}
         warnings: list[str] = []
         for grid in grids:
@@ -313,8 +313,8 @@ class PrometheusPast:
     ) -> dict[ContainerName, PastSeries]:
         """Asks once for the working set of what is looked at further back, as coarse as that is drawn."""
         grid = prometheus_queries.query_grid(self._now(), asked.seconds)
-        names = [wish.name for wish in asked.wishes]
-        restarted = [wish.name for wish in asked.wishes if wish.restarted]
+        names = [wish.name for wish in asked.requests]
+        restarted = [wish.name for wish in asked.requests if wish.restarted]
         told = await run_in_thread(
             prometheus_past.ask_past, prometheus, schema, names, ("working_set",), grid, restarted
         )

@@ -63,11 +63,11 @@ class DetailBuilder:
         until = None if row is None else _finite_or_none(rows.seconds_to_limit[row])
         state = (
             (key, row, until, tuple(slots)),
-            (self._observer.ticks, self._observer.recollection.overlay.judgements()),
+            (self._observer.ticks, self._observer.past_sources.verdicts.judgements()),
             np.nan_to_num(columns.reach(np.array(slots))).tobytes()
             + np.nan_to_num(columns.started_at[slots]).tobytes(),
-            self._observer.pools.of(key) if isinstance(key, WorkloadKey) else None,
-            self._observer.recollection.back.version,
+            self._observer.workload_verdicts.get(key) if isinstance(key, WorkloadKey) else None,
+            self._observer.past_sources.look_backs.version,
         )
         if self._built is None or self._built[0] != state:
             built = (
@@ -78,15 +78,15 @@ class DetailBuilder:
             self._built = state, built
         detail = self._built[1]
         waits = None if row is None else awaited.get(row)
-        if detail is None or (detail.awaited, detail.back) == (waits, back):
+        if detail is None or (detail.awaited, detail.look_back_note) == (waits, back):
             return detail
-        self._built = state, replace(detail, awaited=waits, back=back)
+        self._built = state, replace(detail, awaited=waits, look_back_note=back)
         return self._built[1]
 
     def _back(self, view: View) -> str:
         """How it stands with what lies further back than samples are kept."""
-        back = self._observer.recollection.back
-        if back.asked is None:
+        back = self._observer.past_sources.look_backs
+        if back.request is None:
             return ""
         problem = back.problem
         if back.waiting:
@@ -102,8 +102,8 @@ class DetailBuilder:
         identity = self._observer.store.identities[slot]
         if identity is None:
             return None
-        overlay = self._observer.recollection.overlay
-        series = self._observer.recollection.drawn(slot)
+        overlay = self._observer.past_sources.verdicts
+        series = self._observer.past_sources.series_to_draw(slot)
         judged, basis = overlay.basis(slot)
         # The verdict of the row and no other: what is judged twice may be judged differently.
         judgement = _with_row_forecast(overlay.judgements()[slot], until) if len(judged.values) else None
@@ -126,13 +126,13 @@ class DetailBuilder:
         self, key: WorkloadKey, row: int | None, until: float | None, slots: list[int]
     ) -> RowDetail:
         """All its containers together: what they hold in sum, and each one's restarts."""
-        recollection = self._observer.recollection
-        series = [recollection.drawn(slot) for slot in slots]
+        recollection = self._observer.past_sources
+        series = [recollection.series_to_draw(slot) for slot in slots]
         times, values = sum_series(series, self._observer.interval)
-        columns, judgement = self._observer.store.columns, self._observer.pools.of(key)
+        columns, judgement = self._observer.store.columns, self._observer.workload_verdicts.get(key)
         floor = None
         if judgement is not None and len(slots) <= MOST_BACK:
-            kept = [recollection.overlay.series(slot) for slot in slots]
+            kept = [recollection.verdicts.series(slot) for slot in slots]
             floor = sum_floors(kept, judgement, self._observer.interval)
         return RowDetail(
             key=key,

@@ -124,7 +124,7 @@ def _belongs_in_pane(pane: OverviewPane, rows: FrameRows, candidates: Slots) -> 
         case OverviewPane.TOP:
             return rows.holds_memory[candidates]
         case OverviewPane.RESTARTS:
-            failing = rows.moods.codes[candidates] >= MIN_SEVERITY_CODE
+            failing = rows.severities.codes[candidates] >= MIN_SEVERITY_CODE
             return np.asarray((rows.restarts[candidates] > 0) | failing | rows.failed[candidates], np.bool_)
         case OverviewPane.GROWTH:
             leak = rows.verdict[candidates] == LEAK_CODE
@@ -140,7 +140,7 @@ def _sort_keys(column: SortColumn, rows: FrameRows, shown: Slots) -> list[Floats
     match column:
         case SortColumn.STATE:
             words = _alphabetical_ranks([rows.states[row] for row in shown.tolist()])
-            return [rows.moods.codes[shown].astype(np.float64), words]
+            return [rows.severities.codes[shown].astype(np.float64), words]
         case SortColumn.LIMIT:
             return [rows.limit[shown]]
         case SortColumn.SHARE:

@@ -122,7 +122,7 @@ class SamplePeaks:
         np.fmax(self._highest[-1], values, out=self._highest[-1])
         self.version += 1
 
-    def recall(self, slot: int, times: FloatArray, values: FloatArray) -> None:
+    def take_past(self, slot: int, times: FloatArray, values: FloatArray) -> None:
         """Takes in what is remembered of one container from before it was seen.
 
         Args:

@@ -35,8 +35,8 @@ CONTAINER_KINDS = tuple(ContainerKind)
 """The kind of each code in `SlotColumns.kind`."""
 KIND_CODES = {kind: code for code, kind in enumerate(CONTAINER_KINDS)}
 SEVERITIES = tuple(StateSeverity)
-"""The mood of each code in `SlotColumns.mood`; the higher the code, the more it asks for attention."""
-SEVERITY_CODES = {mood: code for code, mood in enumerate(SEVERITIES)}
+"""The severity of each code in `SlotColumns.severity`; a higher code asks for more attention."""
+SEVERITY_CODES = {severity: code for code, severity in enumerate(SEVERITIES)}
 
 
 class Vocabulary:
@@ -110,7 +110,7 @@ class SlotColumns:
         restarts: Restarts since the pod was created.
         failed: Whether its last end was a failure.
         kind: Index into `KINDS`.
-        mood: Index into `SEVERITIES`.
+        severity: Index into `SEVERITIES`.
         state: Number of the state's words.
         namespace: Number of the namespace.
         workload: Number of the workload; −1 marks a slot that is not in use.
@@ -136,7 +136,7 @@ class SlotColumns:
         "restarts": (0, np.int32),
         "failed": (False, np.bool_),
         "kind": (0, np.uint8),
-        "mood": (0, np.uint8),
+        "severity": (0, np.uint8),
         "state": (0, np.int32),
         "namespace": (-1, np.int32),
         "workload": (-1, np.int32),
@@ -160,7 +160,7 @@ class SlotColumns:
     restarts: npt.NDArray[np.int32]
     failed: npt.NDArray[np.bool_]
     kind: npt.NDArray[np.uint8]
-    mood: npt.NDArray[np.uint8]
+    severity: npt.NDArray[np.uint8]
     state: npt.NDArray[np.int32]
     namespace: npt.NDArray[np.int32]
     workload: npt.NDArray[np.int32]
@@ -231,7 +231,7 @@ class ContainerLives:
         del self.ends[:-MAX_ENDS], self.starts[:-MAX_ENDS], self._counts[:-MAX_ENDS]
         return news
 
-    def recall(self, times: Floats, counts: Floats, oom_kills: Floats) -> None:
+    def take_past(self, times: Floats, counts: Floats, oom_kills: Floats) -> None:
         """Takes in what somebody else counted before the container was first seen here.
 
         A count that falls, or that is higher than what was seen first, was of an earlier pod of that name.

@@ -77,10 +77,10 @@ def workload_members(observer: Observer, workload: PooledWorkload, rows: FrameRo
         workload: Which, and its containers.
         rows: The container rows of the frame.
     """
-    key, slots, pools = workload.key, workload.slots, observer.pools
+    key, slots, pools = workload.key, workload.slots, observer.workload_verdicts
     held = np.nan_to_num(rows.working_set[slots])
     return WorkloadMembers(
-        key, rows, slots[np.argsort(-held, kind="stable")], pools.of(key), pools.parts(key)
+        key, rows, slots[np.argsort(-held, kind="stable")], pools.get(key), pools.parts(key)
     )
 
 
@@ -120,7 +120,7 @@ class ArrangedRows:
         time: The cluster's time, Unix seconds.
         containers: A row for each container.
         rows: The rows shown: containers or workloads.
-        orders: The rows of each pane, in order.
+        pane_rows: The rows of each pane, in order.
         counts: For the header.
         selected: The workload of the selected row; None without one.
         looked_at: Containers whose past is wanted, what matters most first.
@@ -133,7 +133,7 @@ class ArrangedRows:
     time: float
     containers: FrameRows
     rows: FrameRows
-    orders: dict[OverviewPane, Slots]
+    pane_rows: dict[OverviewPane, Slots]
     counts: HeaderCounts
     selected: PooledWorkload | None
     looked_at: tuple[int, ...]
@@ -178,12 +178,15 @@ class FrameBuilder:
         store = observer.store
         now = observer.clock.now()
         self._renew()
-        rows = container_rows(store, observer.recollection.overlay, self._recent_past(), now)
+        rows = container_rows(store, observer.past_sources.verdicts, self._recent_past(), now)
         containers, everyone = rows, self._in_view(rows, view)
         counts = self._counts(rows, everyone, view)
         names = self._names
         if view.workloads:
-            rows, names = workload_rows(self._workloads(), rows, observer.pools), self._workload_names
+            rows, names = (
+                workload_rows(self._workloads(), rows, observer.workload_verdicts),
+                self._workload_names,
+            )
             candidates = filter_rows(rows, self._in_view(rows, view), view.filter, self._thresholds.warn)
         else:
             candidates = filter_rows(rows, everyone, view.filter, self._thresholds.warn)
@@ -195,7 +198,7 @@ class FrameBuilder:
             time=now,
             containers=containers,
             rows=rows,
-            orders=orders,
+            pane_rows=orders,
             counts=counts,
             selected=shown,
             looked_at=looked_at,
@@ -210,7 +213,7 @@ class FrameBuilder:
 
     def build(self, arranged: ArrangedRows) -> Frame:
         """The frame of rows that were just arranged, once what they want has been asked for."""
-        observer, view, rows, orders = self._observer, arranged.view, arranged.rows, arranged.orders
+        observer, view, rows, orders = self._observer, arranged.view, arranged.rows, arranged.pane_rows
         store = observer.store
         self._number += 1
         awaited = self._awaited(rows, orders)
@@ -220,18 +223,18 @@ class FrameBuilder:
             context=observer.target.context,
             scope=observer.scope.words(),
             observed=observer.scope,
-            notes=(*self._notes, *self._skew(), *observer.recollection.notes),
+            notes=(*self._notes, *self._skew(), *observer.past_sources.notes),
             sources=observer.statuses(),
             counts=arranged.counts,
             view=view,
             rows=rows,
-            orders=orders,
+            pane_rows=orders,
             detail=self._details.of(view, rows, self._workloads() if view.workloads else None, awaited),
             remaining=observer.remaining,
             settled=observer.settled,
             namespaces=tuple(sorted(store.live_namespaces())),
             pressured_nodes=store.pressured_nodes,
-            remembered=observer.recollection.settled and observer.last_words.settled,
+            past_known=observer.past_sources.settled and observer.last_words.settled,
             awaited=awaited,
             namesakes=self._namesakes_in(view),
             members=None
@@ -263,7 +266,7 @@ class FrameBuilder:
 
     def _awaited(self, rows: FrameRows, orders: dict[OverviewPane, Slots]) -> dict[int, AwaitedData]:
         """Of the rows in sight that cannot be judged yet, what may change that."""
-        recollection, pools = self._observer.recollection, self._observer.pools
+        recollection, pools = self._observer.past_sources, self._observer.workload_verdicts
         shown = {row for pane in OverviewPane for row in orders[pane][:ROWS_ON_SCREEN].tolist()}
         awaited = {}
         for row in shown:
@@ -272,9 +275,9 @@ class FrameBuilder:
                 continue
             group = isinstance(identity, WorkloadIdentity)
             slots = self._workloads().of(row)[:CONTAINERS_PER_WORKLOAD].tolist() if group else [row]
-            if any(map(recollection.asking, slots)):
+            if any(map(recollection.is_asking, slots)):
                 awaited[row] = AwaitedData.PAST
-            elif isinstance(identity, WorkloadIdentity) and pools.of(identity.key) is None:
+            elif isinstance(identity, WorkloadIdentity) and pools.get(identity.key) is None:
                 awaited[row] = AwaitedData.POOL
         return awaited
 

@@ -55,7 +55,7 @@ class Watchlist:
         speed: Seconds of cluster time per second here.
         thresholds: For the header's counts.
         notes: What else the header must say of the connection.
-        remember: Who knows the past.
+        history: Who knows the past.
     """
 
     target: ClusterTarget
@@ -65,7 +65,7 @@ class Watchlist:
     speed: float = 1.0
     thresholds: LimitThresholds = LimitThresholds()
     notes: tuple[str, ...] = ()
-    remember: HistorySettings = HistorySettings()
+    history: HistorySettings = HistorySettings()
 
 
 INSECURE_NOTE = "TLS certificate is not verified"
@@ -112,7 +112,7 @@ def open_watchlist(
         mine = replace(settings.cluster, kubeconfig=str(path), context=None)
         found = make_watchlist(replace(settings, cluster=mine), environ)
         # Nothing of it is worth keeping: the next one is another cluster.
-        yield at_speed(replace(found, remember=replace(found.remember, folder=None)), wanted.speed)
+        yield at_speed(replace(found, history=replace(found.history, folder=None)), wanted.speed)
 
 
 def make_watchlist(settings: Settings, environ: Mapping[str, str]) -> Watchlist:
@@ -136,7 +136,7 @@ def make_watchlist(settings: Settings, environ: Mapping[str, str]) -> Watchlist:
         hours=observe.history,
         thresholds=LimitThresholds(observe.warn_ratio, observe.critical_ratio),
         notes=(INSECURE_NOTE,) if target.insecure else (),
-        remember=HistorySettings(
+        history=HistorySettings(
             settings.prometheus if settings.prometheus.enabled else None,
             samples_folder(target, environ) if observe.keep_history else None,
         ),

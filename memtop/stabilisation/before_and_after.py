@@ -125,7 +125,9 @@ def gather_sides(
     """
     working: Metric = "working_set"
     metric = (
-        memory.metric if memory.reached is not None and now - memory.reached < RECENT_SECONDS else working
+        memory.metric
+        if memory.reached_until is not None and now - memory.reached_until < RECENT_SECONDS
+        else working
     )
     before = list(_old_containers(change, container, watched, memory.before, disk, working))
     after: list[_KnownContainer] = []
@@ -209,7 +211,7 @@ def _old_containers(
     """The old revision's pods, each up to its own end."""
     if change.previous is None:
         return
-    limit, begin = change.previous.limits.get(container), change.at - LOOKBACK_SECONDS
+    limit, begin = change.previous.limits.get(container), change.changed_at - LOOKBACK_SECONDS
     old: dict[str, LiveContainer] = {}
     others: dict[str, list[LiveContainer]] = {}
     for one in watched.values():
@@ -230,11 +232,11 @@ def _old_containers(
                 one.created for one in others.get(name.pod, ()) if seen is None or one.created > seen.created
             ]
             past = _past_since(past.before(min(after, default=math.inf)), begin)
-            if len(past) and past.times[0] >= change.at:
+            if len(past) and past.times[0] >= change.changed_at:
                 continue  # of neither: made after the change
         live = seen.series(guess=past is None) if seen is not None and metric == "working_set" else None
         series = _series_since(_joined_series(past, live, limit), begin)
-        if len(series.values) < 1 or (seen is None and series.timestamps[0] >= change.at):
+        if len(series.values) < 1 or (seen is None and series.timestamps[0] >= change.changed_at):
             continue
         first, last = float(series.timestamps[0]), float(series.timestamps[-1])
         if seen is not None and live is not None:
@@ -258,12 +260,14 @@ def _new_containers(
     of_new = [
         one
         for one in watched.values()
-        if one.container == container and one.revision == change.revision.hash and one.last_seen >= change.at
+        if one.container == container
+        and one.revision == change.revision.hash
+        and one.last_seen >= change.changed_at
     ]
     for one in of_new:
         name = ContainerName(change.ref.namespace, one.pod, container)
         past = _known_past(memory, disk, name, metric)
-        past = _past_since(past, max(one.created - 30.0, change.at)) if past is not None else None
+        past = _past_since(past, max(one.created - 30.0, change.changed_at)) if past is not None else None
         if metric == "working_set":
             series = _joined_series(past, one.series(guess=past is None), limit)
         else:
@@ -273,17 +277,19 @@ def _new_containers(
                 continue
             series = with_live_limit(past, series)
         end = now if one.present else one.last_seen
-        yield _KnownContainer(one.pod, _series_since(series, change.at), max(one.created, change.at), end)
+        yield _KnownContainer(
+            one.pod, _series_since(series, change.changed_at), max(one.created, change.changed_at), end
+        )
     living = {one.pod for one in watched.values()}
     for name, of in (*memory, *disk):
         if of != metric or name.container != container or name.pod in living:
             continue
         past = _known_past(memory, disk, name, metric)
-        past = _past_since(past, change.at) if past is not None else None
+        past = _past_since(past, change.changed_at) if past is not None else None
         if past is None or not len(past):
             continue
         whole = _known_past(earlier, disk, name, metric)
-        begun = whole is None or not len(whole) or whole.times[0] >= change.at
+        begun = whole is None or not len(whole) or whole.times[0] >= change.changed_at
         if belongs_to_replica_set(change.revision, name.pod) if change.ref.kind == "Deployment" else begun:
             living.add(name.pod)
             yield _KnownContainer(

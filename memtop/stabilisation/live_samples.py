@@ -133,7 +133,7 @@ class LiveSamples:
         """All that are kept, by pod uid and container."""
         return self._kept
 
-    def see_pods(self, pods: Iterable[Pod], now: float) -> None:
+    def take_pods(self, pods: Iterable[Pod], now: float) -> None:
         """Takes in all pods that there are."""
         for one in self._kept.values():
             one.present = False
@@ -160,7 +160,7 @@ class LiveSamples:
         for key in gone[: max(0, len(self._kept) - MOST_CONTAINERS)]:
             del self._kept[key]
 
-    def see_metrics(self, metrics: Iterable[PodMetrics]) -> float | None:
+    def take_metrics(self, metrics: Iterable[PodMetrics]) -> float | None:
         """Takes in samples of the metrics API; the time of the newest, None without any."""
         newest: float | None = None
         for pod in metrics:

@@ -64,15 +64,15 @@ class PastSamples:
         metric: What growth is judged on where it is known.
         loads_before: Signs of load before the change.
         loads_after: And since.
-        words: How the asking went, in one sentence.
-        reached: Cluster time of the newest sample, Unix seconds; None without any.
+        sentence: How the asking went, in one sentence.
+        reached_until: Cluster time of the newest sample, Unix seconds; None without any.
     """
 
     before: PastByContainer = field(default_factory=dict)
     after: PastByContainer = field(default_factory=dict)
     metric: Metric = "working_set"
-    words: str = ""
-    reached: float | None = None
+    sentence: str = ""
+    reached_until: float | None = None
     loads_before: LoadsByContainer = field(default_factory=dict)
     loads_after: LoadsByContainer = field(default_factory=dict)
 
@@ -113,7 +113,7 @@ class PrometheusSamples:
     """
 
     def __init__(self, client: Client, settings: PrometheusSettings, speed: float = 1.0) -> None:
-        self.memory = PastSamples(metric=settings.metric)
+        self.samples = PastSamples(metric=settings.metric)
         self._client = client
         self._settings = settings
         self._pause = REFRESH_SECONDS * max(1.0, speed / FASTEST_CLOCK)
@@ -138,8 +138,8 @@ class PrometheusSamples:
         clock = asyncio.get_running_loop().time
         if change.key != self._of:
             self._of, self._before_until, self._next = change.key, float("-inf"), float("-inf")
-            self.memory.before, self.memory.after = {}, {}
-            self.memory.loads_before, self.memory.loads_after = {}, {}
+            self.samples.before, self.samples.after = {}, {}
+            self.samples.loads_before, self.samples.loads_after = {}, {}
         if now < self._next or clock() < self._next_try:
             return
         # What speaks HTTP the blocking way takes a sixth of a second to import.
@@ -160,11 +160,11 @@ class PrometheusSamples:
             KubeconfigError,
             reach.PrometheusNotFoundError,
         ) as error:
-            self.memory.words = f"Prometheus: {sanitize(str(error))}"
+            self.samples.sentence = f"Prometheus: {sanitize(str(error))}"
             self._next_try = clock() + self._backoff.after(error)
             await self.close()
 
-    def hurry(self) -> None:
+    def ask_now(self) -> None:
         """Makes it time to ask."""
         self._next = self._next_try = float("-inf")
 
@@ -180,25 +180,27 @@ class PrometheusSamples:
 
         schema = await run_in_thread(prometheus_queries.probe_schema, prometheus, living, now)
         if not schema.memory:
-            self.memory.words = f"Prometheus at {self._where} knows no memory of containers"
+            self.samples.sentence = f"Prometheus at {self._where} knows no memory of containers"
             return
         # Once the old pods are gone, nothing more comes of the time before.
-        if self._before_until < change.at + DRAIN_SECONDS:
-            until = min(now, change.at + DRAIN_SECONDS)
-            start = change.at - LOOKBACK_SECONDS
-            self.memory.before = await self._told(prometheus, schema, change, start, until)
-            names = {name for name, _ in self.memory.before}
-            self.memory.loads_before = await run_in_thread(
-                _ask_loads, prometheus, schema, names, start, change.at
+        if self._before_until < change.changed_at + DRAIN_SECONDS:
+            until = min(now, change.changed_at + DRAIN_SECONDS)
+            start = change.changed_at - LOOKBACK_SECONDS
+            self.samples.before = await self._told(prometheus, schema, change, start, until)
+            names = {name for name, _ in self.samples.before}
+            self.samples.loads_before = await run_in_thread(
+                _ask_loads, prometheus, schema, names, start, change.changed_at
             )
             self._before_until = now
-        self.memory.after = await self._told(prometheus, schema, change, change.at, now)
-        names = {name for name, _ in self.memory.after}
-        self.memory.loads_after = await run_in_thread(_ask_loads, prometheus, schema, names, change.at, now)
-        ends = [past.times[-1] for past in self.memory.after.values() if len(past)]
-        self.memory.reached = float(max(ends)) if ends else None
-        known = self.memory.before or self.memory.after
-        self.memory.words = f"Prometheus at {self._where}{'' if known else ' knows none of these pods'}"
+        self.samples.after = await self._told(prometheus, schema, change, change.changed_at, now)
+        names = {name for name, _ in self.samples.after}
+        self.samples.loads_after = await run_in_thread(
+            _ask_loads, prometheus, schema, names, change.changed_at, now
+        )
+        ends = [past.times[-1] for past in self.samples.after.values() if len(past)]
+        self.samples.reached_until = float(max(ends)) if ends else None
+        known = self.samples.before or self.samples.after
+        self.samples.sentence = f"Prometheus at {self._where}{'' if known else ' knows none of these pods'}"
 
     async def _told(
         self,
@@ -214,7 +216,7 @@ class PrometheusSamples:
         if end - start < prometheus_queries.MIN_STEP:
             return {}
         names = await run_in_thread(_container_names, prometheus, schema, change, start, end)
-        metrics: tuple[Metric, ...] = tuple(dict.fromkeys(("working_set", self.memory.metric)))
+        metrics: tuple[Metric, ...] = tuple(dict.fromkeys(("working_set", self.samples.metric)))
         whole = prometheus_queries.query_grid(end, end - start, MOST_POINTS)
         told = (
             await run_in_thread(prometheus_past.ask_past, prometheus, schema, names, metrics, whole, names)
@@ -271,8 +273,8 @@ def _ask_loads(
     window = max(grid.step, LEAST_SCRAPES * schema.interval)
     found: LoadsByContainer = {}
     for pods in prometheus_queries.batch_pods((name.namespace, name.pod) for name in names):
-        cpu = prometheus.over(prometheus_queries.cpu_query(schema, pods, window), grid)
-        received = prometheus.over(prometheus_queries.received_query(schema, pods, window), grid)
+        cpu = prometheus.range_query(prometheus_queries.cpu_query(schema, pods, window), grid)
+        received = prometheus.range_query(prometheus_queries.received_query(schema, pods, window), grid)
         labels = schema.cadvisor_labels()
         for name, (one, *_) in prometheus_past.group_by_container(cpu.streams, labels).items():
             found[name, "cpu"] = LoadSeries("cpu", one.times, one.values)
@@ -289,7 +291,7 @@ def samples_on_disk(folder: Path, change: RevisionChange, now: float) -> PastByC
         change: Whose pods.
         now: Unix seconds.
     """
-    since = change.at - LOOKBACK_SECONDS
+    since = change.changed_at - LOOKBACK_SECONDS
     fits = re.compile(pod_name_pattern(change)).fullmatch
     of_pod = {
         whose: pod

@@ -27,20 +27,20 @@ class RevisionChange:
         previous: The one it is compared with: the one it replaced, or the newest before that which really
             ran (`memtop.stabilisation.before_and_after.compare_with_last_run`); None where the cluster knows
             none.
-        at: When, Unix seconds.
-        how: How that is known, in words.
+        changed_at: When, Unix seconds.
+        how_known: How that is known, in words.
         selector: Label selector of the workload's pods.
-        desired: How many pods there should be; None where not known.
+        desired_pods: How many pods there should be; None where not known.
         earlier: The revisions before the new one that `previous` may be, the newest first.
     """
 
     ref: ObjectRef
     revision: Revision
     previous: Revision | None
-    at: float
-    how: str
+    changed_at: float
+    how_known: str
     selector: str
-    desired: int | None
+    desired_pods: int | None
     earlier: tuple[Revision, ...] = ()
 
     @property
@@ -50,7 +50,7 @@ class RevisionChange:
         return (self.revision, *(self.earlier or previous))
 
     @property
-    def ordinary(self) -> tuple[str, ...]:
+    def lasting_containers(self) -> tuple[str, ...]:
         """The new revision's containers and sidecars; what ends before those start cannot be watched."""
         ending = {
             text(one, "name")
@@ -69,13 +69,13 @@ class RevisionChange:
         """The containers whose image or memory changed; all of them where none did."""
         old, new = self.previous, self.revision
         if old is None:
-            return self.ordinary
+            return self.lasting_containers
         changed = tuple(
             name
-            for name in self.ordinary
+            for name in self.lasting_containers
             if (new.images.get(name), new.limits.get(name)) != (old.images.get(name), old.limits.get(name))
         )
-        return changed or self.ordinary
+        return changed or self.lasting_containers
 
     def words(self, container: str) -> str:
         """What changed for one container: ``v2.0.0 → v2.1.0``, ``limit 2 GiB → 4 GiB``."""
@@ -169,11 +169,11 @@ def change_time_from_pods(change: RevisionChange, created: Sequence[float]) -> t
     rollout away from it never ended.
     """
     if change.previous is None or not is_rolled_back(change.revision, change.previous):
-        return change.at, change.how
+        return change.changed_at, change.how_known
     since = [at for at in created if at > change.previous.created]
-    if since and min(since) < change.at:
+    if since and min(since) < change.changed_at:
         return min(since), "the creation of the oldest new pod"
-    return change.at, change.how
+    return change.changed_at, change.how_known
 
 
 def _short_image(image: str, other: str) -> str:

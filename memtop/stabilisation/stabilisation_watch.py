@@ -79,8 +79,8 @@ class StabilisationOptions:
         return cls(
             interval=plan.interval if interval is None else interval,
             speed=plan.speed,
-            prometheus=plan.remember.prometheus,
-            folder=plan.remember.folder,
+            prometheus=plan.history.prometheus,
+            folder=plan.history.folder,
         )
 
 
@@ -98,7 +98,7 @@ class StabilisationState:
         running: New pods that are there.
         notes: What is in the way of knowing more, and where the past comes from; one sentence each.
         problem: Why the last look failed; empty if it did not. What is shown is older then.
-        hasty: Whether Prometheus was not asked yet, so that something may be shown while it is.
+        without_prometheus: Whether Prometheus was not asked yet, so that something may be shown while it is.
     """
 
     ref: ObjectRef
@@ -110,14 +110,14 @@ class StabilisationState:
     running: int
     notes: tuple[str, ...] = ()
     problem: str = ""
-    hasty: bool = False
+    without_prometheus: bool = False
 
     @property
     def stability(self) -> Stability:
         """The verdict on the change."""
         return self.stabilities[self.container]
 
-    def about(self, container: str) -> StabilisationState:
+    def for_container(self, container: str) -> StabilisationState:
         """The same about another container, if it is known."""
         return replace(self, container=container) if container in self.stabilities else self
 
@@ -153,11 +153,11 @@ async def follow_stabilisation(
             seen: StabilisationState | str
             failure: Exception | None = None
             try:
-                seen = await watch.look()
+                seen = await watch.read_and_judge()
                 backoff.reset()
             except CLUSTER_FAILURES as error:
                 if (
-                    watch.seen is None
+                    watch.state is None
                     and isinstance(error, ApiError | KubeconfigError)
                     and not _is_temporary(error)
                 ):
@@ -165,13 +165,13 @@ async def follow_stabilisation(
                 failure = error
                 seen = watch.failed(error)
             except Exception as error:  # a watch of two days outlives it, and says it
-                if watch.seen is None:
+                if watch.state is None:
                     raise
                 LOGGER.exception("a look at %s failed", ref)
                 failure = error
-                seen = replace(watch.seen, problem=_internal_error_words(error))
+                seen = replace(watch.state, problem=_internal_error_words(error))
             yield seen
-            if isinstance(seen, StabilisationState) and seen.hasty and not seen.problem:
+            if isinstance(seen, StabilisationState) and seen.without_prometheus and not seen.problem:
                 continue
             if failure is None:
                 await wait_or_until(again, pause)
@@ -179,7 +179,7 @@ async def follow_stabilisation(
                 await backoff.rest(failure, at_least=pause, until=again)
             if again.is_set():
                 again.clear()
-                watch.hurry()
+                watch.ask_prometheus_now()
     finally:
         await watch.close()
 
@@ -205,22 +205,22 @@ class StabilisationWatch:
         options: How to watch.
 
     Attributes:
-        seen: What was seen last; None before the first look.
+        state: What was seen last; None before the first look.
     """
 
     def __init__(self, client: Client, ref: ObjectRef, options: StabilisationOptions) -> None:
-        self.seen: StabilisationState | None = None
+        self.state: StabilisationState | None = None
         self._client = client
         self._ref = ref
         self._options = options
         self._clock = ServerClock(options.speed)
-        self._lately = LiveSamples(hash_label(ref.kind))
+        self._live = LiveSamples(hash_label(ref.kind))
         self._metrics = Backoff(first=options.interval / options.speed, longest=LONGEST_PAUSE)
         self._metrics_problem = ""
         self._ask_metrics_at = float("-inf")
         self._key: tuple[int, str] | None = None
         self._disk: PastByContainer = {}
-        self._record = (
+        self._recorder = (
             SampleRecorder(options.folder, ref.namespace) if options.folder and options.record else None
         )
         self._prometheus = (
@@ -231,34 +231,34 @@ class StabilisationWatch:
 
     async def close(self) -> None:
         """Ends what is open."""
-        if self._record is not None:
-            living = [one for one in self._lately.containers.values() if one.present]
-            await run_in_thread(self._record.close, living, self._clock.now())
+        if self._recorder is not None:
+            living = [one for one in self._live.containers.values() if one.present]
+            await run_in_thread(self._recorder.close, living, self._clock.now())
         if self._prometheus is not None:
             await self._prometheus.close()
 
-    def hurry(self) -> None:
+    def ask_prometheus_now(self) -> None:
         """Has Prometheus asked at the next look, whether or not it is time."""
         if self._prometheus is not None:
-            self._prometheus.hurry()
+            self._prometheus.ask_now()
 
     def failed(self, error: Exception) -> StabilisationState | str:
         """The last that was seen, with what is in the way; before the first look only that."""
         problem = sanitize(str(error)) or "the API server refused"
-        return problem if self.seen is None else replace(self.seen, problem=problem)
+        return problem if self.state is None else replace(self.state, problem=problem)
 
-    async def look(self) -> StabilisationState:
+    async def read_and_judge(self) -> StabilisationState:
         """Asks all sources once and judges."""
         change = await find_change(self._client, self._ref, self._options.revision)
         await self._see_pods(change)
         now = self._clock.now()
-        living = [one for one in self._lately.containers.values() if one.present]
+        living = [one for one in self._live.containers.values() if one.present]
         new = [one for one in living if one.revision == change.revision.hash]
         at, how = change_time_from_pods(change, [one.created for one in new])
-        change = replace(change, at=at, how=how)
+        change = replace(change, changed_at=at, how_known=how)
         notes = [note] if (note := await self._see_metrics(change)) else []
-        if self._record is not None:
-            notes.append(await run_in_thread(self._record.keep, living, now))
+        if self._recorder is not None:
+            notes.append(await run_in_thread(self._recorder.keep, living, now))
         if change.key != self._key:
             self._key = change.key
             folder = self._options.folder
@@ -266,26 +266,26 @@ class StabilisationWatch:
                 await run_in_thread(samples_on_disk, folder, change, now) if folder is not None else {}
             )
         memory = PastSamples()
-        hasty = self._prometheus is not None and self.seen is None
+        hasty = self._prometheus is not None and self.state is None
         if self._prometheus is not None and not hasty:
             await self._prometheus.refresh(change, [one.pod for one in living], now)
-            memory = self._prometheus.memory
-            notes.append(memory.words)
+            memory = self._prometheus.samples
+            notes.append(memory.sentence)
         running = len({one.uid for one in new})
         wanted = self._wanted(change)
-        change = compare_with_last_run(change, self._lately.containers, memory, self._disk)
+        change = compare_with_last_run(change, self._live.containers, memory, self._disk)
         notes.append(_skipped_revisions(change))
         sides, stabilities = await run_in_thread(self._judged, change, wanted, memory, now)
         worst = _worst_container(change, stabilities)
         said = tuple(filter(None, [*notes, "asking Prometheus …" if hasty else ""]))
-        before = self.seen
-        self.seen = StabilisationState(
-            self._ref, change, now, worst, sides, stabilities, running, said, hasty=hasty
+        before = self.state
+        self.state = StabilisationState(
+            self._ref, change, now, worst, sides, stabilities, running, said, without_prometheus=hasty
         )
-        verdict = self.seen.stability.verdict
+        verdict = self.state.stability.verdict
         if before is None or before.stability.verdict is not verdict:
             LOGGER.info("verdict on revision %s of %s: %s", change.revision.number, self._ref, verdict)
-        return self.seen
+        return self.state
 
     def _wanted(self, change: RevisionChange) -> tuple[str, ...]:
         """The containers that are watched.
@@ -293,7 +293,7 @@ class StabilisationWatch:
         Raises:
             ApiError: There is none of the name that was asked for.
         """
-        asked, there = self._options.container, change.ordinary
+        asked, there = self._options.container, change.lasting_containers
         if asked is None:
             return there
         if asked not in there:
@@ -306,11 +306,13 @@ class StabilisationWatch:
     ) -> tuple[dict[str, BeforeAndAfter], dict[str, Stability]]:
         sides: dict[str, BeforeAndAfter] = {}
         for container in wanted:
-            found = gather_sides(change, container, self._lately.containers, memory, self._disk, now)
+            found = gather_sides(change, container, self._live.containers, memory, self._disk, now)
             asked = container == self._options.container
             if asked or found.before.known or found.after.known or container in change.containers:
                 sides[container] = found
-        judged = {name: judge_change(one.before, one.after, change.at, now) for name, one in sides.items()}
+        judged = {
+            name: judge_change(one.before, one.after, change.changed_at, now) for name, one in sides.items()
+        }
         return sides, judged
 
     async def _see_pods(self, change: RevisionChange) -> None:
@@ -319,7 +321,7 @@ class StabilisationWatch:
         response = await self._client.request("GET", path, params)
         self._clock.observe(response.headers.get("Date"))
         pods = decode_lenient(response.body, _PodList, f"the answer to {path}").items or []
-        self._lately.see_pods(pods, self._clock.now())
+        self._live.take_pods(pods, self._clock.now())
 
     async def _see_metrics(self, change: RevisionChange) -> str:
         """Asks for samples; why there are none, if so."""
@@ -329,7 +331,7 @@ class StabilisationWatch:
         path = f"{METRICS_PATH}/namespaces/{self._ref.namespace}/pods"
         try:
             body = await self._client.get(path, {"labelSelector": change.selector})
-            self._lately.see_metrics(decode_lenient(body, PodMetricsList, "the answer").items or [])
+            self._live.take_metrics(decode_lenient(body, PodMetricsList, "the answer").items or [])
         except CLUSTER_FAILURES as error:
             if isinstance(error, ApiError) and error.status == 404:
                 self._metrics_problem = "this cluster has no metrics API"

@@ -40,7 +40,7 @@ def report_json(seen: StabilisationState) -> str:
             "workload": {"kind": seen.ref.kind, "name": seen.ref.name},
             "container": seen.container,
             "change": {
-                "at": utc_stamp(change.at),
+                "at": utc_stamp(change.changed_at),
                 "revision": change.revision.number,
                 "previous_revision": None if change.previous is None else change.previous.number,
                 "what": change.words(seen.container),
@@ -154,9 +154,9 @@ def report_markdown(seen: StabilisationState) -> str:
         "",
         f"{stability.sentence[:1].upper()}{stability.sentence[1:]}.",
         "",
-        f"- change: {change.words(seen.container)} (container {seen.container}), {utc_stamp(change.at)}, "
-        f"by {change.how}",
-        f"- judged: {utc_stamp(seen.at)}, {duration(seen.at - change.at)} after the change",
+        f"- change: {change.words(seen.container)} (container {seen.container}), "
+        f"{utc_stamp(change.changed_at)}, by {change.how_known}",
+        f"- judged: {utc_stamp(seen.at)}, {duration(seen.at - change.changed_at)} after the change",
         f"- evidence since: {utc_stamp(stability.since)}",
     ]
     if stability.remaining_seconds:

@@ -69,9 +69,11 @@ def test_packed_buckets_are_the_samples():
     assert packed.low[packed.life == 0] == pytest.approx(np.minimum.reduceat(seen, edges), rel=1e-4)
     assert packed.high[packed.life == 0] == pytest.approx(np.maximum.reduceat(seen, edges), rel=1e-4)
     moved = np.diff(seen, prepend=seen[0])
-    assert packed.rough[packed.life == 0] == pytest.approx(np.add.reduceat(moved**2, edges), rel=5e-3)
+    assert packed.squared_steps[packed.life == 0] == pytest.approx(np.add.reduceat(moved**2, edges), rel=5e-3)
     total = np.abs(moved**3).sum()
-    assert packed.lean[packed.life == 0] == pytest.approx(np.add.reduceat(moved**3, edges), abs=5e-3 * total)
+    assert packed.cubed_steps[packed.life == 0] == pytest.approx(
+        np.add.reduceat(moved**3, edges), abs=5e-3 * total
+    )
 
 
 def test_more_lives_than_can_be_numbered_are_told_apart():

@@ -149,7 +149,7 @@ def test_samples_are_folded_into_buckets_and_none_is_lost():
     assert folded.low.min() == values.min()
     assert folded.high.max() == values.max()
     assert np.average(folded.mean, weights=folded.count) == pytest.approx(values.mean())
-    assert folded.rough.sum() == pytest.approx((np.diff(values) ** 2).sum())
+    assert folded.squared_steps.sum() == pytest.approx((np.diff(values) ** 2).sum())
 
 
 def test_a_bucket_never_spans_a_restart():

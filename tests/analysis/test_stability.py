@@ -188,16 +188,16 @@ def test_the_rhythm_of_a_day_is_measured():
 
 def test_a_clockwork_needs_less_than_two_lives_and_chance_needs_nearly_five():
     clockwork, chance = EndStatistics(20, 20 * HOUR, 9), EndStatistics(20, 20 * HOUR, 1)
-    assert 1.5 * HOUR < clockwork.missing([0.0]) < 2.2 * HOUR
-    assert chance.missing([0.0]) == pytest.approx(math.log(100) * HOUR, rel=0.01)
-    assert chance.missing([0.0] * 3) == pytest.approx(math.log(100) / 3 * HOUR, rel=0.01)
+    assert 1.5 * HOUR < clockwork.seconds_missing([0.0]) < 2.2 * HOUR
+    assert chance.seconds_missing([0.0]) == pytest.approx(math.log(100) * HOUR, rel=0.01)
+    assert chance.seconds_missing([0.0] * 3) == pytest.approx(math.log(100) / 3 * HOUR, rel=0.01)
 
 
 def test_lives_that_end_alike_are_a_clockwork():
     alike = Series(np.empty(0), np.empty(0), oom_kills=AT + 600.0 * np.arange(12))
     apart = Series(np.empty(0), np.empty(0), oom_kills=AT + np.cumsum([10, 3000, 60, 900, 5, 4000, 80, 20]))
-    assert count_ends([alike], [(AT, AT + 7200)], oom=True).regular == 9
-    assert count_ends([apart], [(AT, AT + 9000)], oom=True).regular == 1
+    assert count_ends([alike], [(AT, AT + 7200)], oom=True).regularity == 9
+    assert count_ends([apart], [(AT, AT + 9000)], oom=True).regularity == 1
 
 
 def test_more_often_is_said_only_where_it_is_not_chance():

@@ -69,7 +69,7 @@ def line(containers, init=(), phase="Running", memory=None, limits=("64Mi", "64M
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_the_state_in_a_word(made, state, mood, works):
-    assert (made.state, made.mood, made.works) == (state, mood, works)
+    assert (made.state, made.severity, made.works) == (state, mood, works)
 
 
 def test_its_figures_are_those_of_all_containers():

@@ -39,7 +39,7 @@ def test_a_range_query(web, connect):
     web.answer = lambda asked: ok(
         {"resultType": "matrix", "result": [{"metric": {"pod": "a"}, "values": [[1.0, "2"], [61.0, "3"]]}]}
     )
-    answer = connect().over("up", QueryGrid(0.0, 120.0, 60.0))
+    answer = connect().range_query("up", QueryGrid(0.0, 120.0, 60.0))
     assert answer.streams[0].values.tolist() == [2, 3]
     assert web.asked[0].query == {"query": ["up"], "start": ["0.000"], "end": ["120.000"], "step": ["60"]}
 
@@ -47,12 +47,12 @@ def test_a_range_query(web, connect):
 def test_headers_and_logins(web, connect, tmp_path):
     token = tmp_path / "token"
     token.write_text("first\n")
-    connect(headers={"X-Scope-OrgID": "team"}, auth=direct_auth(None, None, "abc", None)).instant("1")
-    connect(auth=direct_auth("ann", "pä:ss", None, None)).instant("1")
+    connect(headers={"X-Scope-OrgID": "team"}, auth=direct_auth(None, None, "abc", None)).instant_query("1")
+    connect(auth=direct_auth("ann", "pä:ss", None, None)).instant_query("1")
     rotating = connect(auth=direct_auth(None, None, None, str(token)))
-    rotating.instant("1")
+    rotating.instant_query("1")
     token.write_text("second")
-    rotating.instant("1")
+    rotating.instant_query("1")
     sent = [asked.headers.get("Authorization") for asked in web.asked]
     assert web.asked[0].headers["X-Scope-OrgID"] == "team"
     assert sent == ["Bearer abc", "Basic YW5uOnDDpDpzcw==", "Bearer first", "Bearer second"]
@@ -64,7 +64,7 @@ def test_a_netrc_file_adds_nothing(web, connect, tmp_path, monkeypatch):
     netrc.write_text("machine 127.0.0.1 login somebody password else\n")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
-    connect(headers={"Authorization": "Custom x"}).instant("1")
+    connect(headers={"Authorization": "Custom x"}).instant_query("1")
     assert web.asked[0].headers["Authorization"] == "Custom x"
 
 
@@ -74,7 +74,7 @@ def test_a_token_file_without_a_token(connect, tmp_path, content):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(CredentialError, match=str(path)):
-        connect(auth=direct_auth(None, None, None, str(path))).instant("1")
+        connect(auth=direct_auth(None, None, None, str(path))).instant_query("1")
 
 
 def test_the_clusters_credentials_are_not_put_aside(web):
@@ -89,7 +89,7 @@ def test_the_clusters_credentials_are_not_put_aside(web):
     )
     with requests_session(target) as session:
         path = "/api/v1/namespaces/o/services/prometheus:9090/proxy"
-        PrometheusClient(f"{web.url}{path}", session, timeout=5).instant("1")
+        PrometheusClient(f"{web.url}{path}", session, timeout=5).instant_query("1")
     assert web.asked[0].path == f"{path}/api/v1/query"
     assert web.asked[0].headers["Authorization"] == "Bearer the-clusters"
 
@@ -118,7 +118,7 @@ def test_the_clusters_credentials_are_not_put_aside(web):
 def test_what_is_no_answer_is_one_sentence(web, connect, answer, error, words):
     web.answer = lambda asked: answer
     with pytest.raises(error, match=words) as raised:
-        connect().instant("1")
+        connect().instant_query("1")
     assert "\n" not in str(raised.value)
     assert "0x" not in str(raised.value)
 
@@ -126,7 +126,7 @@ def test_what_is_no_answer_is_one_sentence(web, connect, answer, error, words):
 def test_a_redirect_is_not_followed_with_our_headers(web, connect):
     web.answer = lambda asked: (302, b"", {"Location": f"{web.url}/elsewhere"})
     with pytest.raises(ApiError):
-        connect(headers={"X-Api-Key": "secret"}).instant("1")
+        connect(headers={"X-Api-Key": "secret"}).instant_query("1")
     assert len(web.asked) == 1
 
 
@@ -140,7 +140,7 @@ def test_it_waits_no_longer_than_it_may(web, connect):
     web.answer = hang
     try:
         with pytest.raises(Unreachable, match=r"did not answer within 0\.2 s"):
-            connect(timeout=0.2).instant("1")
+            connect(timeout=0.2).instant_query("1")
     finally:
         release.set()
 
@@ -149,7 +149,7 @@ def test_an_answer_that_trickles_is_given_up(web, connect):
     ticks = iter(range(100))
     web.answer = lambda asked: scalar()
     with pytest.raises(Unreachable, match=r"in full within 0\.5 s"):
-        connect(timeout=0.5, clock=lambda: float(next(ticks))).instant("1")
+        connect(timeout=0.5, clock=lambda: float(next(ticks))).instant_query("1")
 
 
 def test_nobody_listens(connect):
@@ -157,12 +157,12 @@ def test_nobody_listens(connect):
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
         with pytest.raises(Unreachable, match=f"127.0.0.1:{port} cannot be reached: Connection refused"):
-            connect(f"http://user:secret@127.0.0.1:{port}").instant("1")
+            connect(f"http://user:secret@127.0.0.1:{port}").instant_query("1")
 
 
 def test_no_such_host(connect):
     with pytest.raises(Unreachable, match=r"no-such-host\.invalid cannot be reached") as raised:
-        connect("http://no-such-host.invalid").instant("1")
+        connect("http://no-such-host.invalid").instant_query("1")
     assert "HTTPConnection" not in str(raised.value)
 
 
@@ -185,4 +185,4 @@ def test_too_large_an_answer_is_not_taken_in(web, connect, monkeypatch):
     monkeypatch.setattr("memtop.history.prometheus_client.MAX_ANSWER_BYTES", 1000)
     web.answer = lambda asked: (200, b" " * 200_000, {})
     with pytest.raises(Unreachable, match="more than 1000 bytes"):
-        connect().instant("1")
+        connect().instant_query("1")

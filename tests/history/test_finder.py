@@ -57,10 +57,10 @@ async def test_the_recorded_cluster(recording):
             return await super().get(path, params)
 
     looked = await find_candidates(Recorded(), HERE)
-    (place,) = looked.places
+    (place,) = looked.candidates
     assert str(place) == "observability/prometheus-service:9090"
     assert place.proxy_path == "/api/v1/namespaces/observability/services/prometheus-service:9090/proxy"
-    assert place.why == "name prometheus-service"
+    assert place.found_by == "name prometheus-service"
     assert place.selector == {"app": "prometheus"}
 
 
@@ -86,10 +86,10 @@ async def test_services_by_label(labels, ports, kind, end):
     looked = await find_candidates(
         Api([service("other", "app=alertmanager"), service("x", labels, ports)]), HERE
     )
-    (place,) = looked.places
+    (place,) = looked.candidates
     assert place.kind == kind
     assert place.proxy_path.endswith(end)
-    assert place.why == f"label {labels}"
+    assert place.found_by == f"label {labels}"
     assert dict(place.headers) == ({"X-Scope-OrgID": "anonymous"} if kind == "Mimir" else {})
 
 
@@ -98,15 +98,15 @@ async def test_services_by_label(labels, ports, kind, end):
 )
 async def test_services_by_name(name):
     looked = await find_candidates(Api([service("prometheus-node-exporter"), service(name)]), HERE)
-    assert [place.service for place in looked.places] == [name]
+    assert [place.service for place in looked.candidates] == [name]
 
 
 async def test_part_of_the_labels_is_not_enough():
     looked = await find_candidates(
         Api([service("x", "app=prometheus"), service("y", "app.kubernetes.io/name=mimir")]), HERE
     )
-    assert looked.places == ()
-    assert looked.trail == ("2 services listed, none with Prometheus' labels or names",)
+    assert looked.candidates == ()
+    assert looked.attempts == ("2 services listed, none with Prometheus' labels or names",)
     assert not looked.forbidden
 
 
@@ -122,12 +122,12 @@ async def test_the_operators_resource_comes_first():
         service("prometheus-operated", ports="grpc:10901,metrics:9091", namespace="observability"),
     ]
     looked = await find_candidates(Api(services, resources), HERE)
-    assert [str(place) for place in looked.places] == [
+    assert [str(place) for place in looked.candidates] == [
         "observability/prometheus-operated:9091",
         "monitoring/a:9090",
     ]
-    assert looked.places[0].path == "/prom"
-    assert looked.places[0].why == "resource prometheuses/k8s"
+    assert looked.candidates[0].path == "/prom"
+    assert looked.candidates[0].found_by == "resource prometheuses/k8s"
 
 
 async def test_of_two_prometheuses_each_has_its_own_service():
@@ -142,12 +142,12 @@ async def test_of_two_prometheuses_each_has_its_own_service():
         service("a", namespace="observability", selector={"prometheus": "one"}),
     ]
     looked = await find_candidates(Api(services, resources), HERE)
-    assert [place.service for place in looked.places] == ["a", "b", "prometheus-operated"]
+    assert [place.service for place in looked.candidates] == ["a", "b", "prometheus-operated"]
 
 
 async def test_a_service_with_tls_is_asked_over_tls():
     looked = await find_candidates(Api([service("prometheus-k8s", ports="https:9091")]), HERE)
-    assert "/services/https:prometheus-k8s:9091/proxy" in looked.places[0].proxy_path
+    assert "/services/https:prometheus-k8s:9091/proxy" in looked.candidates[0].proxy_path
 
 
 async def test_another_hosts_name_and_no_port_are_no_place():
@@ -155,7 +155,7 @@ async def test_another_hosts_name_and_no_port_are_no_place():
         service("prometheus-server", type="ExternalName"),
         service("prometheus-k8s", ports=""),
     ]
-    assert (await find_candidates(Api(services), HERE)).places == ()
+    assert (await find_candidates(Api(services), HERE)).candidates == ()
 
 
 async def test_one_namespace_must_be_enough():
@@ -165,8 +165,8 @@ async def test_one_namespace_must_be_enough():
     ]
     api = Api(services, forbidden=("/api/v1/services", "/api/v1/namespaces/monitoring/services"))
     looked = await find_candidates(api, (*HERE, "shop", "shop"))
-    assert [place.namespace for place in looked.places] == ["observability"]
-    assert looked.trail == ("listing services is forbidden in all namespaces together, and in monitoring",)
+    assert [place.namespace for place in looked.candidates] == ["observability"]
+    assert looked.attempts == ("listing services is forbidden in all namespaces together, and in monitoring",)
     assert api.asked.count("/api/v1/namespaces/shop/services") == 1
 
 
@@ -174,7 +174,7 @@ async def test_forbidden_everywhere():
     paths = ["/api/v1/services", *(f"/api/v1/namespaces/{name}/services" for name in HERE)]
     looked = await find_candidates(Api(forbidden=paths), HERE)
     assert looked.forbidden
-    assert looked.places == ()
+    assert looked.candidates == ()
 
 
 async def test_a_service_counts_once_and_there_are_not_too_many():
@@ -183,14 +183,14 @@ async def test_a_service_counts_once_and_there_are_not_too_many():
         for i in range(20)
     ]
     looked = await find_candidates(Api(services), HERE)
-    assert len(looked.places) == len({place.service for place in looked.places}) == 6
+    assert len(looked.candidates) == len({place.service for place in looked.candidates}) == 6
 
 
 async def test_a_service_outside_the_usual_namespaces_never_beats_one_inside():
     fake = service("prometheus", "app=kube-prometheus-stack-prometheus", namespace="attacker")
     real = service("prometheus", namespace="monitoring")
     looked = await find_candidates(Api([fake, real]), HERE)
-    assert [place.namespace for place in looked.places] == ["monitoring"]
-    assert looked.trail == ("not tried, outside the usual namespaces: attacker/prometheus:9090",)
-    (alone,) = (await find_candidates(Api([fake]), HERE)).places
-    assert alone.why.endswith("outside the usual namespaces")
+    assert [place.namespace for place in looked.candidates] == ["monitoring"]
+    assert looked.attempts == ("not tried, outside the usual namespaces: attacker/prometheus:9090",)
+    (alone,) = (await find_candidates(Api([fake]), HERE)).candidates
+    assert alone.found_by.endswith("outside the usual namespaces")

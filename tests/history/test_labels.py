@@ -30,7 +30,7 @@ class Installation:
         assert start < end
         return tuple(sorted({one[label] for one in self.series(matches, start, end) if label in one}))
 
-    def instant(self, query, at=None):
+    def instant_query(self, query, at=None):
         series = query.removeprefix("max(count_over_time(").partition("[")[0]
         self.counted = [one for one in self.all if fits(series, one)]
         scrapes = self.scrapes if self.counted else 0

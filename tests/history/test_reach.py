@@ -164,8 +164,8 @@ async def test_a_port_forward_where_the_proxy_is_forbidden(cluster, client):
     async with connect_prometheus(client, Settings(bearer_token="for-prometheus")) as found:
         assert found.via == "port-forward"
         assert found.prometheus.url.startswith("http://127.0.0.1:")
-        assert 'cannot get resource "services/proxy"' in found.trail[0]
-        answer = await asyncio.to_thread(found.prometheus.instant, "1")
+        assert 'cannot get resource "services/proxy"' in found.attempts[0]
+        answer = await asyncio.to_thread(found.prometheus.instant_query, "1")
         assert answer.streams[0].last == 1.0
         port = int(found.prometheus.url.rpartition(":")[2])
     paths = [path for path, _ in cluster.asked]
@@ -196,35 +196,35 @@ async def test_several_connections_through_one_port_forward(cluster, client):
 async def test_neither_is_allowed(cluster, client):
     cluster.proxy_status = cluster.forward_status = 403
     error = await refused(client)
-    assert error.why is NotFoundReason.FORBIDDEN
-    assert "service proxy: User" in error.trail[0]
-    assert error.trail[1] == "monitoring/prom:9090, port-forward: portforward is forbidden"
+    assert error.reason is NotFoundReason.FORBIDDEN
+    assert "service proxy: User" in error.attempts[0]
+    assert error.attempts[1] == "monitoring/prom:9090, port-forward: portforward is forbidden"
 
 
 async def test_nobody_listens_behind_the_port_forward(cluster, client):
     cluster.proxy_status = 403
     cluster.refused = b"connection\x1b[31m refused in the pod"
     error = await refused(client)
-    assert error.why is NotFoundReason.SILENT
-    assert error.trail[1] == "monitoring/prom:9090, port-forward: connection refused in the pod"
+    assert error.reason is NotFoundReason.SILENT
+    assert error.attempts[1] == "monitoring/prom:9090, port-forward: connection refused in the pod"
 
 
 async def test_no_pod_behind_the_service(cluster, client):
     cluster.proxy_status, cluster.pods = 403, []
-    assert (await refused(client)).trail[1].endswith("no pod behind the service runs")
+    assert (await refused(client)).attempts[1].endswith("no pod behind the service runs")
 
 
 async def test_a_service_that_does_not_answer(cluster, client):
     cluster.proxy_status = 503
     error = await refused(client)
-    assert error.why is NotFoundReason.SILENT
+    assert error.reason is NotFoundReason.SILENT
     assert not any(path.endswith("portforward") for path, _ in cluster.asked)
 
 
 async def test_nothing_there(cluster, client):
     cluster.labels = {}
     error = await refused(client)
-    assert error.why is NotFoundReason.ABSENT
+    assert error.reason is NotFoundReason.ABSENT
     assert str(error) == "not found: 1 service listed, none with Prometheus' labels or names"
 
 
@@ -248,8 +248,8 @@ async def test_an_address_without_its_path(client, web, given, path):
 async def test_an_address_that_is_something_else(client, web):
     web.answer = lambda asked: (404, b"404 page not found", {})
     error = await refused(client, url=web.url)
-    assert error.why is NotFoundReason.SILENT
-    assert error.trail == (f"--prometheus-url, {web.url[7:]}: 404 page not found",)
+    assert error.reason is NotFoundReason.SILENT
+    assert error.attempts == (f"--prometheus-url, {web.url[7:]}: 404 page not found",)
 
 
 async def test_an_address_with_a_password_is_not_shown(client, web):
@@ -295,21 +295,21 @@ async def test_a_service_that_was_found_gets_no_secrets(cluster, client, proxy_s
     cluster.proxy_status = proxy_status
     async with connect_prometheus(client, Settings(**SECRETS)) as found:
         sent = signed(found)
-        assert any("headers and login not sent to monitoring/prom:9090" in step for step in found.trail)
+        assert any("headers and login not sent to monitoring/prom:9090" in step for step in found.attempts)
     assert not any("hunter2" in value or "team-7" in value for value in [*told(cluster), *sent])
 
 
 async def test_the_service_that_the_settings_name_gets_them(cluster, client):
     cluster.proxy_status = 403
     async with connect_prometheus(client, Settings(service="monitoring/prom", **SECRETS)) as found:
-        assert found.why == "--prometheus-service"
+        assert found.found_by == "--prometheus-service"
         sent = signed(found)
     assert {"Bearer hunter2", "team-7"} <= set(sent)
 
 
 async def test_a_named_service_that_is_not_there_is_said_and_no_other_is_tried(cluster, client):
     error = await refused(client, service="monitoring/absent")
-    assert error.trail == ("--prometheus-service, monitoring/absent: not found",)
+    assert error.attempts == ("--prometheus-service, monitoring/absent: not found",)
     assert not any("/proxy/" in path for path, _ in cluster.asked)
 
 

@@ -33,7 +33,7 @@ def container_status(state, **more):
 
 
 @pytest.mark.parametrize(
-    ("name", "state", "mood", "last", "restarts"),
+    ("name", "state", "severity", "last", "restarts"),
     [
         ("phase-terminated-pod.json", "OOMKilled", StateSeverity.OOM, "OOMKilled", 4),
         ("phase-waiting-pod.json", "CrashLoopBackOff", StateSeverity.OOM, "OOMKilled", 4),
@@ -44,11 +44,11 @@ def container_status(state, **more):
         ("pod-completed-job.json", "Completed", StateSeverity.DONE, "Completed", 0),
     ],
 )
-def test_a_recorded_container_that_has_ended(recorded, name, state, mood, last, restarts):
+def test_a_recorded_container_that_has_ended(recorded, name, state, severity, last, restarts):
     fact = recorded(name)[0]
-    assert (fact.state, fact.mood, fact.terminations[-1].words(), fact.restarts) == (
+    assert (fact.state, fact.severity, fact.terminations[-1].words(), fact.restarts) == (
         state,
-        mood,
+        severity,
         last,
         restarts,
     )
@@ -63,7 +63,7 @@ def test_a_recorded_container_that_has_ended(recorded, name, state, mood, last, 
 )
 def test_a_recorded_container_that_cannot_start_asks_for_attention(recorded, name, state):
     fact = recorded(name)[0]
-    assert (fact.state, fact.mood, fact.terminations, fact.started_at) == (
+    assert (fact.state, fact.severity, fact.terminations, fact.started_at) == (
         state,
         StateSeverity.FAILING,
         (),
@@ -128,33 +128,37 @@ def test_an_init_container_that_always_restarts_is_a_sidecar():
         ],
     }
     main, proxy, setup = made(status, spec=spec)
-    assert (main.state, main.mood) == ("PodInitializing", StateSeverity.WAITING)
+    assert (main.state, main.severity) == ("PodInitializing", StateSeverity.WAITING)
     assert (proxy.kind, proxy.state) == (ContainerKind.SIDECAR, "Running")
-    assert (setup.kind, setup.state, setup.mood) == (ContainerKind.INIT, "Error (3)", StateSeverity.FAILING)
+    assert (setup.kind, setup.state, setup.severity) == (
+        ContainerKind.INIT,
+        "Error (3)",
+        StateSeverity.FAILING,
+    )
 
 
 def test_an_evicted_pod_says_so_for_every_container():
     status = {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."}
-    assert [(fact.state, fact.mood) for fact in made(status)] == [("Evicted", StateSeverity.FAILING)]
+    assert [(fact.state, fact.severity) for fact in made(status)] == [("Evicted", StateSeverity.FAILING)]
 
 
 def test_a_pod_that_is_being_deleted_is_terminating():
     running = container_status({"running": {"startedAt": "2026-01-01T00:00:00Z"}})
     fact = made(running, metadata={"deletionTimestamp": "2026-01-01T00:10:00Z"})[0]
-    assert (fact.state, fact.mood) == ("Terminating", StateSeverity.WAITING)
+    assert (fact.state, fact.severity) == ("Terminating", StateSeverity.WAITING)
 
 
 @pytest.mark.parametrize(
-    ("reason", "mood"),
+    ("reason", "severity"),
     [
         ("ContainerCreating", StateSeverity.WAITING),
         ("ImagePullBackOff", StateSeverity.FAILING),
         ("CreateContainerConfigError", StateSeverity.FAILING),
     ],
 )
-def test_waiting_is_harmless_only_where_it_is_usual(reason, mood):
+def test_waiting_is_harmless_only_where_it_is_usual(reason, severity):
     fact = made(container_status({"waiting": {"reason": reason}}))[0]
-    assert (fact.state, fact.mood) == (reason, mood)
+    assert (fact.state, fact.severity) == (reason, severity)
 
 
 def test_a_pod_without_any_status_is_pending():

@@ -177,7 +177,7 @@ class Stage:
     def tick(self, *samples, at=0.0):
         self.at = at
         now = self.world.NOW + at
-        self.observer.verdicts.take(self.observer.store.put_metrics(samples, now), now)
+        self.observer.verdicts.take_samples(self.observer.store.put_metrics(samples, now), now)
         self.observer.ticks += 1
 
     def judged(
@@ -197,7 +197,7 @@ class Stage:
         """The names in a pane, in order; a container's where its pod has several."""
         frame = self.frame(**view)
         found = []
-        for row in frame.orders[pane].tolist():
+        for row in frame.pane_rows[pane].tolist():
             who = frame.rows.identities[row]
             if view.get("workloads"):
                 found.append(str(who.workload))

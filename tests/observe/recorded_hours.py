@@ -121,7 +121,7 @@ class RecordedPrometheus:
         self._recording = recording
         self._lost = lost
 
-    def over(self, query, grid):
+    def range_query(self, query, grid):
         return QueryAnswer(
             tuple(
                 MetricStream(stream.labels, stream.times[kept], stream.values[kept])
@@ -130,7 +130,7 @@ class RecordedPrometheus:
             )
         )
 
-    def instant(self, query, at=None):
+    def instant_query(self, query, at=None):
         at = at // STEP * STEP
         return QueryAnswer(
             tuple(
@@ -181,14 +181,14 @@ class Memtop:
         )
         self.now = 0.0
         self.observer.clock.now = lambda: self.now
-        recollection = self.observer.recollection
-        self.overlay = recollection.overlay
-        self.overlay._now = recollection._now = lambda: self.now
+        recollection = self.observer.past_sources
+        self.verdicts = recollection.verdicts
+        self.verdicts._now = recollection._now = lambda: self.now
         self.prometheus = RecordedPrometheus(recording, lost) if prometheus else None
         self.past = PrometheusPast(
             None,
             settings,
-            recollection.pasts,
+            recollection.cache,
             hours=24.0,
             speed=1.0,
             now=lambda: self.now,
@@ -241,7 +241,7 @@ class Memtop:
 
     def verdicts(self) -> dict[ContainerName, Judgement]:
         """What is judged of every container now."""
-        overlay, store = self.overlay, self.observer.store
+        overlay, store = self.verdicts, self.observer.store
         while overlay.pending:
             overlay.judge_next()
         judged = overlay.judgements()

@@ -39,7 +39,7 @@ def test_it_observes_afresh_and_what_was_asked_goes_on(monkeypatch, caplog):
             await release.wait()
             return "still here"
 
-        asked = running.ask(follow)
+        asked = running.submit(follow)
         await_asked.set()
         frame = frames.get(timeout=PATIENCE)
         running._loop.call_soon_threadsafe(release.set)

@@ -271,11 +271,11 @@ class TestWorkloads:
 
     async def test_the_last_end_is_the_newest_of_any_pod(self, web):
         rows, row = web.row("deployment/web", workloads=True)
-        assert rows.lasts[row].words() == "OOMKilled"
+        assert rows.last_terminations[row].words() == "OOMKilled"
 
     async def test_the_state_is_the_worst_and_says_of_how_many(self, web, world):
         rows, row = web.row("deployment/web", workloads=True)
-        assert (rows.states[row], rows.moods[row]) == ("Running", StateSeverity.RUNNING)
+        assert (rows.states[row], rows.severities[row]) == ("Running", StateSeverity.RUNNING)
         crash = {"waiting": {"reason": "CrashLoopBackOff"}}
         labels = {"pod-template-hash": "abc"}
         web.put(
@@ -288,7 +288,7 @@ class TestWorkloads:
             )
         )
         rows, row = web.row("deployment/web", workloads=True)
-        assert (rows.states[row], rows.moods[row]) == ("1/4 CrashLoopBackOff", StateSeverity.OOM)
+        assert (rows.states[row], rows.severities[row]) == ("1/4 CrashLoopBackOff", StateSeverity.OOM)
 
     async def test_what_is_done_does_not_make_a_workload_look_done(self, stage, world):
         done = world.container("once", state=world.ended(-60, "Completed", 0))
@@ -302,7 +302,9 @@ class TestWorkloads:
         assert (rows.verdict[row], rows.rate[row]) == (VERDICT_CODES[Verdict.LEAK], 5 * MI)
         pooled = Judgement(Verdict.STEADY, 0.9, 0.0)
         key = WorkloadKey("shop", Workload("Deployment", "web"))
-        web.observer.pools._judged[key] = SimpleNamespace(at=web.world.NOW, told=0, worst=pooled, parts={})
+        web.observer.workload_verdicts._judged[key] = SimpleNamespace(
+            at=web.world.NOW, told=0, worst=pooled, parts={}
+        )
         rows, row = web.row("deployment/web", workloads=True)
         assert (rows.verdict[row], rows.rate[row]) == (VERDICT_CODES[Verdict.STEADY], 0.0)
 
@@ -438,9 +440,9 @@ def test_a_frame_is_built_by_reading_alone(stage, world, monkeypatch):
     stage.put(world.pod("web-1"))
     stage.tick(world.sample("web-1", 0, app="64Mi"))
     for part, name in (
-        (stage.observer.recollection, "look_at"),
-        (stage.observer.recollection, "look_back"),
-        (stage.observer.pools, "look_at"),
+        (stage.observer.past_sources, "look_at"),
+        (stage.observer.past_sources, "look_back"),
+        (stage.observer.workload_verdicts, "look_at"),
         (stage.observer.store, "pass_time"),
     ):
         monkeypatch.setattr(part, name, lambda *_: pytest.fail("it writes"))

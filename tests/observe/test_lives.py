@@ -28,7 +28,7 @@ def lives(created=-DAY, seen=0.0):
 
 
 def recall(one, times, counts, oom_kills=()):
-    one.recall(*(np.array(column, float) for column in (times, counts, oom_kills)))
+    one.take_past(*(np.array(column, float) for column in (times, counts, oom_kills)))
 
 
 def test_a_young_pod_is_known_exactly():

@@ -51,7 +51,7 @@ class Prometheus:
             raise
         if self.error is not None:
             raise self.error
-        return {wish.name: past() for wish in asked.wishes}
+        return {wish.name: past() for wish in asked.requests}
 
 
 @contextlib.asynccontextmanager
@@ -70,31 +70,31 @@ class TestLookBack:
     async def test_what_is_looked_at_is_asked_once_and_forgotten_with_the_look(self):
         news, source = asyncio.Event(), Prometheus()
         back = LookBack(news.set)
-        back.look([WEB], 7 * 24 * HOUR)
+        back.look_at([WEB], 7 * 24 * HOUR)
         assert back.waiting
         async with served(back, source):
             await source.came.wait()
-            back.look([WEB], 7 * 24 * HOUR)  # every frame says so again
+            back.look_at([WEB], 7 * 24 * HOUR)  # every frame says so again
             source.let.set()
             await news.wait()
             assert not back.waiting
-            assert len(back.of(WEB.name)) == 144
-            assert back.of(API.name) is None
+            assert len(back.get(WEB.name)) == 144
+            assert back.get(API.name) is None
             assert [asked.seconds for asked in source.asked] == [7 * 24 * HOUR]
-            back.look([], 0.0)
-            assert back.of(WEB.name) is None
+            back.look_at([], 0.0)
+            assert back.get(WEB.name) is None
 
     async def test_who_looks_elsewhere_cancels_what_was_asked(self):
         source = Prometheus()
         back = LookBack(lambda: None)
-        back.look([WEB], 7 * 24 * HOUR)
+        back.look_at([WEB], 7 * 24 * HOUR)
         async with served(back, source):
             await source.came.wait()
             source.came.clear()
-            back.look([API], 7 * 24 * HOUR)
+            back.look_at([API], 7 * 24 * HOUR)
             await source.came.wait()
-            assert [asked.wishes for asked in source.cancelled] == [(WEB,)]
-            back.look([], 0.0)
+            assert [asked.requests for asked in source.cancelled] == [(WEB,)]
+            back.look_at([], 0.0)
             while len(source.cancelled) < 2:
                 await asyncio.sleep(0)
         assert not back.waiting
@@ -102,21 +102,21 @@ class TestLookBack:
     async def test_an_answer_that_comes_as_one_looks_elsewhere_is_not_taken_for_the_others(self):
         news, source = asyncio.Event(), Prometheus()
         back = LookBack(news.set)
-        back.look([WEB], 7 * 24 * HOUR)
+        back.look_at([WEB], 7 * 24 * HOUR)
         async with served(back, source):
             await source.came.wait()
             source.let.set()  # the answer is ready …
-            back.look([API], 7 * 24 * HOUR)  # … and not yet taken in
+            back.look_at([API], 7 * 24 * HOUR)  # … and not yet taken in
             while back.waiting:
                 await asyncio.wait_for(news.wait(), 5)
                 news.clear()
-            assert back.of(API.name) is not None
-            assert back.of(WEB.name) is None
+            assert back.get(API.name) is not None
+            assert back.get(WEB.name) is None
 
     async def test_a_refusal_is_said_and_not_asked_again(self):
         news, source = asyncio.Event(), Prometheus(Unreachable("Prometheus did not answer within 10 s"))
         back = LookBack(news.set)
-        back.look([WEB], 7 * 24 * HOUR)
+        back.look_at([WEB], 7 * 24 * HOUR)
         source.let.set()
         async with served(back, source):
             await news.wait()
@@ -131,12 +131,12 @@ async def test_a_longer_range_than_is_kept_is_drawn_for_the_row_looked_at(demo, 
         row = rows(frame, "user-service")[0]
         watch.view = View(selected=frame.rows.identities[row].key, reach=2 * HOUR)
         kept = (await watch.frame(lambda frame: frame.detail is not None)).detail
-        assert kept.back == ""
+        assert kept.look_back_note == ""
         assert frame.time - kept.times[0] < 2.5 * HOUR
         watch.view = View(selected=kept.key, reach=24 * HOUR)
         on_its_way = watch.next()
-        assert on_its_way.detail.back == "asking Prometheus for 1 d …"
-        far = await watch.frame(lambda frame: frame.detail.back == "")
+        assert on_its_way.detail.look_back_note == "asking Prometheus for 1 d …"
+        far = await watch.frame(lambda frame: frame.detail.look_back_note == "")
         assert far.time - far.detail.times[0] > 20 * HOUR
         assert np.all(np.diff(far.detail.times) > 0)
         assert len(far.detail.restarts) > len(kept.restarts)
@@ -153,8 +153,8 @@ async def test_a_past_that_cannot_be_had_is_said(demo, tmp_path):
         demo.call(lambda: demo.server.faults.add(Fault(Harm.HANG, path="/proxy/")))
         row = rows(frame, "user-service")[0]
         watch.view = View(selected=frame.rows.identities[row].key, reach=24 * HOUR)
-        failed = await watch.frame(lambda frame: "does not say" in frame.detail.back)
-        assert "did not answer within 0.5 s" in failed.detail.back
+        failed = await watch.frame(lambda frame: "does not say" in frame.detail.look_back_note)
+        assert "did not answer within 0.5 s" in failed.detail.look_back_note
 
 
 async def test_where_prometheus_may_not_be_asked_nothing_is_waited_for(demo, tmp_path):
@@ -163,7 +163,7 @@ async def test_where_prometheus_may_not_be_asked_nothing_is_waited_for(demo, tmp
         row = rows(frame, "user-service")[0]
         watch.view = View(selected=frame.rows.identities[row].key, reach=24 * HOUR)
         refused = await watch.frame(lambda frame: frame.detail is not None)
-        assert "not allowed to ask" in refused.detail.back
+        assert "not allowed to ask" in refused.detail.look_back_note
         assert not refused.awaited
 
 
@@ -197,7 +197,7 @@ async def test_without_prometheus_only_the_pooling_is_awaited(stage, world):
     stage.tick(world.sample("web-1", 0, app="80Mi"))
     frame = stage.frame(workloads=True)
     assert list(frame.awaited.values()) == [AwaitedData.POOL]
-    assert stage.observer.pools.judge_next()
+    assert stage.observer.workload_verdicts.judge_next()
     assert not stage.frame(workloads=True).awaited
     assert not stage.frame().awaited
 

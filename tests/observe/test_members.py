@@ -53,7 +53,7 @@ async def test_a_bare_pod_is_a_workload_of_its_own(web):
 async def test_its_pods_are_pooled_by_container_and_revision(web):
     key = ContainerKey("uid-shop-web-1", "app")
     assert web.frame(selected=key).members.judgement is None
-    while web.observer.pools.judge_next():
+    while web.observer.workload_verdicts.judge_next():
         pass
     members = web.frame(selected=key).members
     assert set(members.parts) == {("app", "abc")}

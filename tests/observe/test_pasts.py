@@ -33,14 +33,14 @@ def past(
 def test_a_wish_is_heard_once():
     pasts = PastCache()
     first, second = pasts.listen(), pasts.listen()
-    pasts.wish([PastRequest(name(1)), PastRequest(name(2)), PastRequest(name(1))])
+    pasts.request([PastRequest(name(1)), PastRequest(name(2)), PastRequest(name(1))])
     assert first.is_set()
     assert second.is_set()
-    assert [wish.name for wish in pasts.wishes] == [name(1), name(2)]
+    assert [wish.name for wish in pasts.requests] == [name(1), name(2)]
     first.clear()
-    pasts.wish([PastRequest(name(2)), PastRequest(name(1))])  # the rows have changed places
+    pasts.request([PastRequest(name(2)), PastRequest(name(1))])  # the rows have changed places
     assert not first.is_set()
-    pasts.wish([PastRequest(name(3))])
+    pasts.request([PastRequest(name(3))])
     assert first.is_set()
 
 
@@ -49,22 +49,22 @@ def test_what_several_remember_is_one_past():
     pasts.keep(
         {(name(), "working_set"): past(6, origin=ORIGIN_DISK), (name(), "rss"): past(24, metric="rss")}
     )
-    assert pasts.of(name()).origin == ORIGIN_DISK
+    assert pasts.get(name()).origin == ORIGIN_DISK
     pasts.keep({(name(), "working_set"): past(4)})
-    assert pasts.of(name()).origin == "Prometheus and disk"
-    assert pasts.of(name()).span == pytest.approx(6 * 3600, abs=200)
-    assert len(pasts.of(name())) == 180
-    assert pasts.of(name(), "working_set", ORIGIN_DISK).span == pytest.approx(6 * 3600, abs=200)
-    assert pasts.of(name(), "working_set", ORIGIN_PROMETHEUS).span == pytest.approx(4 * 3600, abs=200)
+    assert pasts.get(name()).origin == "Prometheus and disk"
+    assert pasts.get(name()).span == pytest.approx(6 * 3600, abs=200)
+    assert len(pasts.get(name())) == 180
+    assert pasts.get(name(), "working_set", ORIGIN_DISK).span == pytest.approx(6 * 3600, abs=200)
+    assert pasts.get(name(), "working_set", ORIGIN_PROMETHEUS).span == pytest.approx(4 * 3600, abs=200)
     pasts.keep({(name(), "working_set"): past(8)})
-    assert pasts.of(name()).span == pytest.approx(8 * 3600, abs=200)
-    assert pasts.of(name(), "usage") is None
-    assert pasts.of(name(9)) is None
+    assert pasts.get(name()).span == pytest.approx(8 * 3600, abs=200)
+    assert pasts.get(name(), "usage") is None
+    assert pasts.get(name(9)) is None
 
 
 def test_it_is_bounded_and_keeps_what_is_looked_at():
     pasts = PastCache(most=10)
-    pasts.wish([PastRequest(name(0))])
+    pasts.request([PastRequest(name(0))])
     for number in range(50):
         pasts.keep({(name(number), "working_set"): past(0.1)})
     kept = [number for number in range(50) if name(number) in pasts]
@@ -101,7 +101,7 @@ class Containers:
     def take_news_of_ends(self):
         return set()
 
-    def recall_ends(self, slot, past, now):
+    def take_past_ends(self, slot, past, now):
         """Nothing here has ended: what is judged is what is looked at."""
 
     def judgements(self):

@@ -9,7 +9,7 @@ def test_the_remembered_past_fills_the_bins_before_the_first_sample() -> None:
     peaks = SamplePeaks(bins=4, slots=2, width=60.0)
     peaks.append(240.0, np.array([5.0, 7.0], np.float32))
     before = peaks.version
-    peaks.recall(
+    peaks.take_past(
         0, np.array([10.0, 60.0, 130.0, 170.0, 250.0, 300.0]), np.array([9.0, 1.0, 2.0, 3.0, 4.0, 8.0])
     )
     # The first is older than the oldest bin and the last newer than the newest: both are left out.
@@ -20,5 +20,5 @@ def test_the_remembered_past_fills_the_bins_before_the_first_sample() -> None:
 
 def test_nothing_is_recalled_before_the_first_tick() -> None:
     peaks = SamplePeaks(bins=4, slots=1, width=60.0)
-    peaks.recall(0, np.array([10.0]), np.array([9.0]))
+    peaks.take_past(0, np.array([10.0]), np.array([9.0]))
     assert np.isnan(peaks.read()).all()

@@ -90,7 +90,7 @@ def status(frame, name="prometheus"):
 
 
 def complete(frame):
-    return frame.settled and frame.remembered
+    return frame.settled and frame.past_known
 
 
 def rows(frame, workload):
@@ -135,7 +135,7 @@ async def test_restarts_agree_with_the_pods_own_count(demo, tmp_path):
         for row in rows(frame, "user-service"):
             identity = frame.rows.identities[row]
             name = ContainerName(identity.namespace, identity.pod, identity.container)
-            past = watch.observer.recollection.pasts.of(name)
+            past = watch.observer.past_sources.cache.get(name)
             assert past.origin == ORIGIN_PROMETHEUS
             # The day does not reach back to the first of them.
             assert frame.rows.restarts[row] - 2 <= len(past.restarts) <= frame.rows.restarts[row]
@@ -221,19 +221,19 @@ async def test_the_next_memtop_knows_what_the_last_one_saw(demo, tmp_path):
         await watch.frame(lambda _: any(path.stat().st_size for path in folder.glob("*.samples")))
     demo.advance(1800.0)
     async with watching(demo, tmp_path, HistorySettings(folder=folder)) as watch:
-        pasts = watch.observer.recollection.pasts
+        pasts = watch.observer.past_sources.cache
 
         def remembered(frame):
-            return any(pasts.of(wish.name) is not None for wish in pasts.wishes)
+            return any(pasts.get(wish.name) is not None for wish in pasts.requests)
 
         await watch.frame(remembered)
-        known = [wish for wish in pasts.wishes if pasts.of(wish.name) is not None]
+        known = [wish for wish in pasts.requests if pasts.get(wish.name) is not None]
         assert len(known) > 10
         for wish in known:
-            past = pasts.of(wish.name)
+            past = pasts.get(wish.name)
             assert past.origin == ORIGIN_DISK
             key = next(key for key in seen if (key.uid, key.container) == (wish.uid, wish.name.container))
             assert past.values[0] == pytest.approx(seen[key], rel=1e-6)
         slot = watch.observer.store.slot_named(*known[0].name)
-        series = watch.observer.recollection.overlay.series(slot)
+        series = watch.observer.past_sources.verdicts.series(slot)
         assert series.timestamps[-1] - series.timestamps[0] > 1500

@@ -131,7 +131,7 @@ class TestPeaks:
         self.feed(peaks, (1, 5))
         assert got[0, 1] == 1
         later = peaks.read()
-        peaks.recall(0, np.array([T + 2]), np.array([9.0]))
+        peaks.take_past(0, np.array([T + 2]), np.array([9.0]))
         assert peaks.read()[0, 1] == 9
         peaks.clear(0)
         assert later[0, 1] == 5

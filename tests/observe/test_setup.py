@@ -90,10 +90,8 @@ def test_the_demo_lives_as_long_as_it_is_observed(environ):
     ) as found:
         assert (found.speed, found.interval) == (60.0, 30.0)
         assert found.scope == Scope(("production",))
-        assert found.remember.folder is None
-        engine = Engine(
-            replace(found, remember=replace(found.remember, prometheus=None)), take, frames.append
-        )
+        assert found.history.folder is None
+        engine = Engine(replace(found, history=replace(found.history, prometheus=None)), take, frames.append)
         engine.start()
         assert settled.wait(20), frames[-1]
         engine.stop()

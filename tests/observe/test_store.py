@@ -90,7 +90,7 @@ class TestPods:
         for column in ("restarts", "restarts_hour", "ooms_hour", "failed"):
             assert not shelf.column(column, "b"), column
         assert shelf.series("b") == ([], [])
-        assert shelf.store.lasts[slot] is None
+        assert shelf.store.last_terminations[slot] is None
 
     def test_there_is_always_more_room(self, shelf, world):
         shelf.put(world.pod("first"))

@@ -264,7 +264,7 @@ class TestMetrics:
         found = watcher.state("metrics", state)
         assert words in found.words
         frame = watcher.settled()
-        assert len(frame.orders[OverviewPane.RESTARTS])
+        assert len(frame.pane_rows[OverviewPane.RESTARTS])
         assert (frame.counts.near_limit, frame.counts.growing) == (None, None)
         demo.server.faults.clear()
         watcher.state("metrics", SourceCondition.LIVE)
@@ -396,10 +396,10 @@ class TestEngine:
         watcher.settled()
         watcher.engine.show(View(workloads=True))
         frame = watcher.until(lambda frame: frame.view.workloads)
-        assert len(frame.orders[OverviewPane.TOP])
+        assert len(frame.pane_rows[OverviewPane.TOP])
         watcher.engine.show(View(filter=RowFilter("user-service")))
         frame = watcher.until(lambda frame: bool(frame.view.filter))
-        assert 0 < len(frame.orders[OverviewPane.TOP]) < frame.counts.containers
+        assert 0 < len(frame.pane_rows[OverviewPane.TOP]) < frame.counts.containers
 
     def test_workloads_looked_at_are_pooled(self, watch, monkeypatch):
         monkeypatch.setattr(observer, "POOL_PAUSE", 0.05)
@@ -407,7 +407,7 @@ class TestEngine:
         watcher.settled()
         watcher.engine.show(View(workloads=True))
         watcher.until(lambda frame: frame.view.workloads)
-        watcher.until(lambda _: watcher.engine._observer.pools._judged, "pooling")
+        watcher.until(lambda _: watcher.engine._observer.workload_verdicts._judged, "pooling")
 
     def test_another_interval_counts_at_once(self, watch, demo):
         watcher = watch(interval=3600.0)

@@ -27,7 +27,7 @@ class Bench:
             self.world.sample(name.replace("_", "-"), at, app=str(int(size * MI)))
             for name, size in memory.items()
         ]
-        self.verdicts.take(self.shelf.metrics(*samples, at=at), self.world.NOW + at)
+        self.verdicts.take_samples(self.shelf.metrics(*samples, at=at), self.world.NOW + at)
 
     def judge(self):
         while self.verdicts.judge_next():
@@ -163,10 +163,10 @@ class TestPools:
 
     def test_the_pods_of_a_leaking_revision_make_the_workload_leak(self, pools):
         pools.look_at([PooledWorkload(SHOP, self.slots)])
-        assert pools.of(SHOP) is None
+        assert pools.get(SHOP) is None
         assert pools.judge_next()
         assert not pools.judge_next()
-        judgement = pools.of(SHOP)
+        judgement = pools.get(SHOP)
         assert judgement.verdict is Verdict.LEAK
         assert judgement.rate == pytest.approx(60 * MI, rel=0.05)
 
@@ -182,7 +182,7 @@ class TestPools:
         pools.look_at([PooledWorkload(SHOP, self.slots)])
         pools.judge_next()
         pools.look_at([])
-        assert pools.of(SHOP) is None
+        assert pools.get(SHOP) is None
         assert not pools.judge_next()
 
     def test_a_workload_whose_pods_are_gone_is_no_leak(self, pools, shelf):
@@ -190,4 +190,4 @@ class TestPools:
             shelf.store.remove_pod(f"uid-shop-web-{number}")
         pools.look_at([PooledWorkload(SHOP, self.slots)])
         pools.judge_next()
-        assert pools.of(SHOP).verdict is Verdict.NOT_ENOUGH_DATA
+        assert pools.get(SHOP).verdict is Verdict.NOT_ENOUGH_DATA

@@ -135,12 +135,12 @@ def test_the_schema_is_probed(written, connection):
 
 
 def test_only_containers_are_told_of(day):
-    assert {name for name, _ in day.pasts} == set(NAMES)
+    assert {name for name, _ in day.cache} == set(NAMES)
     assert day.warnings == []
 
 
 def test_a_days_leak_with_its_kills(day):
-    past = day.pasts[KILLED, "rss"]
+    past = day.cache[KILLED, "rss"]
     assert len(past.restarts) == len(past.oom_kills) == 9
     assert past.limit == 1024 * MIB
     assert past.values.max() < 1024 * MIB
@@ -154,7 +154,7 @@ def test_a_days_leak_with_its_kills(day):
 
 
 def test_a_slow_leak_and_a_healthy_sawtooth(day):
-    slow, healthy = day.pasts[SLOW, "working_set"], day.pasts[HEALTHY, "working_set"]
+    slow, healthy = day.cache[SLOW, "working_set"], day.cache[HEALTHY, "working_set"]
     leak = judge_series(Series(slow.times, slow.values, limit=1024 * MIB))
     assert leak.verdict is Verdict.LEAK
     assert leak.rate == pytest.approx(5 * MIB, rel=0.02)
@@ -163,7 +163,7 @@ def test_a_slow_leak_and_a_healthy_sawtooth(day):
 
 
 def test_two_jobs_count_once(day):
-    past = day.pasts[TWICE, "working_set"]
+    past = day.cache[TWICE, "working_set"]
     assert np.unique(past.values).tolist() == [64 * MIB]
     assert not len(past.restarts)
 
@@ -181,7 +181,7 @@ def test_the_last_hour_in_detail(written, connection):
     told = prometheus_past.ask_past(
         connection, schema, [KILLED], ("rss",), prometheus_queries.recent_grid(now, schema.interval), [KILLED]
     )
-    steps = np.diff(told.pasts[KILLED, "rss"].times)
+    steps = np.diff(told.cache[KILLED, "rss"].times)
     assert np.median(steps) == SCRAPE
 
 
@@ -203,8 +203,8 @@ async def test_a_reader_may_not_ask_it(reader):
         with pytest.raises(PrometheusNotFoundError) as raised:
             async with connect_prometheus(client, Settings().prometheus):
                 pass
-    assert raised.value.why is NotFoundReason.FORBIDDEN
-    proxy, forward = raised.value.trail
+    assert raised.value.reason is NotFoundReason.FORBIDDEN
+    proxy, forward = raised.value.attempts
     assert 'User "lab-readonly" cannot get resource "services/proxy"' in proxy
     assert forward.endswith("portforward is forbidden")
 
@@ -247,10 +247,10 @@ async def test_a_port_forward_where_the_proxy_is_forbidden(admin, kubectl, clust
     with forwarder(admin, kubectl, cluster_home) as target:
         async with Client(target) as client, connect_prometheus(client, Settings().prometheus) as found:
             assert found.via == "port-forward"
-            assert "services/proxy" in found.trail[0]
-            answer = await run_in_thread(found.prometheus.instant, "up")
+            assert "services/proxy" in found.attempts[0]
+            answer = await run_in_thread(found.prometheus.instant_query, "up")
             assert answer.streams
-            big = await run_in_thread(found.prometheus.ask, "label/__name__/values", [])
+            big = await run_in_thread(found.prometheus.get, "label/__name__/values", [])
             assert b"container_memory_rss" in big
 
 

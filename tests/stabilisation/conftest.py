@@ -77,10 +77,10 @@ class World:
         """Looks, lets time pass, and looks again, until something holds; all that was seen."""
         found = []
         for _ in range(most):
-            found.append(await watch.look())
-            if not found[-1].hasty and holds(found[-1]):
+            found.append(await watch.read_and_judge())
+            if not found[-1].without_prometheus and holds(found[-1]):
                 return found
-            self.pass_(0.0 if found[-1].hasty else step)
+            self.pass_(0.0 if found[-1].without_prometheus else step)
         raise AssertionError(f"it never came to it: {found[-1].stability}")
 
 

@@ -43,7 +43,7 @@ async def test_what_holds_does_not_hide_a_container_that_is_still_watched(both_c
     assert seen.stabilities["proxy"].verdict is WATCHING
     assert seen.container == "proxy"
     assert seen.stability.verdict is WATCHING
-    assert seen.about("user-service").stability.verdict is HOLDING
+    assert seen.for_container("user-service").stability.verdict is HOLDING
 
 
 @pytest.mark.parametrize(("worse", "better"), list(combinations(WORST_FIRST, 2)))
@@ -53,16 +53,16 @@ async def test_the_worst_verdict_is_the_verdict_of_the_change(
 ):
     verdicts = [(worse, None), (better, 1e9)]
     judging(monkeypatch, *(verdicts if first else verdicts[::-1]))
-    seen = await both_changed.watch(prometheus=False).look()
+    seen = await both_changed.watch(prometheus=False).read_and_judge()
     assert seen.stability.verdict is worse
     assert seen.container == ("user-service" if first else "proxy")
 
 
 async def test_of_equal_verdicts_the_one_that_grew_fastest_before_decides(both_changed, monkeypatch):
     judging(monkeypatch, (LEAKING, 2e6), (LEAKING, 3e6))
-    assert (await both_changed.watch(prometheus=False).look()).container == "proxy"
+    assert (await both_changed.watch(prometheus=False).read_and_judge()).container == "proxy"
     judging(monkeypatch, (LEAKING, 2e6), (LEAKING, None))
-    assert (await both_changed.watch(prometheus=False).look()).container == "user-service"
+    assert (await both_changed.watch(prometheus=False).read_and_judge()).container == "user-service"
 
 
 async def test_a_container_that_did_not_change_does_not_decide(world, monkeypatch):
@@ -71,6 +71,6 @@ async def test_a_container_that_did_not_change_does_not_decide(world, monkeypatc
     await world.patch({"name": "proxy", "image": "proxy:2"})
     world.pass_(600)
     judging(monkeypatch, (StabilityVerdict.WORSE, 9e9), (HOLDING, None))
-    seen = await world.watch(prometheus=False).look()
+    seen = await world.watch(prometheus=False).read_and_judge()
     assert set(seen.stabilities) >= {"proxy"}
     assert seen.container == "proxy"

@@ -86,7 +86,7 @@ def test_for_ever_goes_on_after_a_verdict_and_ends_with_the_last(watch):
 
 
 def test_a_look_in_haste_decides_nothing(watch):
-    code, lines, _ = watch([seen("holding", hasty=True), seen("still leaking")])
+    code, lines, _ = watch([seen("holding", without_prometheus=True), seen("still leaking")])
     assert code == 1
     assert len(lines) == 1
 

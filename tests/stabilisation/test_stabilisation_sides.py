@@ -117,7 +117,7 @@ def test_a_deployments_pods_are_told_apart_by_their_replica_set_even_the_dead():
             named("web-aaa-22222"): past(AT - 7200, AT),
         },
         after={named("web-bbb-33333"): past(AT, AT + 3600), named("web-aaa-11111"): past(AT, AT + 60)},
-        reached=AT + 3590,
+        reached_until=AT + 3590,
     )
     found = sides(change(), memory)
     assert len(found.before.series) == 2
@@ -128,9 +128,11 @@ def test_a_deployments_pods_are_told_apart_by_their_replica_set_even_the_dead():
 
 def test_a_stateful_pods_samples_are_cut_where_it_was_made_again():
     lately = LiveSamples("pod-template-hash")
-    lately.see_pods([pod("web-0", created=AT + 30)], AT + 3600)
+    lately.take_pods([pod("web-0", created=AT + 30)], AT + 3600)
     whole = past(AT - 3600, AT + 3600)
-    memory = PastSamples(before={named("web-0"): whole}, after={named("web-0"): whole}, reached=AT + 3590)
+    memory = PastSamples(
+        before={named("web-0"): whole}, after={named("web-0"): whole}, reached_until=AT + 3590
+    )
     found = sides(change("StatefulSet"), memory, lately)
     assert found.before.series[0].timestamps[-1] < AT + 30
     assert found.after.series[0].timestamps[0] >= AT
@@ -141,7 +143,7 @@ def test_a_daemon_sets_dead_pods_are_told_apart_by_when_they_began():
     memory = PastSamples(
         before={named("web-11111"): past(AT - 3600, AT + 90)},
         after={named("web-11111"): past(AT, AT + 90), named("web-22222"): past(AT + 60, AT + 900)},
-        reached=AT + 3590,
+        reached_until=AT + 3590,
     )
     found = sides(change("DaemonSet"), memory)
     assert len(found.before.series) == 1
@@ -157,7 +159,7 @@ def test_rss_is_judged_where_both_sides_have_it_and_the_limit_stays_the_working_
         both("web-aaa-11111", AT - 3600, AT), both("web-bbb-22222", AT, AT + 3600), "rss", "", AT + 3590
     )
     lately = LiveSamples("pod-template-hash")
-    lately.see_pods([pod("web-bbb-22222")], AT + 3600)
+    lately.take_pods([pod("web-bbb-22222")], AT + 3600)
     found = sides(change(), memory, lately)
     assert found.basis == "RSS from Prometheus"
     assert found.after.series[0].values[0] == 80 * MIB
@@ -170,8 +172,8 @@ def test_rss_is_judged_where_both_sides_have_it_and_the_limit_stays_the_working_
 def test_a_prometheus_that_stopped_is_followed_by_what_is_seen():
     lately = LiveSamples("pod-template-hash")
     for minute in range(60):
-        lately.see_pods([pod("web-bbb-22222")], AT + 60.0 * minute)
-        lately.see_metrics([metrics("web-bbb-22222", AT + 60.0 * minute, 90)])
+        lately.take_pods([pod("web-bbb-22222")], AT + 60.0 * minute)
+        lately.take_metrics([metrics("web-bbb-22222", AT + 60.0 * minute, 90)])
     memory = PastSamples(
         {named("web-aaa-11111"): past(AT - 3600, AT)},
         {
@@ -219,8 +221,8 @@ def test_a_revision_that_never_ran_is_passed_over():
 @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet"])
 def test_what_is_seen_running_is_compared_and_not_what_is_stuck(kind):
     lately = LiveSamples("pod-template-hash")
-    lately.see_pods([pod("web-bbb-1", 2, AT - 7200), pod("web-ccc-1", 3, AT - 600)], AT + 60)
-    lately.see_metrics([metrics("web-bbb-1", AT + 60, 100)])
+    lately.take_pods([pod("web-bbb-1", 2, AT - 7200), pod("web-ccc-1", 3, AT - 600)], AT + 60)
+    lately.take_metrics([metrics("web-bbb-1", AT + 60, 100)])
     of = compare_with_last_run(after_a_stuck_one(kind), lately.containers, PastSamples(), {})
     assert of.previous.number == 2
     assert of.words("app") == "2 → 4"
@@ -244,8 +246,8 @@ def test_a_revision_that_only_crashed_is_passed_over():
 @pytest.mark.parametrize(("reason", "previous"), [("Error", 2), ("OOMKilled", 3)])
 def test_a_pod_that_crashes_again_and_again_is_passed_over_unless_for_want_of_memory(reason, previous):
     lately = LiveSamples("pod-template-hash")
-    lately.see_pods([pod("web-ccc-1", 3, AT - 600, restarts=5, last=AT + 20, reason=reason)], AT + 60)
-    lately.see_metrics([metrics("web-ccc-1", AT + 60, 100)])
+    lately.take_pods([pod("web-ccc-1", 3, AT - 600, restarts=5, last=AT + 20, reason=reason)], AT + 60)
+    lately.take_metrics([metrics("web-ccc-1", AT + 60, 100)])
     memory = PastSamples(before={named("web-bbb-1"): past(AT - 7200, AT - 600)})
     assert (
         compare_with_last_run(after_a_stuck_one(), lately.containers, memory, {}).previous.number == previous
@@ -264,8 +266,8 @@ def test_only_the_pods_of_the_revision_compared_are_before():
 
 def test_restarts_that_nobody_saw_count_over_the_time_in_which_they_were():
     lately = LiveSamples("pod-template-hash")
-    lately.see_pods([pod("web-aaa-1", 1, AT - 48 * 3600, restarts=48, last=AT - 60)], AT + 60)
-    lately.see_metrics([metrics("web-aaa-1", AT + 60, 100)])
+    lately.take_pods([pod("web-aaa-1", 1, AT - 48 * 3600, restarts=48, last=AT - 60)], AT + 60)
+    lately.take_metrics([metrics("web-aaa-1", AT + 60, 100)])
     before = sides(change(), None, lately).before
     assert before.spans == ((AT - 24 * 3600, AT + 60),)
     assert 22 <= len(before.series[0].oom_kills) <= 26, "of two days, one counts"
@@ -274,9 +276,9 @@ def test_restarts_that_nobody_saw_count_over_the_time_in_which_they_were():
 def test_a_stateful_pod_that_was_seen_before_it_was_made_again_is_remembered():
     lately = LiveSamples("pod-template-hash")
     for minute in range(60):
-        lately.see_pods([pod("web-0", 1, AT - 7200, uid="old")], AT - 3600 + 60.0 * minute)
-        lately.see_metrics([metrics("web-0", AT - 3600 + 60.0 * minute, 100)])
-    lately.see_pods([pod("web-0", 2, AT + 30, uid="new")], AT + 3600)
+        lately.take_pods([pod("web-0", 1, AT - 7200, uid="old")], AT - 3600 + 60.0 * minute)
+        lately.take_metrics([metrics("web-0", AT - 3600 + 60.0 * minute, 100)])
+    lately.take_pods([pod("web-0", 2, AT + 30, uid="new")], AT + 3600)
     before = sides(change("StatefulSet"), None, lately).before
     assert len(before.series[0].values) == 60
 
@@ -322,7 +324,7 @@ def test_the_peak_is_said_as_a_share_of_the_limit():
 
 def test_restarts_that_nobody_saw_are_counted():
     lately = LiveSamples("pod-template-hash")
-    lately.see_pods([pod("web-bbb-1", created=AT, restarts=4, last=AT + 3000)], AT + 3600)
+    lately.take_pods([pod("web-bbb-1", created=AT, restarts=4, last=AT + 3000)], AT + 3600)
     (one,) = lately.containers.values()
     restarts, kills = one.ends(guess=True)
     assert len(restarts) == 4
@@ -334,14 +336,14 @@ def test_restarts_that_nobody_saw_are_counted():
 
 def test_an_end_is_kept_on_disk_though_its_container_has_no_sample_for_long(tmp_path):
     lately, record = LiveSamples("pod-template-hash"), SampleRecorder(tmp_path, "shop")
-    lately.see_pods([pod("web-bbb-11111", created=AT), pod("web-bbb-22222", created=AT)], AT + 60)
-    lately.see_metrics([metrics(f"web-bbb-{str(number) * 5}", AT + 50, 100) for number in (1, 2)])
+    lately.take_pods([pod("web-bbb-11111", created=AT), pod("web-bbb-22222", created=AT)], AT + 60)
+    lately.take_metrics([metrics(f"web-bbb-{str(number) * 5}", AT + 50, 100) for number in (1, 2)])
     assert record.keep(lately.containers.values(), AT + 60) == ""
     for minute in range(2, 7):  # the first dies and is held back; the other goes on
         dead = pod("web-bbb-11111", created=AT, restarts=1, last=AT + 90)
-        lately.see_pods([dead, pod("web-bbb-22222", created=AT)], AT + 60 * minute)
+        lately.take_pods([dead, pod("web-bbb-22222", created=AT)], AT + 60 * minute)
         some = (2,) if minute < 6 else (1, 2)
-        lately.see_metrics(
+        lately.take_metrics(
             [metrics(f"web-bbb-{str(number) * 5}", AT + 60 * minute - 10, 100) for number in some]
         )
         record.keep(lately.containers.values(), AT + 60 * minute)
@@ -353,9 +355,9 @@ def test_an_end_is_kept_on_disk_though_its_container_has_no_sample_for_long(tmp_
 
 def test_samples_are_bounded_and_keep_both_ends():
     lately = LiveSamples("pod-template-hash")
-    lately.see_pods([pod("web-bbb-1")], AT)
+    lately.take_pods([pod("web-bbb-1")], AT)
     for second in range(2 * MOST_SAMPLES):
-        lately.see_metrics([metrics("web-bbb-1", AT + second, 100)])
+        lately.take_metrics([metrics("web-bbb-1", AT + second, 100)])
     (one,) = lately.containers.values()
     times = one.series().timestamps
     assert len(times) <= MOST_SAMPLES
@@ -366,9 +368,9 @@ def test_samples_are_bounded_and_keep_both_ends():
 
 def test_a_sample_seen_twice_counts_once_and_strangers_do_not():
     lately = LiveSamples("pod-template-hash")
-    lately.see_pods([pod("web-bbb-1")], AT)
+    lately.take_pods([pod("web-bbb-1")], AT)
     for _ in range(3):
-        lately.see_metrics([metrics("web-bbb-1", AT + 5, 100), metrics("other", AT + 5, 100)])
+        lately.take_metrics([metrics("web-bbb-1", AT + 5, 100), metrics("other", AT + 5, 100)])
     assert [one.samples for one in lately.containers.values()] == [1]
 
 

@@ -53,7 +53,7 @@ async def test_a_fix_is_watched_and_then_holds(world):
     assert after.oom_kills == after.restarts == 0
     assert abs(after.rate) < before.rate / 4
     assert seen[-1].sides["user-service"].basis == "RSS from Prometheus"
-    assert seen[-1].stability.since == pytest.approx(seen[-1].change.at, abs=120)
+    assert seen[-1].stability.since == pytest.approx(seen[-1].change.changed_at, abs=120)
 
 
 async def test_it_can_be_opened_hours_later(world):
@@ -61,7 +61,7 @@ async def test_it_can_be_opened_hours_later(world):
     world.pass_(4 * 3600)
     seen = (await world.until(world.watch(), decided, ONE_ROUND, 3))[-1]
     assert seen.stability.verdict is HOLDING
-    assert seen.at - seen.change.at == pytest.approx(4 * 3600, abs=60)
+    assert seen.at - seen.change.changed_at == pytest.approx(4 * 3600, abs=60)
 
 
 async def test_a_higher_limit_only_postpones(world):
@@ -86,7 +86,7 @@ async def test_without_prometheus_and_disk_what_was_before_is_said_to_be_unknown
 async def test_what_memtop_saw_before_the_change_is_remembered_on_disk(world):
     earlier = world.watch(prometheus=False, folder=world.folder, record=True)
     for _ in range(50):
-        await earlier.look()
+        await earlier.read_and_judge()
         world.pass_(150)
     await earlier.close()
     await world.fix()
@@ -105,7 +105,7 @@ async def test_going_back_is_dated_by_the_new_pods_and_not_by_the_old_replica_se
     world.pass_(600)
     seen = (await world.until(world.watch(), lambda _: True, 0, 2))[-1]
     assert seen.change.revision.created < seen.change.previous.created
-    assert seen.at - seen.change.at == pytest.approx(600, abs=90)
+    assert seen.at - seen.change.changed_at == pytest.approx(600, abs=90)
     assert seen.change.words("user-service") == "v2.1.0 → v2.0.0"
     assert seen.stability.before.oom_kills == 0
 
@@ -116,7 +116,7 @@ async def test_a_revision_that_never_ran_is_passed_over_and_that_is_said(world, 
     world.pass_(600)
     watch = world.watch(prometheus=prometheus)
     if not prometheus:
-        await watch.look()
+        await watch.read_and_judge()
         world.pass_(60)
     await world.fix()
     world.pass_(600)
@@ -137,7 +137,7 @@ async def test_another_rollout_is_another_change(world):
     first = (await world.until(watch, decided, ONE_ROUND, 3))[-1]
     await world.patch({"image": "user-service:v2.0.0"})
     world.pass_(300)
-    second = await watch.look()
+    second = await watch.read_and_judge()
     assert second.change.key != first.change.key
     assert second.stability.verdict is WATCHING
 
@@ -150,8 +150,8 @@ async def test_a_stateful_set_is_cut_where_its_pods_were_made_again(world):
     seen = (await world.until(world.watch(ref=ref), lambda _: True, 0, 2))[-1]
     sides = seen.sides["cache"]
     assert (len(sides.before.series), len(sides.after.series)) == (2, 2)
-    assert all(one.timestamps[-1] <= seen.change.at + 120 for one in sides.before.series)
-    assert all(one.timestamps[0] >= seen.change.at for one in sides.after.series)
+    assert all(one.timestamps[-1] <= seen.change.changed_at + 120 for one in sides.before.series)
+    assert all(one.timestamps[0] >= seen.change.changed_at for one in sides.after.series)
 
 
 async def test_a_prometheus_that_dies_leaves_what_it_said_and_live_samples_go_on(world):
@@ -162,7 +162,7 @@ async def test_a_prometheus_that_dies_leaves_what_it_said_and_live_samples_go_on
     world.harm(harm=Harm.ANSWER, path="/proxy/", status=503)
     for _ in range(16):
         world.pass_(60)
-        seen = await watch.look()
+        seen = await watch.read_and_judge()
     assert any(note.startswith("Prometheus: ") for note in seen.notes), seen.notes
     assert seen.stability.before.oom_kills == known.stability.before.oom_kills
     newest = max(one.timestamps[-1] for one in seen.sides["user-service"].after.series)
@@ -176,20 +176,20 @@ async def test_an_api_server_that_is_away_changes_nothing_but_says_so(world):
     held = (await world.until(watch, decided, ONE_ROUND, 3))[-1]
     world.harm(harm=Harm.ANSWER, path="/apis/apps/", status=503, times=1)
     with pytest.raises(ApiError) as refusal:
-        await watch.look()
+        await watch.read_and_judge()
     failed = watch.failed(refusal.value)
     assert failed.problem
     assert failed.stability is held.stability
-    assert not (await watch.look()).problem
+    assert not (await watch.read_and_judge()).problem
 
 
 async def test_what_is_not_there_is_refused(world):
     with pytest.raises(ApiError, match="not found"):
-        await world.watch(ref=ObjectRef("Deployment", "production", "nothing")).look()
+        await world.watch(ref=ObjectRef("Deployment", "production", "nothing")).read_and_judge()
     with pytest.raises(ApiError, match="no revision 99"):
-        await world.watch(revision=99).look()
+        await world.watch(revision=99).read_and_judge()
     with pytest.raises(ApiError, match="no container 'nginx'; it has user-service"):
-        await world.watch(container="nginx").look()
+        await world.watch(container="nginx").read_and_judge()
 
 
 async def test_a_cluster_that_goes_away_before_prometheus_was_asked_is_not_asked_without_a_pause(
@@ -205,7 +205,7 @@ async def test_a_cluster_that_goes_away_before_prometheus_was_asked_is_not_asked
             async with asyncio.timeout(3):
                 async for seen in looks:
                     told.append(seen)
-    assert told[0].hasty
+    assert told[0].without_prometheus
     assert told[1].problem
     assert len(told) <= 3, "each attempt waits longer than the one before"
 
@@ -223,7 +223,7 @@ async def test_who_does_not_want_to_wait_is_told_at_once_and_loses_nothing(world
                 break
             world.pass_(30)
             again.set()
-    assert [seen.hasty for seen in told] == [True, False, False, False]
+    assert [seen.without_prometheus for seen in told] == [True, False, False, False]
     assert told[3].at - told[1].at == pytest.approx(60, abs=5)
     assert told[3].stability.after.seconds > told[1].stability.after.seconds
 

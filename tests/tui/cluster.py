@@ -113,11 +113,11 @@ def in_columns(judgements: Sequence[Judgement]) -> Judgements:
 class Recollection:
     """Nothing is remembered but what was seen."""
 
-    overlay: GivenVerdicts
+    verdicts: GivenVerdicts
     notes: tuple[str, ...] = ()
     settled: bool = True
 
-    back: LookBack = field(default_factory=lambda: LookBack(lambda: None))
+    look_backs: LookBack = field(default_factory=lambda: LookBack(lambda: None))
     waits: bool = False
 
     def look_at(self, containers: object) -> None:
@@ -126,11 +126,11 @@ class Recollection:
     def look_back(self, containers: object, seconds: float) -> None:
         """Has nowhere to look."""
 
-    def drawn(self, slot: int) -> Series:
+    def series_to_draw(self, slot: int) -> Series:
         """What was seen."""
-        return self.overlay.series(slot)
+        return self.verdicts.series(slot)
 
-    def asking(self, slot: int) -> bool:
+    def is_asking(self, slot: int) -> bool:
         """Whether somebody is asked."""
         return self.waits
 
@@ -152,10 +152,10 @@ class FakeCluster:
         self.scope = Scope()
         self.store = ContainerStore(SampleHistory(INITIAL_SLOTS, INTERVAL))
         self.verdicts = GivenVerdicts(self.store)
-        self.recollection = Recollection(self.verdicts)
+        self.past_sources = Recollection(self.verdicts)
         self.interval = INTERVAL
-        self.pools = WorkloadVerdicts(self.store, self.verdicts.series, self.clock.now)
-        self.last_words = SimpleNamespace(settled=True)
+        self.workload_verdicts = WorkloadVerdicts(self.store, self.verdicts.series, self.clock.now)
+        self.last_words = SimpleNamespace(settled=True, look_at=lambda slots: None)
         self.remaining = 0
         self.settled = True
         self.ticks = 0
@@ -306,7 +306,7 @@ class FakeEngine:
     def retry(self) -> None:
         self.retries += 1
 
-    def ask(self, work: Callable[[Client], Coroutine[Any, Any, Any]]) -> Future[Any]:
+    def submit(self, work: Callable[[Client], Coroutine[Any, Any, Any]]) -> Future[Any]:
         """Nobody answers: there is nothing behind this cluster but its frames."""
         answer: Future[Any] = Future()
         answer.set_exception(Unreachable("the cluster is made by hand"))

@@ -108,7 +108,9 @@ async def test_a_tab_shows_what_its_worker_raised_in_its_own_place(
     play: Play, night: FakeCluster, failures: Failures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with play(night, size=(150, 40)) as stage:
-        monkeypatch.setattr(stage.engine, "ask", lambda work: asyncio.run_coroutine_threadsafe(fail(), loop))
+        monkeypatch.setattr(
+            stage.engine, "submit", lambda work: asyncio.run_coroutine_threadsafe(fail(), loop)
+        )
         loop = asyncio.get_running_loop()
         await stage.press("enter")
         await stage.until(lambda: isinstance(stage.app.screen, PodScreen), "the pod's screen")

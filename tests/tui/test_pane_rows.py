@@ -20,7 +20,7 @@ def frame(*keys: Hashable, order: list[int]) -> Frame:
     """A frame with these rows, None for one that nobody has, of which a pane shows some."""
     identities = [None if key is None else SimpleNamespace(key=key) for key in keys]
     made: Any = SimpleNamespace(
-        rows=SimpleNamespace(identities=identities), orders={OverviewPane.TOP: np.array(order, np.intp)}
+        rows=SimpleNamespace(identities=identities), pane_rows={OverviewPane.TOP: np.array(order, np.intp)}
     )
     return cast(Frame, made)
 

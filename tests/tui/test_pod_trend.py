@@ -41,11 +41,11 @@ async def test_what_is_missing_from_the_range_is_said(play: Play, night: FakeClu
 
 async def test_a_longer_range_on_its_way_is_said(play: Play, night: FakeCluster) -> None:
     wish = PastRequest(ContainerName("production", "user-service", "app"))
-    night.recollection.back.asked = LookBackRequest((wish,), WEEK)
+    night.past_sources.look_backs.request = LookBackRequest((wish,), WEEK)
     async with play(night, size=(140, 40)) as stage:
         await stage.press("down", "enter", "4")
         await stage.shows("7 d: asking Prometheus for 7 d …")
-        night.recollection.back.problem = "it does not answer"
+        night.past_sources.look_backs.problem = "it does not answer"
         await stage.push()
         await stage.shows("7 d: Prometheus does not say what was before: it does not answer")
 
@@ -53,11 +53,11 @@ async def test_a_longer_range_on_its_way_is_said(play: Play, night: FakeCluster)
 async def test_a_row_that_is_asked_for_is_not_called_too_early(play: Play, cluster: FakeCluster) -> None:
     cluster.pod("young", 2**26, judged=Judgement(Verdict.NOT_ENOUGH_DATA, 1.0))
     cluster.sample()
-    cluster.recollection = replace(cluster.recollection, waits=True)
+    cluster.past_sources = replace(cluster.past_sources, waits=True)
     async with play(cluster, size=(180, 50)) as stage:
         await stage.press("down")
         await stage.shows("asking …", "asking Prometheus for its past …")
         assert "too early" not in stage.text
-        cluster.recollection = replace(cluster.recollection, waits=False)
+        cluster.past_sources = replace(cluster.past_sources, waits=False)
         await stage.push()
         await stage.shows("too early")

@@ -62,11 +62,11 @@ class PaneRows:
     place: RowHint = field(default_factory=RowHint)
 
     def __len__(self) -> int:
-        return len(self.frame.orders[self.pane])
+        return len(self.frame.pane_rows[self.pane])
 
     def key(self, i: int) -> Hashable:
         """The row's key."""
-        self.place.row = int(self.frame.orders[self.pane][i])
+        self.place.row = int(self.frame.pane_rows[self.pane][i])
         return self.identity(self.place.row).key
 
     def index(self, key: Hashable) -> int | None:
@@ -74,7 +74,7 @@ class PaneRows:
         row = self.place.row if self._is(self.place.row, key) else self._search(key)
         if row is None:
             return None
-        found = np.flatnonzero(self.frame.orders[self.pane] == row)
+        found = np.flatnonzero(self.frame.pane_rows[self.pane] == row)
         return int(found[0]) if len(found) else None
 
     def _is(self, row: int, key: Hashable) -> bool:
@@ -87,7 +87,7 @@ class PaneRows:
 
     def cells(self, i: int, columns: Sequence[PlacedColumn]) -> Sequence[Cell]:
         """The cells of one line."""
-        row = int(self.frame.orders[self.pane][i])
+        row = int(self.frame.pane_rows[self.pane][i])
         told_apart = any(column.key == Order.NAMESPACE for column, _ in columns)
         return [
             _CELLS[column.key](self, row, width)
@@ -98,7 +98,7 @@ class PaneRows:
 
     def identity_at(self, i: int) -> ContainerIdentity | WorkloadIdentity:
         """Who line ``i`` is."""
-        return self.identity(int(self.frame.orders[self.pane][i]))
+        return self.identity(int(self.frame.pane_rows[self.pane][i]))
 
     @property
     def rows(self) -> FrameRows:
@@ -181,9 +181,9 @@ def _name_with_namespace(pane: PaneRows, row: int, width: int) -> Cell:
 
 def _state(pane: PaneRows, row: int, width: int) -> Cell:
     rows = pane.rows
-    last = rows.lasts[row]
+    last = rows.last_terminations[row]
     if (
-        rows.moods[row] is StateSeverity.RUNNING
+        rows.severities[row] is StateSeverity.RUNNING
         and last is not None
         and last.oom
         and last.finished_at is not None
@@ -191,7 +191,7 @@ def _state(pane: PaneRows, row: int, width: int) -> Cell:
         since = pane.frame.time - last.finished_at
         if since < 60:
             return Text("OOMKilled just now", "critical")
-    return Text(rows.states[row], _MOOD_ROLES[rows.moods[row]])
+    return Text(rows.states[row], _MOOD_ROLES[rows.severities[row]])
 
 
 def _node(pane: PaneRows, row: int, width: int) -> Cell:
@@ -262,7 +262,7 @@ def _last_hour(pane: PaneRows, row: int, width: int) -> Cell:
 
 
 def _reason(pane: PaneRows, row: int, width: int) -> Cell:
-    last = pane.rows.lasts[row]
+    last = pane.rows.last_terminations[row]
     if last is None:
         return Text(wording.UNKNOWN, "dim")
     if not last.oom:
@@ -271,7 +271,7 @@ def _reason(pane: PaneRows, row: int, width: int) -> Cell:
 
 
 def _exit(pane: PaneRows, row: int, width: int) -> Cell:
-    last = pane.rows.lasts[row]
+    last = pane.rows.last_terminations[row]
     return Text(wording.UNKNOWN, "dim") if last is None else str(last.exit_code)
 
 

@@ -110,7 +110,7 @@ def fact_lines(frame: Frame, row: int) -> list[tuple[str, str]]:
         ("limit in", time_to_limit_words(rows, row)),
         ("restarts", _restart_words(frame, row)),
     ]
-    last = rows.lasts[row]
+    last = rows.last_terminations[row]
     if last is not None:
         ended = wording.ago(None if last.finished_at is None else frame.time - last.finished_at)
         facts += [("last end", f"{last.words()}, exit code {last.exit_code}"), ("", ended)]

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class AskCluster(Protocol):
-    """Does something with the cluster on the engine's loop; see `memtop.observe.engine.Engine.ask`."""
+    """Does something with the cluster on the engine's loop; see `memtop.observe.engine.Engine.submit`."""
 
     def __call__(self, work: Callable[[Client], Coroutine[Any, Any, T]]) -> Future[T]:
         """Starts the work."""

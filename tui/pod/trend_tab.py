@@ -120,8 +120,8 @@ def _range_note(frame: Frame, name: str) -> str:
     detail, seconds = frame.detail, TIME_RANGES[name]
     if detail is None:
         return name
-    if detail.back:
-        return f"{name}: {detail.back}"
+    if detail.look_back_note:
+        return f"{name}: {detail.look_back_note}"
     known = frame.time - float(detail.times[0]) if len(detail.times) else 0.0
     if not known or known >= _NEARLY_ALL * seconds:
         return name

@@ -98,7 +98,7 @@ def member_rows(
         revisions: The number of each revision, by its hash.
         born: When each pod was created.
     """
-    inner = replace(frame, rows=members.rows, orders={OverviewPane.TOP: members.slots}, awaited={})
+    inner = replace(frame, rows=members.rows, pane_rows={OverviewPane.TOP: members.slots}, awaited={})
     return MemberRows(inner, OverviewPane.TOP, look, place, revisions, born)
 
 

@@ -111,8 +111,8 @@ def _state_cell(rows: RolloutPodRows, pod: RolloutPod, width: int) -> Cell:
     # An old pod that runs is not what anybody waits for.
     role = (
         "dim"
-        if not pod.new and pod.mood in {StateSeverity.RUNNING, StateSeverity.WAITING}
-        else _MOOD_ROLES[pod.mood]
+        if not pod.new and pod.severity in {StateSeverity.RUNNING, StateSeverity.WAITING}
+        else _MOOD_ROLES[pod.severity]
     )
     return Text(pod.state, role)
 

@@ -150,7 +150,7 @@ class StabilisationScreen(FollowingScreen):
             async with aclosing(follow_stabilisation(client, self.ref, self._options, again)) as looks:
                 async for told in looks:
                     self.post_message(self.Told(told))
-                    if isinstance(told, str) or told.problem or told.hasty:
+                    if isinstance(told, str) or told.problem or told.without_prometheus:
                         continue
                     before, verdict = verdict, told.stability.verdict.value
                     if self._command and before not in {"", verdict}:
@@ -174,7 +174,7 @@ class StabilisationScreen(FollowingScreen):
             before, self.seen, self._problem = self.seen, self._of(message.told), ""
             if (
                 before is not None
-                and not before.hasty
+                and not before.without_prometheus
                 and before.stability.verdict is not self.seen.stability.verdict
             ):
                 self.notify(f"{self.ref.name}: {self.seen.stability.verdict}", markup=False)
@@ -188,7 +188,7 @@ class StabilisationScreen(FollowingScreen):
 
     def _of(self, seen: StabilisationState) -> StabilisationState:
         """What is known, of the container that was chosen."""
-        return seen.about(self._container) if self._container else seen
+        return seen.for_container(self._container) if self._container else seen
 
     # -- keys
 

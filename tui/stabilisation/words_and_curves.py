@@ -34,8 +34,8 @@ def curves_by_clock(seen: StabilisationState, stretch: float) -> MemoryCompariso
         stretch: Seconds back from now; 0 for about as much before the change as there is since.
     """
     sides = seen.sides[seen.container]
-    since = max(seen.at - seen.change.at, 600.0)
-    start = seen.at - stretch if stretch else seen.change.at - max(since, HOUR)
+    since = max(seen.at - seen.change.changed_at, 600.0)
+    start = seen.at - stretch if stretch else seen.change.changed_at - max(since, HOUR)
     known = [
         one.timestamps[0] for side in (sides.before, sides.after) for one in side.series if len(one.values)
     ]
@@ -45,7 +45,7 @@ def curves_by_clock(seen: StabilisationState, stretch: float) -> MemoryCompariso
         before=[(one.timestamps, one.values) for one in sides.before.series[-MOST_LIVES:]],  # type: ignore[misc]
         after=[(one.timestamps, one.values) for one in sides.after.series[-MOST_LIVES:]],  # type: ignore[misc]
         span=(float(start), seen.at),
-        changed_at=seen.change.at,
+        changed_at=seen.change.changed_at,
         limits=(sides.before.limit, sides.after.limit),
         oom_kills=kills,
     )
@@ -118,7 +118,7 @@ def verdict_lines(seen: StabilisationState, now: float, width: int, symbols: Sym
     head.append(stability.verdict.value.upper(), role)
     if stability.watched_seconds is not None and stability.verdict is StabilityVerdict.HOLDING:
         head.append(f" for {duration(stability.watched_seconds)}", "strong")
-    changed = f"{seen.change.words(seen.container)}, {ago(now - seen.change.at)} "
+    changed = f"{seen.change.words(seen.container)}, {ago(now - seen.change.changed_at)} "
     room = width - cell_len(head.plain) - 2
     changed = shorten(literal(changed), max(0, room))
     head.append(" " * max(2, width - cell_len(head.plain) - cell_len(changed))).append(changed, "dim")
@@ -183,11 +183,11 @@ def note_line(seen: StabilisationState) -> Text:
     """What is in the way, and where the figures come from."""
     if seen.problem:
         return Text(f" {literal(seen.problem)}; what is shown is the last that was seen", "warn")
-    wanted = seen.change.desired
+    wanted = seen.change.desired_pods
     missing = wanted is not None and seen.running < wanted
     pods = f" {seen.running} of {wanted} new pods are there ·" if missing else ""
     line = Text().append(pods, "warn").append(f" {seen.sides[seen.container].basis}", "dim")
-    line.append(f" · the change is dated by {seen.change.how}", "dim")
+    line.append(f" · the change is dated by {seen.change.how_known}", "dim")
     for note in seen.notes:
         line.append(f" · {literal(note)}", "dim")
     return line
