@@ -355,7 +355,7 @@ class FrameBuilder:
 
     def _past_is_known(self) -> bool:
         """Whether the first of what is remembered has come: until then nobody can say that nothing leaks."""
-        self._past_known = self._past_known or self._observer.recollection.settled
+        self._past_known = self._past_known or self._observer.past_sources.settled
         return self._past_known
 
     def _skew(self) -> tuple[str, ...]:

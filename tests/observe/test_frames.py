@@ -175,7 +175,7 @@ class TestCounts:
         assert counts.near_limit == 0
 
     async def test_what_leaks_is_unknown_while_prometheus_is_asked(self, shop, monkeypatch):
-        recollection = shop.observer.recollection
+        recollection = shop.observer.past_sources
         shop.judged("small", verdict=Verdict.STEADY)
         with monkeypatch.context() as patch:
             patch.setattr(recollection, "_remember", HistorySettings(prometheus=object()))

@@ -60,11 +60,11 @@ class TestTrouble:
         cluster.pod("web-1", 5 * MI, 9 * MI)
         now = cluster.clock.time
         cluster.sources.append(SourceStatus("prometheus", SourceCondition.CONNECTING))
-        cluster.recollection = replace(cluster.recollection, settled=False)
+        cluster.past_sources = replace(cluster.past_sources, settled=False)
         async with play(cluster) as stage:
             assert "– leaking" in stage.text
             assert "Asking Prometheus …" in stage.text
-            cluster.recollection = replace(cluster.recollection, settled=True)
+            cluster.past_sources = replace(cluster.past_sources, settled=True)
             cluster.source("prometheus", state=SourceCondition.LIVE, data_at=now)
             await stage.push()
             assert "Asking Prometheus" not in stage.text

@@ -161,7 +161,7 @@ def empty_pane_words(frame: Frame, pane: OverviewPane) -> str:
 
 def _awaited_words(frame: Frame) -> str:
     """What has to come before it can be said what grows."""
-    if not frame.remembered and any(
+    if not frame.past_known and any(
         source.name == "prometheus" and source.state in {SourceCondition.CONNECTING, SourceCondition.LIVE}
         for source in frame.sources
     ):
