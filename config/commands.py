@@ -253,6 +253,13 @@ COMMANDS = (
                 2**31,
                 metavar="NUMBER",
             ),
+            _number(
+                "--against",
+                "The earlier revision to compare with; by default the last that ran.",
+                1,
+                2**31,
+                metavar="NUMBER",
+            ),
             _text("--container", "Only this container."),
             _switch("--bell", "Ring the bell when the verdict changes."),
             _text(

@@ -224,6 +224,7 @@ STABILISATION_HELP = (
         (
             HelpKey("g", "range of the graph: around the change, 1 h, 6 h, 24 h, 7 d"),
             HelpKey("a", "lay containers over one another by their age, or show them by the clock"),
+            HelpKey("v", "compare with another earlier revision: one that leaked, if this one ran briefly"),
             HelpKey("[  ]", "another container of the pods"),
             HelpKey("ctrl+s", "write a report (Markdown) to a new file in the present folder"),
             HelpKey("esc", "back; memtop watch goes on without a screen"),

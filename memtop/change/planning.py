@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -33,6 +33,7 @@ from memtop.change.change_request import (
     pod_template,
 )
 from memtop.change.field_owners import autoscaler_lines, controller_lines, owner_lines
+from memtop.change.heap_flags import heap_lines
 from memtop.change.images import became_ready, image_lines, utc_minute
 from memtop.change.namespace_limits import (
     NamespaceLimits,
@@ -163,6 +164,7 @@ class _PlanDraft:
     around: NamespaceLimits
     spaces: Sequence[NodeSpace] | str
     target: Revision | None
+    leak: str | None
     command: str
 
     @property
@@ -171,13 +173,20 @@ class _PlanDraft:
         return self.answer.after or self.subject.object
 
 
-async def make_plan(client: Client, wish: ChangeRequest, context: str) -> ChangePlan:
+ReadLeak = Callable[[Client, ObjectRef, int], Awaitable[str | None]]
+"""How a revision of a workload leaked: a few words, empty where it did not, None where that is not known."""
+
+
+async def make_plan(
+    client: Client, wish: ChangeRequest, context: str, read_leak: ReadLeak | None = None
+) -> ChangePlan:
     """Makes a plan; nothing is changed.
 
     Args:
         client: The connection.
         wish: What is wanted.
         context: The kubeconfig's context, to be shown.
+        read_leak: Tells of the revision that is gone back to whether it leaked; None where nobody can.
 
     Returns:
         The plan; one that cannot be applied says why.
@@ -207,6 +216,7 @@ async def make_plan(client: Client, wish: ChangeRequest, context: str) -> Change
                 answer = await dry_run(client, request, subject.object)
             except ApiError:  # somebody wrote in between
                 continue
+            leak = await read_leak(client, wish.ref, target.number) if read_leak and target else ""
             draft = _PlanDraft(
                 wish,
                 context,
@@ -217,6 +227,7 @@ async def make_plan(client: Client, wish: ChangeRequest, context: str) -> Change
                 await nearby,
                 await nodes,
                 target,
+                leak,
                 command,
             )
             return _finished_plan(draft)
@@ -288,6 +299,10 @@ def _plan_lines(draft: _PlanDraft, changes: Sequence[FieldChange]) -> Iterator[C
         yield ChangePlanLine("", f"and {len(changes) - MOST_FIELDS} other fields")
     if draft.target is not None:
         yield ChangePlanLine("revision", _revision_text(draft.target, subject))
+        if draft.leak:
+            yield ChangePlanLine("leak", f"revision {draft.target.number} {draft.leak}", "warn")
+        elif draft.leak is None:
+            yield ChangePlanLine("leak", f"whether revision {draft.target.number} leaked is not known")
     yield from draft.answer.lines
     yield ChangePlanLine("pods", draft.effect.words, draft.effect.weight)
     yield from _present_lines(subject, wish)
@@ -385,6 +400,7 @@ def _capacity_lines(draft: _PlanDraft) -> Iterator[ChangePlanLine]:
     if asked != ResourceDemand(0, 0, 0):
         yield from quota_lines(draft.around.quotas, asked)
     if isinstance(wish, SetMemory | Undo):
+        yield from heap_lines(pod_template(kind, draft.subject.object), template)
         yield from limit_range_lines(draft.around.limit_ranges, template)
         impossible = list(pod_level_lines(template))
         yield from impossible

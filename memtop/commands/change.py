@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import TYPE_CHECKING, Final, TextIO
 
 from memtop.change import validation
@@ -31,6 +32,7 @@ from memtop.change.change_request import (
     Undo,
     why_not_allowed,
 )
+from memtop.change.planning import ReadLeak
 from memtop.change.planning import make_plan as plan_of
 from memtop.change.workload_state import WorkloadState, memory_in_use, read_workload
 from memtop.kube import kubeconfig
@@ -219,11 +221,30 @@ def run_change(invocation: Invocation, target: ClusterTarget, wish: ChangeReques
         read_only=safety.read_only,
         protected=safety.protected_contexts,
     )
-    return plan_and_apply(target, wish, terms, console, AuditLog(audit_log_path(os.environ)))
+    log = AuditLog(audit_log_path(os.environ))
+    return plan_and_apply(target, wish, terms, console, log, _leak_reader(invocation, target))
+
+
+def _leak_reader(invocation: Invocation, target: ClusterTarget) -> ReadLeak:
+    """What tells whether a revision leaked, from where the settings say that the past is kept."""
+    from memtop.observe.watchlist import samples_folder  # noqa: PLC0415  (only where something is undone)
+    from memtop.stabilisation.earlier_revisions import leak_of_revision  # noqa: PLC0415
+
+    prometheus, observe = invocation.settings.prometheus, invocation.settings.observe
+    return partial(
+        leak_of_revision,
+        prometheus=prometheus if prometheus.enabled else None,
+        folder=samples_folder(target, os.environ) if observe.keep_history else None,
+    )
 
 
 def plan_and_apply(
-    target: ClusterTarget, wish: ChangeRequest, terms: ApplyTerms, console: Console, log: AuditLog
+    target: ClusterTarget,
+    wish: ChangeRequest,
+    terms: ApplyTerms,
+    console: Console,
+    log: AuditLog,
+    read_leak: ReadLeak | None = None,
 ) -> int:
     """Plans, asks and applies.
 
@@ -235,6 +256,7 @@ def plan_and_apply(
         terms: Under which conditions.
         console: Where to show the plan and ask.
         log: Where every plan is recorded.
+        read_leak: Tells whether a revision leaked; None where nobody can.
 
     Returns:
         The exit code.
@@ -242,7 +264,7 @@ def plan_and_apply(
     with asyncio.Runner() as runner:
         client = Client(target)
         try:
-            return _TerminalChange(runner, client, terms, console, log).run(wish)
+            return _TerminalChange(runner, client, terms, console, log, read_leak).run(wish)
         except (ApiError, Unreachable, CredentialError, KubeconfigError) as error:
             console.warn(str(error))
             return FAILED
@@ -254,8 +276,15 @@ class _TerminalChange:
     """One wish on its way through plan and question."""
 
     def __init__(
-        self, runner: asyncio.Runner, client: Client, terms: ApplyTerms, console: Console, log: AuditLog
+        self,
+        runner: asyncio.Runner,
+        client: Client,
+        terms: ApplyTerms,
+        console: Console,
+        log: AuditLog,
+        read_leak: ReadLeak | None,
     ) -> None:
+        self._read_leak = read_leak
         self._runner = runner
         self._client = client
         self._terms = terms
@@ -275,7 +304,7 @@ class _TerminalChange:
         if why:
             self._console.warn(why)
             return MISTAKE
-        plan, anew = self._runner.run(plan_of(self._client, wish, context)), False
+        plan, anew = self._runner.run(plan_of(self._client, wish, context, self._read_leak)), False
         while True:
             self._console.tell(plan)
             if plan.refused or self._terms.dry_run:

@@ -41,7 +41,8 @@ def run_watch(invocation: Invocation, out: TextIO, err: TextIO) -> int:
 
     Args:
         invocation: The workload among its arguments; its options ``until``, ``timeout`` (seconds, 0 for
-            none), ``revision`` (0 for the newest), ``container``, ``bell``, ``exec`` and ``output``.
+            none), ``revision`` (0 for the newest), ``against`` (0 for the last that ran), ``container``,
+            ``bell``, ``exec`` and ``output``.
         out: Where verdicts go.
         err: Where it is said what is in the way.
 
@@ -114,6 +115,7 @@ class _HeadlessWatch:
             StabilisationOptions.of(plan),
             revision=int(options["revision"]) or None,
             container=options["container"] or None,
+            against=int(options["against"]) or None,
             record=True,
         )
         self._verdict: StabilityVerdict | None = None

@@ -231,6 +231,8 @@ def _old_containers(
             after = [
                 one.created for one in others.get(name.pod, ()) if seen is None or one.created > seen.created
             ]
+            if change.ref.kind != "Deployment" and change.previous_until < change.changed_at:
+                after.append(change.previous_until)  # pods of revisions between have the same names
             past = _past_since(past.before(min(after, default=math.inf)), begin)
             if len(past) and past.times[0] >= change.changed_at:
                 continue  # of neither: made after the change

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from memtop.describe.formatting import parse_timestamp, selector_words
 from memtop.kube.api_errors import ApiError
@@ -48,6 +48,30 @@ class RevisionChange:
         """All that may be compared, the new one first."""
         previous = () if self.previous is None else (self.previous,)
         return (self.revision, *(self.earlier or previous))
+
+    @property
+    def previous_number(self) -> int | None:
+        """The number of the revision that is compared with; None for none."""
+        return None if self.previous is None else self.previous.number
+
+    @property
+    def previous_until(self) -> float:
+        """When the revision that is compared with was replaced, Unix seconds."""
+        between = [one.created for one in self.earlier if self.previous and one.number > self.previous.number]
+        return min([self.changed_at, *between])
+
+    def against(self, number: int) -> RevisionChange:
+        """The change as compared with another earlier revision.
+
+        Raises:
+            ApiError: There is none of that number among those before the new one.
+        """
+        old = next((one for one in self.earlier if number in (one.number, *one.earlier)), None)
+        if old is None:
+            known = ", ".join(str(one.number) for one in self.earlier) or "none"
+            words = f"{self.ref}: there is no revision {number} before {self.revision.number} to compare with"
+            raise ApiError(404, "NotFound", f"{words}; known are: {known}")
+        return replace(self, previous=old)
 
     @property
     def lasting_containers(self) -> tuple[str, ...]:

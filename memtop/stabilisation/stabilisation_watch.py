@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,9 +25,11 @@ from memtop.observe.watchlist import MIN_POLL_SECONDS, Watchlist
 from memtop.retry import Backoff, wait_or_until
 from memtop.sanitize import sanitize
 from memtop.stabilisation.before_and_after import BeforeAndAfter, compare_with_last_run, gather_sides
+from memtop.stabilisation.earlier_revisions import earlier_leak
 from memtop.stabilisation.live_samples import LiveSamples, SampleRecorder
 from memtop.stabilisation.past_samples import PastByContainer, PastSamples, PrometheusSamples, samples_on_disk
 from memtop.stabilisation.revision_change import RevisionChange, change_time_from_pods, find_change
+from memtop.wording import duration
 
 if TYPE_CHECKING:
     from config.settings import PrometheusSettings
@@ -57,6 +59,7 @@ class StabilisationOptions:
         folder: Where memtop keeps samples of this cluster; None for nowhere.
         revision: The number of the revision that is watched; None for the newest, whichever that is.
         container: The container that is watched; by default those that changed.
+        against: The number of the revision that is compared with; None for the last that ran.
         record: Whether to keep what is seen in `folder`, unless another memtop does.
     """
 
@@ -66,6 +69,7 @@ class StabilisationOptions:
     folder: Path | None = None
     revision: int | None = None
     container: str | None = None
+    against: int | None = None
     record: bool = False
 
     @classmethod
@@ -99,6 +103,7 @@ class StabilisationState:
         notes: What is in the way of knowing more, and where the past comes from; one sentence each.
         problem: Why the last look failed; empty if it did not. What is shown is older then.
         without_prometheus: Whether Prometheus was not asked yet, so that something may be shown while it is.
+        offer: An earlier revision that leaked and should rather be compared with; None for none.
     """
 
     ref: ObjectRef
@@ -111,6 +116,7 @@ class StabilisationState:
     notes: tuple[str, ...] = ()
     problem: str = ""
     without_prometheus: bool = False
+    offer: int | None = None
 
     @property
     def stability(self) -> Stability:
@@ -127,7 +133,11 @@ class _PodList(msgspec.Struct):
 
 
 async def follow_stabilisation(
-    client: Client, ref: ObjectRef, options: StabilisationOptions, again: asyncio.Event | None = None
+    client: Client,
+    ref: ObjectRef,
+    options: StabilisationOptions,
+    again: asyncio.Event | None = None,
+    against: Callable[[], int | None] | None = None,
 ) -> AsyncGenerator[StabilisationState | str, None]:
     """Watches a change for ever: one value after each look; before the first, why there is none yet.
 
@@ -139,6 +149,7 @@ async def follow_stabilisation(
         ref: The workload.
         options: How to watch.
         again: Set by whoever does not want to wait for the next look; what was seen stays.
+        against: Asked before each look for the revision that is compared with, in place of the options'.
 
     Raises:
         ApiError: At the first look: there is no such workload or revision, or it may not be read.
@@ -152,6 +163,8 @@ async def follow_stabilisation(
         while True:
             seen: StabilisationState | str
             failure: Exception | None = None
+            if against is not None:
+                watch.against = against()
             try:
                 seen = await watch.read_and_judge()
                 backoff.reset()
@@ -206,10 +219,12 @@ class StabilisationWatch:
 
     Attributes:
         state: What was seen last; None before the first look.
+        against: The number of the revision that is compared with; None for the last that ran.
     """
 
     def __init__(self, client: Client, ref: ObjectRef, options: StabilisationOptions) -> None:
         self.state: StabilisationState | None = None
+        self.against = options.against
         self._client = client
         self._ref = ref
         self._options = options
@@ -274,13 +289,29 @@ class StabilisationWatch:
         running = len({one.uid for one in new})
         wanted = self._wanted(change)
         change = compare_with_last_run(change, self._live.containers, memory, self._disk)
-        notes.append(_skipped_revisions(change))
+        offer: int | None = None
+        if self.against is not None:
+            change = change.against(self.against)
+            notes.append(f"compared with revision {change.previous_number}, as asked")
+        else:
+            notes.append(_skipped_revisions(change))
+            offer, note = await run_in_thread(self._better_comparison, change, memory, now)
+            notes.append(note)
         sides, stabilities = await run_in_thread(self._judged, change, wanted, memory, now)
         worst = _worst_container(change, stabilities)
         said = tuple(filter(None, [*notes, "asking Prometheus …" if hasty else ""]))
         before = self.state
         self.state = StabilisationState(
-            self._ref, change, now, worst, sides, stabilities, running, said, without_prometheus=hasty
+            self._ref,
+            change,
+            now,
+            worst,
+            sides,
+            stabilities,
+            running,
+            said,
+            without_prometheus=hasty,
+            offer=offer,
         )
         verdict = self.state.stability.verdict
         if before is None or before.stability.verdict is not verdict:
@@ -300,6 +331,21 @@ class StabilisationWatch:
             words = f"{self._ref} has no container {asked!r}; it has {', '.join(there)}"
             raise ApiError(404, "NotFound", words)
         return (asked,)
+
+    def _better_comparison(
+        self, change: RevisionChange, memory: PastSamples, now: float
+    ) -> tuple[int | None, str]:
+        """An earlier revision whose leak is still the question, and why; None and nothing for none."""
+        for container in change.containers:
+            known = self._live.containers
+            if found := earlier_leak(change, container, known, memory, self._disk, now):
+                old, words = found
+                ran = duration(change.previous_until - change.previous.created) if change.previous else ""
+                return old.number, (
+                    f"revision {change.previous_number} ran for {ran} only, and revision {old.number} before "
+                    f"it {words}: to compare with that one press v, or use --against {old.number}"
+                )
+        return None, ""
 
     def _judged(
         self, change: RevisionChange, wanted: tuple[str, ...], memory: PastSamples, now: float

@@ -131,6 +131,29 @@ async def test_a_request_that_no_node_can_hold(planner):
     assert "no node is that large" in words
 
 
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        (
+            "leaked +600 MiB/h, 12 OOM kills in 6 h",
+            [("warn", "revision 1 leaked +600 MiB/h, 12 OOM kills in 6 h")],
+        ),
+        ("", []),
+        (None, [("plain", "whether revision 1 leaked is not known")]),
+    ],
+)
+async def test_undo_says_whether_the_revision_leaked(planner, known, said):
+    asked = []
+
+    async def read(client, ref, number):
+        asked.append((ref, number))
+        return known
+
+    assert lines(await make(planner, Undo(USERS), "demo", read), "leak") == said
+    assert asked == [(USERS, 1)]
+    assert not lines(await make(planner, Undo(USERS), "demo"), "leak"), "nobody was asked"
+
+
 async def test_undo_names_the_revision_it_leads_to(planner):
     plan = await make(planner, Undo(USERS), "demo")
     assert plan.wish == Undo(USERS, 1)

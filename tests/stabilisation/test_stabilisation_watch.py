@@ -13,6 +13,7 @@ from memtop.analysis.stability import StabilityVerdict
 from memtop.demo.faults import Harm
 from memtop.kube.api_errors import ApiError
 from memtop.kube.object_ref import ObjectRef
+from memtop.stabilisation.earlier_revisions import leak_of_revision
 from memtop.stabilisation.stabilisation_watch import (
     StabilisationOptions,
     StabilisationState,
@@ -128,6 +129,49 @@ async def test_a_revision_that_never_ran_is_passed_over_and_that_is_said(world, 
     assert before.oom_kills > 0
     assert before.oom_per_hour == pytest.approx(0.4, rel=0.5)
     assert "compared with revision 2: no run is known of revision 3" in seen.notes
+
+
+async def test_a_second_deploy_offers_the_revision_that_leaked(world):
+    await world.fix()
+    world.pass_(720)
+    await world.patch({"image": "user-service:v2.1.0", "env": [{"name": "LEVEL", "value": "debug"}]})
+    world.pass_(900)
+    seen = (await world.until(world.watch(), lambda _: True, 0, 2))[-1]
+    assert (seen.change.previous.number, seen.offer) == (3, 2)
+    (note,) = [note for note in seen.notes if "ran for" in note]
+    assert re.match(
+        r"revision 3 ran for 1[2-4] m only, and revision 2 before it leaked \+6\d\d MiB/h, ", note
+    )
+    assert note.endswith("press v, or use --against 2")
+    told = (await world.until(world.watch(against=2), lambda _: True, 0, 2))[-1]
+    assert told.change.previous.number == 2
+    assert told.stability.before.leaks
+    assert told.stability.before.pods == 3
+    assert "compared with revision 2, as asked" in told.notes
+    with pytest.raises(ApiError, match="no revision 9 before 4 to compare with; known are: 3, 2, 1"):
+        await world.until(world.watch(against=9), lambda _: True, 0, 2)
+
+
+async def test_a_revision_that_leaked_is_known_to_a_plan(world):
+    await world.fix()
+    world.pass_(1800)
+    asked = PrometheusSettings()
+    words = await leak_of_revision(world.client, USER_SERVICE, 2, prometheus=asked, folder=None)
+    assert re.match(r"leaked \+6\d\d MiB/h, \d+ OOM kills in 1 d", words)
+    assert await leak_of_revision(world.client, USER_SERVICE, 2, prometheus=None, folder=None) is None
+    assert await leak_of_revision(world.client, USER_SERVICE, 3, prometheus=asked, folder=None) is None
+    world.harm(harm=Harm.ANSWER, path="/apis/apps/", status=503)
+    assert await leak_of_revision(world.client, USER_SERVICE, 2, prometheus=asked, folder=None) is None
+
+
+async def test_the_load_is_compared(world):
+    await world.fix()
+    world.pass_(4 * 3600)
+    seen = (await world.until(world.watch(), decided, ONE_ROUND, 3))[-1]
+    assert seen.stability.load_share is not None
+    assert 0.4 < seen.stability.load_share <= 1.0
+    assert "load" in seen.stability.sentence
+    assert seen.stability.watched_seconds == pytest.approx(4 * 3600, abs=180)
 
 
 async def test_another_rollout_is_another_change(world):

@@ -20,6 +20,7 @@ from memtop.change.apply import Applied, NotApplied, ObjectChanged, apply_plan, 
 from memtop.change.audit_log import AuditError, AuditLog
 from memtop.change.change_plan import ChangePlan
 from memtop.change.change_request import ChangeRequest, DeletePod, Pause, Restart, Resume, Undo
+from memtop.change.planning import ReadLeak
 from memtop.change.planning import make_plan as plan_of
 from memtop.change.validation import request_problem
 from memtop.change.workload_state import TemplateContainer, WorkloadState
@@ -74,6 +75,7 @@ class ChangeFlow:
         log: Where every plan is written down.
         now: The cluster's time, Unix seconds.
         waiting: What lies on the screen until the first question, and keeps what is typed for that.
+        read_leak: Tells whether a revision leaked; None where nobody can.
         ascii_only: Whether signs must do with ASCII.
 
     Attributes:
@@ -90,6 +92,7 @@ class ChangeFlow:
         log: AuditLog,
         now: Callable[[], float],
         waiting: WaitingDialog,
+        read_leak: ReadLeak | None = None,
         ascii_only: bool = False,
     ) -> None:
         self._app = app
@@ -99,6 +102,7 @@ class ChangeFlow:
         self._log = log
         self._now = now
         self._waiting = waiting
+        self._read_leak = read_leak
         self._ascii_only = ascii_only
         self.applying = False
 
@@ -221,7 +225,8 @@ class ChangeFlow:
 
     async def _agreed_and_done(self, wish: ChangeRequest, row: Row) -> ChangePlan | None:
         plan = await self._soon(
-            self._asked(lambda client: plan_of(client, wish, self._context)), f"Planning: {wish.title}"
+            self._asked(lambda client: plan_of(client, wish, self._context, self._read_leak)),
+            f"Planning: {wish.title}",
         )
         if not await self._agrees(plan, row):
             return None

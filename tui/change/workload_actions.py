@@ -257,6 +257,7 @@ class WorkloadActions:
 
     async def _change(self, action: str, row: TabSubject, waiting: WaitingDialog) -> None:
         from memtop.change.audit_log import AuditLog, audit_log_path
+        from memtop.stabilisation.earlier_revisions import leak_of_revision
         from tui.change.change_flow import ChangeFlow
         from tui.change.memory_change import usage_by_container, workload_members
 
@@ -270,6 +271,7 @@ class WorkloadActions:
                 await asyncio.sleep(_CHECK_SECONDS)
             return usage_by_container(workload_members(self._frame(), row.workload))
 
+        past = self._plan.history
         self._flow = ChangeFlow(
             self._app,
             self._ask,
@@ -278,6 +280,9 @@ class WorkloadActions:
             log=AuditLog(audit_log_path(os.environ)),
             now=self._now,
             waiting=waiting,
+            read_leak=partial(
+                leak_of_revision, prometheus=past.prometheus, folder=past.folder, speed=self._plan.speed
+            ),
             ascii_only=settings.ui.symbols == "ascii",
         )
         try:

@@ -74,6 +74,7 @@ class StabilisationScreen(FollowingScreen):
         Binding("a", "align", "Clock or age"),
         Binding("ctrl+s", "report", "Report"),
         *CHANGE_BINDINGS,
+        Binding("v", "against", "Compare with", show=False),
         Binding("left_square_bracket", "container(-1)", "Container", show=False),
         Binding("right_square_bracket", "container(1)", "Next container", show=False),
         Binding("r", "again", "Ask again now", show=False),
@@ -111,6 +112,7 @@ class StabilisationScreen(FollowingScreen):
         self._range = next(iter(CURVE_RANGES))
         self._by_age = False
         self._container = ""
+        self._against = self._options.against
         self._wake: Callable[[], object] | None = None
         self.verdict = TextBlock(self._verdict_lines, 5)
         self.facts = TextBlock(self._fact_lines, 9)
@@ -147,7 +149,9 @@ class StabilisationScreen(FollowingScreen):
         async def tell(client: Client) -> None:
             verdict, again = "", asyncio.Event()
             self._wake = partial(asyncio.get_running_loop().call_soon_threadsafe, again.set)
-            async with aclosing(follow_stabilisation(client, self.ref, self._options, again)) as looks:
+            async with aclosing(
+                follow_stabilisation(client, self.ref, self._options, again, lambda: self._against)
+            ) as looks:
                 async for told in looks:
                     self.post_message(self.Told(told))
                     if isinstance(told, str) or told.problem or told.without_prometheus:
@@ -211,6 +215,20 @@ class StabilisationScreen(FollowingScreen):
         self._container = names[(names.index(self.seen.container) + step) % len(names)]
         self.seen = self._of(self.seen)
         self._draw()
+
+    def action_against(self) -> None:
+        """Compares with another earlier revision: the one offered, else the next older one."""
+        if self.seen is None:
+            return
+        change = self.seen.change
+        numbers = [one.number for one in change.earlier]
+        if len(numbers) < 2 or change.previous is None:
+            self.notify("There is no other earlier revision to compare with")
+            return
+        place = numbers.index(change.previous.number) if change.previous.number in numbers else -1
+        self._against = self.seen.offer or numbers[(place + 1) % len(numbers)]
+        self.notify(f"Compared with revision {self._against}")
+        self.action_again()
 
     def action_again(self) -> None:
         """Asks again now; what was seen so far is kept, unless watching has ended."""
