@@ -64,6 +64,7 @@ class HeaderData:
         clock: The time as it should be shown.
         frozen: Whether the tables stand still.
         filter: The filter in force; empty for none.
+        banner: What makes all the rest old, in a line of its own; empty for nothing.
     """
 
     context: str = ""
@@ -74,6 +75,7 @@ class HeaderData:
     clock: str = ""
     frozen: bool = False
     filter: str = ""
+    banner: str = ""
 
 
 class StatusHeader(LineWidget):
@@ -85,7 +87,8 @@ class StatusHeader(LineWidget):
         background: $panel;
         color: $foreground;
     }
-    StatusHeader.-narrow { height: 3; }
+    StatusHeader.-narrow, StatusHeader.-banner { height: 3; }
+    StatusHeader.-narrow.-banner { height: 4; }
     """
 
     class CountClicked(Message):
@@ -134,9 +137,17 @@ class StatusHeader(LineWidget):
         counts = self._counts(wide=width >= _ROOMY_COLUMNS)
         crowded = cell_len(literal(place)) + cell_len(counts.plain) + 3 > width
         self.set_class(width < WIDE_COLUMNS or crowded, "-narrow")
+        self.set_class(bool(data.banner), "-banner")
 
     def draw(self, width: int, height: int) -> Sequence[Text]:
-        """Returns the two or three lines."""
+        """Returns the two or three lines, and below them the banner."""
+        if not self._data.banner:
+            return self._lines(width, height)
+        banner = Text(f" {shorten(literal(self._data.banner), width - 2)} ", "alert")
+        banner.pad_right(max(0, width - cell_len(banner.plain)))
+        return [*self._lines(width, height - 1), banner]
+
+    def _lines(self, width: int, height: int) -> Sequence[Text]:
         data = self._data
         if height < 3:
             counts = self._counts(wide=width >= _ROOMY_COLUMNS)

@@ -137,7 +137,7 @@ def pod_level_lines(template: Json) -> Iterator[ChangePlanLine]:
         yield ChangePlanLine(
             "pod",
             f"no pod can be made: its own request is {bytes_(request)}, less than the {bytes_(together)} "
-            "that its containers request together; raise spec.resources.requests.memory of the template first",
+            "that its containers request together; raise the template's spec.resources.requests.memory first",
             "critical",
         )
     for one in lasting:

@@ -171,6 +171,7 @@ class FrameBuilder:
         self._spark: npt.NDArray[np.float32] = np.empty((0, SPARK_BINS), np.float32)
         self._spark_of = -1
         self._past_known = False
+        self._seen_selected: tuple[object, WorkloadKey] | None = None
 
     def arrange(self, view: View) -> ArrangedRows:
         """The rows of this moment under a view."""
@@ -191,7 +192,7 @@ class FrameBuilder:
         else:
             candidates = filter_rows(rows, everyone, view.filter, self._thresholds.warn)
         orders = {pane: order_rows(pane, rows, candidates, view.sorts[pane], names) for pane in OverviewPane}
-        shown = selected_workload(observer, view.selected, self._workloads() if view.workloads else None)
+        shown = self._workload_of(view)
         looked_at = tuple(self._looked_at(view, orders))
         return ArrangedRows(
             view=view,
@@ -210,6 +211,19 @@ class FrameBuilder:
                 if containers.verdict[slot] in _LEVELLED_OFF or slot in store.full_heaps
             ),
         )
+
+    def _workload_of(self, view: View) -> PooledWorkload | None:
+        """The workload of the selected row, also after its container is gone, while it stays selected."""
+        shown = selected_workload(
+            self._observer, view.selected, self._workloads() if view.workloads else None
+        )
+        if shown is not None:
+            self._seen_selected = view.selected, shown.key
+        elif self._seen_selected is not None and self._seen_selected[0] == view.selected:
+            groups = self._workloads()
+            row = groups.row_of(self._seen_selected[1])
+            return None if row is None else PooledWorkload(self._seen_selected[1], groups.of(row))
+        return shown
 
     def build(self, arranged: ArrangedRows) -> Frame:
         """The frame of rows that were just arranged, once what they want has been asked for."""

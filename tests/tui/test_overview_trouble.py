@@ -76,3 +76,45 @@ class TestTrouble:
         async with play(cluster, size=(60, 20)) as stage:
             assert "No connection to prod-eu-1" in stage.text
             assert "Quit" in stage.lines[-1] or "quit" in stage.text
+
+
+class TestAServerThatGoesAway:
+    async def test_one_banner_says_so_and_the_tables_are_dimmed(self, play: Play, night: FakeCluster) -> None:
+        async with play(night, size=(140, 40)) as stage:
+            assert not stage.app.overview.has_class("-gone")
+            before = stage.text
+            for name in [status.name for status in night.sources]:
+                night.source(name, state=SourceCondition.STALE, words="connection refused")
+            await stage.push()
+            await stage.shows("No answer from prod-eu-1: what is shown is of")
+            assert stage.text.count("connection refused") == 1
+            assert stage.app.overview.has_class("-gone")
+            assert "billing-5d9c7f-kk2p9" in before
+            assert "billing-5d9c7f-kk2p9" in stage.text, "what was known stays"
+            for name in [status.name for status in night.sources]:
+                night.source(name, state=SourceCondition.LIVE, words="", data_at=night.clock.time)
+            await stage.push()
+            await stage.until(lambda: not stage.app.overview.has_class("-gone"), "it is back")
+            assert "No answer from" not in stage.text
+
+
+async def test_a_page_whose_pod_was_replaced_offers_its_successor(play: Play, cluster: FakeCluster) -> None:
+    cluster.pod("db-0", 5 * MI, 9 * MI, deployment="db")
+    cluster.pod("db-1", 4 * MI, 9 * MI, deployment="db")
+    cluster.sample()
+    async with play(cluster, size=(140, 40)) as stage:
+        await stage.press("down", "enter")
+        await stage.until(lambda: stage.app.screen is not stage.app.overview, "the page")
+        await stage.push()
+        cluster.gone("db-1")
+        await stage.push()
+        await stage.shows("db-1 is gone; what is shown is the last that was seen")
+        assert "successor" not in stage.text
+        await stage.press("S")
+        await stage.shows("db-1 has no successor, as far as is known")
+        cluster.pod("db-2", 5 * MI, 9 * MI, deployment="db")
+        cluster.sample()
+        await stage.push()
+        await stage.shows("its successor is db-2: S opens it")
+        await stage.press("S")
+        await stage.until(lambda: stage.engine.view.selected.uid == "db-2", "the successor's page")

@@ -80,6 +80,7 @@ class Overview(LiveScreen):
     Overview #trouble { height: 1fr; display: none; }
     Overview.-trouble #trouble { display: block; }
     Overview.-trouble #panes { display: none; }
+    Overview.-gone LiveTable { text-opacity: 60%; }
     """
     BINDINGS: ClassVar[list[BindingType]] = OVERVIEW_BINDINGS
     WORDS = ("Keys of the overview", OVERVIEW_GROUPS)
@@ -206,7 +207,9 @@ class Overview(LiveScreen):
     def _tick(self) -> None:
         frame = self._newest
         now = self._now()
-        self.header.show(header_data(frame, now, frozen=self._frozen, warnings=self._warnings))
+        data = header_data(frame, now, frozen=self._frozen, warnings=self._warnings)
+        self.header.show(data)
+        self.set_class(bool(data.banner), "-gone")
 
     # -- layout
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from memtop.observe.view import OverviewPane, RowCondition, SourceCondition, SourceStatus
+from memtop.wording import ago
 from widgets.header import HeaderData, SourceLine, SourceState
 from widgets.panes import PanelMessage
 from widgets.styled_text import Level
@@ -37,6 +38,7 @@ def header_data(frame: Frame | None, now: float, *, frozen: bool, warnings: tupl
     if frame is None:
         return HeaderData(context="", namespace="", warnings=warnings, clock=clock_words(time.time()))
     scope = ", ".join(sorted(frame.view.namespaces)) or frame.scope
+    gone = gone_words(frame, now)
     notes = (*warnings, *frame.notes)
     if frame.remaining:
         notes = (*notes, f"{frame.remaining} more pods are on their way")
@@ -45,10 +47,22 @@ def header_data(frame: Frame | None, now: float, *, frozen: bool, warnings: tupl
         namespace=scope,
         warnings=notes,
         counts=_header_counts(frame),
-        sources=[_source_line(status, now) for status in frame.sources],
+        sources=[_source_line(status, now, brief=bool(gone)) for status in frame.sources],
         clock=clock_words(now),
         frozen=frozen,
         filter=frame.view.filter.text,
+        banner=gone,
+    )
+
+
+def gone_words(frame: Frame, now: float) -> str:
+    """That the API server is gone, so that all that is shown is old; empty while it answers."""
+    pods = next((source for source in frame.sources if source.name == "pods"), None)
+    if pods is None or pods.state is not SourceCondition.STALE or pods.data_at is None:
+        return ""
+    return (
+        f"No answer from {frame.context}: what is shown is of {clock_words(pods.data_at)} "
+        f"({ago(max(0.0, now - pods.data_at))}). memtop keeps trying, r tries now. {pods.words}"
     )
 
 
@@ -94,7 +108,7 @@ def _header_counts(frame: Frame) -> list[tuple[str, int | None, Level]]:
     return shown
 
 
-def _source_line(status: SourceStatus, now: float) -> SourceLine:
+def _source_line(status: SourceStatus, now: float, *, brief: bool) -> SourceLine:
     watched = status.name != "metrics"
     # A watch that is open is up to date however long nothing has changed: only its failures have an age.
     age = (
@@ -105,7 +119,9 @@ def _source_line(status: SourceStatus, now: float) -> SourceLine:
     if status.state is SourceCondition.FORBIDDEN and status.name in {"nodes", "owners"}:
         # Its whole refusal would push what matters more off the line; `memtop doctor` has its words.
         return SourceLine(status.name, _SOURCE_STATES[status.state])
-    return SourceLine(status.name, _SOURCE_STATES[status.state], status.words, age)
+    # A banner says why the API server does not answer, once; Prometheus may be elsewhere.
+    words = "" if brief and status.state is SourceCondition.STALE else status.words
+    return SourceLine(status.name, _SOURCE_STATES[status.state], words, age)
 
 
 _TROUBLED_STATES = {SourceCondition.FAILING, SourceCondition.FORBIDDEN, SourceCondition.ABSENT}

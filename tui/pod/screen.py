@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import ClassVar
 
 from rich.text import Text
@@ -14,9 +14,11 @@ from textual.widgets import ContentSwitcher
 
 from config.settings import DEFAULT_PRESETS
 from memtop.observe.frame import Frame, WorkloadKey
+from memtop.observe.slots import ContainerIdentity, ContainerKey
 from tui import keys
 from tui.keys import CHANGE_BINDINGS, CHANGE_GROUP, FOLLOW_GROUP
-from tui.live_screen import FigureStyle, HelpKey, KeyGroup
+from tui.live_screen import FigureStyle, HelpKey, KeyGroup, OpenSubject
+from tui.overview.cells import row_name
 from tui.overview.row_details import verdict_line
 from tui.overview.words import header_data
 from tui.pod.describe_tab import DescribeTab
@@ -43,6 +45,7 @@ POD_HELP = (
             HelpKey("l  p", "log of this run, log of the run before"),
             HelpKey("e", "events of the pod, its owners and its node"),
             HelpKey("r", "ask again now"),
+            HelpKey("S", "open the successor of a pod that is gone"),
             HelpKey("esc", "back"),
         ),
     ),
@@ -87,6 +90,7 @@ class PodScreen(ExecScreen):
         Binding("q", "app.quit", "Quit"),
         *CHANGE_BINDINGS,
         Binding("r", "app.retry", "Ask again now", show=False),
+        Binding("S", "successor", "Open the successor of a pod that is gone", show=False),
     ]
     WORDS = ("Keys of the pod", POD_HELP)
 
@@ -117,6 +121,8 @@ class PodScreen(ExecScreen):
         self._now = now
         self._warnings = warnings
         self._frame: Frame | None = None
+        self._siblings: frozenset[ContainerKey] = frozenset()
+        self._successor: TabSubject | None = None
         ascii_only = symbols == "ascii"
         self.header = StatusHeader(ascii_only=ascii_only)
         self.verdict = OneLine(id="verdict")
@@ -199,11 +205,33 @@ class PodScreen(ExecScreen):
         if frame.view.selected != self.subject.key:
             return
         if frame.detail is None:
-            gone = f" {self.subject.title} is gone; what is shown is the last that was seen"
+            self._successor = self._find_successor(frame)
+            offer = f"; its successor is {self._successor.pod}: S opens it" if self._successor else ""
+            gone = f" {self.subject.title} is gone; what is shown is the last that was seen{offer}"
             self.verdict.say(Text(gone, "warn"))
         elif frame.detail.row is not None:
+            self._successor = None
+            self._siblings = frozenset(one.key for one in _members(frame))
             self.verdict.say(verdict_line(frame, frame.detail.row))
         self._open.show(frame)
+
+    def _find_successor(self, frame: Frame) -> TabSubject | None:
+        """The same container of the pod that came in place of this one, if one has come since."""
+        return next(
+            (
+                TabSubject.of(one, row_name(one))
+                for one in _members(frame)
+                if one.key not in self._siblings and one.container == self.subject.container
+            ),
+            None,
+        )
+
+    def action_successor(self) -> None:
+        """Opens the pod that came in place of this one."""
+        if self._successor is None:
+            self.notify(f"{self.subject.title} has no successor, as far as is known", markup=False)
+        else:
+            self.post_message(OpenSubject(self._successor))
 
     def _tick(self) -> None:
         self.header.show(header_data(self._frame, self._now(), frozen=False, warnings=self._warnings))
@@ -226,3 +254,12 @@ class PodScreen(ExecScreen):
     @on(PaneTitle.TabClicked)
     def _tab_clicked(self, event: PaneTitle.TabClicked) -> None:
         self.action_tab(self.tabs[event.index].NAME)
+
+
+def _members(frame: Frame) -> Iterator[ContainerIdentity]:
+    """The containers of the workload that the screen is about."""
+    if frame.members is not None:
+        for slot in frame.members.slots.tolist():
+            who = frame.members.rows.identities[slot]
+            if isinstance(who, ContainerIdentity):
+                yield who
