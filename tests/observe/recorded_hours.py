@@ -182,8 +182,8 @@ class Memtop:
         self.now = 0.0
         self.observer.clock.now = lambda: self.now
         recollection = self.observer.past_sources
-        self.verdicts = recollection.verdicts
-        self.verdicts._now = recollection._now = lambda: self.now
+        self.past_verdicts = recollection.verdicts
+        self.past_verdicts._now = recollection._now = lambda: self.now
         self.prometheus = RecordedPrometheus(recording, lost) if prometheus else None
         self.past = PrometheusPast(
             None,
@@ -222,7 +222,7 @@ class Memtop:
                 samples.append(self.world.sample(pod, at, namespace=namespace, **held))
         if moment in self.missed:
             return
-        self.observer.verdicts.take(store.put_metrics(samples, moment), moment)
+        self.observer.verdicts.take_samples(store.put_metrics(samples, moment), moment)
         while self.observer.verdicts.judge_next():
             pass
         self.observer.ticks += 1
@@ -241,7 +241,7 @@ class Memtop:
 
     def verdicts(self) -> dict[ContainerName, Judgement]:
         """What is judged of every container now."""
-        overlay, store = self.verdicts, self.observer.store
+        overlay, store = self.past_verdicts, self.observer.store
         while overlay.pending:
             overlay.judge_next()
         judged = overlay.judgements()

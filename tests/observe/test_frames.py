@@ -178,11 +178,11 @@ class TestCounts:
         recollection = shop.observer.past_sources
         shop.judged("small", verdict=Verdict.STEADY)
         with monkeypatch.context() as patch:
-            patch.setattr(recollection, "_remember", HistorySettings(prometheus=object()))
+            patch.setattr(recollection, "_history", HistorySettings(prometheus=object()))
             assert shop.frame().counts.growing is None
         assert shop.frame().counts.growing == 0
         with monkeypatch.context() as patch:  # what is asked again later is news, and not awaited
-            patch.setattr(recollection, "_remember", HistorySettings(prometheus=object()))
+            patch.setattr(recollection, "_history", HistorySettings(prometheus=object()))
             assert shop.frame().counts.growing == 0
 
     async def test_pressure_is_unknown_where_nodes_are(self, stage):

@@ -125,9 +125,9 @@ async def test_classify_says_the_same_of_the_same_samples(recording, world, tmp_
     shown, store, path = memtop.verdicts(), memtop.observer.store, tmp_path / "series.jsonl"
     lines, names, as_of_now = [], [], {}
     for name in shown:
-        newest = max(memtop.verdicts._judged[name].moments.items())
+        newest = max(memtop.past_verdicts._judged[name].moments.items())
         as_of_now[name] = newest[1][1].certainty  # before it is held against what was said before
-        series = memtop.verdicts.judged_series(store.slot_named(*name))
+        series = memtop.past_verdicts.judged_series(store.slot_named(*name))
         names.append(name)
         lines.append(
             json.dumps(
