@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from tui.pod.tab import TabSubject
     from tui.pod.trend_tab import TrendTab
     from tui.rollout.screen import RolloutScreen
+    from tui.stabilisation.screen import StabilisationScreen
 
 SCREEN_INTERVALS = (1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 """Steps of ``+`` and ``-``, in seconds."""
@@ -184,8 +185,8 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
             self._acting.look(frame)
 
     def _noted(self, frame: Frame) -> Frame:
-        """The frame with a note on each rollout that was left running."""
-        lines = () if self._acting is None else self._acting.left.lines
+        """The frame with a note on each rollout and watch that was left running."""
+        lines = () if self._acting is None else self._acting.lines
         return replace(frame, notes=(*lines, *frame.notes)) if lines else frame
 
     def on_engine_crashed(self, message: EngineCrashed) -> None:
@@ -343,6 +344,11 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
         if self._acting is not None and self.is_running:
             self._acting.left.follow(message.ref)
 
+    async def on_stabilisation_screen_stopped(self, message: StabilisationScreen.Stopped) -> None:
+        """Ends a watch whose screen was left for good."""
+        if self._acting is not None and self.is_running:
+            await self._acting.stop_watching(message.ref)
+
     def on_background_rollout_news(self, message: BackgroundRolloutNews) -> None:
         """Says in every header how the rollouts stand that were left running."""
         if self._acting is not None:
@@ -380,6 +386,8 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
         except KubeconfigError as error:
             self.notify(str(error), title="The context stays as it was", severity="error", markup=False)
             return
+        if self._acting is not None:
+            await self._acting.end()
         if self._engine is not None:
             await asyncio.to_thread(self._engine.stop)
         self._plan, self.settings, self.frame = plan, settings, None

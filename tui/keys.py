@@ -227,7 +227,10 @@ STABILISATION_HELP = (
             HelpKey("v", "compare with another earlier revision: one that leaked, if this one ran briefly"),
             HelpKey("[  ]", "another container of the pods"),
             HelpKey("ctrl+s", "write a report (Markdown) to a new file in the present folder"),
-            HelpKey("esc", "back; memtop watch goes on without a screen"),
+            HelpKey(
+                "esc", "back; it goes on watching, the header says how it stands, and a new verdict rings"
+            ),
+            HelpKey("X", "back, and watch no more"),
         ),
     ),
     KeyGroup(

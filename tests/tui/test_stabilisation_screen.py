@@ -116,6 +116,27 @@ async def test_an_api_server_that_is_away_is_said_and_what_was_seen_stays(
         await stage.until(lambda: "last that was seen" not in stage.text, "the cluster to be back")
 
 
+async def test_leaving_goes_on_watching_and_a_new_verdict_rings(
+    demo: DemoThread, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(demo, {"image": f"{APP}:v2.1.0"})
+    demo.advance(900)
+    async with opened() as stage:
+        await stage.shows("WATCHING", "to go")
+        rung: list[bool] = []
+        monkeypatch.setattr(stage.app, "bell", lambda: rung.append(True))
+        await stage.press("escape")
+        await stage.shows(f"{APP}: watching", "Goes on watching")
+        demo.advance(4 * 3600)
+        await stage.until(lambda: rung, "the bell")
+        await stage.shows(f"{APP}: holding")
+        await stage.press("b")
+        await stage.shows("HOLDING for")
+        await stage.press("X")
+        await stage.until(lambda: f"{APP}: holding" not in stage.text, "no line in the header any more")
+        assert not any(isinstance(one, StabilisationScreen) for one in stage.app._installed_screens.values())
+
+
 # -- words and curves
 
 
@@ -184,6 +205,6 @@ def test_what_is_not_known_is_a_dash_and_never_nought() -> None:
 def test_missing_pods_and_trouble_are_said() -> None:
     assert (
         "1 of 3 new pods"
-        in note_line(replace(seen("watching"), change=replace(seen("watching").change, desired=3))).plain
+        in note_line(replace(seen("watching"), change=replace(seen("watching").change, desired_pods=3))).plain
     )
     assert "refused; what is shown is the last" in note_line(seen("watching", problem="refused")).plain

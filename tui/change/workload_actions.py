@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tui.change.memory_change import PooledUsage
     from tui.change.permissions import Permissions
     from tui.pod.tab import AskCluster, TabSubject
+    from tui.stabilisation.screen import StabilisationScreen
 
 
 class BackgroundRolloutNews(Message):
@@ -141,6 +142,7 @@ class WorkloadActions:
         self._asking: tuple[str, str] | None = None
         self._shown: tuple[str, ...] = ()
         self._flow: ChangeFlow | None = None
+        self._watches: dict[ObjectRef, StabilisationScreen] = {}
 
     @property
     def applying(self) -> bool:
@@ -321,6 +323,9 @@ class WorkloadActions:
         app, settings = self._app, self._settings
         if isinstance(app.screen, StabilisationScreen) and app.screen.ref == ref:
             return  # which shows this one already
+        if (watching := self._watches.get(ref)) is not None:
+            app.post_message(OpenScreen(watching))
+            return
         command: tuple[str, ...] = ()
         if settings.watch.command:
             try:
@@ -337,7 +342,28 @@ class WorkloadActions:
             bell=settings.watch.bell,
             command=command,
         )
+        app.install_screen(screen, f"stabilisation of {ref}")  # which stays when it is left
+        self._watches[ref] = screen
         app.post_message(OpenScreen(screen))
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """One short line for each thing that is followed besides the screens."""
+        watching = (screen.line for screen in self._watches.values() if screen.in_background)
+        return (*self.left.lines, *watching)
+
+    async def stop_watching(self, ref: ObjectRef) -> None:
+        """Ends a watch whose screen was left."""
+        screen = self._watches.get(ref)
+        if screen is not None and screen not in self._app.screen_stack:
+            del self._watches[ref]
+            self._app.uninstall_screen(screen)
+            await screen.remove()
+
+    async def end(self) -> None:
+        """Ends all watches: what comes is another cluster."""
+        for ref in list(self._watches):
+            await self.stop_watching(ref)
 
     def _show_workload(self, about: TabSubject) -> None:
         """Opens a workload, or goes back to it where it is in front already, or lies right below."""

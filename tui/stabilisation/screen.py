@@ -27,6 +27,7 @@ from memtop.stabilisation.stabilisation_watch import (
     follow_stabilisation,
 )
 from memtop.stabilisation.verdict_report import save_report
+from memtop.wording import duration
 from tui.following_screen import FollowingScreen
 from tui.keys import CHANGE_BINDINGS, STABILISATION_HELP
 from tui.pod.tab import AskCluster, TabSubject
@@ -48,7 +49,7 @@ ROOMY_HEIGHT, ROOMIER_HEIGHT = 30, 44
 
 
 class StabilisationScreen(FollowingScreen):
-    """One workload after its newest change. Leaving it ends the watch.
+    """One workload after its newest change. When it is left it goes on watching, until it is told to stop.
 
     Args:
         ref: The Deployment, StatefulSet or DaemonSet.
@@ -74,12 +75,24 @@ class StabilisationScreen(FollowingScreen):
         Binding("a", "align", "Clock or age"),
         Binding("ctrl+s", "report", "Report"),
         *CHANGE_BINDINGS,
+        Binding("X", "stop", "Stop watching", show=False),
         Binding("v", "against", "Compare with", show=False),
         Binding("left_square_bracket", "container(-1)", "Container", show=False),
         Binding("right_square_bracket", "container(1)", "Next container", show=False),
         Binding("r", "again", "Ask again now", show=False),
     ]
     WORDS = ("Keys of the stabilisation", STABILISATION_HELP)
+
+    class Stopped(Message):
+        """The screen is left and need not go on watching; sent to the app.
+
+        Attributes:
+            ref: The workload.
+        """
+
+        def __init__(self, ref: ObjectRef) -> None:
+            super().__init__()
+            self.ref = ref
 
     class Complaint(Message):
         """The user's command has failed."""
@@ -117,6 +130,21 @@ class StabilisationScreen(FollowingScreen):
         self.verdict = TextBlock(self._verdict_lines, 5)
         self.facts = TextBlock(self._fact_lines, 9)
         self.graph = BeforeAfterPlot(symbols=symbols)
+
+    @property
+    def in_background(self) -> bool:
+        """Whether it watches although it is not open."""
+        return self.seen is not None and self not in self.app.screen_stack
+
+    @property
+    def line(self) -> str:
+        """How it stands, for a header."""
+        if self.seen is None:
+            return ""
+        stability = self.seen.stability
+        left = stability.remaining_seconds
+        togo = f", {duration(left)} to go" if left else ""
+        return f"{self.ref.name}: {stability.verdict}{togo}"
 
     @property
     def row(self) -> TabSubject:
@@ -182,7 +210,7 @@ class StabilisationScreen(FollowingScreen):
                 and before.stability.verdict is not self.seen.stability.verdict
             ):
                 self.notify(f"{self.ref.name}: {self.seen.stability.verdict}", markup=False)
-                if self._bell:
+                if self._bell or self.in_background:
                     self.app.bell()
         self._draw()
 
@@ -195,6 +223,19 @@ class StabilisationScreen(FollowingScreen):
         return seen.for_container(self._container) if self._container else seen
 
     # -- keys
+
+    async def action_dismiss(self, result: None = None) -> None:
+        """Leaves the screen; it goes on watching what it has begun to know."""
+        if self.seen is None:
+            self.app.post_message(self.Stopped(self.ref))
+        else:
+            self.notify(f"Goes on watching {self.ref.name}: b opens it again, X there ends it", markup=False)
+        await super().action_dismiss(result)
+
+    async def action_stop(self) -> None:
+        """Leaves the screen and watches no more."""
+        self.app.post_message(self.Stopped(self.ref))
+        await super().action_dismiss(None)
 
     def action_next_range(self) -> None:
         """Draws another stretch of time."""
