@@ -260,14 +260,24 @@ async def _most_restarted_pod(client: Client, ref: ObjectRef) -> tuple[str, str]
     pods = objects(decode_object(await client.get(path, selected), path), "items")
     if not pods:
         raise NoSuchLog(f"{ref} has no pods")
-    chosen = max(pods, key=lambda pod: (_restart_count(pod), text(pod, "metadata", "creationTimestamp")))
+    chosen = max(pods, key=lambda pod: (restart_count(pod), text(pod, "metadata", "creationTimestamp")))
     if len(pods) == 1:
         return name_of(chosen), ""
-    restarts = _restart_count(chosen)
+    restarts = restart_count(chosen)
     why = f"has restarted most ({restarts})" if restarts else "is the newest"
     return name_of(chosen), f"of {len(pods)} pods of {ref} this is {name_of(chosen)}, which {why}"
 
 
-def _restart_count(pod: Json) -> int:
-    statuses: Sequence[Json] = objects(pod, "status", "containerStatuses")
+def restart_count(pod: Json) -> int:
+    """Restarts of its containers and sidecars, as kubectl counts them."""
+    sidecars = {
+        text(one, "name")
+        for one in objects(pod, "spec", "initContainers")
+        if text(one, "restartPolicy") == "Always"
+    }
+    started_first = objects(pod, "status", "initContainerStatuses")
+    statuses: Sequence[Json] = [
+        *objects(pod, "status", "containerStatuses"),
+        *(one for one in started_first if text(one, "name") in sidecars),
+    ]
     return sum(number(status, "restartCount") or 0 for status in statuses)

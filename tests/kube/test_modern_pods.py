@@ -5,10 +5,15 @@ import json
 import msgspec
 import pytest
 
-from memtop.kube.api_objects import Pod
+from memtop.kube.api_objects import Node, PartialObjectMetadata, Pod, PodMetrics, PodMetricsList
+from memtop.kube.lenient_decoding import decode_lenient
 from memtop.kube.pod_facts import ContainerKind, container_facts
+from memtop.logs.log_request import restart_count
+from memtop.observe.container_store import INITIAL_SLOTS, ContainerStore
+from memtop.observe.sample_rings import SampleHistory
 
 MI = 2**20
+NOW = 1795900360.0  # 2026-11-28 21:12:40, just after the samples were taken
 
 
 @pytest.fixture
@@ -136,3 +141,38 @@ def test_the_zero_time_is_no_time():
     }
     (facts,) = container_facts(resized({"state": RUNNING, "lastState": end}))
     assert (facts.terminations[0].started_at, facts.terminations[0].finished_at) == (None, None)
+
+
+def test_nothing_that_a_current_server_sends_is_left_unread(recording):
+    for name, kind in (
+        ("pods-modern", Pod),
+        ("podmetrics-modern", PodMetrics),
+        ("nodes", Node),
+        ("deployments-modern", PartialObjectMetadata),
+    ):
+        for item in json.loads(recording(f"modern/{name}.json"))["items"]:
+            raw = json.dumps(item).encode()
+            assert decode_lenient(raw, kind, name) == msgspec.json.decode(raw, type=kind)
+
+
+def test_memory_is_what_kubectl_top_says(recording, pods):
+    store = ContainerStore(SampleHistory(INITIAL_SLOTS, 15.0, 3600.0, 1.0, 24))
+    for pod in pods("pods-modern.json").values():
+        store.put_pod(pod, NOW)
+    listed = decode_lenient(recording("modern/podmetrics-modern.json"), PodMetricsList, "samples")
+    store.put_metrics(listed.items, NOW)
+    lines = recording("modern/kubectl-top-modern.txt").decode().splitlines()[1:]
+    assert len(lines) == 7
+    for line in lines:
+        pod, container, _, memory = line.split()
+        slot = store.slot_named("modern", pod, container)
+        assert f"{store.columns.working_set[slot] // MI:.0f}Mi" == memory, line
+
+
+def test_the_restarts_of_a_sidecar_count_where_a_pod_is_chosen_by_them(recording):
+    counts = {
+        one["metadata"]["name"]: restart_count(one)
+        for one in json.loads(recording("modern/pods-modern.json"))["items"]
+    }
+    assert counts["sidecar-leak-6dcfff94c4-kzlnp"] == 2
+    assert counts["pod-level-5d59585fd4-flbsd"] == 13
