@@ -310,7 +310,7 @@ def _plugin_spec(entry: ExecEntry, who: str, path: Path, info: dict[str, object]
         )
     command = entry.command
     if os.sep in command:  # relative to its kubeconfig; a bare name is looked up in PATH
-        command = str(path.parent / command)
+        command = str((path.parent / command).absolute())  # else ./tool beside ./kubeconfig is a bare name
     return CredentialPluginSpec(
         api_version=entry.api_version,
         command=command,

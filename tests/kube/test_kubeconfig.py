@@ -176,6 +176,14 @@ def test_nulls_where_a_tool_wrote_them_are_nothing(kubeconfig_file):
     assert (plugin.command, plugin.args, plugin.env, plugin.cluster_info) == ("get-token", (), (), None)
 
 
+def test_a_plugin_beside_a_kubeconfig_that_is_named_without_its_folder(kubeconfig_file, monkeypatch):
+    plugin = {"apiVersion": "client.authentication.k8s.io/v1beta1", "command": "./plug.sh"}
+    path = kubeconfig_file("config", user={"exec": plugin})
+    monkeypatch.chdir(path.parent)
+    target = load_target(kubeconfig="config", environ={})
+    assert target.auth.plugin.command == str(path.parent / "plug.sh")
+
+
 def test_null_booleans_are_false(kubeconfig_file):
     plugin = {
         "apiVersion": "client.authentication.k8s.io/v1beta1",

@@ -4,9 +4,12 @@ import json
 import re
 
 import pytest
+from msgspec import structs
 
 from memtop.analysis.judgement import Verdict
 from memtop.commands.frame_output import as_json, as_markdown, as_table
+from memtop.kube.api_objects import ResourceRequirements
+from memtop.observe.frame_rows import group_by_workload, workload_rows
 
 MI = 2**20
 
@@ -200,3 +203,27 @@ class TestMarkdown:
         stage.put(world.pod("a|b*c_<script>`"))
         row = next(line for line in as_markdown(stage.frame()).splitlines() if line.startswith("| shop"))
         assert r"a\|b\*c\_\<script\>\`" in row
+
+
+class TestLimitOfThePod:
+    """160 MiB for two containers that have none of their own."""
+
+    @pytest.fixture
+    async def shared(self, stage, world):
+        made = world.pod("db", world.container("leaky", limit=None), world.container("calm", limit=None))
+        resources = ResourceRequirements(limits={"memory": "160Mi"})
+        stage.put(structs.replace(made, spec=structs.replace(made.spec, resources=resources)))
+        stage.tick(world.sample("db", -5, leaky="100Mi", calm="20Mi"))
+        return stage.frame()
+
+    async def test_it_is_marked_and_what_the_others_hold_counts(self, shared):
+        for line in as_table(shared).splitlines()[1:]:
+            assert "160 MiB (pod)   75 %" in line
+        for one in json.loads(as_json(shared))["containers"]:
+            assert (one["limit_bytes"], one["limit_of_pod"], one["limit_ratio"]) == (160 * MI, True, 0.75)
+
+    async def test_it_counts_once_for_the_workload(self, shared, stage):
+        groups = group_by_workload(stage.observer.store)
+        rows = workload_rows(groups, shared.rows, stage.observer.workload_verdicts)
+        assert rows.limit.tolist() == [160 * MI]
+        assert rows.share.tolist() == [0.75]
