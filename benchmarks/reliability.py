@@ -1,6 +1,6 @@
 """Is the confidence honest? A reliability table for a cluster where 1 container in 100 leaks.
 
-    python benchmarks/reliability.py [--each 100] [--seed 7]
+    python benchmarks/reliability.py [--each 100] [--seed 7] [--compound]
 
 Generates containers of every kind in tests/analysis/kinds.py, half of them as memtop sees them live (20 to 60
 minutes at 15 s), weighs them as a real cluster would (`kinds.SHARE`; leaks together 1 in 100), and prints,
@@ -8,21 +8,26 @@ for every band of confidence, how many verdicts were right; the false alarms amo
 many of the leaks are called one, by how long they were watched.
 Among the healthy are some whose growth has not ended yet in the window (a filling cache, a morning): what
 leaks must be told from those too.
+
+With --compound it generates the kinds of tests/analysis/compound.py instead, every kind as often, and prints how
+well leaks are told from the rest, how far rate and time to limit are off (a missed leak counts as 1, times to
+the limit of less than ten minutes as ten minutes), and for each kind what it was called.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
-from memtop.analysis.judgement import Verdict
+from memtop.analysis.judgement import Judgement, Verdict
 from memtop.commands.classify import NamedSeries, judge_named_series
 from tests.analysis.healthy import HEALTHY, SHARE
-from tests.analysis.kinds import all_kinds, make
+from tests.analysis.kinds import Made, all_kinds, compound_kinds, make
 from tests.analysis.leaking import LEAKS
 from tests.analysis.unfinished import UNFINISHED
 
@@ -34,6 +39,67 @@ BANDS = (0.0, 0.5, 0.75, 0.9, 0.95, 0.98, 1.001)
 LEAKS_IN = 100
 
 
+def print_scores(made: Sequence[Made], judged: Sequence[Judgement]) -> None:
+    """Prints how well leaks are told from the rest, how far numbers are off, and what each kind was called."""
+    truly = np.array([one.leak for one in made])
+    leak = np.array([verdict.verdict is Verdict.LEAK for verdict in judged])
+    sure = np.array([verdict.certainty == "leak" for verdict in judged])
+    hits = (leak & truly).sum()
+    precision, recall = hits / max(leak.sum(), 1), hits / truly.sum()
+    print(f"{len(made)} containers, {truly.sum()} leaks")
+    print(
+        f"  leak: F1 {2 * precision * recall / max(precision + recall, 1e-9):.3f}"
+        f"  precision {precision:.3f}  recall {recall:.3f}"
+    )
+    print(f"  false positives {(leak & ~truly).sum() / (~truly).sum():.2%}")
+    print(f"  unqualified false alarms {1000 * (sure & ~truly).sum() / (~truly).sum():.2f} in 1,000")
+    print(f"  true leaks unqualified {(sure & truly).sum() / truly.sum():.1%}")
+    print(f"  macro-F1 {_macro_f1(made, judged):.3f}")
+    pairs = list(zip(made, judged, strict=True))
+    rates = [_off(verdict.rate, one.rate, one.rate) for one, verdict in pairs if one.leak]
+    times = [_limit_off(one, verdict) for one, verdict in pairs if one.seconds_to_limit]
+    for name, off in (("rate", rates), ("time to limit", times)):
+        print(f"  {name} error: median {np.median(off):.2%}  p90 {np.quantile(off, 0.9):.2%}")
+    print("\n  each kind                                n   leak  suspected  fits   rate error, median")
+    for kind in dict.fromkeys(one.kind for one in made):
+        mine = [(one, verdict) for one, verdict in pairs if one.kind == kind]
+        words = [verdict.certainty for _, verdict in mine]
+        fits = np.mean([str(verdict.verdict) in one.labels for one, verdict in mine])
+        off = [_off(verdict.rate, one.rate, one.rate) for one, verdict in mine if one.leak]
+        print(
+            f"  {kind:36s} {len(mine):5d} {words.count('leak') / len(mine):6.1%}"
+            f" {words.count('suspected leak') / len(mine):9.1%} {fits:6.1%}"
+            + (f" {np.median(off):10.1%}" if off else "")
+        )
+
+
+def _off(said: float | None, low: float, high: float, least: float = 1.0) -> float:
+    """Distance from an interval as a share of its nearer end, at most 1."""
+    if said is None:
+        return 1.0
+    nearest = min(max(said, low), high)
+    return min(abs(said - nearest) / max(nearest, least), 1.0)
+
+
+def _limit_off(one: Made, verdict: Judgement) -> float:
+    said = verdict.seconds_to_limit if verdict.verdict is Verdict.LEAK else None
+    return _off(said, *(one.seconds_to_limit or (0.0, 0.0)), least=600.0)
+
+
+def _macro_f1(made: Sequence[Made], judged: Sequence[Judgement]) -> float:
+    """Mean F1 of the verdicts; one that fits counts as the best one."""
+    true = [str(tuple(one.labels)[0]) for one in made]
+    said = [
+        best if str(verdict.verdict) in one.labels else str(verdict.verdict)
+        for one, verdict, best in zip(made, judged, true, strict=True)
+    ]
+    scores = []
+    for label in set(true):
+        both = sum(a == b == label for a, b in zip(true, said, strict=True))
+        scores.append(2 * both / (true.count(label) + said.count(label)))
+    return float(np.mean(scores))
+
+
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(
@@ -41,7 +107,12 @@ def main() -> None:
     )
     parser.add_argument("--each", type=int, default=100, help="containers of each kind, live and not")
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--compound", action="store_true", help="the compound kinds, each as often")
     asked = parser.parse_args()
+    if asked.compound:
+        compound = list(compound_kinds(asked.seed, asked.each))
+        print_scores(compound, judge_named_series([NamedSeries(one.kind, one.series) for one in compound]))
+        return
     made = [*all_kinds(asked.seed, asked.each, live=False), *all_kinds(asked.seed + 1, asked.each, live=True)]
     made += [
         make(kind, asked.seed * 100_003 + number, live=bool(number % 2))

@@ -8,12 +8,12 @@ import numpy as np
 
 from tests.analysis.window import Window, batches, day, ou, teeth
 
-HEALTHY: dict[str, tuple[Callable[[Window], np.ndarray], frozenset[str]]] = {}
+HEALTHY: dict[str, tuple[Callable[[Window], np.ndarray], tuple[str, ...]]] = {}
 
 
 def healthy(*labels):
     def register(function):
-        HEALTHY[function.__name__] = (function, frozenset(labels))
+        HEALTHY[function.__name__] = (function, labels)
         return function
 
     return register

@@ -7,12 +7,13 @@ growth over the window is at least eight times the noise and 3 % of the memory i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from memtop.analysis.memory_series import Series
+from tests.analysis.compound import COMPOUND_HEALTHY, COMPOUND_LEAKS, DAYS
 from tests.analysis.healthy import HEALTHY, SHARE
 from tests.analysis.leaking import LEAKS
 from tests.analysis.unfinished import UNFINISHED
@@ -20,6 +21,8 @@ from tests.analysis.unseen import UNSEEN_HEALTHY, UNSEEN_LEAKS
 from tests.analysis.window import MIB, Window, ou
 
 __all__ = [
+    "COMPOUND_HEALTHY",
+    "COMPOUND_LEAKS",
     "HEALTHY",
     "LEAKS",
     "MIB",
@@ -32,17 +35,29 @@ __all__ = [
     "make",
 ]
 
-ALL_LEAKS = LEAKS | UNSEEN_LEAKS
-ALL_HEALTHY = HEALTHY | UNSEEN_HEALTHY | UNFINISHED
+ALL_LEAKS = LEAKS | UNSEEN_LEAKS | COMPOUND_LEAKS
+ALL_HEALTHY = HEALTHY | UNSEEN_HEALTHY | UNFINISHED | COMPOUND_HEALTHY
 
 
 @dataclass(frozen=True)
 class Made:
+    """A made-up container and what is true of it.
+
+    Attributes:
+        kind: Its kind.
+        series: Its samples.
+        leak: Whether it leaks.
+        labels: Verdicts that fit; the first is the best one where they have an order.
+        rate: True growth of its floor at the end, bytes per hour.
+        seconds_to_limit: From the last sample until its peaks reach the limit, and until its floor does.
+    """
+
     kind: str
     series: Series
     leak: bool
-    labels: frozenset[str]
+    labels: Collection[str]
     rate: float
+    seconds_to_limit: tuple[float, float] | None = None
 
 
 def make(name: str, seed: int, live: bool | None = None) -> Made:
@@ -56,8 +71,13 @@ def make(name: str, seed: int, live: bool | None = None) -> Made:
     random = np.random.default_rng([seed, sum(name.encode())])
     if live is None:
         live = random.random() < 0.25
-    if live:
+    if name in DAYS:
+        seconds = 3600 * random.uniform(*DAYS[name])
+        step = float(random.choice([60, 120])) * (1 if seconds < 300_000 else 5)
+    elif live:
         seconds, step = random.uniform(20, 60) * 60, 15.0
+    elif name in COMPOUND_LEAKS or name in COMPOUND_HEALTHY:
+        seconds, step = random.uniform(6, 24) * 3600, float(random.choice([15, 30, 60]))
     else:
         seconds = random.choice([3600, 3 * 3600, 6 * 3600, 12 * 3600, 86400, 2 * 86400, 7 * 86400])
         step = float(random.choice([15, 30, 60])) * (5 if seconds > 90000 else 1)
@@ -69,8 +89,8 @@ def make(name: str, seed: int, live: bool | None = None) -> Made:
     noise = base * np.exp(random.uniform(np.log(2e-4), np.log(0.015)))
     w = Window(random, time, base, noise)
     kind = ALL_LEAKS.get(name) or ALL_HEALTHY[name][0]
-    value = base + kind(w)
-    value = value + (random.normal(0, noise, count) if random.random() < 0.7 else ou(w, noise, 4.0))
+    clean = base + kind(w)
+    value = clean + (random.normal(0, noise, count) if random.random() < 0.7 else ou(w, noise, 4.0))
     grown = np.nanmax(value) - np.nanmin(value)
     quantum = random.choice([4096, 65536, MIB, 10 * MIB], p=[0.7, 0.1, 0.15, 0.05])
     if quantum > grown / 8:
@@ -87,8 +107,26 @@ def make(name: str, seed: int, live: bool | None = None) -> Made:
     limit = w.limit or (None if random.random() < 0.2 else np.nanmax(value) * random.uniform(1.05, 3))
     series = Series(time[keep], value[keep], np.array(w.restarts), limit=limit)
     if name in ALL_LEAKS:
-        return Made(name, series, True, frozenset({"leak"}), w.rate)
+        return Made(name, series, True, ("leak",), w.rate, _seconds_to_limit(w, clean, limit))
     return Made(name, series, False, ALL_HEALTHY[name][1], 0.0)
+
+
+def _seconds_to_limit(w: Window, clean: np.ndarray, limit: float | None) -> tuple[float, float] | None:
+    """Until the peaks and until the floor of the last third of the present life reach the limit."""
+    if not limit:
+        return None
+    begin = max([w.time[0], *w.restarts])
+    last = w.time >= begin + (w.time[-1] - begin) * 2 / 3
+    now = (clean + w.rate * (w.time[-1] - w.time) / 3600)[last]
+    first, later = limit - np.nanmax(now), limit - np.nanmin(now)
+    return max(first, 0.0) / w.rate * 3600, max(later, 0.0) / w.rate * 3600
+
+
+def compound_kinds(seed: int, each: int) -> Iterator[Made]:
+    """`each` containers of every compound kind, every second one watched live."""
+    for name in (*COMPOUND_LEAKS, *COMPOUND_HEALTHY):
+        for number in range(each):
+            yield make(name, seed * 100_003 + number, live=bool(number % 2))
 
 
 def all_kinds(seed: int, each: int, live: bool | None = None, unseen: bool = False) -> Iterator[Made]:
