@@ -9,9 +9,9 @@ many of the leaks are called one, by how long they were watched.
 Among the healthy are some whose growth has not ended yet in the window (a filling cache, a morning): what
 leaks must be told from those too.
 
-With --compound it generates the kinds of tests/analysis/compound.py instead, every kind as often, and prints how
-well leaks are told from the rest, how far rate and time to limit are off (a missed leak counts as 1, times to
-the limit of less than ten minutes as ten minutes), and for each kind what it was called.
+With --compound it generates the kinds of tests/analysis/compound.py instead, every kind as often, and prints
+how well leaks are told from the rest, how far rate and time to limit are off (a missed leak counts as 1,
+times to the limit of less than ten minutes as ten minutes), and for each kind what it was called.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ LEAKS_IN = 100
 
 
 def print_scores(made: Sequence[Made], judged: Sequence[Judgement]) -> None:
-    """Prints how well leaks are told from the rest, how far numbers are off, and what each kind was called."""
+    """Prints how well leaks are told from the rest, how far numbers are off, what each kind was called."""
     truly = np.array([one.leak for one in made])
     leak = np.array([verdict.verdict is Verdict.LEAK for verdict in judged])
     sure = np.array([verdict.certainty == "leak" for verdict in judged])
@@ -88,7 +88,7 @@ def _limit_off(one: Made, verdict: Judgement) -> float:
 
 def _macro_f1(made: Sequence[Made], judged: Sequence[Judgement]) -> float:
     """Mean F1 of the verdicts; one that fits counts as the best one."""
-    true = [str(tuple(one.labels)[0]) for one in made]
+    true = [next(iter(one.labels)) for one in made]
     said = [
         best if str(verdict.verdict) in one.labels else str(verdict.verdict)
         for one, verdict, best in zip(made, judged, true, strict=True)

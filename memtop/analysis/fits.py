@@ -9,9 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from memtop.analysis.memory_series import Bools, Floats, Ints
-from memtop.analysis.shapes import CELLS, SLOWING_FAMILIES, ShapeDictionary, ShapeFamily, shape_dictionary
+from memtop.analysis.shapes import (
+    CELLS,
+    SHIFTED_FAMILIES,
+    SLOWING_FAMILIES,
+    ShapeDictionary,
+    ShapeFamily,
+    shape_dictionary,
+)
 
 MIN_CYCLE_SECONDS = 4 * 3600.0
 """A rhythm shorter than this is no day."""
@@ -22,6 +30,11 @@ _PLAIN_CELLS = 24.0
 _POINTS_PER_NUMBER = 3.0
 _FADED_SHARE = 0.97
 _DAY, _DAY_TOLERANCE = 86400.0, 0.2
+_BENT_EVIDENCE = 3.0
+_STEPS_SIZE = 5
+_JUMP_PLACES = np.array(
+    [(first, second) for first in range(1, CELLS - 3) for second in range(first + 2, CELLS - 1)]
+).T
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +49,8 @@ class ShapeFits:
         growth: Growth per whole row at its end by the growing shape, bytes.
         amount: What of it has happened within the row, bytes.
         growth_error: Standard error of `growth`.
+        straightened: The curve without the shifts, the warm-up or the day that the growing shape adds to its
+            growth, bytes, shape (rows, CELLS).
         change: Net change of the bounded shape over the row, bytes.
         bulge: How far it is above both its ends, less how far it is below them.
         explained: Log-likelihood ratio between the bounded shape and a flat line.
@@ -46,6 +61,9 @@ class ShapeFits:
         line: Growth per row of the straight line, whichever shape is best, bytes.
         line_error: Standard error of it.
         bent: Log-likelihood ratio between the growing shape and that line.
+        trend: Growth per row by the growing shape where that is proven to be better than the line, else by
+            the line, bytes.
+        trend_error: Standard error of it.
         slows: Log-likelihood ratio between the best shape that slows down and the best that lasts: above 0
             growth fades, far below 0 it is shown not to.
         dawns: The same of a part of a day's rhythm, however many numbers it takes: a line's simplicity is no
@@ -60,6 +78,7 @@ class ShapeFits:
     growth: Floats
     amount: Floats
     growth_error: Floats
+    straightened: Floats
     change: Floats
     reach: Floats
     bulge: Floats
@@ -70,6 +89,8 @@ class ShapeFits:
     line: Floats
     line_error: Floats
     bent: Floats
+    trend: Floats
+    trend_error: Floats
     slows: Floats
     dawns: Floats
     rest: Floats
@@ -94,46 +115,67 @@ def fit_shapes(curves: Floats, points: Ints, span: Floats) -> ShapeFits:
     """
     shapes = shape_dictionary()
     level = curves - curves.mean(axis=1)[:, None]
-    coefficients = level @ shapes.basis
-    left = (level**2).sum(axis=1)[:, None] - shapes.explained(coefficients)
+    # In units of the curve's range single precision is a thousand times finer than the model error.
+    scale = np.maximum(np.ptp(curves, axis=1), 1.0)
+    unit = (level / scale[:, None]).astype(np.float32)
+    coefficients = unit @ shapes.single
+    left = (unit**2).sum(axis=1)[:, None] - shapes.explained(coefficients)
     np.maximum(left, 0.0, out=left)
-    tolerance = CELLS * ((_MODEL_ERROR * np.ptp(curves, axis=1)) ** 2 + 1.0)
-    misfit = np.log((left + tolerance[:, None]) / CELLS)
+    tolerance = (_MODEL_ERROR * np.ptp(curves, axis=1)) ** 2 + 1.0
+    left += (CELLS * tolerance / scale**2).astype(np.float32)[:, None]
+    misfit = np.log(left, out=left)
     _rule_out(misfit, shapes, points, span)
     plain = (misfit + _penalty(shapes, np.array([_PLAIN_CELLS]))).argmin(axis=1)
-    ratio = _variance_ratio(level - _draw_shapes(shapes, coefficients, plain))
+    ratio = _variance_ratio(level - _draw_shapes(*_project(level, plain, shapes), shapes.columns))
     independent = np.maximum(np.minimum(points, CELLS / ratio), _MIN_CELLS)
-    score = independent[:, None] * (misfit + _penalty(shapes, independent))
+    score = _penalty(shapes, independent)
+    score += misfit
+    score *= independent.astype(np.float32)[:, None]
     growth, fades = _growth_at_end(shapes, coefficients)
     grows = score[:, shapes.growing]
-    growing = np.where(growth > 0, grows, np.inf).argmin(axis=1)
-    bounded = shapes.flat + score[:, shapes.bounded].argmin(axis=1)
-    lasts = (growth > 0) & ~fades & _lasting_shapes(shapes, span)
-    bends_down = fades & (shapes.family[shapes.growing] == ShapeFamily.ACCELERATING)
-    lasting = np.where(lasts, grows, np.inf).min(axis=1)
-    slowing = np.where(bends_down, grows, np.inf).min(axis=1)
-    slowing = np.minimum(slowing, score[:, shapes.slowing].min(axis=1))
-    alike = independent[:, None] * misfit
-    lasting_alike = np.where(lasts, alike[:, shapes.growing], np.inf).min(axis=1)
+    slows, dawns = _fading(shapes, score, misfit, independent, (growth > 0, fades, span))
     rows = np.arange(len(curves))
-    best = score[rows, growing]
+    growing = np.where(growth > 0, grows, np.inf).argmin(axis=1)
+    best = score[rows, growing].astype(np.float64)
+    bent = (score[:, shapes.line] - best) / 2
+    # The line is plainest: another shape has to be proven.
+    growing = np.where((bent < _BENT_EVIDENCE) & (growth[:, shapes.line] > 0), shapes.line, growing)
+    bounded = shapes.flat + score[:, shapes.bounded].argmin(axis=1)
+
+    def spread(drawn: Floats) -> Floats:
+        return np.asarray(np.sqrt(((level - drawn) ** 2).mean(axis=1)))
+
     straight = slice(shapes.starts[shapes.line], shapes.starts[shapes.line + 1])
-    line_spread = np.sqrt(left[:, shapes.line] / CELLS)
-    residual = np.sqrt(left[rows, growing] / CELLS + tolerance / CELLS * 0.05)
+    line = level @ shapes.basis[:, straight]
+    line_spread = spread(line @ shapes.basis[:, straight].T)
+    place, weight = _project(level, growing, shapes)
+    growing_shape = _draw_shapes(place, weight, shapes.columns)
+    climbing = _draw_shapes(place, weight, shapes.growing_part)
+    drawn = _draw_shapes(*_project(level, bounded, shapes), shapes.columns)
+    residual = np.sqrt(spread(growing_shape) ** 2 + tolerance * 0.05)
     residual = residual * np.sqrt(independent / np.maximum(independent - shapes.size[growing], 2))
-    drawn = _draw_shapes(shapes, coefficients, bounded)
-    climbing = _draw_shapes(shapes, coefficients, growing)
-    final = growth[rows, growing]
+    final = (weight * shapes.slope[place]).sum(axis=1)
+    growth_error = np.hypot(
+        residual * shapes.slope_norm[growing] * np.sqrt(CELLS / independent), shapes.blur[growing] * final
+    )
+    straight_growth = line @ shapes.slope[straight]
+    line_error = line_spread * shapes.slope_norm[shapes.line] * np.sqrt(CELLS / independent)
+    proven = growing != shapes.line
+    margin = np.where(final > 0, (score[:, shapes.ending].min(axis=1) - best) / 2, -99.0)
+    doubted = np.nonzero((margin > 0) & (points >= _POINTS_PER_NUMBER * _STEPS_SIZE))[0]
+    if len(doubted):
+        error = CELLS * (tolerance / scale**2)[doubted]
+        jumps = np.isin(shapes.family[growing[doubted]], SHIFTED_FAMILIES)
+        rest = _margin_over_jumps(unit[doubted], best[doubted], independent[doubted], error, jumps)
+        margin[doubted] = np.minimum(margin[doubted], rest)
     return ShapeFits(
-        margin=np.where(final > 0, (score[:, shapes.ending].min(axis=1) - best) / 2, -99.0),
+        margin=margin,
         growing=growing,
         bounded=bounded,
         growth=final,
         amount=np.minimum(final, climbing[:, -1] - climbing[:, 0]),
-        growth_error=np.hypot(
-            residual * shapes.slope_norm[growing] * np.sqrt(CELLS / independent),
-            shapes.blur[growing] * final,
-        ),
+        growth_error=growth_error,
+        straightened=curves - (growing_shape - climbing),
         change=drawn[:, -1] - drawn[:, 0],
         reach=np.ptp(drawn, axis=1),
         bulge=drawn.max(axis=1) + drawn.min(axis=1) - drawn[:, 0] - drawn[:, -1],
@@ -141,39 +183,110 @@ def fit_shapes(curves: Floats, points: Ints, span: Floats) -> ShapeFits:
         residual=residual,
         independent=independent,
         freedom=np.minimum(independent, points) - 2.0,
-        line=growth[:, shapes.line],
-        line_error=line_spread * shapes.slope_norm[shapes.line] * np.sqrt(CELLS / independent),
-        bent=(score[:, shapes.line] - best) / 2,
-        slows=_log_ratio(lasting, slowing),
-        dawns=_log_ratio(lasting_alike, alike[:, shapes.dawning].min(axis=1)),
+        line=straight_growth,
+        line_error=line_error,
+        bent=bent,
+        trend=np.where(proven, final, straight_growth),
+        trend_error=np.where(proven, growth_error, line_error),
+        slows=slows,
+        dawns=dawns,
         rest=((level - drawn) @ shapes.basis[:, straight]) @ shapes.slope[straight],
-        rest_error=np.sqrt(left[rows, bounded] / CELLS)
-        * shapes.slope_norm[shapes.line]
-        * np.sqrt(CELLS / independent),
+        rest_error=spread(drawn) * shapes.slope_norm[shapes.line] * np.sqrt(CELLS / independent),
     )
 
 
 def _rule_out(misfit: Floats, shapes: ShapeDictionary, points: Ints, span: Floats) -> None:
     """Makes infinite what cannot be: cycles that are no day, shapes with too many numbers for the points."""
     cycles = np.nonzero(np.isfinite(shapes.period))[0]
-    period = np.maximum(span, 1.0)[:, None] * shapes.period[cycles]
+    period = (np.maximum(span, 1.0)[:, None] * shapes.period[cycles]).astype(np.float32)
     of_a_day = np.isin(shapes.family[cycles], SLOWING_FAMILIES)
     never = (period < MIN_CYCLE_SECONDS) | (of_a_day & (np.abs(period / _DAY - 1) > _DAY_TOLERANCE))
     misfit[:, cycles] = np.where(never, np.inf, misfit[:, cycles])
     affordable = np.maximum(points / _POINTS_PER_NUMBER, 2.0)
     poor = np.nonzero(affordable < shapes.size.max())[0]
-    misfit[poor] = np.where(shapes.size > affordable[poor, None], np.inf, misfit[poor])
+    if len(poor):
+        misfit[poor] = np.where(shapes.size > affordable[poor, None], np.inf, misfit[poor])
 
 
-def _penalty(shapes: ShapeDictionary, count: Floats) -> Floats:
+def _fading(
+    shapes: ShapeDictionary,
+    score: NDArray[np.float32],
+    misfit: NDArray[np.float32],
+    independent: Floats,
+    growth: tuple[Bools, Bools, Floats],
+) -> tuple[Floats, Floats]:
+    """`slows` and `dawns` of `ShapeFits`; `growth`: which shapes rise, which fade, and each row's seconds."""
+    rises, fades, span = growth
+    grows = score[:, shapes.growing]
+    lasts = rises & ~fades & _lasting_shapes(shapes, span)
+    bends_down = fades & (shapes.family[shapes.growing] == ShapeFamily.ACCELERATING)
+    lasting = np.where(lasts, grows, np.inf).min(axis=1)
+    slowing = np.where(bends_down, grows, np.inf).min(axis=1)
+    slowing = np.minimum(slowing, score[:, shapes.slowing].min(axis=1))
+    lasting_alike = independent * np.where(lasts, misfit[:, shapes.growing], np.inf).min(axis=1)
+    dawning_alike = independent * misfit[:, shapes.dawning].min(axis=1)
+    return _log_ratio(lasting, slowing), _log_ratio(lasting_alike, dawning_alike)
+
+
+def _margin_over_jumps(
+    unit: NDArray[np.float32], best: Floats, independent: Floats, error: Floats, jumps: Bools
+) -> Floats:
+    """The margin of rows that seem to grow over two jumps between levels, wherever those are.
+
+    Args:
+        unit: Curves about their mean, in units of their range.
+        best: Score of the best growing shape.
+        independent: Independent cells.
+        error: Model error, as a sum of squares in those units.
+        jumps: Rows whose growing shape is a line with jumps, which may be anywhere as well.
+    """
+    flat, rising = (np.log(left_over + error) for left_over in _left_by_jumps(unit))
+    flat = independent * (flat + _penalty_of(independent, _STEPS_SIZE))
+    rising = independent * (rising + _penalty_of(independent, _STEPS_SIZE + 1))
+    return np.asarray((flat - np.where(jumps, np.minimum(rising, best), best)) / 2)
+
+
+def _left_by_jumps(unit: NDArray[np.float32]) -> tuple[Floats, Floats]:
+    """What two jumps leave over of each curve wherever they are, between levels and between parallel rises.
+
+    The dictionary has two jumps at a few places only, where a line with jumps fits better than jumps between
+    levels that are elsewhere. A jump's own cell has any value, for it may be anywhere in it.
+    """
+    first, second = _JUMP_PLACES
+    place = ((np.arange(CELLS) - (CELLS - 1) / 2) / CELLS).astype(np.float32)
+
+    def parts(values: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """Sums over what is before, between and after the jumps, each of shape (rows, places)."""
+        total = np.concatenate([np.zeros((len(values), 1), np.float32), np.cumsum(values, axis=1)], axis=1)
+        between = total[:, second] - total[:, first + 1]
+        return [total[:, first], between, total[:, -1:] - total[:, second + 1]]
+
+    counts = first, second - first - 1, CELLS - 1 - second
+    values, places = parts(unit), parts(place[None, :])
+    levels = unit[:, first] ** 2 + unit[:, second] ** 2
+    together, spread = np.add.reduce(parts(unit * place)), np.add.reduce(parts(place[None, :] ** 2))
+    for value, where, count in zip(values, places, counts, strict=True):
+        levels += value**2 / count
+        together = together - value * where / count
+        spread = spread - where**2 / count
+    rises = levels + np.maximum(together, 0.0) ** 2 / spread
+    whole = (unit**2).sum(axis=1)
+    flat, rising = (np.maximum(whole - best.max(axis=1), 0.0).astype(np.float64) for best in (levels, rises))
+    return flat, rising
+
+
+def _penalty_of(count: Floats, size: Ints | int) -> Floats:
+    return np.asarray(size * np.log(count) / np.maximum(count - size - 1, 1))
+
+
+def _penalty(shapes: ShapeDictionary, count: Floats) -> NDArray[np.float32]:
     """What every shape's free numbers cost for `count` independent cells, per cell; shape (rows, shapes).
 
     Schwarz's penalty with the small-sample factor of Hurvich and Tsai (1989): shapes with about as many free
     numbers as there are independent cells fit anything.
     """
-    n = count[:, None]
     sizes = np.arange(int(shapes.size.max()) + 1)
-    return np.asarray(sizes * np.log(n) / np.maximum(n - sizes - 1, 1))[:, shapes.size]
+    return _penalty_of(count[:, None], sizes).astype(np.float32)[:, shapes.size]
 
 
 def _log_ratio(lasting: Floats, other: Floats) -> Floats:
@@ -190,31 +303,34 @@ def _lasting_shapes(shapes: ShapeDictionary, span: Floats) -> Bools:
     family = shapes.family[shapes.growing]
     days = np.maximum(span, 1.0)[:, None] * shapes.period[shapes.growing] / _DAY
     of_a_day = (family != ShapeFamily.LINE_ON_CYCLE) | (np.abs(days - 1) < _DAY_TOLERANCE)
-    return np.asarray(of_a_day & (family != ShapeFamily.SHIFTED_LINE))
+    return np.asarray(of_a_day & ~np.isin(family, SHIFTED_FAMILIES))
 
 
 def _growth_at_end(shapes: ShapeDictionary, coefficients: Floats) -> tuple[Floats, Bools]:
     """Growth per row at the end of every growing shape, bytes, and which end at less than their mean rate."""
-    starts = shapes.starts[shapes.growing]
-    columns = slice(int(starts[0]), int(shapes.starts[shapes.growing.stop]))
+    columns = slice(int(shapes.starts[shapes.growing.start]), int(shapes.starts[shapes.growing.stop]))
     mine, basis = coefficients[:, columns], shapes.basis[:, columns]
-    starts = starts - starts[0]
-    growth = np.add.reduceat(mine * shapes.slope[columns], starts, axis=1)
-    risen = np.add.reduceat(mine * (basis[-1] - basis[0]), starts, axis=1)
+    growth = shapes.summed(mine * shapes.slope[columns].astype(np.float32), shapes.growing)
+    risen = shapes.summed(mine * (basis[-1] - basis[0]).astype(np.float32), shapes.growing)
     family = shapes.family[shapes.growing]
     bends = np.isin(family, (ShapeFamily.TWO_RATES, ShapeFamily.ACCELERATING))
     return growth, bends & (growth < _FADED_SHARE * risen)
 
 
-def _draw_shapes(shapes: ShapeDictionary, coefficients: Floats, chosen: Ints) -> Floats:
-    """Draws one chosen shape per row, about its mean."""
-    drawn = np.zeros((len(chosen), CELLS))
+def _project(level: Floats, chosen: Ints, shapes: ShapeDictionary) -> tuple[Ints, Floats]:
+    """Columns of one chosen shape per row and the row's coefficients in them, of shape (rows, columns)."""
     begin, end = shapes.starts[chosen], shapes.starts[chosen + 1]
-    rows = np.arange(len(chosen))
-    for column in range(int((end - begin).max())):
-        place = np.minimum(begin + column, shapes.basis.shape[1] - 1)
-        weight = np.where(begin + column < end, coefficients[rows, place], 0.0)
-        drawn += weight[:, None] * shapes.basis[:, place].T
+    width = np.arange(max(int((end - begin).max(initial=0)), 1))
+    place = np.minimum(begin[:, None] + width, len(shapes.columns) - 1)
+    weight = np.stack([(level * shapes.columns[column]).sum(axis=1) for column in place.T], axis=1)
+    return place, np.where(begin[:, None] + width < end[:, None], weight, 0.0)
+
+
+def _draw_shapes(place: Ints, weight: Floats, columns: Floats) -> Floats:
+    """Draws shapes, or a part of them, about their mean, from columns of the shape (columns, CELLS)."""
+    drawn = np.zeros((len(place), CELLS))
+    for column, weights in zip(place.T, weight.T, strict=True):
+        drawn += weights[:, None] * columns[np.minimum(column, len(columns) - 1)]
     return drawn
 
 

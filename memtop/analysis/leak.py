@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from memtop.analysis.fits import ShapeFits, keeps_growing
-from memtop.analysis.life_curves import LEANING_SKEW, LifeCurves
+from memtop.analysis.life_curves import LifeCurves
 from memtop.analysis.lives import ContainerCurves
 from memtop.analysis.memory_deaths import LifeEndEvidence
-from memtop.analysis.memory_series import Bools, Floats, Ints
+from memtop.analysis.memory_series import Bools, Floats
 from memtop.analysis.sample_summary import SampleSummary
-from memtop.analysis.shapes import ShapeFamily, shape_dictionary
+from memtop.analysis.shapes import CELLS, SHIFTED_FAMILIES, ShapeFamily, shape_dictionary
 
 SIGNIFICANT_ERRORS = 3.0
 """Growth counts from so many standard errors on (1 in 740 by chance, one-sided)."""
@@ -31,14 +31,17 @@ MIN_CHANCE = 0.05
 SHORT_SECONDS, VERY_SHORT_SECONDS = 6 * 3600.0, 2 * 3600.0
 """In fewer seconds only growth that is straight is more than suspected; in far fewer it must be large too."""
 _SWING_SHARE = 0.07
-_NOISE_FACTOR = 3.0
+_NOISE_FACTOR, _LOWS_FACTOR = 3.0, 2.0
 _MIN_END_RATE = 0.4
-_RISEN_SHARE, _RISEN_SHARE_AFTER_SHIFT = 0.2, 0.5
+_RISEN_SHARE, _FALL_SHARE = 0.2, 0.15
+_ASIDE_SHARE, _FALLS_PER_CYCLE = 0.15, 3.0
+_LATE_SHARE = 0.5
+_FALL_ODDS = 9.0
+_ALIKE_SHARE = 0.25
 _GIVEN_BACK, _GIVEN_BACK_NOISE = 0.35, 1.5
-_MAX_JUMPED_SHARE = 0.6
+_MAX_JUMPED_SHARE, _FEW_JUMPS = 0.6, 4.5
 _DENSE_POINTS = 16
 _LONG_BUCKETS = 20
-_BENT_EVIDENCE = 3.0
 _MAX_MARGIN_UNDECIDED = 3.5
 _FADES, _STRAIGHT, _LARGE, _DAILY = 0.0, 3.0, 0.25, 0.04
 _FEW_TROUGHS = 6
@@ -78,8 +81,10 @@ def weigh_growth(
     A leak repeats: where most lives of a container grow alike, their common curve is judged, for it has the
     data of all. The latest life is judged as well, because a leak may be as young as the latest deploy; but
     what has fewer than 20 buckets is only suspected, since the first minutes after a start always grow. If
-    the latest life is long and bends clearly, its word counts as much as that of the common curve. And
-    what may yet turn out to be something else is only suspected, see `undecided`.
+    the latest life is long and bends clearly, its word counts as much as that of the common curve. Where the
+    second halves of the lives do not grow as their common curve says, it is made of warm-ups of different
+    height and says nothing. And what may yet turn out to be something else is only suspected, see
+    `is_undecided`.
 
     Lives that rise until they die are evidence of their own: the stronger of the two counts.
 
@@ -95,30 +100,37 @@ def weigh_growth(
     curves = lives.curves
     hours_floor = np.maximum(curves.end - curves.start, 1.0) / 3600.0
     hours_level = np.maximum(curves.level_end - curves.level_start, 1.0) / 3600.0
-    ok_floor = is_believable(curves, floor, curves.floor, curves.floor_points >= 2 * _DENSE_POINTS)
-    ok_level = is_believable(curves, level, curves.level, np.ones(len(ok_floor), np.bool_))
+    # Under spikes the floor is far quieter than samples are.
+    noise = np.minimum(curves.step_noise, _LOWS_FACTOR * curves.floor_noise)
+    ok_floor = is_believable(curves, floor, curves.floor, noise, curves.floor_points >= 2 * _DENSE_POINTS)
+    ok_level = is_believable(curves, level, curves.level, curves.step_noise, np.ones(len(ok_floor), np.bool_))
     few = curves.toothed & (curves.floor_points < _FEW_TROUGHS)
     stretch = hours_level / hours_floor
+    use_floor = _floor_is_steadier(floor, level) & ok_floor
     both = agreed_margin(floor, level, ok_floor, ok_level, stretch, _is_coarse(curves), few)
-    sees = _sees_growth(floor) & _sees_growth(level)
+    # One fall is a tooth's or a leak's level that shifted: the next fall will tell.
+    falls = (may_be_teeth(floor, curves.floor) & ok_floor) | (may_be_teeth(level, curves.level) & ok_level)
+    both = np.where(falls, np.minimum(both - _FALL_ODDS, _UNPROVEN_MARGIN), both)
+    sees = _sees_line(floor) & _sees_line(level)
     latest = both[lives.latest]
     long = curves.points[lives.latest] >= _LONG_BUCKETS
     latest = np.where(lives.has_several_lives & ~long, np.minimum(latest, _UNPROVEN_MARGIN), latest)
     pooled = np.where(lives.repeats | ~lives.has_several_lives, both[lives.pooled], _MIN_MARGIN)
+    claimed = np.where(use_floor, floor.trend / hours_floor, level.trend / hours_level)[lives.pooled]
+    stands = lives.has_several_lives & (lives.late_rate + 2 * lives.late_error < _LATE_SHARE * claimed)
+    pooled = np.where(stands, _MIN_MARGIN, pooled)
     bends = lives.has_several_lives & long & (latest < -_CONTRARY_MARGIN) & sees[lives.latest]
     pooled = np.where(bends, (pooled + latest) / 2, pooled)
     margin = np.maximum(latest, pooled)
     repeated = lives.has_several_lives & lives.repeats
     open_ = is_undecided(lives, floor, level) & ~repeated
     margin = np.where(open_, np.minimum(margin, _MAX_MARGIN_UNDECIDED), margin)
-    # The rate of all lives is better known than that of one.
-    row = np.where((pooled >= latest) | (pooled > 0), lives.pooled, lives.latest)
     grows, dies = margin > 0, deaths.log_odds > 0
     chance = np.maximum(
         1 / (1 + np.exp(-(_CHANCE_AT_0 + _CHANCE_PER_UNIT * margin))), 1 / (1 + np.exp(-deaths.log_odds))
     )
     leak = (grows | dies) & (chance >= MIN_CHANCE)
-    rate, error, freedom = _rates(lives, floor, level, ok_floor, row)
+    rate, error, freedom = _rates(lives, floor, level, ok_floor, (pooled >= latest) | (pooled > 0))
     base = lives.latest
     hours = hours_floor[base]
     by_lives = np.where(deaths.rises > 0, lives.rate, np.nan)
@@ -151,10 +163,10 @@ def is_undecided(lives: ContainerCurves, floor: ShapeFits, level: ShapeFits) -> 
     slows = np.where(use_floor, floor.slows, level.slows)[base]
     lasts = np.where(
         use_floor,
-        keeps_growing(curves.floor, floor.independent),
-        keeps_growing(curves.level, level.independent),
+        keeps_growing(floor.straightened, floor.independent),
+        keeps_growing(level.straightened, level.independent),
     )[base]
-    line = np.where(use_floor, floor.line, level.line)[base]
+    line = np.where(use_floor, floor.trend, level.trend)[base]
     dawns = np.where(use_floor, floor.dawns, level.dawns)[base]
     start, mean = np.abs(curves.level[base, :4]).mean(axis=1), np.abs(curves.level[base]).mean(axis=1)
     short = (hours < SHORT_SECONDS / 3600.0) & (slows > -_STRAIGHT)
@@ -193,16 +205,16 @@ def agreed_margin(
     most_by_floor = np.where(few, _UNPROVEN_MARGIN, _MAX_MARGIN)
     by_floor = np.clip(straight_floor, _MIN_MARGIN, np.where(ok_floor, most_by_floor, _DOUBTED_MARGIN))
     by_level = np.clip(straight_level, _MIN_MARGIN, np.where(ok_level, _MAX_MARGIN, _DOUBTED_MARGIN))
-    floor_allows = (floor.line + 2 * floor.line_error) * stretch > 0.5 * level.line
-    level_allows = level.line + 2 * level.line_error > 0.5 * floor.line * stretch
+    floor_allows = (floor.trend + 2 * floor.trend_error) * stretch > 0.5 * level.trend
+    level_allows = level.trend + 2 * level.trend_error > 0.5 * floor.trend * stretch
     least, most = np.minimum(by_floor, by_level), np.maximum(by_floor, by_level)
-    against = _sees_growth(floor) & _sees_growth(level) & (least < -_CONTRARY_MARGIN)
+    against = _sees_line(floor) & _sees_line(level) & (least < -_CONTRARY_MARGIN)
     both = np.where(against, (by_floor + by_level) / 2, most)
     both = np.where(floor_allows & level_allows, both, least)
     return np.where(ok_floor | ok_level, both, np.minimum(both, _DOUBTED_MARGIN))
 
 
-def is_believable(rows: LifeCurves, fits: ShapeFits, curves: Floats, dense: Bools) -> Bools:
+def is_believable(rows: LifeCurves, fits: ShapeFits, curves: Floats, noise: Floats, dense: Bools) -> Bools:
     """Whether the growing shape of each row says something that a leak does.
 
     *Significant*: more than three standard errors, by Student's t.
@@ -212,53 +224,100 @@ def is_believable(rows: LifeCurves, fits: ShapeFits, curves: Floats, dense: Bool
     (of all lives together) unless there are teeth.
     *Going on*: at the end still at least 0.4 of the mean rate (growth that fades is a warm-up).
     *Really up*: the last sixteenth is above the first by a fair part of what the shape claims (a fall in
-    between that a rise makes good is a tooth), and no eighth gives back more than a third of it. A daily
-    rhythm may do both, so a line on a cycle is exempt, unless it falls at once as teeth do.
+    between that a rise makes good is a tooth), and no eighth gives back more than a third of it. Asked is
+    the curve without the shifts, the warm-up or the day that the shape adds to its growth; all of it, if
+    memory falls at once, as teeth do, hardly more often than the day comes round.
+    *No teeth*: a line with two jumps must not be what `may_be_teeth`.
     *Not in jumps*: see `jumped`; only where the curve has points enough to tell.
 
     Args:
         rows: The rows.
         fits: Fits of `curves`.
         curves: Level or floor of the rows, bytes.
+        noise: Noise of what the curve was drawn from, bytes.
         dense: Whether the curve has points enough to tell a jump from a gap.
     """
     kind = shape_dictionary().family[fits.growing]
-    cycle = (kind == ShapeFamily.LINE_ON_CYCLE) & (rows.skew > LEANING_SKEW)
-    amount = np.where(cycle, fits.growth, fits.amount)
-    risen = curves[:, -4:].mean(axis=1) - curves[:, :4].mean(axis=1)
-    blocks = np.median(curves.reshape(len(curves), 8, -1), axis=2)
+    cycles = 1 / shape_dictionary().period[fits.growing]
+    leaning = (rows.falls > 0) & (rows.falls < _FALLS_PER_CYCLE * cycles)
+    shifted = np.isin(kind, SHIFTED_FAMILIES)
+    straight = np.where(leaning[:, None], curves, fits.straightened)
+    amount = fits.amount
+    risen = straight[:, -4:].mean(axis=1) - straight[:, :4].mean(axis=1)
+    blocks = np.median(straight.reshape(len(curves), 8, -1), axis=2)
     given_back = (np.maximum.accumulate(blocks, axis=1) - blocks).max(axis=1)
-    same_way = np.where(kind == ShapeFamily.SHIFTED_LINE, _RISEN_SHARE_AFTER_SHIFT, _RISEN_SHARE)
+    aside = curves - fits.straightened
+    no_teeth = (kind != ShapeFamily.TWICE_SHIFTED_LINE) | ~may_be_teeth(fits, curves)
     significant = fits.growth > student_quantile(SIGNIFICANT_ERRORS, fits.freedom) * fits.growth_error
-    single = rows.step_noise / np.sqrt(rows.lives)
+    single = noise / np.sqrt(rows.lives)
     material = (
         (amount > MATERIAL_SHARE * np.abs(curves).mean(axis=1))
-        & (amount > _SWING_SHARE * rows.swing)
+        & (~rows.toothed | (amount > _SWING_SHARE * rows.swing))
+        & (amount > _ASIDE_SHARE * np.ptp(aside, axis=1))
         & (amount > rows.climb)
         & (rows.toothed | (amount > _NOISE_FACTOR * np.maximum(single, fits.residual)))
     )
     going_on = fits.growth > _MIN_END_RATE * risen
-    up = (risen > same_way * fits.growth) & (
+    up = (risen > _RISEN_SHARE * fits.growth) & (
         given_back < _GIVEN_BACK * risen + _GIVEN_BACK_NOISE * fits.residual
     )
     dense = dense & (rows.points >= _DENSE_POINTS * rows.lives)
-    gradual = ~dense | (rise_in_jumps(curves) < _MAX_JUMPED_SHARE * risen)
-    return np.asarray(significant & material & ((going_on & up) | cycle) & gradual)
+    on_cycle = (kind == ShapeFamily.LINE_ON_CYCLE)[:, None]  # waves fit jumps as well
+    jumps = rise_in_jumps(np.where(on_cycle, curves, straight), aside * shifted[:, None])
+    gradual = ~dense | (jumps < _MAX_JUMPED_SHARE * risen)
+    return np.asarray(significant & material & going_on & up & no_teeth & gradual)
 
 
-def rise_in_jumps(curves: Floats) -> Floats:
-    """How much of each curve's lasting rise happened in its four largest jumps, bytes.
+def may_be_teeth(fits: ShapeFits, curves: Floats) -> Bools:
+    """Whether each line with jumps may be two or three teeth of a collector.
+
+    A tooth falls to where the first one began, or lower, and the next one rises no higher. So a fall is no
+    tooth's if memory does not come back to where it was at first, or ends above where it has ever been.
+
+    Args:
+        fits: Fits of `curves`.
+        curves: Level or floor of the rows, bytes.
+    """
+    found = np.isin(shape_dictionary().family[fits.growing], SHIFTED_FAMILIES)
+    rows = np.nonzero(found)[0]
+    curve, growth = curves[rows], fits.growth[rows]
+    moved = np.diff(curve - fits.straightened[rows], axis=1)
+    at, fall = moved.argmin(axis=1)[:, None], -moved.min(axis=1)
+    place = np.arange(CELLS)
+    top = np.where(place < at, curve, -np.inf).max(axis=1)
+    trough = np.where(place > at + 1, curve, np.inf).min(axis=1)
+    kept, passed = trough - curve[:, :4].mean(axis=1), curve[:, -4:].mean(axis=1) - top
+    least = _FALL_SHARE * growth
+    outgrown = (kept > least) | (passed > np.maximum(least, _FALL_SHARE * fall))
+    found[rows] = (fall > least) & ~outgrown
+    return np.asarray(found)
+
+
+def rise_in_jumps(curves: Floats, aside: Floats | None = None) -> Floats:
+    """How much of each curve's lasting rise happened in a few jumps, bytes.
 
     What lasts is the lowest level that the curve comes back to later. A jump is a cell in which that rises by
     more than six times what cells usually move by (the median deviation, as of a normal distribution). A step
-    moves to another level and stays there; it takes many small ones to make a leak.
+    moves to another level and stays there; it takes more than four to make a leak. Unequal ones count as
+    fewer: their number is the square of their sum over the sum of their squares (Hill 1973).
+
+    Args:
+        curves: Bytes, shape (rows, CELLS).
+        aside: Jumps that were taken out of the curves, of the same shape: what is left of them is none.
     """
     lasting = np.diff(np.minimum.accumulate(curves[:, ::-1], axis=1)[:, ::-1], axis=1)
     moved = np.diff(curves, axis=1)
     usual = np.median(moved, axis=1, keepdims=True)
     spread = np.median(np.abs(moved - usual), axis=1, keepdims=True) / 0.6745
-    largest = np.sort(lasting, axis=1)[:, -4:]
-    return np.asarray(np.where(largest > usual + 6 * spread, largest, 0.0).sum(axis=1))
+    if aside is not None:
+        taken = np.abs(np.diff(aside, axis=1))
+        near = taken > 0.5 * np.maximum(taken.max(axis=1, keepdims=True), 1.0)
+        for side in (-2, -1, 1, 2):
+            near |= np.roll(near, side, axis=1)
+        lasting = np.where(near, 0.0, lasting)
+    jumps = np.where(lasting > usual + 6 * spread, lasting, 0.0)
+    jumped, squares = jumps.sum(axis=1), (jumps**2).sum(axis=1)
+    return np.asarray(np.where(jumped**2 > _FEW_JUMPS * squares, 0.0, jumped))
 
 
 def student_quantile(normal: float, freedom: Floats) -> Floats:
@@ -271,30 +330,42 @@ def student_quantile(normal: float, freedom: Floats) -> Floats:
 
 
 def _rates(
-    lives: ContainerCurves, floor: ShapeFits, level: ShapeFits, ok_floor: Bools, row: Ints
+    lives: ContainerCurves, floor: ShapeFits, level: ShapeFits, ok_floor: Bools, shared: Bools
 ) -> tuple[Floats, Floats, Floats]:
-    """Rate, its error and its degrees of freedom, by the steadier of floor and level in the chosen rows.
+    """Rate, its error and its degrees of freedom, by the steadier of floor and level.
 
-    The rate is that of the straight line, unless another growing shape is proven to be better. That of lives
-    laid over one another is the mean of theirs: their common curve bends where the fast ones end.
+    That of lives laid over one another is the mean of theirs: their common curve bends where the fast ones
+    end. But where all bend alike, as after a warm-up, their common curve says how they end. The rate of all
+    lives is better known than that of one; where the present life differs from it by more than its error and
+    a quarter, it is another leak, with a rate of its own.
+
+    Args:
+        lives: The rows of the containers.
+        floor: Fits of their floor curves.
+        level: Fits of their level curves.
+        ok_floor: Whether the floor's growth is believable.
+        shared: Containers whose lives laid over one another grow.
     """
     curves = lives.curves
-
-    def of(fits: ShapeFits, start: Floats, end: Floats) -> tuple[Floats, Floats]:
-        straight = fits.bent < _BENT_EVIDENCE
-        hours = np.maximum(end - start, 1.0) / 3600.0
-        growth = np.where(straight, fits.line, fits.growth) / hours
-        return growth, np.where(straight, fits.line_error, fits.growth_error) / hours
-
-    floor_rate, floor_error = of(floor, curves.start, curves.end)
-    level_rate, level_error = of(level, curves.level_start, curves.level_end)
+    hours_floor = np.maximum(curves.end - curves.start, 1.0) / 3600.0
+    hours_level = np.maximum(curves.level_end - curves.level_start, 1.0) / 3600.0
     use_floor = _floor_is_steadier(floor, level) & ok_floor
-    rate = np.where(use_floor, floor_rate, level_rate)
-    error = np.where(use_floor, floor_error, level_error)
-    freedom = np.where(use_floor, floor.freedom, level.freedom)[row]
-    common = lives.has_several_lives & (row == lives.pooled)
-    rate, error = np.where(common, lives.rate, rate[row]), np.where(common, lives.rate_error, error[row])
-    return rate, error, freedom
+    rate = np.where(use_floor, floor.trend / hours_floor, level.trend / hours_level)
+    error = np.where(use_floor, floor.trend_error / hours_floor, level.trend_error / hours_level)
+    freedom = np.where(use_floor, floor.freedom, level.freedom)
+    bends = np.where(use_floor, _is_additive(floor), _is_additive(level))[lives.pooled]
+    mean = lives.has_several_lives & ~bends
+    common = np.where(mean, lives.rate, rate[lives.pooled])
+    common_error = np.where(mean, lives.rate_error, error[lives.pooled])
+    now, now_error = rate[lives.latest], error[lives.latest]
+    long = curves.points[lives.latest] >= _LONG_BUCKETS
+    apart = np.abs(now - common) > np.maximum(SIGNIFICANT_ERRORS * now_error, _ALIKE_SHARE * common)
+    shared = shared & ~(apart & long & (now > 0))
+    return (
+        np.where(shared, common, now),
+        np.where(shared, common_error, now_error),
+        np.where(shared, freedom[lives.pooled], freedom[lives.latest]),
+    )
 
 
 def _floor_is_steadier(floor: ShapeFits, level: ShapeFits) -> Bools:
@@ -303,11 +374,17 @@ def _floor_is_steadier(floor: ShapeFits, level: ShapeFits) -> Bools:
     return np.asarray(steadier & (floor.growth > 0))
 
 
+def _is_additive(fits: ShapeFits) -> Bools:
+    """Rows whose growth is a line that something is added to."""
+    kind = shape_dictionary().family[fits.growing]
+    return np.isin(kind, (ShapeFamily.LINE_AFTER_WARMUP, *SHIFTED_FAMILIES))
+
+
 def _is_coarse(curves: LifeCurves) -> Bools:
     return np.asarray((curves.lives > 1) & (curves.points < _DENSE_POINTS * curves.lives))
 
 
-def _sees_growth(fits: ShapeFits) -> Bools:
+def _sees_line(fits: ShapeFits) -> Bools:
     return np.asarray(fits.line > SIGNIFICANT_ERRORS * fits.line_error)
 
 

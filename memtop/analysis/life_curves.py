@@ -172,7 +172,9 @@ class LifeCurves:
         troughs: Troughs of each row.
         samples: Samples of each row.
         noise: Noise of the bucket means, bytes.
+        floor_noise: Noise of the points of the floor curve, bytes.
         skew: Skewness of the steps between samples.
+        falls: About how many sudden falls there are, if all are equal; 0 where the steps do not lean.
         middle: Where the median bucket is between the 5th (0) and the 95th percentile (1).
         swing: Distance of these percentiles, of highs and lows, bytes.
         peak: Highest bucket above the median one, bytes.
@@ -194,7 +196,9 @@ class LifeCurves:
     troughs: Ints
     samples: Ints
     noise: Floats
+    floor_noise: Floats
     skew: Floats
+    falls: Floats
     middle: Floats
     swing: Floats
     peak: Floats
@@ -238,21 +242,29 @@ def draw_curves(points: BucketPoints, lives: Ints) -> LifeCurves:
     troughs = np.bincount(row, is_trough, rows).astype(np.int64)
     noise = estimate_noise(padded, length)
     batches = (place < 0.35) & (high_95 - low_5 > _CLEAR_FACTOR * noise)
-    toothed = (troughs >= MIN_TROUGHS) & (leaning | batches)
+    toothed = (troughs >= MIN_TROUGHS) & leaning
     blocked = leaning & ~toothed & (falls > 2 * MIN_TROUGHS) & (length >= 6 * _BUCKETS_PER_BLOCK)
     around = low.copy()
     same = row[1:] == row[:-1]
     around[1:] = np.where(same, np.minimum(around[1:], low[:-1]), around[1:])
     around[:-1] = np.where(same, np.minimum(around[:-1], low[1:]), around[:-1])
-    chosen = np.where(toothed[row], is_trough, ~blocked[row] | _lowest_of_block(low, row, column, blocked))
+    padded[row, column] = low
+    (low_tail,) = _quantiles(padded, length, (0.05,))
+    bare = np.where(
+        blocked[row],
+        _lowest_of_block(low, row, column, blocked),
+        is_bare(padded, length, batches)[row, column],
+    )
+    chosen = np.where(toothed[row], is_trough, bare)
     floor_row, floor_time = row[chosen], time[chosen]
     floor_value = np.where(toothed[row], around, low)[chosen]
     floor_points = np.bincount(floor_row, minlength=rows)
     floor_first = np.cumsum(floor_points) - floor_points
+    floor_column = np.arange(len(floor_row)) - floor_first[floor_row]
+    padded_floor = np.full((rows, int(floor_points.max())), np.inf)
+    padded_floor[floor_row, floor_column] = floor_value
     padded[row, column] = points.high
     (high_tail,) = _quantiles(padded, length, (0.95,))
-    padded[row, column] = low
-    (low_tail,) = _quantiles(padded, length, (0.05,))
     return LifeCurves(
         level=_cell_means(time, mean, row, first, length),
         floor=_cell_means(floor_time, floor_value, floor_row, floor_first, floor_points),
@@ -266,7 +278,9 @@ def draw_curves(points: BucketPoints, lives: Ints) -> LifeCurves:
         troughs=troughs,
         samples=samples.astype(np.int64),
         noise=noise,
+        floor_noise=estimate_noise(padded_floor, floor_points),
         skew=skew,
+        falls=np.where(leaning, falls, 0.0),
         middle=place,
         swing=high_tail - low_tail,
         peak=top - middle,
@@ -290,6 +304,64 @@ def _lowest_of_block(low: Floats, row: Ints, column: Ints, blocked: Bools) -> Bo
     begins = np.nonzero(np.append(True, block[1:] != block[:-1]))[0]
     lowest = np.repeat(np.minimum.reduceat(low, begins), np.diff(np.append(begins, len(low))))
     return np.asarray((low == lowest) & blocked[row])
+
+
+_SPIKE_BUCKETS, _BATCH_BUCKETS = 5, 13
+_SHORTEST = 3
+_BARE_FACTOR = 3.0
+MIN_BARE_BUCKETS = 20
+"""In a row of fewer buckets nobody can tell spikes from the rest."""
+
+
+def is_bare(low: Floats, length: Ints, batches: Bools) -> Bools:
+    """Marks the buckets in which nothing stands on the floor, shape (rows, columns).
+
+    An opening (Matheron 1975: the highest of the lowest of so many neighbours) cuts off what is narrower than
+    it and returns, and leaves lines, steps and warm-ups as they are. A bucket is bare if it is no more than
+    three times as far above the opening as the median bucket is: memory that is bare most of the time has its
+    median there, and of plain noise next to nothing is lost.
+
+    Args:
+        low: Lowest value of each bucket, bytes; infinite beyond the row's length.
+        length: Valid columns of each row.
+        batches: Rows with wide batches, cut off up to a tenth of the window instead of a twenty-fifth.
+    """
+    opened = _opening(low, length, _SPIKE_BUCKETS)
+    if batches.any():
+        opened[batches] = _opening(low[batches], length[batches], _BATCH_BUCKETS)
+    above = low - opened
+    inside = np.arange(low.shape[1]) < length[:, None]
+    above[~inside] = np.inf
+    (typical,) = _quantiles(above, length, (0.5,))
+    short = (length < MIN_BARE_BUCKETS)[:, None]
+    return np.asarray((short | (above <= _BARE_FACTOR * typical[:, None])) & inside)
+
+
+def _opening(low: Floats, length: Ints, width: int) -> Floats:
+    """The opening of every row: the largest minimum of the windows of `width` columns around each column.
+
+    At a row's ends windows are shorter, down to `_SHORTEST`.
+    """
+    rows, columns = low.shape
+    inside = np.arange(columns) < length[:, None]
+    # Windows begin before the row and end after it, where infinity stands for nothing.
+    wide = np.full((rows, columns + 2 * (width - 1)), np.inf)
+    wide[:, width - 1 : width - 1 + columns] = np.where(inside, low, np.inf)
+    lowest = _over_windows(np.minimum, wide, width)
+    at = np.arange(lowest.shape[1])
+    inside_window = np.minimum(at, length[:, None] - 1) - np.maximum(at - width + 1, 0) + 1
+    lowest[inside_window < np.minimum(_SHORTEST, length)[:, None]] = -np.inf
+    return _over_windows(np.maximum, lowest, width)
+
+
+def _over_windows(combine: np.ufunc, values: Floats, width: int) -> Floats:
+    """The minimum or maximum of every window of `width` columns, from those of windows of half the width."""
+    done = 1
+    while done < width:
+        step = min(done, width - done)
+        values = combine(values[:, :-step], values[:, step:])
+        done += step
+    return values
 
 
 def _quantiles(padded: Floats, length: Ints, shares: tuple[float, ...]) -> list[Floats]:

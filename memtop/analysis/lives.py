@@ -29,6 +29,8 @@ class ContainerCurves:
         repeats: Whether most of what was seen of it grows at about the common rate.
         rate: Mean rate of its lives, bytes per hour, see `_mean_rate`.
         rate_error: Standard error of it.
+        late_rate: The same of the second halves of its lives, where a warm-up has ended, bytes per hour.
+        late_error: Standard error of it.
     """
 
     curves: LifeCurves
@@ -40,6 +42,8 @@ class ContainerCurves:
     repeats: Bools
     rate: Floats
     rate_error: Floats
+    late_rate: Floats
+    late_error: Floats
 
 
 def lay_out_lives(summary: SampleSummary) -> ContainerCurves:
@@ -74,7 +78,7 @@ def lay_out_lives(summary: SampleSummary) -> ContainerCurves:
     )
     latest = _latest_life(summary, containers, lives)
     mine = latest[owner[life]] == life
-    aged, repeats, (rate, rate_error) = _align_by_age(summary, points, lives, latest)
+    aged, repeats, (rate, rate_error), (late_rate, late_error) = _align_by_age(summary, points, lives, latest)
     order = np.lexsort((aged.time[many], row[many]))
     index = np.nonzero(many)[0][order]
     # Pods of one workload overlap in time: their uncut row is in the order of time, not of lives.
@@ -100,6 +104,8 @@ def lay_out_lives(summary: SampleSummary) -> ContainerCurves:
         repeats=repeats[seen],
         rate=3600.0 * rate[seen],
         rate_error=3600.0 * rate_error[seen],
+        late_rate=3600.0 * late_rate[seen],
+        late_error=3600.0 * late_error[seen],
     )
 
 
@@ -120,7 +126,7 @@ def _latest_life(summary: SampleSummary, containers: int, lives: int) -> Ints:
 
 def _align_by_age(
     summary: SampleSummary, points: BucketPoints, lives: int, latest: Ints
-) -> tuple[BucketPoints, Bools, tuple[Floats, Floats]]:
+) -> tuple[BucketPoints, Bools, tuple[Floats, Floats], tuple[Floats, Floats]]:
     """The buckets at their age, with the level of their own life taken out; and whether growth repeats.
 
     The level of a life is its mean after the slope common to all the container's lives has been taken out
@@ -136,15 +142,10 @@ def _align_by_age(
     np.minimum.at(start, life, summary.time)
     age = summary.time - start[life]
     total = np.bincount(life, weight, lives)
-    mid_age = np.bincount(life, weight * age, lives) / total
-    mid_value = np.bincount(life, weight * summary.mean, lives) / total
-    da, dv = age - mid_age[life], summary.mean - mid_value[life]
-    sxx: Floats = np.bincount(life, weight * da * da, lives).astype(np.float64)
-    sxy: Floats = np.bincount(life, weight * da * dv, lives).astype(np.float64)
+    mid_age, mid_value, sxx, sxy, spread = _life_slopes(life, lives, age, summary.mean, weight)
+    dv = summary.mean - mid_value[life]
     all_sxx = np.bincount(owner, sxx, containers)
     slope = np.bincount(owner, sxy, containers) / np.maximum(all_sxx, 1e-9)
-    syy = np.bincount(life, weight * dv * dv, lives)
-    spread = (syy - sxy**2 / np.maximum(sxx, 1e-9)) / np.maximum(np.bincount(life, minlength=lives) - 2, 1)
     alike = sxy + np.sqrt(np.maximum(spread, 0.0) * sxx) > 0.5 * slope[owner] * sxx
     largest = np.zeros(containers)
     np.maximum.at(largest, owner, sxx)
@@ -167,7 +168,32 @@ def _align_by_age(
         points.row,
     )
     repeats = (slope > 0) & (alike_others > _REPEAT_SHARE * others) & alike[latest]
-    return aged, repeats, _mean_rate(owner, containers, sxx, sxy, spread)
+    oldest = np.zeros(lives)
+    np.maximum.at(oldest, life, age)
+    late = np.where(age >= oldest[life] / 2, weight, 0.0)
+    ends = _life_slopes(life, lives, age, summary.mean, late)[2:]
+    return (
+        aged,
+        repeats,
+        _mean_rate(owner, containers, sxx, sxy, spread),
+        _mean_rate(owner, containers, *ends),
+    )
+
+
+def _life_slopes(
+    life: Ints, lives: int, age: Floats, value: Floats, weight: Floats
+) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+    """Each life's mean age and value, the sums that its slope is made of, and the spread about its line."""
+    total = np.maximum(np.bincount(life, weight, lives), 1e-9)
+    mid_age = np.bincount(life, weight * age, lives) / total
+    mid_value = np.bincount(life, weight * value, lives) / total
+    da, dv = age - mid_age[life], value - mid_value[life]
+    sxx: Floats = np.bincount(life, weight * da * da, lives).astype(np.float64)
+    sxy: Floats = np.bincount(life, weight * da * dv, lives).astype(np.float64)
+    syy = np.bincount(life, weight * dv * dv, lives)
+    told = np.bincount(life, weight > 0, lives)
+    spread = (syy - sxy**2 / np.maximum(sxx, 1e-9)) / np.maximum(told - 2, 1)
+    return mid_age, mid_value, sxx, sxy, spread
 
 
 def _mean_rate(

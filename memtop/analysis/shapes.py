@@ -14,6 +14,7 @@ from functools import cache
 from itertools import combinations, pairwise, product
 
 import numpy as np
+from numpy.typing import NDArray
 
 from memtop.analysis.memory_series import Floats, Ints
 
@@ -46,6 +47,9 @@ class ShapeFamily(IntEnum):
     SLOWING = 14
     PART_OF_A_DAY = 15
     STEP_ON_CYCLE = 16
+    LINE_AFTER_WARMUP = 17
+    TWICE_SHIFTED_LINE = 18
+    WARMUP_AND_STEP = 19
 
 
 GROWING_FAMILIES = (
@@ -55,8 +59,12 @@ GROWING_FAMILIES = (
     ShapeFamily.TWO_RATES,
     ShapeFamily.SHIFTED_LINE,
     ShapeFamily.LINE_ON_CYCLE,
+    ShapeFamily.LINE_AFTER_WARMUP,
+    ShapeFamily.TWICE_SHIFTED_LINE,
 )
 """Shapes that go on growing: what a leak looks like."""
+SHIFTED_FAMILIES = (ShapeFamily.SHIFTED_LINE, ShapeFamily.TWICE_SHIFTED_LINE)
+"""Lines with jumps: a jump down may be a tooth's, see `memtop.analysis.leak.is_believable`."""
 SLOWING_FAMILIES = (ShapeFamily.SLOWING, ShapeFamily.PART_OF_A_DAY)
 """Shapes that slow down but have not levelled off yet: a warm-up, or the morning, looks like this."""
 
@@ -70,6 +78,10 @@ class ShapeDictionary:
         starts: First column of each shape, and the end of the last, shape (s + 1,).
         family: Family of each shape.
         size: Free numbers of each shape: its columns, its level, and where its bend or jump is.
+        columns: The same, one column a row, shape (p, CELLS).
+        single: `basis` in single precision.
+        growing_part: What of a growing shape's columns is growth: all but the shifts, the warm-up or the day
+            that it is added to, shape (p of the growing shapes, CELLS); each sums to 0.
         slope: What turns a shape's coefficients into its growth per whole row at its end, shape (p,).
         slope_norm: Standard error of that growth per unit of noise in a cell.
         blur: Error of that growth, as a share of it, from where the bend is: it is only tried every
@@ -87,9 +99,12 @@ class ShapeDictionary:
     """
 
     basis: Floats
+    columns: Floats
+    single: NDArray[np.float32]
     starts: Ints
     family: Ints
     size: Ints
+    growing_part: Floats
     slope: Floats
     slope_norm: Floats
     blur: Floats
@@ -106,14 +121,25 @@ class ShapeDictionary:
 
     def explained(self, coefficients: Floats) -> Floats:
         """The sum of squares that each shape explains, shape (rows, s), of coefficients (rows, p)."""
-        rows = len(coefficients)
-        squares = coefficients**2
-        found = np.empty((rows, len(self.family)))
+        return self.summed(coefficients**2, slice(0, len(self.family)))
+
+    def summed(self, values: Floats, of: slice) -> Floats:
+        """Sums over the columns of each of some neighbouring shapes, shape (rows, shapes).
+
+        Args:
+            values: One number for each column of those shapes, shape (rows, columns).
+            of: The shapes.
+        """
+        found = np.zeros((len(values), of.stop - of.start), values.dtype)
         for shapes, columns, each in self.runs:
-            if each > 1:
-                found[:, shapes] = squares[:, columns].reshape(rows, -1, each).sum(axis=2)
-            else:
-                found[:, shapes] = squares[:, columns] if each else 0.0
+            first, last = max(shapes.start, of.start), min(shapes.stop, of.stop)
+            if first >= last or not each:
+                continue
+            begin = columns.start + each * (first - shapes.start) - int(self.starts[of.start])
+            end = begin + each * (last - first)
+            place = slice(first - of.start, last - of.start)
+            for column in range(each):
+                found[:, place] += values[:, begin + column : end : each]
         return found
 
 
@@ -122,12 +148,16 @@ ShapeCurve = Callable[[Floats], Floats]
 
 @dataclass(frozen=True)
 class _Shape:
-    """A constant and some curves; `free` numbers in all; of a cycle, its `period`."""
+    """A constant and some curves; `free` numbers in all; of a cycle, its `period`.
+
+    The last curves, `aside` of them, are no growth: what a line is added to.
+    """
 
     family: ShapeFamily
     free: int
     curves: tuple[ShapeCurve, ...]
     period: float = np.inf
+    aside: int = 0
 
 
 def _line(u: Floats) -> Floats:
@@ -172,6 +202,7 @@ def _between(start: float, end: float) -> ShapeCurve:
 
 _COARSE = np.arange(1, 16) / 16
 _CYCLES = np.concatenate([np.arange(1.0, 2.05, 0.1), np.arange(2.25, 4.1, 0.25), [5.0, 6.0]])
+_WARMUPS = (0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.13)
 _STARTS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 
 
@@ -184,11 +215,15 @@ def _growing() -> Iterator[_Shape]:
         yield _Shape(ShapeFamily.ONSET, 3, (_after(at),))
     for at in np.arange(0.05, 0.76, 0.05):
         yield _Shape(ShapeFamily.TWO_RATES, 4, (_line, _after(at)))
-    for at in np.arange(3, 30) / 32:
-        yield _Shape(ShapeFamily.SHIFTED_LINE, 4, (_line, _step(at)))
+    for at in np.arange(5, CELLS - 4) / CELLS:
+        yield _Shape(ShapeFamily.SHIFTED_LINE, 4, (_line, _step(at)), aside=1)
+    for first, second in combinations(_COARSE, 2):
+        yield _Shape(ShapeFamily.TWICE_SHIFTED_LINE, 6, (_line, _step(first), _step(second)), aside=2)
+    for tau in _WARMUPS:
+        yield _Shape(ShapeFamily.LINE_AFTER_WARMUP, 4, (_line, _exponential(0.0, tau)), aside=1)
     for cycles in _CYCLES:
         waves = (_sine(1 / cycles), _cosine(1 / cycles))
-        yield _Shape(ShapeFamily.LINE_ON_CYCLE, 5, (_line, *waves), 1 / cycles)
+        yield _Shape(ShapeFamily.LINE_ON_CYCLE, 5, (_line, *waves), 1 / cycles, aside=2)
 
 
 def _shifting() -> Iterator[_Shape]:
@@ -210,6 +245,18 @@ def _levelling_off() -> Iterator[_Shape]:
     for start, tau, end in product(_STARTS, (0.005, 0.02, 0.06), (0.4, 0.6, LAST_BEND)):
         if start < end - 0.1:
             yield _Shape(ShapeFamily.SATURATION, 5 if start else 4, (_logarithm(start, tau, end),))
+
+
+def _ending_finely() -> Iterator[_Shape]:
+    """What ends, drawn as finely as the lines that something is added to: else those win by being finer."""
+    for at in np.arange(3, CELLS - 1, 2) / CELLS:
+        yield _Shape(ShapeFamily.STEP, 3, (_step(at),))
+    for tau in (*_WARMUPS, 0.025, 0.042, 0.086, 0.175, 0.225, 0.27):
+        yield _Shape(ShapeFamily.SATURATION, 3, (_exponential(0.0, tau),))
+    for first, second in combinations((0.01, 0.03, 0.06, 0.1, 0.15, 0.25, 0.35), 2):
+        yield _Shape(ShapeFamily.SATURATION, 5, (_exponential(0.0, first), _exponential(0.0, second)))
+    for tau, at in product((0.02, 0.05, 0.1, 0.15), _COARSE[2:]):
+        yield _Shape(ShapeFamily.WARMUP_AND_STEP, 5, (_exponential(0.0, tau), _step(at)))
 
 
 def _levelling_off_on_cycles() -> Iterator[_Shape]:
@@ -245,7 +292,7 @@ def _ordered_shapes() -> list[_Shape]:
         _growing(),
         (shape for shape in _slowing() if shape.family is ShapeFamily.SLOWING),
         (shape for shape in _slowing() if shape.family is ShapeFamily.PART_OF_A_DAY),
-        (*_levelling_off_on_cycles(), *_stepping_on_cycles()),
+        (*_levelling_off_on_cycles(), *_stepping_on_cycles(), *_ending_finely()),
         (_Shape(ShapeFamily.FLAT, 1, ()), *_shifting(), *_levelling_off()),
     )
     return [shape for group in groups for shape in sorted(group, key=lambda shape: len(shape.curves))]
@@ -255,25 +302,34 @@ def _ordered_shapes() -> list[_Shape]:
 def shape_dictionary() -> ShapeDictionary:
     """The dictionary, built once."""
     shapes = _ordered_shapes()
-    bases, slopes = [], []
+    bases, slopes, parts = [], [], []
     for shape in shapes:
         raw = np.stack([np.ones(CELLS), *(_cells(curve) for curve in shape.curves)], axis=1)
         orthonormal, triangle = np.linalg.qr(raw)
-        # What the growth at the end is made of: a cycle returns, so it has none of its own.
-        ends = [0.0, *(_end_slope(curve) for curve in shape.curves)]
-        if np.isfinite(shape.period):
-            ends[-2:] = [0.0, 0.0]
+        # What the growth at the end is made of: what a line is added to has none, and a cycle returns.
+        ends = np.array([0.0, *(_end_slope(curve) for curve in shape.curves)])
+        aside = 2 if np.isfinite(shape.period) else shape.aside
+        ends[len(ends) - aside :] = 0.0
+        inverse = np.linalg.inv(triangle)
         bases.append(orthonormal[:, 1:])
-        slopes.append((np.array(ends) @ np.linalg.inv(triangle))[1:])
-    columns = np.array([basis.shape[1] for basis in bases])
+        slopes.append((ends @ inverse)[1:])
+        if shape.family in GROWING_FAMILIES:
+            kept = raw.shape[1] - shape.aside
+            grows = raw[:, 1:kept] @ inverse[1:kept, 1:]
+            parts.append(grows - grows.mean(axis=0))
+    columns = np.array([one.shape[1] for one in bases])
+    basis = np.concatenate(bases, axis=1)
     starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(columns)])
     family = np.array([int(shape.family) for shape in shapes])
     flat = int(np.nonzero(family == ShapeFamily.FLAT)[0][0])
     return ShapeDictionary(
-        basis=np.concatenate(bases, axis=1),
+        basis=basis,
+        columns=np.ascontiguousarray(basis.T),
+        single=basis.astype(np.float32),
         starts=starts,
         family=family,
         size=np.array([shape.free for shape in shapes]),
+        growing_part=np.ascontiguousarray(np.concatenate(parts, axis=1).T),
         slope=np.concatenate(slopes),
         slope_norm=np.array([float(np.linalg.norm(slope)) for slope in slopes]),
         blur=np.array(
@@ -286,7 +342,7 @@ def shape_dictionary() -> ShapeDictionary:
         growing=_family_slice(family, *GROWING_FAMILIES),
         slowing=_family_slice(family, ShapeFamily.SLOWING),
         dawning=_family_slice(family, ShapeFamily.PART_OF_A_DAY),
-        ending=slice(_family_slice(family, ShapeFamily.SATURATION_ON_CYCLE).start, len(shapes)),
+        ending=slice(_family_slice(family, ShapeFamily.PART_OF_A_DAY).stop, len(shapes)),
         bounded=slice(flat, len(shapes)),
         runs=tuple(_runs(columns, starts)),
     )

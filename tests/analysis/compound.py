@@ -1,7 +1,7 @@
 """Kinds made of several behaviours at once, each as a leak and as a healthy twin without the leak.
 
-A twin differs from its leak in nothing but the growth that does not end. Half of the containers are watched live
-(20 to 60 minutes), half by Prometheus (6 to 24 hours); what follows the day is watched for days, always.
+A twin differs from its leak in nothing but the growth that does not end. Half of the containers are watched
+live (20 to 60 minutes), half by Prometheus (6 to 24 hours); what follows the day is watched for days, always.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ def _spikes(w: Window, covered: float, scale: float, height: Callable[[int], np.
 def leak_under_spikes(w: Window, growth: float):
     """A straight floor under many short spikes of random height."""
     scale = _size(w, growth) * w.between(0.3, 2.5)
-    return w.leaks(growth) * w.u + _spikes(w, w.between(0.1, 0.45), scale, lambda n: w.random.exponential(1, n))
+    return w.leaks(growth) * w.u + _spikes(
+        w, w.between(0.1, 0.45), scale, lambda n: w.random.exponential(1, n)
+    )
 
 
 @pair("requests_on_a_flat_floor", "spike", "steady", "sawtooth")

@@ -117,8 +117,10 @@ def _seconds_to_limit(w: Window, clean: np.ndarray, limit: float | None) -> tupl
         return None
     begin = max([w.time[0], *w.restarts])
     last = w.time >= begin + (w.time[-1] - begin) * 2 / 3
-    now = (clean + w.rate * (w.time[-1] - w.time) / 3600)[last]
-    first, later = limit - np.nanmax(now), limit - np.nanmin(now)
+    now = (clean + w.rate * (w.time[-1] - w.time) / 3600)[last & np.isfinite(clean)]
+    if not len(now):
+        return None
+    first, later = limit - now.max(), limit - now.min()
     return max(first, 0.0) / w.rate * 3600, max(later, 0.0) / w.rate * 3600
 
 
