@@ -21,7 +21,6 @@ from memtop.change.rollout_model import (
 )
 from memtop.change.rollout_status import RolloutStatus, rollout_status, workload_condition
 from memtop.change.stuck_rollout import stuck_reasons
-from memtop.describe.formatting import parse_timestamp
 from memtop.kube.api_errors import (
     CLUSTER_FAILURES,
     ApiError,
@@ -30,7 +29,7 @@ from memtop.kube.api_errors import (
 from memtop.kube.api_objects import Node, ObjectMeta, PartialObjectMetadata, Pod
 from memtop.kube.client import Client
 from memtop.kube.core_events import CoreEvent
-from memtop.kube.json_object import Json, mapping, text, uid_of
+from memtop.kube.json_object import Json, mapping, parse_timestamp, text, uid_of
 from memtop.kube.lenient_decoding import decode_lenient
 from memtop.kube.list_watch import (
     ApiCollection,

@@ -21,12 +21,11 @@ from memtop.change.rollout_objects import (
     RolloutObjects,
     keep_collection,
 )
-from memtop.describe.formatting import selector_words
 from memtop.kube.api_errors import CLUSTER_FAILURES, ApiError
 from memtop.kube.api_objects import METRICS_PATH, Node, Pod, PodMetricsList
 from memtop.kube.client import Client
 from memtop.kube.core_events import CoreEvent
-from memtop.kube.json_object import mapping, sanitize_tree
+from memtop.kube.json_object import mapping, sanitize_tree, selector_words
 from memtop.kube.lenient_decoding import decode_lenient
 from memtop.kube.list_watch import ApiCollection
 from memtop.kube.object_ref import ROLLING_KINDS, ObjectRef, fetch_object

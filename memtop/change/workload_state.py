@@ -10,11 +10,10 @@ import msgspec
 
 from memtop.change.change_request import pod_template
 from memtop.change.rollout_strategy import pod_replacement, replicas_in_spec
-from memtop.describe.formatting import selector_words
 from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable
 from memtop.kube.api_objects import ACCEPT_METADATA_LIST, METRICS_PATH, PartialObjectMetadata, PodMetricsList
 from memtop.kube.client import Client
-from memtop.kube.json_object import Json, flag, mapping, number, objects, text
+from memtop.kube.json_object import Json, flag, mapping, number, objects, selector_words, text
 from memtop.kube.lenient_decoding import decode_lenient
 from memtop.kube.list_watch import await_change
 from memtop.kube.object_ref import ObjectRef, fetch_object

@@ -7,11 +7,11 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from memtop.describe.formatting import USUAL_MINOR, selector_words
+from memtop.describe.formatting import USUAL_MINOR
 from memtop.describe.memory_section import PodSurroundings, hpa_sentences, vpa_sentences
 from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable
 from memtop.kube.client import Client
-from memtop.kube.json_object import Json, decode_object, mapping, objects, text
+from memtop.kube.json_object import Json, decode_object, mapping, objects, selector_words, text
 from memtop.kube.list_watch import await_change
 from memtop.kube.object_ref import ObjectRef, fetch_object, owner_chain, reference_to
 from memtop.retry import Backoff

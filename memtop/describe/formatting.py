@@ -9,9 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import timedelta, tzinfo
 
-from memtop.kube.json_object import Json, has, labels, mapping, number, objects, text, texts
+from memtop.kube.json_object import (
+    Json,
+    has,
+    mapping,
+    number,
+    parse_timestamp,
+    selector_words,
+    text,
+)
 
 PADDING = 2
 
@@ -93,19 +101,6 @@ class ZonedNow:
         """How long ago an API time stamp was: ``5m``, ``3h20m``; ``<unknown>`` where there is none."""
         time = parse_timestamp(text)
         return UNKNOWN_AGE if time is None else human_duration(self.now - time.timestamp())
-
-
-def parse_timestamp(text: str) -> datetime | None:
-    """An API time stamp (RFC 3339, with or without fractions); None for none, zero time and nonsense."""
-    if not text:
-        return None
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    if time.tzinfo is None:
-        time = time.replace(tzinfo=UTC)
-    return time if time.year > 1 else None
 
 
 def seconds_between(start: str, end: str) -> float | None:
@@ -233,22 +228,6 @@ def cut_bytes(words: str, size: int) -> str:
     """At most ``size`` bytes of the words, with dots where something was left out."""
     raw = words.encode()
     return words if len(raw) <= size else raw[:size].decode(errors="ignore") + "..."
-
-
-def selector_words(selector: Json) -> str:
-    """A label selector in one line: ``app=a,tier in (b,c),!d``; empty if it selects everything."""
-    parts = [(key, f"{key}={value}") for key, value in labels(selector, "matchLabels").items()]
-    for expression in objects(selector, "matchExpressions"):
-        key, values = text(expression, "key"), ",".join(sorted(texts(expression, "values")))
-        words = {
-            "In": f"{key} in ({values})",
-            "NotIn": f"{key} notin ({values})",
-            "Exists": key,
-            "DoesNotExist": f"!{key}",
-        }.get(text(expression, "operator"))
-        if words is not None:
-            parts.append((key, words))
-    return ",".join(words for _, words in sorted(parts, key=lambda part: part[0]))
 
 
 def taint_lines(taints: Sequence[Json]) -> Iterator[str]:

@@ -15,7 +15,6 @@ from memtop.describe.formatting import (
     label_lines,
     or_none,
     seconds_between,
-    selector_words,
 )
 from memtop.describe.pod_description import controlled_by, template_lines
 from memtop.describe.volume_sections import claim_template_lines
@@ -29,6 +28,7 @@ from memtop.kube.json_object import (
     namespace_of,
     number,
     objects,
+    selector_words,
     text,
     uid_of,
 )

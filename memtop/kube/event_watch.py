@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from memtop.describe.formatting import selector_words
 from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable
 from memtop.kube.client import Client
 from memtop.kube.core_events import CoreEvent, EventCollector, KnownEvents
-from memtop.kube.json_object import Json, decode_object, mapping, objects, text, uid_of
+from memtop.kube.json_object import Json, decode_object, mapping, objects, selector_words, text, uid_of
 from memtop.kube.list_watch import (
     ApiCollection,
     FullList,

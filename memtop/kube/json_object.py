@@ -7,6 +7,7 @@ fields folded into one line.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import cast
 
 import msgspec
@@ -131,6 +132,35 @@ def controller_of(value: object) -> Json:
 
 MANAGED_FIELDS = "managedFields"
 _MAX_WIDTH = 1 << 20
+
+
+def selector_words(selector: Json) -> str:
+    """A label selector in one line: ``app=a,tier in (b,c),!d``; empty if it selects everything."""
+    parts = [(key, f"{key}={value}") for key, value in labels(selector, "matchLabels").items()]
+    for expression in objects(selector, "matchExpressions"):
+        key, values = text(expression, "key"), ",".join(sorted(texts(expression, "values")))
+        words = {
+            "In": f"{key} in ({values})",
+            "NotIn": f"{key} notin ({values})",
+            "Exists": key,
+            "DoesNotExist": f"!{key}",
+        }.get(text(expression, "operator"))
+        if words is not None:
+            parts.append((key, words))
+    return ",".join(words for _, words in sorted(parts, key=lambda part: part[0]))
+
+
+def parse_timestamp(text: str) -> datetime | None:
+    """An API time stamp (RFC 3339, with or without fractions); None for none, zero time and nonsense."""
+    if not text:
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if time.tzinfo is None:
+        time = time.replace(tzinfo=UTC)
+    return time if time.year > 1 else None
 
 
 class _KubectlDumper(yaml.SafeDumper):

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import msgspec
 
-from memtop.describe.formatting import parse_timestamp, selector_words
 from memtop.kube.api_errors import ApiError, Unreachable
 from memtop.kube.api_objects import ACCEPT_METADATA_LIST
 from memtop.kube.client import Client
@@ -26,7 +25,9 @@ from memtop.kube.json_object import (
     namespace_of,
     number,
     objects,
+    parse_timestamp,
     sanitize_tree,
+    selector_words,
     text,
     uid_of,
 )

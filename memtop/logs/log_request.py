@@ -12,11 +12,19 @@ from datetime import UTC, datetime
 from typing import Final, Self
 from urllib.parse import quote
 
-from memtop.describe.formatting import selector_words
 from memtop.kube.api_errors import ApiError
 from memtop.kube.api_objects import Pod
 from memtop.kube.client import Client
-from memtop.kube.json_object import Json, decode_object, mapping, name_of, number, objects, text
+from memtop.kube.json_object import (
+    Json,
+    decode_object,
+    mapping,
+    name_of,
+    number,
+    objects,
+    selector_words,
+    text,
+)
 from memtop.kube.lenient_decoding import decode_lenient
 from memtop.kube.object_ref import ObjectRef, fetch_object
 from memtop.kube.pod_facts import ContainerKind, StateSeverity, Termination, container_facts

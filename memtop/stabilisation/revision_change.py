@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from memtop.describe.formatting import parse_timestamp, selector_words
 from memtop.kube.api_errors import ApiError
 from memtop.kube.client import Client
-from memtop.kube.json_object import Json, mapping, number, objects, text
+from memtop.kube.json_object import Json, mapping, number, objects, parse_timestamp, selector_words, text
 from memtop.kube.object_ref import ObjectRef, fetch_object
 from memtop.kube.workload_revisions import Revision, list_revisions
 from memtop.wording import bytes_

@@ -3,9 +3,9 @@ from datetime import UTC
 
 import pytest
 
-from memtop.describe.formatting import ZonedNow, parse_timestamp
+from memtop.describe.formatting import ZonedNow
 from memtop.describe.memory_section import PodSurroundings, hpa_sentences, memory_lines, vpa_sentences
-from memtop.kube.json_object import name_of, yaml_lines
+from memtop.kube.json_object import name_of, parse_timestamp, yaml_lines
 from memtop.kube.object_ref import ObjectRef
 
 WORKLOAD = ObjectRef("Deployment", "shop", "user-service")

@@ -4,7 +4,8 @@ from fractions import Fraction
 import pytest
 
 from memtop.describe.container_sections import pod_limits, pod_requests, qos_class
-from memtop.describe.formatting import ZonedNow, align_columns, human_duration, selector_words
+from memtop.describe.formatting import ZonedNow, align_columns, human_duration
+from memtop.kube.json_object import selector_words
 from memtop.quantity import Quantity, add_quantities, canonical, parse_quantities, parse_quantity, percent_of
 
 MINUTE, HOUR, DAY, YEAR = 60, 3600, 86400, 86400 * 365
