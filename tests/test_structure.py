@@ -39,6 +39,27 @@ def imports(path: Path, known: dict[str, Path]) -> set[str]:
     return found & known.keys()
 
 
+def package_of(name: str) -> str:
+    """The package inside ``memtop`` that a module belongs to; the module itself where it stands alone."""
+    parts = name.split(".")
+    return ".".join(parts[:2]) if parts[0] == "memtop" else parts[0]
+
+
+def test_no_packages_import_each_other_in_a_circle() -> None:
+    known = modules()
+    graph: dict[str, set[str]] = {}
+    for name, path in known.items():
+        package = package_of(name)
+        graph.setdefault(package, set()).update(
+            found for one in imports(path, known) if (found := package_of(one)) not in {package, "memtop"}
+        )
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        circle = " -> ".join(error.args[1])
+        raise AssertionError(f"packages import each other in a circle: {circle}") from None
+
+
 def test_no_modules_import_each_other_in_a_circle() -> None:
     known = modules()
     assert len(known) > 100
