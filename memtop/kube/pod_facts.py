@@ -226,6 +226,8 @@ def _facts_of(
 
 def _pod_limit(pod: Pod, unread: list[str]) -> int | None:
     """The limit of the pod itself; where it has none, its status tells the sum of its containers'."""
+    if pod.spec.resources is None:
+        return None
     wanted = _memory_bytes(pod.spec.resources, "limits", unread)
     if wanted is None or pod.status.resources is None:
         return wanted
@@ -234,8 +236,11 @@ def _pod_limit(pod: Pod, unread: list[str]) -> int | None:
 
 def _resize_words(pod: Pod, wanted: int | None, holds: int | None) -> str:
     """How a resize in place stands; ``status.resize`` says it up to Kubernetes 1.32, conditions since."""
+    resizing = [one for one in pod.status.conditions if one.type.startswith("PodResize")]
+    if not resizing and not pod.status.resize:
+        return ""  # as nearly always
     to = f"resize to {bytes_(wanted)}" if wanted is not None and wanted != holds else "resize"
-    for condition in pod.status.conditions:
+    for condition in resizing:
         if condition.status != "True":
             continue
         why = f": {sanitize(condition.message)}" if condition.message else ""
@@ -298,8 +303,10 @@ def _eviction_of(pod: Pod) -> Termination:
 def _memory_bytes(
     resources: ResourceRequirements | None, which: Literal["limits", "requests"], unread: list[str]
 ) -> int | None:
-    amounts = getattr(resources, which, None)
+    amounts = None if resources is None else resources.limits if which == "limits" else resources.requests
     text = amounts.get("memory") if amounts else None
+    if text is None:
+        return None
     size = bytes_or_none(text)
     if text and size is None and (words := f"{which}.memory {sanitize(text)}") not in unread:
         unread.append(words)
