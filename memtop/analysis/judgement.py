@@ -27,6 +27,8 @@ MIN_MEMORY_DEATHS = 3
 
 Two may be one bad batch and its second attempt; three have come back twice.
 """
+MIN_SAMPLES = 12
+"""Below this nothing is said of growth."""
 MIN_COLLECTING = 0.01
 """A smaller share of the time in full collections is not worth a word."""
 TOO_FAST_SECONDS = 120.0
@@ -82,6 +84,7 @@ class Judgement:
         memory_deaths: Ends inside the window that are known to be OOM kills, evictions for memory, or out of
             memory by the runtime's own heap limit.
         heap_deaths: Those of them by the heap limit.
+        evictions: Those of them by eviction.
         unexplained_ends: Further restarts whose cause nobody told, where the newest known end was by memory.
         seconds_lived: Usual time from a start to an end by memory; None where no start is known.
         death_level: Bytes at which it dies below the container's limit; None if it does not.
@@ -106,6 +109,7 @@ class Judgement:
     seconds_per_life: float | None = None
     memory_deaths: int = 0
     heap_deaths: int = 0
+    evictions: int = 0
     unexplained_ends: int = 0
     seconds_lived: float | None = None
     death_level: float | None = None
@@ -156,22 +160,30 @@ class Judgement:
 
     def _deaths(self) -> str:
         """How often it ran out of memory, how long after each start, and why no more can be said."""
-        if self.heap_deaths == self.memory_deaths:
-            said = f"ran out of heap {_times(self.memory_deaths)}"
-        elif self.heap_deaths:
-            said = f"ran out of memory {_times(self.memory_deaths)}, {self.heap_deaths} of them out of heap"
-        else:
-            said = f"OOM-killed {_times(self.memory_deaths)}"
+        said = self._ends_by_memory()
         if self.unexplained_ends and self.memory_deaths < MIN_MEMORY_DEATHS:
             said += f", restarted {_times(self.unexplained_ends)} more for reasons not known"
         if self.seconds_lived is not None:
             each = "each about " if self.memory_deaths > 1 else ""
             said += f", {each}{duration(self.seconds_lived)} after its start"
-        fast = self.seconds_lived is not None and self.seconds_lived < TOO_FAST_SECONDS
-        said += ": too fast to see it grow" if fast else ": no growth was seen before"
+        if self.seconds_lived is not None and self.seconds_lived < TOO_FAST_SECONDS:
+            said += ": too fast to see it grow"
+        else:
+            few = self.samples < MIN_SAMPLES
+            said += ": too few samples to see it grow" if few else ": no growth was seen before"
         if self.death_level is not None:
             said += f"; dies at about {bytes_(self.death_level)}"
         return said if self.limit is None else f"{said}; limit {bytes_(self.limit)}"
+
+    def _ends_by_memory(self) -> str:
+        """``OOM-killed 26 times``; of several kinds of ends, how many there were of each."""
+        kills = self.memory_deaths - self.heap_deaths - self.evictions
+        kinds = (
+            (kills, "OOM-killed"),
+            (self.heap_deaths, "ran out of heap"),
+            (self.evictions, "evicted for memory"),
+        )
+        return ", ".join(f"{words} {_times(count)}" for count, words in kinds if count)
 
     def _full_heap(self, before: str = "") -> str:
         if self.heap_live is None or self.heap_size is None:
@@ -232,7 +244,15 @@ def verdict_urgency(judgement: Judgement) -> float:
     return leak_confidence(judgement)
 
 
-_WHOLE_COLUMNS = ("samples", "cuts", "oom_kills", "memory_deaths", "heap_deaths", "unexplained_ends")
+_WHOLE_COLUMNS = (
+    "samples",
+    "cuts",
+    "oom_kills",
+    "memory_deaths",
+    "heap_deaths",
+    "evictions",
+    "unexplained_ends",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -267,6 +287,7 @@ class Judgements:
     seconds_per_life: Floats
     memory_deaths: Ints
     heap_deaths: Ints
+    evictions: Ints
     unexplained_ends: Ints
     seconds_lived: Floats
     death_level: Floats
@@ -299,6 +320,7 @@ class Judgements:
             known(self.seconds_per_life),
             int(self.memory_deaths[row]),
             int(self.heap_deaths[row]),
+            int(self.evictions[row]),
             int(self.unexplained_ends[row]),
             known(self.seconds_lived),
             known(self.death_level),

@@ -39,6 +39,7 @@ class MemoryDeaths:
     Attributes:
         count: Ends known to be OOM kills, evictions for memory, or out of memory by a heap limit.
         heap_limit: Those of them by a heap limit of the runtime's own.
+        evictions: Those of them by eviction.
         unexplained: Restarts whose cause nobody told; 0 unless the newest known end was by memory.
         seconds_lived: Median time from a start to such an end; NaN where no start is known.
         shortest: The shortest such time, NaN likewise.
@@ -48,6 +49,7 @@ class MemoryDeaths:
 
     count: Ints
     heap_limit: Ints
+    evictions: Ints
     unexplained: Ints
     seconds_lived: Floats
     shortest: Floats
@@ -57,9 +59,16 @@ class MemoryDeaths:
     @classmethod
     def none(cls, containers: int) -> MemoryDeaths:
         """Nobody ran out of memory."""
-        zeros, unknown = np.zeros(containers, np.int64), np.full(containers, np.nan)
+        zeros, unknown = np.zeros((4, containers), np.int64), np.full((3, containers), np.nan)
         return cls(
-            zeros, zeros.copy(), zeros.copy(), unknown, unknown.copy(), unknown.copy(), zeros.astype(np.bool_)
+            zeros[0],
+            zeros[1],
+            zeros[2],
+            zeros[3],
+            unknown[0],
+            unknown[1],
+            unknown[2],
+            np.zeros(containers, np.bool_),
         )
 
 
@@ -87,6 +96,7 @@ def count_memory_deaths(
         lived = (at - ends.started[mine])[memory & np.isfinite(ends.started[mine])]
         found.count[row] = memory.sum()
         found.heap_limit[row] = (causes == EndCause.HEAP_LIMIT.value).sum()
+        found.evictions[row] = (causes == EndCause.EVICTION.value).sum()
         if memory[-1]:
             explained = np.unique(np.searchsorted(again, at, "left"))
             by_time = len(again) - int((explained < len(again)).sum())

@@ -14,6 +14,7 @@ from memtop.analysis.fits import ShapeFits, fit_shapes
 from memtop.analysis.judgement import (
     LEAK_CODE,
     MIN_MEMORY_DEATHS,
+    MIN_SAMPLES,
     OOM_LOOP_CODE,
     SURE_CONFIDENCE,
     UNJUDGED_CODE,
@@ -140,8 +141,6 @@ def has_rare_peaks(curves: LifeCurves) -> Bools:
 
 CONTAINERS_PER_CHUNK = 256
 """Containers judged at a time: few enough that their samples stay in the processor's cache."""
-MIN_SAMPLES = 12
-"""Below this nothing is said."""
 MIN_WINDOW_SECONDS = 600.0
 """A window of fewer seconds clears nobody; it only shows growth that is plain to see."""
 PLAIN_GROWTH_SHARE = 0.05
@@ -275,7 +274,8 @@ def judge_summary(
         reached = np.where(np.isfinite(endings.level), endings.level, limits)
         ahead = forecast_limit(summary, lives, growth, reached)
         if started_at is not None:
-            repeated = (lives.has_several_lives & lives.repeats & (running is None)) | (ended.log_odds > 0)
+            # A warm-up, too, grows after every start, but not until it ends.
+            repeated = ended.log_odds > 0
             since = (summary.last - started_at)[seen]
             young = growth.leak & ~repeated & is_young(since, ahead.seconds_to_limit)
             growth = replace(
@@ -307,6 +307,7 @@ def judge_summary(
         oom_kills=oom_kills,
         memory_deaths=deaths.count,
         heap_deaths=deaths.heap_limit,
+        evictions=deaths.evictions,
         heap_live=np.full(n, np.nan),
         heap_size=np.full(n, np.nan),
         collecting=np.full(n, np.nan),
@@ -388,8 +389,12 @@ def judge_pooled(pods: Sequence[Series]) -> Judgement:
     elif found.verdict is not Verdict.LEAK:
         found = replace(together, verdict=_most_common(singly), confidence=_confidence(singly))
     loops = [one for one in singly if one.verdict is Verdict.OOM_LOOP]
-    if loops and leak_confidence(found) < SURE_CONFIDENCE:
-        found = max(loops, key=lambda one: one.memory_deaths)
+    evictions = sum(one.evictions for one in singly)
+    if leak_confidence(found) < SURE_CONFIDENCE:
+        if loops:
+            found = max(loops, key=lambda one: one.memory_deaths)
+        elif evictions >= MIN_MEMORY_DEATHS:  # an evicted pod never starts again: another takes its place
+            found = Judgement(Verdict.OOM_LOOP, _LOOP_CONFIDENCE[0])
     leaks = found.verdict is Verdict.LEAK
     return replace(
         found,
@@ -401,6 +406,7 @@ def judge_pooled(pods: Sequence[Series]) -> Judgement:
         else found.seconds_per_life,
         memory_deaths=sum(one.memory_deaths for one in singly),
         heap_deaths=sum(one.heap_deaths for one in singly),
+        evictions=evictions,
         unexplained_ends=sum(one.unexplained_ends for one in singly),
         seconds_lived=_median_of(one.seconds_lived for one in singly),
         death_level=_median_of(one.death_level for one in singly),

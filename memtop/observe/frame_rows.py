@@ -100,9 +100,9 @@ def _seconds_to_limit(columns: SlotColumns, judgements: Judgements, now: float) 
 
 
 def time_to_limit_words(rows: FrameRows, row: int) -> str:
-    """When a row reaches its limit, in words; ``down`` of a leak that is dead and not yet started again."""
+    """When a row reaches its limit, in words; ``down`` of what is dead and not yet started again."""
     down = (
-        rows.verdict[row] == LEAK_CODE
+        rows.verdict[row] in (LEAK_CODE, OOM_LOOP_CODE)
         and rows.severities[row] in _DOWN
         and not np.isfinite(rows.working_set[row])
     )

@@ -36,6 +36,8 @@ TAIL_LINES = 100
 """Lines of a log's end: V8 writes some 30 lines of stack after its last words."""
 LOOK_SECONDS = 1.0
 """Seconds between two looks for ends that nobody has explained."""
+JUDGE_LOOKS, JUDGE_LOOK_SECONDS = 20, 0.1
+"""How often and how many seconds apart it is looked whether what a log said is judged."""
 FORBIDDEN_SECONDS = 600.0
 """Seconds after which logs are asked for again where that was forbidden."""
 REQUEST_TIMEOUT = 10.0
@@ -61,6 +63,7 @@ class LastWords:
         store: The containers; it is told what their logs say.
         now: The cluster's time, Unix seconds.
         on_change: Called whenever an end has been explained.
+        judged: Whether what has been explained is judged; until then this is not settled.
     """
 
     def __init__(
@@ -69,11 +72,13 @@ class LastWords:
         store: ContainerStore,
         now: Callable[[], float],
         on_change: Callable[[], None],
+        judged: Callable[[], bool] = lambda: True,
     ) -> None:
         self._client = client
         self._store = store
         self._now = now
         self._on_change = on_change
+        self._judged = judged
         self._tried: dict[tuple[int, int], Termination] = {}
         self._silent_until = float("-inf")
         self._asking = False
@@ -101,6 +106,10 @@ class LastWords:
                 self._asking = True
                 try:
                     await self._read_next()
+                    for _ in range(JUDGE_LOOKS):
+                        if self._judged():
+                            break
+                        await asyncio.sleep(JUDGE_LOOK_SECONDS)
                 finally:
                     self._asking = False
             await asyncio.sleep(LOOK_SECONDS)

@@ -109,7 +109,13 @@ class Observer:
             namespaces=scope.namespaces,
             on_change=on_change,
         )
-        self.last_words = LastWords(self._client, self.store, self.clock.now, on_change)
+        self.last_words = LastWords(
+            self._client,
+            self.store,
+            self.clock.now,
+            on_change,
+            judged=lambda: not self.past_sources.verdicts.pending,
+        )
         self.workload_verdicts = WorkloadVerdicts(
             self.store,
             self.past_sources.verdicts.judged_series,

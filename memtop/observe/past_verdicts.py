@@ -17,6 +17,7 @@ from typing import Protocol
 import numpy as np
 
 from memtop.analysis.judgement import (
+    MIN_SAMPLES,
     SURE_CONFIDENCE,
     SUSPECTED_LEAK,
     VERDICT_CODES,
@@ -25,7 +26,7 @@ from memtop.analysis.judgement import (
     Verdict,
 )
 from memtop.analysis.memory_series import Batch, HeapFill, LifeEnd, Series
-from memtop.analysis.verdict import MIN_SAMPLES, judge_batch
+from memtop.analysis.verdict import judge_batch
 from memtop.history.past_requests import PastCache
 from memtop.history.past_series import (
     METRIC_WORDS,

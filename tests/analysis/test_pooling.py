@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from memtop.analysis.judgement import Verdict
-from memtop.analysis.memory_series import Series
+from memtop.analysis.memory_series import EndCause, LifeEnd, Series
 from memtop.analysis.verdict import judge_pooled, judge_series
 from tests.analysis.window import MIB
 
@@ -60,3 +60,22 @@ def test_warm_up_of_every_new_pod_is_no_leak():
 def test_no_pods_and_empty_pods_are_not_enough_data():
     assert judge_pooled([]).verdict is Verdict.NOT_ENOUGH_DATA
     assert judge_pooled([pod(0, []), pod(0, [])]).verdict is Verdict.NOT_ENOUGH_DATA
+
+
+def evicted(at):
+    return Series(np.empty(0), np.empty(0), ends=(LifeEnd(at, at - 900.0, EndCause.EVICTION),))
+
+
+def test_pods_that_are_evicted_one_after_another_are_a_loop_of_their_workload():
+    running = pod(0, 200 + np.zeros(200))
+    assert judge_pooled([running, evicted(1.7e9), evicted(1.7e9 + 3600)]).verdict is Verdict.STEADY
+    judgement = judge_pooled([running, *(evicted(1.7e9 + 3600 * number) for number in range(3))])
+    assert judgement.verdict is Verdict.OOM_LOOP
+    assert judgement.evidence().startswith("evicted for memory 3 times, each about 15 m after its start")
+
+
+def test_a_pod_that_runs_out_of_memory_again_and_again_is_its_workloads():
+    starts = 1.7e9 + 400.0 * np.arange(5)
+    ends = tuple(LifeEnd(start + 15, start, EndCause.OOM_KILL) for start in starts)
+    dying = Series(np.empty(0), np.empty(0), starts[1:], ends=ends)
+    assert judge_pooled([pod(0, 200 + np.zeros(200)), dying]).verdict is Verdict.OOM_LOOP

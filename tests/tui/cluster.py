@@ -101,7 +101,15 @@ def in_columns(judgements: Sequence[Judgement]) -> Judgements:
 
     def column(name: str) -> np.ndarray:
         values = [getattr(judgement, name) for judgement in judgements]
-        whole = name in {"samples", "cuts", "oom_kills", "memory_deaths", "heap_deaths", "unexplained_ends"}
+        whole = name in {
+            "samples",
+            "cuts",
+            "oom_kills",
+            "memory_deaths",
+            "heap_deaths",
+            "evictions",
+            "unexplained_ends",
+        }
         return np.array(values, np.int64 if whole else np.float64)  # None becomes NaN
 
     codes = np.array([VERDICTS.index(judgement.verdict) for judgement in judgements], np.uint8)
