@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from memtop.analysis.judgement import LEAK_CODE, OOM_LOOP_CODE, Judgements
+from memtop.analysis.judgement import LEAK_CODE, MIN_MEMORY_DEATHS, OOM_LOOP_CODE, Judgements
 from memtop.kube.pod_facts import ContainerKind, StateSeverity, Termination
 from memtop.observe.container_store import ContainerStore
 from memtop.observe.frame import Floats, FrameRows, WorkloadIdentity, WorkloadKey
@@ -17,6 +17,7 @@ from memtop.observe.slots import KIND_CODES, SEVERITIES, CodedColumn, ContainerI
 from memtop.wording import duration
 
 OUTLASTED_BY_HALF = 1.5
+SHORT_LIFE_SECONDS = 600.0
 INIT_CODE = KIND_CODES[ContainerKind.INIT]
 _DOWN = {StateSeverity.WAITING, StateSeverity.FAILING, StateSeverity.OOM}
 _CALM = {StateSeverity.RUNNING, StateSeverity.DONE}
@@ -94,7 +95,9 @@ def _seconds_to_limit(columns: SlotColumns, judgements: Judgements, now: float) 
     age = now - columns.started_at
     by_age = np.maximum(judgements.seconds_lived - age, 0.0)
     below_limit = (judgements.codes == LEAK_CODE) & np.isfinite(judgements.death_level)
-    ends_alike = below_limit | (judgements.codes == OOM_LOOP_CODE)
+    # A sample is up to a minute old: of a life of minutes the time since its start says more.
+    short = (judgements.memory_deaths >= MIN_MEMORY_DEATHS) & (judgements.seconds_lived < SHORT_LIFE_SECONDS)
+    ends_alike = below_limit | (judgements.codes == OOM_LOOP_CODE) | ((judgements.codes == LEAK_CODE) & short)
     known = ends_alike & (age < OUTLASTED_BY_HALF * judgements.seconds_lived)
     return np.where(known, by_age, by_rate)
 

@@ -461,3 +461,18 @@ def test_what_dies_below_its_limit_has_as_long_as_its_lives_before(shop, world, 
     seat, judged = shop.observer.verdicts._seat[slot], shop.observer.verdicts._judge.judgements
     judged.death_level[seat], judged.seconds_lived[seat] = 137.0 * MI, 158.0
     assert shop.frame().rows.seconds_to_limit[slot] == pytest.approx(left)
+
+
+def test_of_a_life_of_minutes_its_age_says_more_than_a_sample_that_is_a_minute_old(shop, world):
+    shop.put(world.pod("web", world.container(limit="128Mi", state=world.running(-100), restarts=9)))
+    shop.tick(world.sample("web", 0, app="40Mi"))
+    shop.judged("web", rate=2880 * MI, seconds=110.0)
+    slot = shop.observer.store.slot_named("shop", "web", "app")
+    seat, judged = shop.observer.verdicts._seat[slot], shop.observer.verdicts._judge.judgements
+    assert shop.frame().rows.seconds_to_limit[slot] == pytest.approx(110)
+    judged.memory_deaths[seat], judged.seconds_lived[seat] = 9, 152.0
+    shop.observer.verdicts._frozen = None
+    assert shop.frame().rows.seconds_to_limit[slot] == pytest.approx(52)
+    judged.seconds_lived[seat] = 9 * 3600.0
+    shop.observer.verdicts._frozen = None
+    assert shop.frame().rows.seconds_to_limit[slot] == pytest.approx(110)
