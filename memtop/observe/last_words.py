@@ -12,6 +12,7 @@ or has run out of heap before.
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -41,6 +42,8 @@ JUDGE_LOOKS, JUDGE_LOOK_SECONDS = 20, 0.1
 FORBIDDEN_SECONDS = 600.0
 """Seconds after which logs are asked for again where that was forbidden."""
 REQUEST_TIMEOUT = 10.0
+LOGGER = logging.getLogger("memtop.last_words")
+MAX_LOG_BYTES = 2**20
 GC_LINES = 400
 """Lines of the present log in which collections are looked for."""
 HEAP_SECONDS = 120.0
@@ -79,11 +82,11 @@ class LastWords:
         self._now = now
         self._on_change = on_change
         self._judged = judged
-        self._tried: dict[tuple[int, int], Termination] = {}
+        self._tried: dict[int, tuple[int, Termination]] = {}
         self._silent_until = float("-inf")
         self._asking = False
         self._looked_at: tuple[int, ...] = ()
-        self._heap_read: dict[tuple[int, int], float] = {}
+        self._heap_read: dict[int, tuple[int, float]] = {}
 
     @property
     def settled(self) -> bool:
@@ -102,30 +105,35 @@ class LastWords:
     async def run(self) -> None:
         """Asks for what can be asked for, until cancelled."""
         while True:
-            while self._open():
-                self._asking = True
-                try:
+            try:
+                while self._open():
+                    self._asking = True
                     await self._read_next()
-                    for _ in range(JUDGE_LOOKS):
-                        if self._judged():
-                            break
-                        await asyncio.sleep(JUDGE_LOOK_SECONDS)
-                finally:
-                    self._asking = False
+                    await self._await_verdicts()
+            except Exception:  # a mistake of memtop's own, or a log that nobody thought of, costs only itself
+                LOGGER.exception("the end of a log could not be read")
+            finally:
+                self._asking = False
             await asyncio.sleep(LOOK_SECONDS)
+
+    async def _await_verdicts(self) -> None:
+        for _ in range(JUDGE_LOOKS):
+            if self._judged():
+                return
+            await asyncio.sleep(JUDGE_LOOK_SECONDS)
 
     async def _read_next(self) -> None:
         unexplained = next(self._unexplained(), None)
         if unexplained is not None:
             slot, end = unexplained
-            self._tried[slot, int(self._store.columns.generation[slot])] = end
+            self._tried[slot] = self._generation(slot), end
             text = await self._log(slot, {"previous": "true", "tailLines": str(TAIL_LINES)})
             if text:
                 self._store.note_last_words(slot, end.exit_code, says_out_of_memory(text))
                 self._on_change()
             return
         slot = next(self._unread_heaps())
-        self._heap_read[slot, int(self._store.columns.generation[slot])] = self._now()
+        self._heap_read[slot] = self._generation(slot), self._now()
         text = await self._log(slot, {"timestamps": "true", "tailLines": str(GC_LINES)})
         self._store.note_heap(slot, full_heap(text.encode()))
         self._on_change()
@@ -139,9 +147,13 @@ class LastWords:
             if (last := lives.last) is not None and lives.cause_of(last) is EndCause.HEAP_LIMIT
         )
         for slot in islice(dict.fromkeys((*self._looked_at, *out_of_heap)), MAX_HEAPS):
-            read = self._heap_read.get((slot, int(columns.generation[slot])), float("-inf"))
-            if np.isfinite(columns.started_at[slot]) and now - read >= HEAP_SECONDS:
+            generation, read = self._heap_read.get(slot, (0, now))
+            due = generation != self._generation(slot) or now - read >= HEAP_SECONDS
+            if due and np.isfinite(columns.started_at[slot]):
                 yield slot
+
+    def _generation(self, slot: int) -> int:
+        return int(self._store.columns.generation[slot])
 
     def _unexplained(self) -> Iterator[tuple[int, Termination]]:
         """The newest ends whose cause is in a log that can be had now, and has not been asked for."""
@@ -153,7 +165,7 @@ class LastWords:
         ]
         unread.sort(key=lambda found: -int(columns.restarts[found[0]]))
         for slot, end in unread[:MAX_CONTAINERS]:
-            if self._tried.get((slot, int(columns.generation[slot]))) == end:
+            if self._tried.get(slot) == (self._generation(slot), end):
                 continue
             # Between its end and the wait for its next start, the previous log is that of the life before.
             waits = self._store.states.words[columns.state[slot]] == "CrashLoopBackOff"
@@ -168,9 +180,8 @@ class LastWords:
         namespace, pod = quote(identity.namespace, safe=""), quote(identity.pod, safe="")
         path, params = f"/api/v1/namespaces/{namespace}/pods/{pod}/log", {"container": identity.container}
         try:
-            answer = await self._client.request(
-                "GET", path, params | wanted, accept="*/*", timeout=REQUEST_TIMEOUT
-            )
+            params |= {**wanted, "limitBytes": str(MAX_LOG_BYTES)}
+            answer = await self._client.request("GET", path, params, accept="*/*", timeout=REQUEST_TIMEOUT)
         except ApiError as error:
             if error.status == 403:
                 self._silent_until = self._now() + FORBIDDEN_SECONDS

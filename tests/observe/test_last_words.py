@@ -184,3 +184,24 @@ async def test_a_heap_is_not_that_of_the_next_life(shelf, world):
     shelf.store.note_heap(slot, HeapFill(141.0 * MI, 154.0 * MI))
     put(shelf, world, code=3)
     assert slot not in shelf.store.full_heaps
+
+
+async def test_a_log_that_nobody_thought_of_costs_only_itself(shelf, world, monkeypatch):
+    slot = put(shelf, world)
+    put(shelf, world, code=3, name="web-2", restarts=MIN_RESTARTS + 1)
+    monkeypatch.setattr("memtop.observe.last_words.LOOK_SECONDS", 0.0)
+    logs = Logs(V8)
+    broken = [True]
+
+    async def request(*args, **options):
+        if broken.pop() if broken else False:
+            raise ValueError("no idea")
+        return await Logs.request(logs, *args, **options)
+
+    logs.request = request
+    words = LastWords(logs, shelf.store, lambda: world.NOW, lambda: None)
+    task = asyncio.create_task(words.run())
+    async with asyncio.timeout(10):
+        while not causes(shelf, slot):
+            await asyncio.sleep(0)
+    task.cancel()
