@@ -15,39 +15,43 @@ from memtop.sanitize import sanitize
 MAX_WARNINGS = 5
 
 
+_Point = tuple[float, str | float | None]
+"""Unix seconds and a number, which is a text by the API's rules; some proxies write it as a number."""
+
+
 class _RawStream(msgspec.Struct, gc=False):
-    metric: dict[str, str] = {}
-    values: list[tuple[float, str]] = []
-    value: tuple[float, str] | None = None
+    metric: dict[str, str] | None = None
+    values: list[_Point] | None = None
+    value: _Point | None = None
 
 
 class _AnswerData(msgspec.Struct, rename="camel"):
-    result_type: str
-    result: msgspec.Raw
+    result_type: str = "vector"
+    result: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _RawAnswer(msgspec.Struct, rename="camel"):
     status: str
     data: _AnswerData | None = None
-    warnings: list[str] = []
-    infos: list[str] = []
-    is_partial: bool = False  # VictoriaMetrics' cluster, when a storage node did not answer
+    warnings: list[str] | None = None
+    infos: list[str] | None = None
+    is_partial: bool | None = None  # VictoriaMetrics' cluster, when a storage node did not answer
 
 
 class _LabelValues(msgspec.Struct):
-    data: list[str] = []
+    data: list[str] | None = None
 
 
 class _SeriesLabels(msgspec.Struct):
-    data: list[dict[str, str]] = []
+    data: list[dict[str, str]] | None = None
 
 
 class _BuildInfo(msgspec.Struct, frozen=True):
-    version: str = ""
+    version: str | None = None
 
 
 class _BuildInfoAnswer(msgspec.Struct):
-    data: _BuildInfo = _BuildInfo()
+    data: _BuildInfo | None = None
 
 
 class _ErrorAnswer(msgspec.Struct, rename="camel"):
@@ -89,33 +93,55 @@ class QueryAnswer:
 
 
 _ANSWER_DECODER = msgspec.json.Decoder(_RawAnswer)
-_STREAMS_DECODER = msgspec.json.Decoder(list[_RawStream])
-_SCALAR_DECODER = msgspec.json.Decoder(tuple[float, str])
+_STREAMS_DECODER = msgspec.json.Decoder(list[_RawStream] | None)
+_STREAM_DECODER = msgspec.json.Decoder(_RawStream)
+_PARTS_DECODER = msgspec.json.Decoder(list[msgspec.Raw])
+_SCALAR_DECODER = msgspec.json.Decoder(_Point | None)
 
 
 def read_query_answer(body: bytes) -> QueryAnswer:
-    """The answer to ``query`` or ``query_range``.
+    """The answer to ``query`` or ``query_range``; null is empty, and a series of another form costs itself.
 
     Raises:
         Unreachable: It is no such answer, as when a login page came instead.
     """
+    unread = ""
+    found: list[_RawStream] = []
     try:
         answer = _ANSWER_DECODER.decode(body)
-        if answer.status != "success" or answer.data is None:
+        if answer.status != "success":
             raise Unreachable(error_words(body) or "Prometheus answered without success and without a reason")
-        if answer.data.result_type == "scalar":
-            found = [_RawStream(value=_SCALAR_DECODER.decode(answer.data.result))]
-        elif answer.data.result_type in {"vector", "matrix"}:
-            found = _STREAMS_DECODER.decode(answer.data.result)
-        else:
-            found = []
+        data = answer.data or _AnswerData()
+        if data.result_type == "scalar":
+            found = [_RawStream(value=_SCALAR_DECODER.decode(data.result))]
+        elif data.result_type in {"vector", "matrix"}:
+            found, unread = _read_streams(data.result)
     except msgspec.MsgspecError as error:
         raise not_prometheus_error(body, error) from None
     streams = [_to_stream(one) for one in found]
-    warnings = [sanitize(words) for words in (*answer.warnings, *answer.infos)[:MAX_WARNINGS]]
+    said = (*(answer.warnings or ()), *(answer.infos or ()))
+    warnings = [sanitize(words) for words in said[:MAX_WARNINGS]]
+    if unread:
+        warnings.append(unread)
     if answer.is_partial:
         warnings.append("the answer is partial: a storage node did not answer")
     return QueryAnswer(tuple(one for one in streams if len(one.times)), tuple(warnings))
+
+
+def _read_streams(result: msgspec.Raw) -> tuple[list[_RawStream], str]:
+    """The series of an answer, and what is to be said of those that cannot be read."""
+    try:
+        return _STREAMS_DECODER.decode(result) or [], ""
+    except msgspec.ValidationError:
+        pass
+    found: list[_RawStream] = []
+    problem, unread = "", 0
+    for part in _PARTS_DECODER.decode(result):
+        try:
+            found.append(_STREAM_DECODER.decode(part))
+        except msgspec.ValidationError as error:
+            problem, unread = str(error), unread + 1
+    return found, f"{unread} series of an answer cannot be read: {sanitize(problem)}"
 
 
 def read_label_values(body: bytes) -> tuple[str, ...]:
@@ -125,7 +151,7 @@ def read_label_values(body: bytes) -> tuple[str, ...]:
         Unreachable: It is no such answer.
     """
     try:
-        return tuple(msgspec.json.decode(body, type=_LabelValues).data)
+        return tuple(msgspec.json.decode(body, type=_LabelValues).data or ())
     except msgspec.MsgspecError as error:
         raise not_prometheus_error(body, error) from None
 
@@ -137,7 +163,7 @@ def read_series_labels(body: bytes) -> tuple[dict[str, str], ...]:
         Unreachable: It is no such answer.
     """
     try:
-        return tuple(msgspec.json.decode(body, type=_SeriesLabels).data)
+        return tuple(msgspec.json.decode(body, type=_SeriesLabels).data or ())
     except msgspec.MsgspecError as error:
         raise not_prometheus_error(body, error) from None
 
@@ -145,7 +171,7 @@ def read_series_labels(body: bytes) -> tuple[dict[str, str], ...]:
 def read_version(body: bytes) -> str:
     """The version in the answer to ``status/buildinfo``; empty where it says none."""
     try:
-        return sanitize(msgspec.json.decode(body, type=_BuildInfoAnswer).data.version)
+        return sanitize((msgspec.json.decode(body, type=_BuildInfoAnswer).data or _BuildInfo()).version or "")
     except msgspec.MsgspecError:
         return ""
 
@@ -168,17 +194,17 @@ def not_prometheus_error(body: bytes, error: Exception) -> Unreachable:
 
 
 def _to_stream(one: _RawStream) -> MetricStream:
-    points = [one.value] if one.value is not None else one.values
+    points = [one.value] if one.value is not None else one.values or []
     times = np.array([time for time, _ in points], np.float64)
     values = np.array([_parse_value(text) for _, text in points], np.float64)
     finite = np.isfinite(values)
     if not finite.all():
         times, values = times[finite], values[finite]
-    return MetricStream(one.metric, times, values)
+    return MetricStream(one.metric or {}, times, values)
 
 
-def _parse_value(text: str) -> float:
+def _parse_value(given: str | float | None) -> float:
     try:
-        return float(text)
+        return math.nan if given is None else float(given)
     except ValueError:
         return math.nan

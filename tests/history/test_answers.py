@@ -1,5 +1,7 @@
 """Reading what Prometheus answers."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -57,6 +59,50 @@ def test_warnings_are_kept_and_clean():
         "not a counter",
         "the answer is partial: a storage node did not answer",
     )
+
+
+def series_answer(result, **more):
+    data = {"resultType": "matrix", "result": result}
+    return json.dumps({"status": "success", "data": data} | more).encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        series_answer(None),
+        series_answer([], warnings=None, infos=None, isPartial=None),
+        series_answer([{"metric": None, "values": None}]),
+        series_answer([{"metric": {}, "values": [[1, None]]}]),
+        b'{"status":"success","data":null}',
+        b'{"status":"success","data":{}}',
+        b'{"status":"success","data":{"resultType":"scalar","result":null}}',
+    ],
+)
+def test_null_is_empty(body):
+    assert prometheus_answers.read_query_answer(body) == prometheus_answers.QueryAnswer()
+
+
+def test_null_is_empty_in_lists_and_versions_too():
+    assert prometheus_answers.read_label_values(b'{"status":"success","data":null}') == ()
+    assert prometheus_answers.read_series_labels(b'{"status":"success","data":null}') == ()
+    assert prometheus_answers.read_version(b'{"data":null}') == ""
+    assert prometheus_answers.read_version(b'{"data":{"version":null}}') == ""
+
+
+def test_numbers_are_read_where_texts_are_due():
+    (stream,) = prometheus_answers.read_query_answer(
+        series_answer([{"metric": {}, "values": [[1, 5], [2, 6.5], [3, "7"]]}])
+    ).streams
+    assert stream.values.tolist() == [5, 6.5, 7]
+
+
+def test_a_series_of_another_form_costs_itself_alone():
+    odd = ["x", {"metric": {"pod": 7}, "values": []}, {"metric": {}, "values": [[1, {}]]}]
+    answer = prometheus_answers.read_query_answer(
+        series_answer([odd[0], {"metric": {"pod": "a"}, "values": [[1, "5"]]}, *odd[1:]])
+    )
+    assert [stream.labels for stream in answer.streams] == [{"pod": "a"}]
+    assert answer.warnings[0].startswith("3 series of an answer cannot be read: ")
 
 
 def test_an_error_is_prometheus_own_sentence(recording):
