@@ -29,6 +29,7 @@ from memtop.history.prometheus_connection import (
     PrometheusNotFoundError,
     connect_prometheus,
 )
+from memtop.history.prometheus_past import PODS_ONLY_WORDS
 from memtop.history.prometheus_queries import OOM_EVENTS_METRIC, MetricSchema, probe_schema
 from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable
 from memtop.kube.api_objects import ObjectMeta
@@ -178,6 +179,8 @@ def _check_memory_metrics(schema: MetricSchema, settings: PrometheusSettings) ->
     odd = []
     if schema.pod != "pod":
         odd.append(f"pods are called {schema.pod}")
+    if schema.pods_only:
+        odd.append(PODS_ONLY_WORDS)
     if schema.selectors:
         odd.append(f"several clusters, of which this is {schema.selectors[0]}")
     if len(schema.jobs) > 1:

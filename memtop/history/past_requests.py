@@ -31,11 +31,13 @@ class PastRequest:
         name: What metrics call it.
         restarted: Whether it has ever restarted; its ends are asked for only then.
         uid: The pod's, which tells it from an earlier one of the same name.
+        alone: Whether it is the only container of its pod.
     """
 
     name: ContainerName
     restarted: bool = False
     uid: str = ""
+    alone: bool = False
 
 
 class PastCache:

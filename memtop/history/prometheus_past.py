@@ -37,6 +37,10 @@ container's goes on, flat, for that long beside its successor's.
 """
 
 
+PODS_ONLY_WORDS = "its series have no container label: the sum of a pod is taken where that has one container"
+NO_RSS_WORDS = "RSS is 0 throughout for some containers: they are judged by their working set"
+
+
 def group_by_container(
     streams: Sequence[MetricStream], labels: Sequence[str]
 ) -> dict[ContainerName, list[MetricStream]]:
@@ -44,11 +48,13 @@ def group_by_container(
 
     Args:
         streams: Of one answer.
-        labels: What namespace, pod and container are called in it.
+        labels: What namespace, pod and container are called in it; without the last, the container's name is
+            empty.
     """
     found: dict[ContainerName, list[MetricStream]] = defaultdict(list)
     for stream in streams:
-        found[ContainerName(*(stream.labels.get(label, "") for label in labels[:3]))].append(stream)
+        names = [stream.labels.get(label, "") for label in labels[:3]]
+        found[ContainerName(names[0], names[1], names[2] if len(names) > 2 else "")].append(stream)
     return dict(found)
 
 
@@ -162,9 +168,15 @@ class PastAnswers:
     pasts: dict[tuple[ContainerName, Metric], PastSeries] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
+    def warn(self, words: str) -> None:
+        """Keeps what is to be known of an answer, once."""
+        if words not in self.warnings:
+            self.warnings.append(words)
+
     def keep_warnings(self, answer: QueryAnswer) -> tuple[MetricStream, ...]:
         """The streams of an answer, after keeping its warnings."""
-        self.warnings += [words for words in answer.warnings if words not in self.warnings]
+        for words in answer.warnings:
+            self.warn(words)
         return answer.streams
 
 
@@ -175,6 +187,7 @@ def ask_past(
     metrics: Sequence[Metric],
     grid: QueryGrid,
     restarted: Collection[ContainerName],
+    alone: Collection[ContainerName] = (),
 ) -> PastAnswers:
     """Asks for the past of some containers, in batches of pods. Blocks.
 
@@ -185,6 +198,8 @@ def ask_past(
         metrics: Which memory; those that it does not have are left out.
         grid: The moments to ask for.
         restarted: Those of the containers that have ever restarted; only of them restarts are asked for.
+        alone: Those that are the only ones of their pods: where series have no container label, the sum of
+            the pod is theirs.
 
     Raises:
         Unreachable: No whole answer came in time.
@@ -193,6 +208,9 @@ def ask_past(
     """
     told = PastAnswers()
     wanted = frozenset(names)
+    of_pod = {name._replace(container=""): name for name in alone}
+    if schema.pods_only:
+        told.warn(PODS_ONLY_WORDS)
     for pods in prometheus_queries.batch_pods((name.namespace, name.pod) for name in wanted):
         again = [pair for pair in pods if pair in {(name.namespace, name.pod) for name in restarted}]
         counters, flags, kills = _query_ends(prometheus, schema, again, grid, told)
@@ -203,10 +221,16 @@ def ask_past(
             streams = told.keep_warnings(
                 prometheus.range_query(prometheus_queries.memory_query(schema, metric, pods), grid)
             )
-            found = group_by_container(streams, schema.cadvisor_labels())
+            found = {
+                of_pod.get(name, name): lives
+                for name, lives in group_by_container(streams, schema.cadvisor_labels()).items()
+            }
             # What dies before it is ever scraped has no memory, but its ends are counted.
             for name in wanted.intersection((*found, *counters, *kills)):
                 times, values, seen = join_streams(found.get(name, ()), grid)
+                if metric == "rss" and len(values) and not values.any():
+                    told.warn(NO_RSS_WORDS)
+                    continue
                 restarts, oom_kills = merge_ends(
                     times,
                     seen,

@@ -70,6 +70,8 @@ class MetricSchema:
         state_selectors: The same among the series of kube-state-metrics.
         jobs: The jobs that scrape this cluster's containers; more than one is a series too many for each.
         interval: Seconds between scrapes of the kubelets.
+        pods_only: Whether no series of a container has a container label, so that only the sums of pods can
+            be told apart.
         known: Whether any of the pods probed for was there; False without a probe.
     """
 
@@ -81,6 +83,7 @@ class MetricSchema:
     state_selectors: tuple[str, ...] = ()
     jobs: tuple[str, ...] = ()
     interval: float = USUAL_INTERVAL
+    pods_only: bool = False
     known: bool = False
 
     @property
@@ -94,8 +97,8 @@ class MetricSchema:
         return RESTARTS_METRIC in self.names
 
     def cadvisor_labels(self, *more: str) -> tuple[str, ...]:
-        """Labels that name a container in the kubelet's series."""
-        return ("namespace", self.pod, self.container, *more)
+        """Labels that name a container in the kubelet's series; where there are only pods, a pod."""
+        return ("namespace", self.pod) if self.pods_only else ("namespace", self.pod, self.container, *more)
 
     def state_labels(self) -> tuple[str, str, str]:
         """Labels that name a container in the series of kube-state-metrics."""
@@ -150,6 +153,7 @@ def probe_schema(prometheus: ProbedPrometheus, pods: Iterable[str], now: float) 
         selectors=_cluster_selector(cluster, kubelet),
         state_selectors=_cluster_selector(cluster, state),
         interval=_scrape_interval(prometheus, f'{memory}{{{pod}=~"{one_of}"}}', now),
+        pods_only=not any(map(_is_container, kubelet)),
         jobs=tuple(sorted({labels.get("job", "") for labels in kubelet if _is_container(labels)})),
         known=True,
     )
@@ -398,9 +402,12 @@ def any_of_regex(values: Iterable[str]) -> str:
     return "|".join(re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", value) for value in values)
 
 
-def _real_containers(schema: MetricSchema) -> tuple[str, str]:
-    """Leaves out cAdvisor's sums over a pod, and the pause containers."""
-    return (f'{schema.container}!=""', f'{schema.container}!="POD"')
+def _real_containers(schema: MetricSchema) -> tuple[str, ...]:
+    """Leaves out cAdvisor's sums over a pod, and the pause containers, where containers have a label.
+
+    Where they have none, the sum of a pod is the largest of its series.
+    """
+    return () if schema.pods_only else (f'{schema.container}!=""', f'{schema.container}!="POD"')
 
 
 def _cadvisor_series(metric: str, schema: MetricSchema, pods: Sequence[tuple[str, str]]) -> str:

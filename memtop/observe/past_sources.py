@@ -339,4 +339,5 @@ class PastSources:
         if identity is None or identity.kind is ContainerKind.INIT:
             return None
         name = ContainerName(identity.namespace, identity.pod, identity.container)
-        return PastRequest(name, bool(self._store.columns.restarts[slot] > 0), identity.key.uid)
+        restarted = bool(self._store.columns.restarts[slot] > 0)
+        return PastRequest(name, restarted, identity.key.uid, identity.only)

@@ -154,7 +154,7 @@ class PrometheusPast:
             self._tell(source, found, warnings)
             later.cancel()
             self._answered()
-            if not schema.known and self._now() - probed > GROWERS_SECONDS:
+            if (schema.pods_only or not schema.known) and self._now() - probed > GROWERS_SECONDS:
                 schema, probed = await self._schema(prometheus), self._now()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(MIN_ROUND_SECONDS, REFRESH_SECONDS / self._speed)):
@@ -281,6 +281,7 @@ class PrometheusPast:
         now = self._now()
         names = [wish.name for wish in wishes]
         restarted = [wish.name for wish in wishes if wish.restarted]
+        alone = [wish.name for wish in wishes if wish.alone]
         metrics: tuple[Metric, ...] = tuple(dict.fromkeys(("working_set", self._pasts.metric)))
         pasts: dict[tuple[ContainerName, Metric], PastSeries] = {}
         if whole is not None:
@@ -289,7 +290,7 @@ class PrometheusPast:
         warnings: list[str] = []
         for grid in grids:
             told = await run_in_thread(
-                prometheus_past.ask_past, prometheus, schema, names, metrics, grid, restarted
+                prometheus_past.ask_past, prometheus, schema, names, metrics, grid, restarted, alone
             )
             warnings += told.warnings
             dense_since = grid.end - prometheus_queries.RECENT_SECONDS
@@ -315,8 +316,9 @@ class PrometheusPast:
         grid = prometheus_queries.query_grid(self._now(), asked.seconds)
         names = [wish.name for wish in asked.requests]
         restarted = [wish.name for wish in asked.requests if wish.restarted]
+        alone = [wish.name for wish in asked.requests if wish.alone]
         told = await run_in_thread(
-            prometheus_past.ask_past, prometheus, schema, names, ("working_set",), grid, restarted
+            prometheus_past.ask_past, prometheus, schema, names, ("working_set",), grid, restarted, alone
         )
         return {name: past for (name, _), past in told.pasts.items()}
 

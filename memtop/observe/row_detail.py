@@ -126,13 +126,13 @@ class DetailBuilder:
         self, key: WorkloadKey, row: int | None, until: float | None, slots: list[int]
     ) -> RowDetail:
         """All its containers together: what they hold in sum, and each one's restarts."""
-        recollection = self._observer.past_sources
-        series = [recollection.series_to_draw(slot) for slot in slots]
+        past_sources = self._observer.past_sources
+        series = [past_sources.series_to_draw(slot) for slot in slots]
         times, values = sum_series(series, self._observer.interval)
         columns, judgement = self._observer.store.columns, self._observer.workload_verdicts.get(key)
         floor = None
         if judgement is not None and len(slots) <= MOST_BACK:
-            kept = [recollection.verdicts.series(slot) for slot in slots]
+            kept = [past_sources.verdicts.series(slot) for slot in slots]
             floor = sum_floors(kept, judgement, self._observer.interval)
         return RowDetail(
             key=key,

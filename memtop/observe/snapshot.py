@@ -280,7 +280,7 @@ class FrameBuilder:
 
     def _awaited(self, rows: FrameRows, orders: dict[OverviewPane, Slots]) -> dict[int, AwaitedData]:
         """Of the rows in sight that cannot be judged yet, what may change that."""
-        recollection, pools = self._observer.past_sources, self._observer.workload_verdicts
+        past_sources, pools = self._observer.past_sources, self._observer.workload_verdicts
         shown = {row for pane in OverviewPane for row in orders[pane][:ROWS_ON_SCREEN].tolist()}
         awaited = {}
         for row in shown:
@@ -289,7 +289,7 @@ class FrameBuilder:
                 continue
             group = isinstance(identity, WorkloadIdentity)
             slots = self._workloads().of(row)[:CONTAINERS_PER_WORKLOAD].tolist() if group else [row]
-            if any(map(recollection.is_asking, slots)):
+            if any(map(past_sources.is_asking, slots)):
                 awaited[row] = AwaitedData.PAST
             elif isinstance(identity, WorkloadIdentity) and pools.get(identity.key) is None:
                 awaited[row] = AwaitedData.POOL

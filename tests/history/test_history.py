@@ -58,11 +58,16 @@ def ask(web):
     """``ask(known, names, metrics, restarted)``: what was told, and the queries it took."""
     with direct_session() as session:
 
-        def asking(known, names=(WEB,), metrics=("rss",), restarted=()):
+        def asking(known, names=(WEB,), metrics=("rss",), restarted=(), alone=(), **schema):
             web.answer = known
-            schema = MetricSchema(frozenset(known.series))
             told = prometheus_past.ask_past(
-                PrometheusClient(web.url, session, timeout=5), schema, names, metrics, GRID, restarted
+                PrometheusClient(web.url, session, timeout=5),
+                MetricSchema(frozenset(known.series), **schema),
+                names,
+                metrics,
+                GRID,
+                restarted,
+                alone,
             )
             return told, [asked.query["query"][0] for asked in web.asked]
 
@@ -76,6 +81,25 @@ def test_two_metrics_are_two_series(ask):
     assert told.pasts[WEB, "working_set"].values.tolist() == [4, 5, 6]
     assert told.pasts[WEB, "rss"].metric == "rss"
     assert told.pasts[WEB, "rss"].origin == "Prometheus"
+
+
+def test_rss_that_is_0_throughout_is_none(ask):
+    known = Known(**{RSS: [(labels(id="a"), [0, 0, 0])], WORKING_SET: [(labels(id="a"), [4, 5, 6])]})
+    told, _ = ask(known, metrics=("working_set", "rss"))
+    assert list(told.pasts) == [(WEB, "working_set")]
+    assert told.warnings == [prometheus_past.NO_RSS_WORDS]
+    known.series[RSS] = [(labels(id="a"), [0, 0, 7])]
+    assert ask(known, metrics=("rss",))[0].pasts[WEB, "rss"].values.tolist() == [0, 0, 7]
+
+
+def test_the_sum_of_a_pod_is_its_only_containers_where_there_is_no_container_label(ask):
+    two = [ContainerName("shop", "web-2", container) for container in ("app", "proxy")]
+    sums = [({"namespace": "shop", "pod": pod}, [1, 2, 3]) for pod in ("web-1", "web-2")]
+    told, queries = ask(Known(**{RSS: sums}), names=(WEB, *two), alone=(WEB,), pods_only=True)
+    assert list(told.pasts) == [(WEB, "rss")]
+    assert told.pasts[WEB, "rss"].values.tolist() == [1, 2, 3]
+    assert told.warnings == [prometheus_past.PODS_ONLY_WORDS]
+    assert queries == ['max by (namespace,pod) (container_memory_rss{namespace="shop",pod=~"web-1|web-2"})']
 
 
 def test_a_metric_it_does_not_have_is_not_asked_for(ask):

@@ -74,6 +74,16 @@ def test_a_usual_installation():
     assert schema.kube_state
 
 
+def test_series_without_a_container_label_are_those_of_pods():
+    series = kubelet()
+    del series["container"]
+    schema = probe_schema(Installation(series), ["web-1"], 1e9)
+    assert schema.pods_only
+    assert schema.known
+    assert schema.cadvisor_labels("id") == ("namespace", "pod")
+    assert not probe_schema(Installation(series, kubelet()), ["web-1"], 1e9).pods_only
+
+
 def test_old_labels():
     series = kubelet()
     series["pod_name"], series["container_name"] = series.pop("pod"), series.pop("container")
