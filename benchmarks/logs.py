@@ -134,7 +134,7 @@ async def gigabyte(megabytes: int) -> None:
             buffer.append(delivery.lines)
             readings += len(delivery.readings)
             peak = max(peak, _resident())
-            over = delivery.status is not None and delivery.status.over
+            over = delivery.status is not None and delivery.status.ended
         await task
     took, cpu = time.perf_counter() - began, time.process_time() - cpu
     server.terminate()

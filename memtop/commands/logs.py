@@ -93,7 +93,7 @@ async def _print_log(
     finally:
         await grep.close()
         await client.close()
-    if status.wrong:
+    if status.failed:
         print(f"memtop: {status.words}", file=err)
         return FAILED
     if isinstance(printer, MatchPrinter) and not printer.count:

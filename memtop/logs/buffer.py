@@ -178,15 +178,15 @@ class LogStatus:
     Attributes:
         words: One sentence or less.
         live: Whether what is written now is on its way here.
-        over: Whether nothing more will come by itself.
-        wrong: Whether this is a failure.
+        ended: Whether nothing more will come by itself.
+        failed: Whether this is a failure.
         ending: How the container ended since the reading began, or why nothing is read now.
     """
 
     words: str
     live: bool = False
-    over: bool = False
-    wrong: bool = False
+    ended: bool = False
+    failed: bool = False
     ending: ContainerEnding | None = None
 
 
@@ -233,7 +233,7 @@ class LogChannel:
                 self._readings += readings
             self._announce()
 
-    def say(self, status: LogStatus) -> None:
+    def set_status(self, status: LogStatus) -> None:
         """Tells how the reading goes; only the last word counts."""
         with self._lock:
             if status == self._said:

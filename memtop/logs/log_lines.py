@@ -125,7 +125,7 @@ class LogPosition:
         self._again = self._same
         self._replaying = self.last is not None
 
-    def passes(self, at: int) -> bool:
+    def is_new(self, at: int) -> bool:
         """Whether a line of that time is new; to be asked once for each line, in order."""
         if at == NO_TIME:
             return True

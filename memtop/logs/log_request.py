@@ -126,7 +126,7 @@ class ContainerRun:
         state: Its state in the words of `kubectl get`.
         restarts: Restarts since the pod was created.
         ending: How it last ended, or None if it never has.
-        over: Whether it has ended and won't be started again.
+        ended: Whether it has ended and won't be started again.
         init: Whether it is an init container that runs before the others.
     """
 
@@ -135,7 +135,7 @@ class ContainerRun:
     state: str
     restarts: int
     ending: ContainerEnding | None
-    over: bool
+    ended: bool
     init: bool
 
 
@@ -156,7 +156,7 @@ async def container_runs(client: Client, request: LogRequest) -> dict[str, Conta
             state=facts.state,
             restarts=facts.restarts,
             ending=ContainerEnding(facts.name, facts.terminations[-1]) if facts.terminations else None,
-            over=ended or (facts.kind is ContainerKind.INIT and facts.severity is StateSeverity.DONE),
+            ended=ended or (facts.kind is ContainerKind.INIT and facts.severity is StateSeverity.DONE),
             init=facts.kind is ContainerKind.INIT,
         )
         for facts in container_facts(pod)

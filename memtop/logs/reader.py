@@ -37,9 +37,9 @@ class _LogRotating(Exception):  # noqa: N818  (not a failure yet)
 class _NothingMore(Exception):  # noqa: N818
     """Nothing more will come; says why."""
 
-    def __init__(self, words: str, *, wrong: bool = True) -> None:
+    def __init__(self, words: str, *, failed: bool = True) -> None:
         super().__init__(words)
-        self.status = LogStatus(words, over=True, wrong=wrong)
+        self.status = LogStatus(words, ended=True, failed=failed)
 
 
 class LogReader:
@@ -77,7 +77,7 @@ class LogReader:
                 for name in self.request.containers:
                     group.create_task(self._follow(client, name))
         except* (CredentialError, KubeconfigError) as errors:
-            self._channel.say(LogStatus(str(errors.exceptions[0]), over=True, wrong=True))
+            self._channel.set_status(LogStatus(str(errors.exceptions[0]), ended=True, failed=True))
 
     # -- reading to the end
 
@@ -91,8 +91,8 @@ class LogReader:
                     await self._patiently(client, name, None)
                 else:
                     await self._patiently(client, name, together)
-            except _NothingMore as over:
-                missing.append(over.status.words)
+            except _NothingMore as nothing_more:
+                missing.append(nothing_more.status.words)
             except asyncio.CancelledError:
                 if len(self.request.containers) > 1:
                     self._forget()
@@ -101,10 +101,10 @@ class LogReader:
             together.sort(key=lambda line: line.at)
             await self._deliver(together)
         if missing and len(missing) == len(self.request.containers):
-            self._channel.say(LogStatus("; ".join(missing), over=True, wrong=True))
+            self._channel.set_status(LogStatus("; ".join(missing), ended=True, failed=True))
         else:
             which = "previous log" if self.request.previous else "log"
-            self._channel.say(LogStatus(f"the {which} ends here", over=True))
+            self._channel.set_status(LogStatus(f"the {which} ends here", ended=True))
 
     async def _patiently(self, client: Client, name: str, into: list[LogLine] | None) -> None:
         """Reads one log to its end, as often as it takes until the kubelet finds it."""
@@ -114,12 +114,14 @@ class LogReader:
             try:
                 await self._read(client, name, follow=False, into=into)
             except _LogRotating:
-                self._channel.say(LogStatus(f"the kubelet is putting {name}'s log away; asking again"))
+                self._channel.set_status(LogStatus(f"the kubelet is putting {name}'s log away; asking again"))
             except ApiError as error:
                 if error.retry_after is None or not log_request.may_come_later(error):
                     raise _NothingMore(log_request.refusal_words(error)) from error
                 failure = error
-                self._channel.say(LogStatus(f"{log_request.refusal_words(error)}; asking again", wrong=True))
+                self._channel.set_status(
+                    LogStatus(f"{log_request.refusal_words(error)}; asking again", failed=True)
+                )
             except Unreachable as error:
                 raise _NothingMore(str(error)) from error
             else:
@@ -155,7 +157,7 @@ class LogReader:
         try:
             life = await self._life(client, name)
             # What has ended before and runs again, or has ended for good, is no news.
-            told = life.ending if life is not None and (life.over or life.started_at is not None) else None
+            told = life.ending if life is not None and (life.ended or life.started_at is not None) else None
             while True:
                 before = self._places[name].last
                 failure, error = await self._connect(client, name)
@@ -172,10 +174,10 @@ class LogReader:
                         await self._tell_start(life, again=run is not None)
                         continue
                 if failure:
-                    self._say(name, LogStatus(f"{failure}{_RECONNECTING}", wrong=True))
+                    self._say(name, LogStatus(f"{failure}{_RECONNECTING}", failed=True))
                 await backoff.rest(error)
-        except _NothingMore as over:
-            self._say(name, replace(over.status, ending=life.ending if life is not None else None))
+        except _NothingMore as nothing_more:
+            self._say(name, replace(nothing_more.status, ending=life.ending if life is not None else None))
 
     async def _connect(self, client: Client, name: str) -> tuple[str, Exception | None]:
         """Follows until the stream ends; says why if that was a failure, and who said it.
@@ -205,7 +207,7 @@ class LogReader:
             known = await container_runs(client, self.request)
         except ApiError as error:
             if error.status == 404:
-                raise _NothingMore("the pod is gone; what was read stays", wrong=False) from error
+                raise _NothingMore("the pod is gone; what was read stays", failed=False) from error
             await self._looking.rest(error)
             return None
         except Unreachable as error:
@@ -277,7 +279,7 @@ class LogReader:
                     raise _LogRotating
                 first = False
                 line = parse_line(raw, name, cut=cut)
-                if place.passes(line.at):
+                if place.is_new(line.at):
                     lines.append(line)
                 if len(lines) >= LINES_PER_PORTION:
                     yield lines
@@ -290,7 +292,7 @@ class LogReader:
             if first and log_request.is_kubelet_error(raw):
                 raise _LogRotating
             line = parse_line(raw, name, cut=cut)
-            if place.passes(line.at):
+            if place.is_new(line.at):
                 yield [line]
 
     async def _deliver(self, lines: list[LogLine]) -> None:
@@ -305,21 +307,21 @@ class LogReader:
         """Tells how all containers are: the worst of them, or that all are followed."""
         self._statuses[name] = status
         if len(self.request.containers) == 1:
-            self._channel.say(status)
+            self._channel.set_status(status)
             return
-        going_on = [one for one in self._statuses.values() if not one.over]
+        going_on = [one for one in self._statuses.values() if not one.ended]
         if not going_on:
-            self._channel.say(status)
+            self._channel.set_status(status)
             return
         for told in (
-            [one for one in going_on if one.wrong],
+            [one for one in going_on if one.failed],
             [one for one in going_on if one.ending is not None],
             [one for one in going_on if not one.live],
         ):
             if told:
-                self._channel.say(replace(told[-1], live=any(one.live for one in going_on)))
+                self._channel.set_status(replace(told[-1], live=any(one.live for one in going_on)))
                 return
-        self._channel.say(LogStatus(f"following {len(going_on)} containers", live=True))
+        self._channel.set_status(LogStatus(f"following {len(going_on)} containers", live=True))
 
     def _forget(self) -> None:
         """What was read has not been handed over: it has to be read again."""
@@ -328,7 +330,7 @@ class LogReader:
 
 def _raise_if_over(life: ContainerRun) -> None:
     """Raises if the container has ended for good."""
-    if life.over:
+    if life.ended:
         raise _NothingMore(
-            life.ending.words() if life.ending is not None else f"{life.name} has ended", wrong=False
+            life.ending.words() if life.ending is not None else f"{life.name} has ended", failed=False
         )

@@ -235,7 +235,7 @@ class LogSearch:
         self._lines = array("q")  # those that match, ascending
         self._spans = array("q")  # line, start and end of each match, ascending
 
-    def anew(self, buffer: LogBuffer) -> LogSearch:
+    def restarted(self, buffer: LogBuffer) -> LogSearch:
         """The same search of other lines."""
         return LogSearch(self.sought, buffer, self._grep)
 
@@ -295,7 +295,7 @@ class LogSearch:
         at += 0 if direction > 0 else -1
         return int(chosen[at]) if 0 <= at < len(chosen) else None
 
-    def chosen(self, number: int) -> bool:
+    def is_chosen(self, number: int) -> bool:
         """Whether a line is shown for itself, and not as context."""
         at = bisect_left(self._lines, number)
         return (at < len(self._lines) and self._lines[at] == number) != self.sought.invert

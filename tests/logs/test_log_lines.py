@@ -55,9 +55,9 @@ def test_times_of_all_zones_and_precisions() -> None:
 
 def test_a_replay_gives_only_what_is_new() -> None:
     place = LogPosition()
-    assert [place.passes(at) for at in (5, 7, 7, 6)] == [True, True, True, True], "two writers out of order"
+    assert [place.is_new(at) for at in (5, 7, 7, 6)] == [True, True, True, True], "two writers out of order"
     place.reconnect()
-    assert [place.passes(at) for at in (5, 6, 7, 7, 7, 8, 8)] == [
+    assert [place.is_new(at) for at in (5, 6, 7, 7, 7, 8, 8)] == [
         False,
         False,
         False,
@@ -67,7 +67,7 @@ def test_a_replay_gives_only_what_is_new() -> None:
         True,
     ]
     place.reconnect()
-    assert [place.passes(at) for at in (8, 8, 9)] == [False, False, True]
+    assert [place.is_new(at) for at in (8, 8, 9)] == [False, False, True]
 
 
 @pytest.mark.parametrize(

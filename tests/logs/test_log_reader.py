@@ -65,7 +65,7 @@ async def test_an_oom_kill_while_one_watches(api: PodApi, read: Read, listener: 
     assert listener.status is not None
     assert listener.status.ending is not None
     assert listener.status.ending.words() == "web was OOM-killed"
-    assert not listener.status.over
+    assert not listener.status.ended
     assert len(api.asked) == 1, "a dead container's log is not asked for again"
 
     api.has(running(start=6, restarts=1, last=killed(5)))
@@ -144,10 +144,10 @@ async def test_a_log_that_is_just_put_away_is_asked_for_again(
 ) -> None:
     api.logs["web"] = [text(AWAY.encode()), text(AWAY.encode()), text(at(1, "last words"))]
     await read(previous=True)
-    await listener.until(lambda: listener.status and listener.status.over)
+    await listener.until(lambda: listener.status and listener.status.ended)
     assert listener.texts == ["last words"]
     assert listener.status is not None
-    assert not listener.status.wrong
+    assert not listener.status.failed
     assert api.asked[0]["previous"] == "true"
     assert "follow" not in api.asked[0]
 
@@ -155,10 +155,10 @@ async def test_a_log_that_is_just_put_away_is_asked_for_again(
 async def test_a_log_that_is_never_found_is_said_to_be(api: PodApi, read: Read, listener: Listener) -> None:
     api.logs["web"] = [text(AWAY.encode())]
     await read(previous=True)
-    await listener.until(lambda: listener.status and listener.status.over)
+    await listener.until(lambda: listener.status and listener.status.ended)
     assert not listener.lines
     assert listener.status is not None
-    assert listener.status.wrong
+    assert listener.status.failed
     assert "does not find web's log" in listener.status.words
 
 
@@ -187,10 +187,10 @@ async def test_a_refusal_is_said_in_plain_words(
     api.has(running())
     api.logs["web"] = [refused(status, message)]
     await read(previous=previous)
-    await listener.until(lambda: listener.status and listener.status.over)
+    await listener.until(lambda: listener.status and listener.status.ended)
     assert listener.status is not None
     assert listener.status.words.startswith(words)
-    assert listener.status.wrong
+    assert listener.status.failed
 
 
 async def test_a_container_that_is_about_to_start_is_waited_for(
@@ -214,11 +214,11 @@ async def test_a_finished_job_has_a_log_that_ends(api: PodApi, read: Read, liste
     api.has(done, phase="Succeeded")
     api.logs["web"] = [text(at(1, "done"))]
     await read()
-    await listener.until(lambda: listener.status and listener.status.over)
+    await listener.until(lambda: listener.status and listener.status.ended)
     assert listener.texts == ["done"]
     assert listener.status is not None
     assert listener.status.words == "web completed"
-    assert not listener.status.wrong
+    assert not listener.status.failed
 
 
 async def test_a_pod_that_goes_away(api: PodApi, read: Read, listener: Listener) -> None:
@@ -231,7 +231,7 @@ async def test_a_pod_that_goes_away(api: PodApi, read: Read, listener: Listener)
     api.pod = None
     stream.end()
     await task
-    await listener.until(lambda: listener.status and listener.status.over)
+    await listener.until(lambda: listener.status and listener.status.ended)
     assert listener.status is not None
     assert "the pod is gone" in listener.status.words
     assert listener.texts == ["bye"]

@@ -146,12 +146,12 @@ async def test_inverted_and_among_all_lines(grep: Grep) -> None:
     await search.advance()
     assert search.rows().tolist() == [1, 3]
     assert search.count == 2
-    assert search.chosen(1)
-    assert not search.chosen(0)
+    assert search.is_chosen(1)
+    assert not search.is_chosen(0)
     search.sought = LogFilter("a", "a", context=ALL_CONTEXT)
     assert search.rows().tolist() == [0, 1, 2, 3]
-    assert search.chosen(0)
-    assert not search.chosen(1)
+    assert search.is_chosen(0)
+    assert not search.is_chosen(1)
 
 
 async def test_stepping_from_match_to_match(grep: Grep) -> None:

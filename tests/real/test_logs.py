@@ -131,7 +131,7 @@ async def test_an_oom_kill_while_one_watches(as_user: Callable[[str], Any], doom
         assert any(one.share is not None and one.share > 0.9 for one in read.readings)
 
         async def to_its_end(read: Read) -> None:
-            await read.until(lambda _: any(status.over for status in read.statuses), "the previous log")
+            await read.until(lambda _: any(status.ended for status in read.statuses), "the previous log")
 
         previous = await reading(client, request(doomed, "doomed", previous=True, tail=1000), to_its_end)
         assert "Cannot allocate memory" in previous.lines[-1].text or "Heap usage" in previous.lines[-1].text
@@ -140,7 +140,7 @@ async def test_an_oom_kill_while_one_watches(as_user: Callable[[str], Any], doom
 
 async def test_the_last_words_of_node(as_user: Callable[[str], Any], pod: Callable[[str], str]) -> None:
     async def to_its_end(read: Read) -> None:
-        await read.until(lambda _: any(status.over for status in read.statuses), "the previous log")
+        await read.until(lambda _: any(status.ended for status in read.statuses), "the previous log")
 
     async with Client(as_user("kubeconfig-readonly")) as client, asyncio.timeout(2 * PATIENCE):
         wanted = request(pod("session-api"), "session-api", previous=True, tail=5000)
@@ -235,7 +235,7 @@ async def test_what_has_not_ended_yet_has_no_previous_log(as_user: Callable[[str
 
 async def test_what_nobody_may_read(as_user: Callable[[str], Any], pod: Callable[[str], str]) -> None:
     async def said(read: Read) -> None:
-        await read.until(lambda _: any(status.over for status in read.statuses), "the refusal")
+        await read.until(lambda _: any(status.ended for status in read.statuses), "the refusal")
         assert "you may not read this log" in read.statuses[-1].words
 
     async with Client(as_user("kubeconfig-nobody")) as client:

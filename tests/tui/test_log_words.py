@@ -51,7 +51,7 @@ def test_an_old_kill_is_not_told_for_ever() -> None:
 
 def test_a_good_end_is_no_alarm() -> None:
     done = ContainerEnding("job", Termination("Completed", 0, NOW - 42, None))
-    assert said(feed(LogStatus("job completed", over=True, ending=done))) == "job completed · 3 lines"
+    assert said(feed(LogStatus("job completed", ended=True, ending=done))) == "job completed · 3 lines"
 
 
 async def test_what_a_filter_finds() -> None:

@@ -229,7 +229,7 @@ class LiveLog(PodTab):
 
     def show_failure(self, sentence: str) -> None:
         """Says why the log is not read any more; what was read stays."""
-        self.feed.status = LogStatus(sentence, over=True, wrong=True)
+        self.feed.status = LogStatus(sentence, ended=True, failed=True)
         self._say()
 
     async def _known_containers(self) -> tuple[str, ...]:
@@ -283,7 +283,7 @@ class LiveLog(PodTab):
         self.view.follow(True)  # while the lines that it shows are still there
         self.feed = LogFeed(self._request(), self._arrived)
         if self._search is not None:
-            self._search = self._search.anew(self.feed.buffer)
+            self._search = self._search.restarted(self.feed.buffer)
         self.values.show(None)
         self._draw()
         self._read()

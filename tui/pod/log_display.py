@@ -182,7 +182,7 @@ def log_status_line(feed: LogFeed, search: LogSearch | None, view: LogView, now:
 
 
 def _reading_state(status: LogStatus, now: float, *, previous: bool) -> Text:
-    state = Text(status.words, "warn" if status.wrong else "ok" if status.live else "dim", end="")
+    state = Text(status.words, "warn" if status.failed else "ok" if status.live else "dim", end="")
     if status.ending is None or status.ending.termination.exit_code == 0:
         return state
     ended = status.ending.termination.finished_at
@@ -211,7 +211,7 @@ def _search_state(search: LogSearch, end: int) -> Text:
 
 def log_row(line: LogLine, search: LogSearch | None, number: int, *, stamps: bool, owners: bool) -> LogRow:
     """One line of the log as the view draws it."""
-    chosen = search is None or search.chosen(number)
+    chosen = search is None or search.is_chosen(number)
     spans = search.spans(number) if search is not None else []
     text, tail = line.text, "… (cut: the line is longer)" if line.mark is LogMark.CUT else ""
     if len(text) > SHOWN_CHARACTERS:
