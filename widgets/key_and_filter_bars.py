@@ -107,7 +107,7 @@ class FilterBar(Horizontal):
         self.post_message(self.Changed(event.value))
 
     def keep(self) -> None:
-        """Does what enter does once all that was typed before has arrived, for whoever handles enter."""
+        """Submits after all earlier keys have arrived, so that the handler sees the whole text."""
         self._input.call_later(self._input.action_submit)
 
     @on(Input.Submitted)

@@ -138,7 +138,7 @@ class OneLine(LineWidget):
 
 
 class TextBlock(LineWidget):
-    """Lines that somebody else says, in a fixed height, so that nothing below them moves."""
+    """Lines from a function, in a fixed height, so that nothing below them moves."""
 
     def __init__(self, say: Callable[[int, int], Sequence[Text]], height: int) -> None:
         """Makes room for the lines.

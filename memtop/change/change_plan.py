@@ -88,7 +88,7 @@ class ChangePlan:
         wish: What was asked for.
         context: The kubeconfig's context.
         ref: The object that is changed.
-        title: The wish in a few words.
+        title: The request in a few words, for a heading.
         changes: The fields that change.
         lines: All that there is to say about it, the fields included, in the order to be shown.
         kubectl: The command that does the same.

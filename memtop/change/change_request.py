@@ -27,7 +27,7 @@ class SetImage:
 
     @property
     def title(self) -> str:
-        """The wish in a few words."""
+        """The request in a few words, for a heading."""
         return f"Set the image of {self.ref.name}"
 
 
@@ -50,7 +50,7 @@ class SetMemory:
 
     @property
     def title(self) -> str:
-        """The wish in a few words."""
+        """The request in a few words, for a heading."""
         if self.request is None:
             return f"Set the memory limit of {self.ref.name}"
         if self.limit is None:
@@ -67,7 +67,7 @@ class Restart:
 
     @property
     def title(self) -> str:
-        """The wish in a few words."""
+        """The request in a few words, for a heading."""
         return f"Restart {self.ref.name}"
 
 
@@ -86,7 +86,7 @@ class Undo:
 
     @property
     def title(self) -> str:
-        """The wish in a few words."""
+        """The request in a few words, for a heading."""
         if self.revision is None:
             return f"Undo the last rollout of {self.ref.name}"
         return f"Take {self.ref.name} back to revision {self.revision}"
@@ -102,7 +102,7 @@ class Scale:
 
     @property
     def title(self) -> str:
-        """The wish in a few words."""
+        """The request in a few words, for a heading."""
         return f"Scale {self.ref.name} to {self.replicas}"
 
 
@@ -115,7 +115,7 @@ class DeletePod:
 
     @property
     def title(self) -> str:
-        """The wish in a few words."""
+        """The request in a few words, for a heading."""
         return f"Delete the pod {self.ref.name}"
 
 
@@ -128,7 +128,7 @@ class Pause:
 
     @property
     def title(self) -> str:
-        """The wish in a few words."""
+        """The request in a few words, for a heading."""
         return f"Pause rollouts of {self.ref.name}"
 
 
@@ -141,7 +141,7 @@ class Resume:
 
     @property
     def title(self) -> str:
-        """The wish in a few words."""
+        """The request in a few words, for a heading."""
         return f"Resume rollouts of {self.ref.name}"
 
 

@@ -90,7 +90,7 @@ class RolloutObjects:
     notes: dict[str, str] = field(default_factory=dict)
 
     def rollout(self, now: float) -> Rollout | None:
-        """What it comes to at a time (Unix seconds of the cluster's clock); None before there is anything."""
+        """The rollout at a time (Unix seconds of the cluster's clock); None before the first answer."""
         if self.workload is None:
             return None
         judged = rollout_status(self.workload, self.ref.kind)

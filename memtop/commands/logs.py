@@ -114,7 +114,7 @@ async def _set_expression(grep: Grep, sought: LogFilter, *, typed: bool) -> None
             if typed:
                 shown = sanitize(sought.pattern)
                 raise PatternError(f"flag --grep: {shown!r} is not a regular expression: {error}") from error
-        raise  # it was no mistake of whoever typed it
+        raise  # the expression is one of ours, not one that was typed
 
 
 async def _read_and_print(client: Client, request: LogRequest, printer: LogPrinter) -> LogStatus:

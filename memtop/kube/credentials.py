@@ -110,7 +110,7 @@ class Credentials:
             return self._renew() != grant
 
     def close(self) -> None:
-        """Ends a plugin that is running; whoever waits for it gets a `CredentialError`."""
+        """Ends a running plugin; a caller that waits for it gets a `CredentialError`."""
         self._closed.set()
 
     def _renew(self) -> Grant:

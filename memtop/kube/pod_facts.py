@@ -124,7 +124,7 @@ class ContainerFacts(Struct, frozen=True):
         terminations: The ends that the status still tells of, oldest first (at most two).
         unread: Which parts of the pod made no sense and were left out, in words; empty for none.
         limit_of_pod: Whether the limit is the pod's, which counts what its other containers hold too.
-        pod_limited: Whether the pod has a limit of its own, whoever else has one.
+        pod_limited: Whether the pod itself has a limit, beside those of its containers.
         resize: What is under way or in the way of a resize in place, in words; empty for none.
     """
 

@@ -222,5 +222,5 @@ async def _forward_bytes(reader: asyncio.StreamReader, socket: aiohttp.ClientWeb
     with contextlib.suppress(ConnectionError, aiohttp.ClientError):
         while data := await reader.read(READ_BYTES):
             await socket.send_bytes(DATA_CHANNEL + data)
-        # There is no half-close in this protocol; whoever connected has said all, or has gone.
+        # There is no half-close in this protocol; the client has sent everything, or has gone.
         await socket.close()

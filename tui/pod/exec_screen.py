@@ -231,7 +231,7 @@ class ExecScreen(LiveScreen):
         try:
             self._inside.forbidden = await asyncio.wrap_future(self._ask(self._inside.ask))
         except EXEC_FAILURES:
-            return  # whether it may be done will then be said by whoever tries
+            return  # the attempt itself will then say whether it is allowed
         self.refresh_bindings()
 
     # -- a shell, a command
