@@ -135,6 +135,9 @@ def _rounded_or_none(value: float) -> float | None:
 
 
 COLUMN_GAP = "   "
+OLD_SAMPLE_SECONDS = 150.0
+"""Seconds from which the age of a sample is said: metrics-server measures once a minute by default, and its
+sample is up to a minute older than that where the kubelet is slow."""
 MAX_MARKDOWN_ROWS = 40
 """Rows of a Markdown table; an incident channel is no place for ten thousand."""
 _MARKDOWN_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~])")
@@ -179,9 +182,17 @@ def _last_hour_words(frame: Frame, listing: ListedContainer) -> str:
     return at_least(int(rows.restarts_hour[row]), bool(rows.restarts_exact[row]))
 
 
+def _memory_words(frame: Frame, row: int) -> str:
+    """The working set, with its age where the sample is old."""
+    memory = frame.rows.working_set[row]
+    age = frame.time - float(frame.rows.sampled_at[row])
+    old = math.isfinite(memory) and age > OLD_SAMPLE_SECONDS
+    return f"{bytes_(memory)} {ago(age)}" if old else bytes_(memory)
+
+
 NAMESPACE = TableField("NAMESPACE", lambda _, listing: listing.identity.namespace)
 POD = TableField("POD", lambda _, listing: container_name(listing))
-MEMORY = TableField("MEMORY", lambda frame, at: bytes_(frame.rows.working_set[at.row]), number=True)
+MEMORY = TableField("MEMORY", lambda frame, at: _memory_words(frame, at.row), number=True)
 REQUEST = TableField("REQUEST", lambda frame, at: bytes_(frame.rows.request[at.row]), number=True)
 LIMIT = TableField("LIMIT", lambda frame, at: _limit_words(frame.rows, at.row), number=True)
 USED = TableField("USED", lambda frame, at: share(frame.rows.share[at.row]), number=True)

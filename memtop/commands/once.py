@@ -16,6 +16,7 @@ from memtop.observe.engine import Engine
 from memtop.observe.frame import Frame
 from memtop.observe.view import SourceCondition, SourceStatus
 from memtop.observe.watchlist import DemoStartError, Watchlist, open_watchlist
+from memtop.wording import ago
 
 if TYPE_CHECKING:
     from config.invocation import Invocation
@@ -64,14 +65,14 @@ def run_once(invocation: Invocation, out: TextIO, err: TextIO) -> int:
         return BAD_INPUT
     for source in carriers:
         if source.state is not SourceCondition.LIVE or source.words:
-            print(f"memtop: {_source_sentence(source)}", file=err)
+            print(f"memtop: {_source_sentence(source, frame.time)}", file=err)
     if pods.data_at is None:
         if pods.state is SourceCondition.FORBIDDEN:
             print(f"memtop: {NAMESPACE_HINT}", file=err)
         return NOTHING_OBSERVED
     for source in frame.sources:
-        if source.name == "prometheus" and source.state in _MISSING_STATES and _has_unjudged(frame):
-            print(f"memtop: {_source_sentence(source)}; {UNJUDGED_HINT}", file=err)
+        if source.name == "prometheus" and (sentence := _past_sentence(source, frame)):
+            print(f"memtop: {sentence}", file=err)
     for note in frame.notes:
         print(f"memtop: {note}", file=err)
     print(_format_frame(frame, invocation.options.get("output") or "table"), file=out)
@@ -126,10 +127,24 @@ def _has_unjudged(frame: Frame) -> bool:
     return bool((rows.verdict[known] == UNJUDGED_CODE).any())
 
 
-def _source_sentence(source: SourceStatus) -> str:
+def _source_sentence(source: SourceStatus, now: float) -> str:
     if source.state is SourceCondition.CONNECTING:
         return f"{source.name}: no answer within {SETTLE_SECONDS:.0f} s"
-    return f"{source.name}: {source.words or source.state.value}"
+    words = f"{source.name}: {source.words or source.state.value}"
+    if source.state is SourceCondition.STALE and source.data_at is not None:
+        return f"{words}; its newest data is from {ago(now - source.data_at)}"
+    return words
+
+
+def _past_sentence(source: SourceStatus, frame: Frame) -> str:
+    """Why Prometheus cannot serve; nothing where it serves, or is missing and nobody misses it."""
+    unjudged = _has_unjudged(frame)
+    knows_nothing = source.state is SourceCondition.LIVE and source.data_at is None
+    missed = unjudged and (knows_nothing or source.state in _MISSING_STATES)
+    if not missed and source.state not in {SourceCondition.FAILING, SourceCondition.STALE}:
+        return ""
+    sentence = _source_sentence(source, frame.time)
+    return f"{sentence}; {UNJUDGED_HINT}" if unjudged else sentence
 
 
 def _format_frame(frame: Frame, form: str) -> str:

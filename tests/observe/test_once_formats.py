@@ -142,6 +142,13 @@ class TestTables:
         words = "shop user-1 91 MiB 100 MiB 91 % 3 3 OOMKilled 3 min ago +12 MiB/h 45 m leak Running"
         assert line.split() == words.split()
 
+    async def test_the_age_of_an_old_sample_is_said(self, night):
+        night.at = 140.0
+        assert "91 MiB   100 MiB" in as_table(night.frame())
+        night.at = 400.0
+        assert "91 MiB 6 min ago" in as_table(night.frame())
+        assert "91 MiB 6 min ago" in as_markdown(night.frame())
+
     async def test_wide_has_more_columns(self, night):
         line = next(line for line in as_table(night.frame(), wide=True).splitlines() if "user-1" in line)
         assert line.split()[2] == "container"
