@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import lru_cache
 
 from memtop.analysis import stability_sentences as words
 from memtop.analysis import stability_statistics as slopes
@@ -40,6 +41,9 @@ from memtop.analysis.stability_waits import (
     tooth_of,
 )
 
+_observe_before = lru_cache(maxsize=2)(observe_side)
+"""What was before a change is the same at every moment since, and takes most of the time to judge. The same
+means the same object, so nothing is kept for longer than until the next change is judged."""
 RAISED_LIMIT_RATIO = 1.05
 """From this ratio on a limit counts as raised."""
 LEAST_WARM_UP = 900.0
@@ -72,7 +76,7 @@ def judge_moment(before: ChangeEvidence, after: ChangeEvidence, changed_at: floa
         now: Unix seconds.
     """
     by_kill = any(len(one.oom_kills) for side in (before, after) for one in side.series)
-    old, new = observe_side(before, oom=by_kill), observe_side(after, oom=by_kill)
+    old, new = _observe_before(before, oom=by_kill), observe_side(after, oom=by_kill)
     loaded = load_share(old.side, new.side)
     expected = 1.0 if loaded is None or loaded >= LIKE_BEFORE else loaded
     aim = growth_to_exclude(old, new) * expected

@@ -53,7 +53,7 @@ async def test_an_earlier_change_can_be_asked_for(world):
     assert (found.revision.number, found.previous.number) == (2, 1)
     with pytest.raises(ApiError, match=r"has no revision 7") as refusal:
         await find_change(world.client, USER_SERVICE, 7)
-    assert refusal.value.status == 404
+    assert (refusal.value.status, refusal.value.reason) == (404, "NotFound")
 
 
 async def test_going_back_is_dated_by_the_rollout_at_first(world):
