@@ -69,6 +69,10 @@ class EngineCrashed(Message):
         self.error = error
 
 
+class EngineTroubled(Message):
+    """Frames do not come, by a mistake of memtop's own; the engine begins afresh."""
+
+
 class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
     """memtop's screens on one cluster.
 
@@ -112,6 +116,7 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
         self._acting: WorkloadActions | None = None
         self.frame: Frame | None = None
         self._frame_at = 0.0
+        self._trouble = ""
         self._preferences = pane_columns.preferences_path(demo=demo)
         self._interval = settings.observe.interval
         self._interval_chosen = False
@@ -150,7 +155,7 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
         gc.freeze()  # modules and widgets stay: no collection needs to look at them again
         gc.enable()
         sys.setswitchinterval(THREAD_SWITCH_SECONDS)
-        self._engine = engine(self._plan, self._arrived, self._crashed, self.overview.view)
+        self._engine = engine(self._plan, self._arrived, self._crashed, self.overview.view, self._troubled)
         if self._interval_chosen:
             self._engine.set_interval(self._interval)
         self._acting = WorkloadActions(
@@ -167,11 +172,24 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
     def _arrived(self, frame: Frame) -> None:
         """On the engine's thread: leaves the frame and says so."""
         self.frame = frame
+        self._trouble = ""
         self._frame_at = time.monotonic()
         self.post_message(FrameReady())
 
     def _crashed(self, error: BaseException) -> None:
         self.post_message(EngineCrashed(error))
+
+    def _troubled(self, sentence: str) -> None:
+        """On the engine's thread: keeps why there is no newer frame, and says so."""
+        self._trouble = f"nothing newer is shown: {sentence}"
+        self.post_message(EngineTroubled())
+
+    def on_engine_troubled(self) -> None:
+        """Says on every screen that what is shown is old, or on the overview why there is nothing."""
+        if self.frame is not None:
+            self.on_frame_ready()
+        elif self._trouble:
+            self.overview.show_trouble(self._trouble)
 
     def on_frame_ready(self) -> None:
         """Shows the newest frame on every screen that is open; while the app ends, on none."""
@@ -185,8 +203,10 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
             self._acting.look(frame)
 
     def _noted(self, frame: Frame) -> Frame:
-        """The frame with a note on each rollout and watch that was left running."""
+        """The frame with a note on each rollout and watch left running, and on newer frames that fail."""
         lines = () if self._acting is None else self._acting.lines
+        if self._trouble:
+            lines = (self._trouble, *lines)
         return replace(frame, notes=(*lines, *frame.notes)) if lines else frame
 
     def on_engine_crashed(self, message: EngineCrashed) -> None:
@@ -390,7 +410,7 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
             await self._acting.end()
         if self._engine is not None:
             await asyncio.to_thread(self._engine.stop)
-        self._plan, self.settings, self.frame = plan, settings, None
+        self._plan, self.settings, self.frame, self._trouble = plan, settings, None, ""
         self.overview.restart()
         await self._start()
 

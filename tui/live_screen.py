@@ -17,7 +17,6 @@ from textual.message import Message
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
-from widgets.error_boundary import GuardedHandlers
 from widgets.styled_text import Symbols
 
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ class OpenScreen(Message):
         self.screen = screen
 
 
-class LiveScreen(GuardedHandlers, Screen[None]):
+class LiveScreen(Screen[None]):
     """A screen that is told of every frame.
 
     Attributes:

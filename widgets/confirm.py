@@ -16,7 +16,6 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Button, Input, Static
 
-from widgets.error_boundary import GuardedHandlers
 from widgets.styled_text import literal, role_styles
 
 Weight = Literal["plain", "warn", "critical", "command"]
@@ -60,7 +59,7 @@ def plan_grid(widget: Widget, lines: Sequence[PlanLine]) -> Table:
     return table
 
 
-class ConfirmDialog(GuardedHandlers, ModalScreen[bool]):
+class ConfirmDialog(ModalScreen[bool]):
     """Shows a plan, however long; returns whether it was agreed to.
 
     ``y`` agrees, and so does enter once the focus has been moved to that button; escape, ``n`` and enter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from textual._context import active_message_pump
@@ -12,6 +12,7 @@ from textual.app import App
 from textual.dom import DOMNode
 from textual.message import Message
 from textual.message_pump import MessagePump
+from textual.widget import Widget
 from textual.worker import WorkerFailed, get_current_worker
 
 from memtop.wording import failure_place, failure_sentence
@@ -32,17 +33,28 @@ class ShowsFailure(Protocol):
         """Shows a sentence."""
 
 
-class GuardedHandlers(MessagePump):
-    """A screen or widget that lives on when one of its message handlers or actions raises."""
+def guard_handlers(part: MessagePump, report: Callable[[Exception], None]) -> None:
+    """Has a part of the screen live on when one of its message handlers or actions raises.
 
-    async def _dispatch_message(self, message: Message) -> None:
+    Textual ends the message loop of a widget whose handler raised (``MessagePump._process_messages_loop``):
+    it would stand there and hear nothing any more.
+
+    Args:
+        part: A widget or a screen; also one of Textual's own.
+        report: Is told what was raised.
+    """
+    dispatch = part._dispatch_message
+
+    async def guarded(message: Message) -> None:
         try:
-            await super()._dispatch_message(message)
+            await dispatch(message)
         except Exception as error:  # noqa: BLE001  (the boundary: whatever it is, the screen lives on)
-            self.app._handle_exception(error)
+            report(error)
+
+    part._dispatch_message = guarded  # type: ignore[method-assign]
 
 
-class ErrorBoundary(GuardedHandlers, App[R], Generic[R]):
+class ErrorBoundary(App[R], Generic[R]):
     """An app that says what went wrong and goes on."""
 
     _guarding = False
@@ -51,7 +63,17 @@ class ErrorBoundary(GuardedHandlers, App[R], Generic[R]):
     def guard(self) -> None:
         """The app is up: from now on nothing that is raised ends it."""
         self._guarding = True
+        guard_handlers(self, self._handle_exception)
         self._failed_at: dict[tuple[type[BaseException], str], float] = {}
+
+    def _register_child(self, parent: DOMNode, child: Widget, before: int | None, after: int | None) -> None:
+        if child not in self._registry:
+            guard_handlers(child, self._handle_exception)
+        super()._register_child(parent, child, before, after)
+
+    def _start_widget(self, parent: Widget, widget: Widget) -> None:  # of scroll bars
+        guard_handlers(widget, self._handle_exception)
+        super()._start_widget(parent, widget)
 
     def _handle_exception(self, error: Exception) -> None:
         if not self._guarding:

@@ -17,7 +17,6 @@ from textual.widgets import Input, Static
 from textual.widgets.input import Selection
 
 from widgets.confirm import PlanLine, plan_grid
-from widgets.error_boundary import GuardedHandlers
 from widgets.line_widget import LineWidget
 from widgets.styled_text import cut, fit, literal
 
@@ -85,7 +84,7 @@ class FormValueError(ValueError):
     """What was submitted will not do, as turned out only when something was made of it."""
 
 
-class FormDialog(GuardedHandlers, ModalScreen[T | None], Generic[T]):
+class FormDialog(ModalScreen[T | None], Generic[T]):
     """Fields above what is said of them; returns what was made of the values, or None if it is left.
 
     Nothing that was typed is lost while something is made of it: the form stays until that has succeeded.

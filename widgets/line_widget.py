@@ -14,7 +14,6 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from widgets import styled_text
-from widgets.error_boundary import GuardedHandlers
 from widgets.styled_text import role_styles
 
 _JOIN_CELLS = 10  # moving the terminal's cursor costs about as many bytes as writing these many cells again
@@ -53,7 +52,7 @@ def _strip_cells(strip: Strip) -> list[tuple[str, Style | None]]:
     return cells
 
 
-class LineWidget(GuardedHandlers, Widget):
+class LineWidget(Widget):
     """A widget that says what its lines are, and repaints what differs when it says so again."""
 
     def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:

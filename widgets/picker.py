@@ -15,7 +15,6 @@ from textual.fuzzy import FuzzySearch
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from widgets.error_boundary import GuardedHandlers
 from widgets.styled_text import literal
 from widgets.table import LiveTable
 from widgets.table_parts import Cell, PlacedColumn, TableColumn
@@ -108,7 +107,7 @@ class _MatchingItems(Generic[V]):
         return [label if column.key == "label" else note for column, _ in columns]
 
 
-class Picker(GuardedHandlers, ModalScreen[V | None]):
+class Picker(ModalScreen[V | None]):
     """Returns the value chosen, or ``None`` when it is left with escape."""
 
     DEFAULT_CSS = """

@@ -13,7 +13,6 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from widgets.error_boundary import GuardedHandlers
 from widgets.line_widget import changed_spans
 from widgets.table_parts import (
     TRACK_WIDTH,
@@ -32,7 +31,7 @@ from widgets.table_parts import (
 )
 
 
-class LiveTable(GuardedHandlers, ScrollView, can_focus=True):
+class LiveTable(ScrollView, can_focus=True):
     """Rows of columns with a cursor that stays on its row while the rows move.
 
     Until someone moves the cursor, or `hold` is called, it rests on the first row, whichever that is; then it

@@ -12,14 +12,13 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from widgets.error_boundary import GuardedHandlers
 from widgets.styled_text import literal
 
 _UNSEEN_SECONDS = 0.4
 """A wait that is shorter than this needs no words: a box that flashes up disturbs more than it says."""
 
 
-class WaitingDialog(GuardedHandlers, ModalScreen[bool]):
+class WaitingDialog(ModalScreen[bool]):
     """Takes every key until the dialog comes that they were typed for; returns whether somebody left it.
 
     Attributes:

@@ -55,7 +55,7 @@ def run_once(invocation: Invocation, out: TextIO, err: TextIO) -> int:
     except KubeconfigError as error:
         print(f"memtop: {invocation.blame(error, error.setting)}", file=err)
         return BAD_INPUT
-    except DemoStartError as error:
+    except (DemoStartError, NoFrameError) as error:
         print(f"memtop: {error}", file=err)
         return NOTHING_OBSERVED
     carriers = [source for name in _ESSENTIAL_SOURCES for source in frame.sources if source.name == name]
@@ -79,14 +79,20 @@ def run_once(invocation: Invocation, out: TextIO, err: TextIO) -> int:
     return 0
 
 
+class NoFrameError(Exception):
+    """There is nothing to print; one sentence."""
+
+
 def observe_once(plan: Watchlist, seconds: float) -> Frame:
     """The frame after `seconds` of observing, and not before the first answers have come or are overdue.
 
     Raises:
         BaseException: What ended the engine, which is a mistake of memtop's own.
+        NoFrameError: Nothing can be shown, by such a mistake.
     """
+    troubles: list[str] = []
     frames: queue.SimpleQueue[Frame | BaseException] = queue.SimpleQueue()
-    engine = Engine(plan, frames.put, frames.put)
+    engine = Engine(plan, frames.put, frames.put, on_trouble=troubles.append)
     started = time.monotonic()
     enough, overdue = started + seconds, started + max(seconds, SETTLE_SECONDS)
     engine.start()
@@ -99,6 +105,9 @@ def observe_once(plan: Watchlist, seconds: float) -> Frame:
             except queue.Empty:
                 if frame is not None:
                     return frame
+                if troubles:
+                    raise NoFrameError(troubles[-1]) from None
+                overdue = time.monotonic() + 1.0
                 continue
             if isinstance(news, BaseException):
                 raise news

@@ -55,6 +55,8 @@ class Engine:
         on_frame: Called on the engine's thread with every frame; must return at once.
         on_crash: Called on the engine's thread if it ends by a mistake of memtop's own.
         view: What to show first.
+        on_trouble: Called on the engine's thread with a sentence each time that observing, or building a
+            frame, has failed by a mistake of memtop's own and begins afresh; must return at once.
     """
 
     def __init__(
@@ -63,8 +65,10 @@ class Engine:
         on_frame: Callable[[Frame], None],
         on_crash: Callable[[BaseException], None],
         view: View | None = None,
+        on_trouble: Callable[[str], None] = lambda sentence: None,
     ) -> None:
         self._watchlist = plan
+        self._on_trouble = on_trouble
         self._on_frame = on_frame
         self._on_crash = on_crash
         self._view = view or View()
@@ -233,6 +237,7 @@ class Engine:
                 # What screens have asked for runs on: a rollout that is followed, a heap that is fetched.
                 LOGGER.exception("observing failed; it begins afresh")
                 failed = failure_sentence(errors)
+                self._on_trouble(failed)  # no frame can say it while each of them fails
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, MAX_RESTART_SECONDS)
 

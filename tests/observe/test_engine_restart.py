@@ -6,6 +6,9 @@ import asyncio
 import queue
 import threading
 
+import pytest
+
+from memtop.commands import once
 from memtop.kube.connection_target import ClusterTarget
 from memtop.observe import engine
 from memtop.observe.engine import Engine
@@ -17,7 +20,7 @@ PATIENCE = 30.0  # seconds
 
 
 def test_it_observes_afresh_and_what_was_asked_goes_on(monkeypatch, caplog):
-    frames, crashes, await_asked = queue.Queue(), [], threading.Event()
+    frames, crashes, troubles, await_asked = queue.Queue(), [], [], threading.Event()
     mistakes = [KeyError("hunter2"), ZeroDivisionError("hunter2")]
 
     class Faulty(FrameBuilder):
@@ -30,7 +33,7 @@ def test_it_observes_afresh_and_what_was_asked_goes_on(monkeypatch, caplog):
     monkeypatch.setattr(engine, "FrameBuilder", Faulty)
     monkeypatch.setattr(engine, "FIRST_RESTART_SECONDS", 0.0)
     target = ClusterTarget("test", "c", "u", "http://127.0.0.1:1", "shop", "a test")
-    running = Engine(Watchlist(target, Scope()), frames.put, crashes.append)
+    running = Engine(Watchlist(target, Scope()), frames.put, crashes.append, None, troubles.append)
     running.start()
     try:
         release = asyncio.Event()
@@ -50,3 +53,19 @@ def test_it_observes_afresh_and_what_was_asked_goes_on(monkeypatch, caplog):
     assert any("observed afresh after a mistake in memtop: KeyError" in note for note in frame.notes)
     assert caplog.text.count("observing failed") == 2
     assert "hunter2" not in " ".join(frame.notes)
+    assert [sentence.split(" in ", 2)[1] for sentence in troubles] == [
+        "memtop: ZeroDivisionError",
+        "memtop: KeyError",
+    ]
+
+
+def test_once_says_that_nothing_can_be_shown(monkeypatch):
+    class Failing(FrameBuilder):
+        def build(self, view):
+            raise KeyError("hunter2")
+
+    monkeypatch.setattr(engine, "FrameBuilder", Failing)
+    monkeypatch.setattr(once, "SETTLE_SECONDS", 0.2)
+    target = ClusterTarget("test", "c", "u", "http://127.0.0.1:1", "shop", "a test")
+    with pytest.raises(once.NoFrameError, match="a mistake in memtop: KeyError"):
+        once.observe_once(Watchlist(target, Scope()), 0.0)

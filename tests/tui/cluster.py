@@ -285,9 +285,11 @@ class FakeEngine:
         on_frame: Callable[[Frame], None],
         on_crash: Callable[[BaseException], None],
         view: View | None,
+        on_trouble: Callable[[str], None],
     ) -> None:
         self.cluster = cluster
         self.on_crash = on_crash
+        self.on_trouble = on_trouble
         self.view = view or View()
         self.views: list[View] = []
         self.intervals: list[float] = []

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from textual.message import Message
 
-from tests.tui.cluster import FakeCluster
-from tests.tui.conftest import Play
+from tests.tui.cluster import FakeCluster, FakeEngine
+from tests.tui.conftest import Engines, Play
 from tests.tui.stage import Stage
+from tui.app import Memtop
 from tui.pod.screen import PodScreen
 
 Failures = list[logging.LogRecord]
@@ -86,6 +88,49 @@ async def test_a_handler_may_raise_and_its_screen_lives_on(
         await goes_on(stage)
         assert not stage.engine.retries
         assert "in fail" in taken(failures)  # of another handler, so it is logged too
+
+
+async def test_any_widget_hears_on_after_a_handler_of_it_raised(
+    play: Play, night: FakeCluster, failures: Failures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from widgets.key_and_filter_bars import FilterBar
+
+    async with play(night) as stage:
+        await stage.press("slash")
+        hears = FilterBar._changed
+        monkeypatch.setattr(FilterBar, "on_input_changed", fail, raising=False)
+        await stage.type("b")
+        await stage.shows("a mistake in memtop: KeyError")
+        assert "in fail" in taken(failures)
+        monkeypatch.undo()
+        assert FilterBar._changed is hears
+        await stage.type("illing")
+        await stage.until(lambda: stage.rows() == ["billing-5d9c7f-kk2p9"], "the filter works")
+
+
+async def test_frames_that_fail_are_said_on_the_screen(
+    play: Play, night: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with play(night) as stage:
+        with monkeypatch.context() as patch:
+            patch.setattr(FakeEngine, "push", lambda engine: None)
+            stage.engine.on_trouble("a mistake in memtop: KeyError in x")
+            await stage.shows("nothing newer is shown: a mistake in memtop: KeyError in x")
+        await stage.push()
+        await stage.until(lambda: "nothing newer" not in stage.text, "it works again")
+
+
+async def test_without_a_first_frame_it_is_said_in_place_of_the_panes(
+    app_on: Callable[..., Memtop], engines: Engines, night: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "a mistake in memtop: KeyError in x"
+    monkeypatch.setattr(FakeEngine, "start", lambda engine: engine.on_trouble(said))
+    app = app_on(night)
+    async with app.run_test(size=(120, 36)) as pilot:
+        stage = Stage(app, pilot, engines)
+        await stage.shows("Nothing can be shown", said)
+        await stage.push()
+        await stage.until(lambda: "Nothing can be shown" not in stage.text, "it works now")
 
 
 async def test_a_timer_and_a_drawing_may_raise(

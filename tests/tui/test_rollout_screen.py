@@ -13,6 +13,7 @@ from rich.text import Text
 from memtop.change.rollout_model import Rollout, StuckCause, StuckReason
 from memtop.change.rollout_status import RolloutStatus
 from memtop.change.rollout_watch import follow_rollout
+from memtop.demo.faults import Fault, Harm
 from memtop.demo.thread import DemoThread
 from memtop.kube.object_ref import ObjectRef
 from tests.api import Api
@@ -92,6 +93,18 @@ async def test_one_that_gets_stuck(demo: DemoThread, opened: Open) -> None:
         assert stage.app.screen.subject.pod.startswith(APP)
         await stage.press("escape")
         await stage.until(lambda: isinstance(stage.app.screen, RolloutScreen), "the rollout screen")
+        await stage.press("escape")
+        await stage.until(lambda: f"rollout {APP}" in stage.header, "the rollout in the overview's header")
+
+
+async def test_one_that_could_not_be_asked_for_is_followed_once_it_is_left(
+    demo: DemoThread, opened: Open
+) -> None:
+    for path in (r"/apis/apps/v1/.*/replicasets", r"/apis/apps/v1/.*/deployments"):
+        demo.server.faults.add(Fault(Harm.ANSWER, path=path, status=503))
+    async with opened() as stage:
+        await stage.until(lambda: stage.app.screen._failed_first, "the first failure")
+        assert stage.app.screen.rollout is None
         await stage.press("escape")
         await stage.until(lambda: f"rollout {APP}" in stage.header, "the rollout in the overview's header")
 

@@ -22,6 +22,7 @@ from tui.overview.words import (
     COUNT_CONDITIONS,
     PANE_TITLES,
     empty_pane_words,
+    failing_frames_message,
     header_data,
     pane_subtitle,
     trouble_message,
@@ -29,7 +30,7 @@ from tui.overview.words import (
 from widgets.header import StatusHeader
 from widgets.key_and_filter_bars import FilterBar, KeyBar
 from widgets.memory_plots import TrendPlot
-from widgets.panes import MessagePanel, PaneTitle
+from widgets.panes import MessagePanel, PanelMessage, PaneTitle
 from widgets.panes import TitledPane as PaneBox
 from widgets.table import LiveTable
 from widgets.table_parts import NoRows
@@ -164,16 +165,22 @@ class Overview(LiveScreen):
         self._tick()
         if frame.view.workloads is not self.view.workloads:
             return  # it was made for another screen, or for the view that was left just now
-        problem = trouble_message(frame)
+        self._say_trouble(trouble_message(frame))
+        if self._frozen:
+            self._draw(frame)  # the cursor still moves over rows that stand still
+        else:
+            self._fill(frame)
+
+    def show_trouble(self, sentence: str) -> None:
+        """Says why there is no frame to show."""
+        self._say_trouble(failing_frames_message(sentence))
+
+    def _say_trouble(self, problem: PanelMessage | None) -> None:
         if self.has_class("-trouble") is not (problem is not None):
             self.toggle_class("-trouble")
             self.refresh_bindings()
         if problem is not None:
             self.trouble.show(problem)
-        if self._frozen:
-            self._draw(frame)  # the cursor still moves over rows that stand still
-        else:
-            self._fill(frame)
 
     def _draw(self, frame: Frame) -> None:
         from tui.overview.row_details import selected_trend

@@ -152,6 +152,23 @@ def trouble_message(frame: Frame) -> PanelMessage | None:
     )
 
 
+def failing_frames_message(sentence: str) -> PanelMessage:
+    """What is shown in place of the panes where no frame can be built at all.
+
+    Args:
+        sentence: Why.
+    """
+    return PanelMessage(
+        title="Nothing can be shown",
+        sentence=sentence,
+        steps=(
+            "memtop keeps trying, and goes on by itself when it works",
+            "memtop --log-file FILE writes what failed, for a report",
+        ),
+        keys=(("c", "context"), ("q", "quit")),
+    )
+
+
 PANE_TITLES = {
     OverviewPane.TOP: "Top memory",
     OverviewPane.RESTARTS: "Restarts",

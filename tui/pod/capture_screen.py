@@ -22,7 +22,6 @@ from memtop.wording import bytes_
 from tui.pod.tab import AskCluster
 from widgets.cell_graphs import byte_progress
 from widgets.confirm import PlanLine
-from widgets.error_boundary import GuardedHandlers
 from widgets.line_widget import LineWidget
 from widgets.picker import PickerItem
 from widgets.styled_text import Symbols, literal
@@ -73,7 +72,7 @@ def debug_proposal_lines(why: str, found: DebugProposal) -> list[PlanLine]:
     ]
 
 
-class CaptureScreen(GuardedHandlers, ModalScreen[None]):
+class CaptureScreen(ModalScreen[None]):
     """Takes a capture that was agreed to, and says what came of it.
 
     Args:

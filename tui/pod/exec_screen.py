@@ -35,7 +35,6 @@ from tui.pod.capture_screen import CaptureScreen, capture_choices, capture_plan_
 from tui.pod.shell_session import run_in_terminal
 from tui.pod.tab import AskCluster, TabSubject
 from widgets.confirm import ConfirmDialog
-from widgets.error_boundary import GuardedHandlers
 from widgets.picker import Picker
 from widgets.styled_text import Symbols, literal
 from widgets.waiting import WaitingDialog
@@ -45,7 +44,7 @@ MOST_OUTPUT_BYTES = 256 * 1024
 COMMAND_SECONDS = 120.0
 
 
-class CommandScreen(GuardedHandlers, ModalScreen[None]):
+class CommandScreen(ModalScreen[None]):
     """Runs what is typed; no shell looks at it, unless it begins with ``sh -c``.
 
     Args:
@@ -108,6 +107,10 @@ class CommandScreen(GuardedHandlers, ModalScreen[None]):
         if command:
             self.output.update("running …")
             self._run(command)
+
+    def show_failure(self, sentence: str) -> None:
+        """Says why there is no outcome."""
+        self.output.update(sentence)
 
     @work(exclusive=True)
     async def _run(self, command: list[str]) -> None:

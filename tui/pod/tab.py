@@ -14,7 +14,6 @@ from memtop.kube.object_ref import ObjectRef
 from memtop.kube.pod_facts import Workload
 from memtop.observe.frame import Frame, RowKey, WorkloadIdentity, WorkloadKey
 from memtop.observe.slots import ContainerIdentity
-from widgets.error_boundary import GuardedHandlers
 
 T = TypeVar("T")
 
@@ -74,7 +73,7 @@ class TabSubject:
         return self.workload if self.workload.kind == "Pod" else None
 
 
-class PodTab(GuardedHandlers, Vertical):
+class PodTab(Vertical):
     """One tab: it gets every frame while it is open, and cancels its streams when it is closed.
 
     Attributes:

@@ -200,6 +200,7 @@ class RolloutScreen(FollowingScreen):
     ) -> None:
         super().__init__(ref, ask, now, symbols, warnings, f"Rollout of {ref.name}")
         self.rollout: Rollout | None = None
+        self._failed_first = False
         self._look = FigureStyle(*thresholds, symbols)
         self._was_going = False
         self._done_seen: float | None = None
@@ -242,8 +243,8 @@ class RolloutScreen(FollowingScreen):
         self._follow()
 
     def on_unmount(self) -> None:
-        """The app may go on following what is not over."""
-        if self.rollout is not None and not self.rollout.over:
+        """The app may go on following what is not over, and what could not be learned so far."""
+        if self._failed_first if self.rollout is None else not self.rollout.over:
             self.app.post_message(self.LeftRunning(self.ref))
 
     def on_resize(self) -> None:
@@ -267,6 +268,7 @@ class RolloutScreen(FollowingScreen):
         message.stop()
         if not isinstance(message.told, Rollout):
             self.notes.say(Text(f" {message.told}", "warn"))
+            self._failed_first = self.rollout is None
             return
         self.rollout = message.told
         if not self.rollout.status.done:
