@@ -185,7 +185,7 @@ def test_live_samples_are_taken_in_now_and_then():
     assert judged(over)[0].samples == 718
     assert not over.pending
     containers.live = Series(NOW + np.arange(0, 400, 15.0), np.full(27, 100 * MIB))
-    clock[0] += 380
+    clock[0] += 410
     assert over.pending
     assert judged(over)[0].samples == 720 + 21  # up to the latest moment that everybody knows
 
