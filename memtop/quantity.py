@@ -153,9 +153,13 @@ MAX_BYTES = 2**63 - 1
 """The API's own bound of a quantity in whole bytes."""
 
 
+MAX_QUANTITY_LETTERS = 100
+"""Of a quantity that is read: what no number of bytes needs, and Python refuses to read 4,300 digits."""
+
+
 def bytes_or_none(text: str | None) -> int | None:
     """The bytes of a quantity; None where there is none, it cannot be read, or no memory is that size."""
-    if not text:
+    if not text or len(text) > MAX_QUANTITY_LETTERS:
         return None
     try:
         size = parse_bytes(text)

@@ -46,3 +46,8 @@ def test_whole_binary_numbers_are_exact(number, unit):
 def test_what_is_not_there_or_no_quantity_is_unknown(text):
     assert bytes_or_none(text) is None
     assert bytes_or_none("1Ki") == 1024
+
+
+def test_a_quantity_of_thousands_of_digits_is_unknown():
+    assert bytes_or_none("1" + "0" * 5000) is None
+    assert bytes_or_none("0." + "1" * 5000 + "Gi") is None

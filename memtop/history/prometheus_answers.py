@@ -193,11 +193,17 @@ def not_prometheus_error(body: bytes, error: Exception) -> Unreachable:
     return Unreachable(f"what answered is not Prometheus' API: {sanitize(str(error))}")
 
 
+MAX_VALUE = 2.0**63
+LATEST_TIME = 9_223_372_036.0
+"""Unix seconds: as far as 64 bits of nanoseconds reach, in the year 2262."""
+
+
 def _to_stream(one: _RawStream) -> MetricStream:
     points = [one.value] if one.value is not None else one.values or []
     times = np.array([time for time, _ in points], np.float64)
     values = np.array([_parse_value(text) for _, text in points], np.float64)
-    finite = np.isfinite(values)
+    # Values and times that no machine has would overflow in what is computed of them.
+    finite = (np.abs(values) <= MAX_VALUE) & (times >= 0) & (times <= LATEST_TIME)
     if not finite.all():
         times, values = times[finite], values[finite]
     return MetricStream(one.metric or {}, times, values)

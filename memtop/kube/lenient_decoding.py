@@ -55,6 +55,8 @@ def decode_lenient(raw: bytes | msgspec.Raw, kind: type[T], what: str) -> T:
         return msgspec.json.decode(raw, type=kind)
     except msgspec.ValidationError:
         pass
+    except RecursionError as error:
+        raise Unreadable(f"{what} cannot be read: it is nested too deep") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         if not is_whole(raw):
             raise Unreadable(f"{what} cannot be read: {error}") from error
@@ -75,7 +77,7 @@ def is_whole(raw: bytes | msgspec.Raw) -> bool:
     """Whether it is a complete JSON value, as far as its brackets tell."""
     try:
         msgspec.json.decode(raw, type=msgspec.Raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return True
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 from typing import Literal
@@ -175,11 +175,18 @@ def container_facts(pod: Pod) -> tuple[ContainerFacts, ...]:
     )
 
 
+LATEST_YEAR = 2261
+"""The last whole year that 64 bits of nanoseconds reach; calendars fail on much later ones."""
+
+
 def unix_seconds(moment: datetime | None) -> float | None:
-    """Unix seconds of an API time stamp; the API's zero time counts as unknown."""
-    if moment is None or moment.year < 1971:
+    """Unix seconds of an API time stamp, in UTC if it names no zone.
+
+    The API's zero time counts as unknown, and so does one after `LATEST_YEAR`.
+    """
+    if moment is None or not 1971 <= moment.year <= LATEST_YEAR:
         return None
-    return moment.timestamp()
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _facts_of(

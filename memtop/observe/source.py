@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 
 from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable
 from memtop.kube.list_watch import WatchExpired
+from memtop.kube.pod_facts import unix_seconds
 from memtop.log_file import get_logger
 from memtop.observe.view import SourceCondition, SourceStatus
 from memtop.retry import MAX_DELAY, Backoff, Waiter
@@ -48,8 +49,10 @@ class ServerClock:
         if not date_header:
             return
         try:
-            served = parsedate_to_datetime(date_header).timestamp()
-        except (ValueError, TypeError):
+            served = unix_seconds(parsedate_to_datetime(date_header))
+        except (ValueError, TypeError, OverflowError):
+            return
+        if served is None:
             return
         # The header is cut to whole seconds, so the truth lies up to one second later; a correction within
         # that is noise, and following it would make the clock jitter.

@@ -132,3 +132,14 @@ def test_the_version(recording):
     assert prometheus_answers.read_version(recording("prom-buildinfo.json")) == "2.42.0+ds"
     assert prometheus_answers.read_version(b"{}") == ""
     assert prometheus_answers.read_version(b"not found") == ""
+
+
+@pytest.mark.parametrize(
+    ("time", "value"),
+    [("1", '"1e308"'), ("1e308", '"1"'), ("-1e18", '"1"'), ("1", '"1e999"'), ("1e999", '"1"')],
+)
+def test_what_no_machine_has_is_left_out(time, value):
+    series = f'{{"metric": {{}}, "values": [[{time}, {value}], [60, "5"]]}}'
+    body = f'{{"status": "success", "data": {{"resultType": "matrix", "result": [{series}]}}}}'
+    answer = prometheus_answers.read_query_answer(body.encode())
+    assert [stream.values.tolist() for stream in answer.streams] in ([[5.0]], [])

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memtop.kube.api_errors import Unreadable
-from memtop.kube.api_objects import ListReader, Pod, PodMetrics, PodMetricsList
+from memtop.kube.api_objects import ListReader, PartialObjectMetadata, Pod, PodMetrics, PodMetricsList
 from memtop.kube.lenient_decoding import decode_lenient
-from memtop.kube.pod_facts import container_facts
+from memtop.kube.pod_facts import container_facts, unix_seconds
 
 POD = {
     "metadata": {
@@ -185,3 +185,22 @@ def test_one_odd_value_anywhere_in_a_pod_leaves_the_rest(data):
 def test_what_is_right_is_decoded_the_same_way():
     raw = json.dumps(POD).encode()
     assert decode_lenient(raw, Pod, "the pod") == msgspec.json.decode(raw, type=Pod)
+
+
+@pytest.mark.parametrize(
+    "body", [b"[" * 200_000 + b"]" * 200_000, b'{"metadata":' * 100_000, b'{"x":' * 100_000]
+)
+def test_an_answer_that_is_nested_too_deep_is_an_answer_that_cannot_be_read(body):
+    with pytest.raises(Unreadable, match="cannot be read"):
+        decode_lenient(body, Pod, "the pod")
+
+
+@pytest.mark.parametrize(
+    "moment", ["2026-01-01T00:00:00", "9999-12-31T23:59:59-23:00", "0001-01-01T00:00:00Z"]
+)
+def test_times_are_bounded_and_in_utc_without_a_zone(moment):
+    body = f'{{"metadata": {{"name": "a", "uid": "u", "creationTimestamp": "{moment}"}}}}'
+    found = unix_seconds(
+        decode_lenient(body.encode(), PartialObjectMetadata, "x").metadata.creation_timestamp
+    )
+    assert found == (1767225600.0 if moment.startswith("2026") else None)

@@ -76,3 +76,17 @@ def test_simulated_time_runs_at_its_speed():
     start = clocks.clock.now()
     clocks.pass_(2)
     assert clocks.clock.now() == pytest.approx(start + 120)
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        "9" * 20,
+        "Sun, 22 Nov 99999999999999999999 14:03:00 GMT",
+        "9999999999 Nov 2026 1:1:1",
+        "Fri, 31 Dec 9999 23:59:59 -2359",
+    ],
+)
+def test_a_date_that_no_calendar_has_is_not_believed(clocks, date):
+    clocks.clock.observe(date)
+    assert clocks.clock.now() == T + 100.0
