@@ -178,6 +178,7 @@ class LiveTable(ScrollView, can_focus=True):
         note: str = "",
         empty: str | None = None,
         afresh: bool = False,
+        rest: int = 0,
     ) -> None:
         """Replaces the rows and repaints what came out different.
 
@@ -190,7 +191,8 @@ class LiveTable(ScrollView, can_focus=True):
             sort: The column they are sorted by, and whether the largest comes first; only to mark it.
             note: A line below the rows; none if empty.
             empty: What to say when there are no rows; as before if ``None``.
-            afresh: Whether other rows were asked for: the first gets the cursor where its row is gone.
+            afresh: Whether other rows were asked for: the cursor rests again where its row is gone.
+            rest: The row that the cursor rests on as long as nobody has moved it.
         """
         was, scroll, page = self._cursor, round(self.scroll_y), self._page
         visible = self.size.height > 0 and scroll <= was < scroll + page
@@ -200,7 +202,7 @@ class LiveTable(ScrollView, can_focus=True):
         count = len(rows)
         found = rows.index(self._cursor_key) if self._touched and self._cursor_key is not None else None
         if found is None:
-            found = min(was, max(0, count - 1)) if self._touched and not afresh else 0
+            found = min(was if self._touched and not afresh else rest, max(0, count - 1))
         self._cursor = found
         self._resize()
         if visible:
@@ -223,7 +225,7 @@ class LiveTable(ScrollView, can_focus=True):
         self._touched = self._touched or self._cursor_key is not None
 
     def release(self) -> None:
-        """Rests the cursor on the first row again, whichever that is."""
+        """Rests the cursor again where nobody has moved it."""
         self._touched = False
 
     # Cursor and scrolling

@@ -119,6 +119,39 @@ def order_rows(
     return shown[np.lexsort(ranked[::-1]) if len(ranked) > 1 else np.argsort(ranked[0], kind="stable")]
 
 
+def most_urgent_row(rows: FrameRows, shown: Slots, critical: float) -> int:
+    """Where in a pane the row is that needs somebody first.
+
+    A leak that is sure comes before an OOM kill within the last hour, that before a container beyond the
+    critical share of its limit, and that before one that fails; of two leaks the one that is sooner at its
+    limit.
+
+    Args:
+        rows: The rows.
+        shown: Those of the pane, in their order.
+        critical: The share of the limit, 0..1, that is critical.
+
+    Returns:
+        Its position in the pane; 0, the first, where nothing is urgent.
+    """
+    leak = (rows.verdict[shown] == LEAK_CODE) & (rows.confidence[shown] >= SURE_CONFIDENCE)
+    urgency = np.zeros(len(shown), np.intp)
+    for rank, urgent in enumerate(
+        (
+            rows.severities.codes[shown] >= MIN_SEVERITY_CODE,
+            rows.share[shown] >= critical,
+            rows.ooms_hour[shown] > 0,
+            leak,
+        ),
+        start=1,
+    ):
+        urgency[urgent] = rank
+    if not len(shown):
+        return 0
+    left = np.where(leak & np.isfinite(rows.seconds_to_limit[shown]), rows.seconds_to_limit[shown], np.inf)
+    return int(np.lexsort((left, -urgency))[0])
+
+
 def _belongs_in_pane(pane: OverviewPane, rows: FrameRows, candidates: Slots) -> npt.NDArray[np.bool_]:
     match pane:
         case OverviewPane.TOP:

@@ -37,7 +37,7 @@ from memtop.observe.frame_rows import (
 from memtop.observe.live_verdicts import PooledWorkload, count_leaks
 from memtop.observe.observer import Observer
 from memtop.observe.row_detail import DetailBuilder
-from memtop.observe.row_order import NameRanks, filter_rows, order_rows
+from memtop.observe.row_order import NameRanks, filter_rows, most_urgent_row, order_rows
 from memtop.observe.slots import ContainerKey
 from memtop.observe.view import OverviewPane, SourceCondition, View
 from memtop.observe.watchlist import LimitThresholds
@@ -251,6 +251,7 @@ class FrameBuilder:
             past_known=observer.past_sources.settled and observer.last_words.settled,
             awaited=awaited,
             namesakes=self._namesakes_in(view),
+            urgent=most_urgent_row(rows, orders[OverviewPane.TOP], self._thresholds.critical),
             members=None
             if arranged.selected is None
             else workload_members(observer, arranged.selected, arranged.containers),

@@ -66,13 +66,6 @@ class Clock:
         return None
 
 
-@dataclass(frozen=True, eq=False)
-class JudgedSeries(Series):
-    """A series that comes with its judgement."""
-
-    judgement: Judgement = UNJUDGED
-
-
 class GivenVerdicts(LiveVerdicts):
     """Verdicts that were given and not found."""
 
@@ -86,9 +79,7 @@ class GivenVerdicts(LiveVerdicts):
         return self.given.get(identity.pod, Judgement(Verdict.STEADY, 0.99, 0.0))
 
     def basis(self, slot: int) -> tuple[Series, str]:
-        series = self.series(slot)
-        parts = {field.name: getattr(series, field.name) for field in fields(Series)}
-        return JudgedSeries(**parts, judgement=self.judgement(slot)), "working set"
+        return self.series(slot), "working set"
 
     def judgements(self) -> Judgements:
         live = set(self._store.live_slots().tolist())

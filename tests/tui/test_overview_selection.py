@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from memtop.analysis.judgement import Judgement, Verdict
 from memtop.observe.slots import ContainerKey
 from memtop.observe.view import OverviewPane, RowSort, SortColumn
 from tests.tui.cluster import GI, Ended, FakeCluster
@@ -13,14 +14,28 @@ from tui.overview import screen, selection
 
 
 async def reorder(stage: Stage, night: FakeCluster, name: str = "noisy") -> None:
-    """Another pod comes to the top of every pane."""
-    night.pod(name, 3 * GI, 4 * GI, restarts=40, ended=Ended("OOMKilled", 137, 30))
+    """Another pod comes to the top of every pane, and is the most urgent."""
+    leak = Judgement(Verdict.LEAK, 0.99, 9 * GI, seconds_to_limit=300.0)
+    night.pod(name, 3 * GI, 4 * GI, restarts=40, ended=Ended("OOMKilled", 137, 30), judged=leak)
     night.wait(60)
     night.sample()
     await stage.push()
 
 
 class TestSelection:
+    async def test_it_starts_on_the_most_urgent_row(self, play: Play, night: FakeCluster) -> None:
+        leak = Judgement(Verdict.LEAK, 0.99, 9 * GI, seconds_to_limit=300.0)
+        night.pod("small", 0.1 * GI, 0.2 * GI, judged=leak)
+        night.pod("large", 9 * GI, 10 * GI)
+        night.sample()
+        async with play(night) as stage:
+            assert stage.rows()[0] == "large"
+            await stage.until(lambda: stage.selected == "small", "what needs somebody first")
+            await stage.press("up")
+            assert stage.selected != "small"
+            await stage.push()
+            assert stage.selected != "small", "it is moved by nobody but its user"
+
     async def test_it_stays_on_its_pod_when_rows_move(self, play: Play, night: FakeCluster) -> None:
         async with play(night) as stage:
             await stage.press("down", "down", "down")
@@ -97,7 +112,7 @@ class TestSelection:
             await stage.press("tab")
             seen = stage.selected
             await reorder(stage, night)
-            assert stage.selected == "noisy", "the cursor rests on the first row"
+            assert stage.selected == "noisy", "the cursor rests on what is most urgent"
             row = stage.app.overview.row
             assert row is not None
             assert row.title == seen

@@ -206,6 +206,7 @@ class Overview(LiveScreen):
                 sort=(sort.column, sort.descending),
                 empty=empty_pane_words(frame, pane),
                 afresh=asked,
+                rest=frame.urgent if pane is OverviewPane.TOP else 0,
             )
             self._slid.note(table, was, asked)
             self.boxes[pane].describe(subtitle=pane_subtitle(frame, len(rows)))
