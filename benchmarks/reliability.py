@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from memtop.analysis.judgement import Judgement, Verdict
+from memtop.analysis.memory_series import Bools
 from memtop.commands.classify import NamedSeries, judge_named_series
 from tests.analysis.healthy import HEALTHY, SHARE
 from tests.analysis.kinds import Made, all_kinds, compound_kinds, make
@@ -60,6 +61,8 @@ def print_scores(made: Sequence[Made], judged: Sequence[Judgement]) -> None:
     times = [_limit_off(one, verdict) for one, verdict in pairs if one.seconds_to_limit]
     for name, off in (("rate", rates), ("time to limit", times)):
         print(f"  {name} error: median {np.median(off):.2%}  p90 {np.quantile(off, 0.9):.2%}")
+    print()
+    print_tiers(made, sure, leak)
     print("\n  each kind                                n   leak  suspected  fits   rate error, median")
     for kind in dict.fromkeys(one.kind for one in made):
         mine = [(one, verdict) for one, verdict in pairs if one.kind == kind]
@@ -157,10 +160,19 @@ def main() -> None:
             f"\n{name}: {1000 * rate:.2f} false alarms per 1,000 healthy; {found:.1%} of the leaks found",
             end="",
         )
-    print("\n\nleaks called, by how long they were watched\n  hours          leak   suspected")
+    print("\n")
+    print_tiers(made, sure, leak)
+
+
+def print_tiers(made: Sequence[Made], sure: Bools, leak: Bools) -> None:
+    """Prints how many of the leaks are called one, and suspected, by how long they were watched."""
+    print("leaks called, by how long they were watched\n  hours          leak   suspected")
     hours = np.array([np.ptp(one.series.timestamps) / 3600 for one in made])
+    truly = np.array([one.leak for one in made])
     for shortest, longest in WINDOWS:
         inside = truly & (hours >= shortest - 0.02) & (hours < longest - 0.02)
+        if not inside.any():
+            continue
         until = f"{longest:g}" if longest < 1e9 else ""
         named = f"{shortest:g} .. {until}"
         called, doubted = sure[inside].mean(), (leak & ~sure)[inside].mean()

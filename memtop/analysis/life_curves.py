@@ -255,6 +255,10 @@ def draw_curves(points: BucketPoints, lives: Ints) -> LifeCurves:
         _lowest_of_block(low, row, column, blocked),
         is_bare(padded, length, batches)[row, column],
     )
+    level = _cell_means(time, mean, row, first, length)
+    nightly = has_daily_rhythm(level, time[first + length - 1] - time[first]) & ~toothed & ~blocked
+    nights, rising = lowest_of_days(time - time[first][row], low, row, nightly)
+    bare = np.where(rising[row], nights, bare)
     chosen = np.where(toothed[row], is_trough, bare)
     floor_row, floor_time = row[chosen], time[chosen]
     floor_value = np.where(toothed[row], around, low)[chosen]
@@ -266,7 +270,7 @@ def draw_curves(points: BucketPoints, lives: Ints) -> LifeCurves:
     padded[row, column] = points.high
     (high_tail,) = _quantiles(padded, length, (0.95,))
     return LifeCurves(
-        level=_cell_means(time, mean, row, first, length),
+        level=level,
         floor=_cell_means(floor_time, floor_value, floor_row, floor_first, floor_points),
         start=floor_time[floor_first],
         end=floor_time[floor_first + floor_points - 1],
@@ -304,6 +308,77 @@ def _lowest_of_block(low: Floats, row: Ints, column: Ints, blocked: Bools) -> Bo
     begins = np.nonzero(np.append(True, block[1:] != block[:-1]))[0]
     lowest = np.repeat(np.minimum.reduceat(low, begins), np.diff(np.append(begins, len(low))))
     return np.asarray((low == lowest) & blocked[row])
+
+
+_DAY = 86400.0
+MIN_NIGHTS = 6
+"""Nights from which days are compared by their nights alone: fewer show no line."""
+_MIN_RHYTHM, _SHARED_BY, _LATELY = 0.4, 4.5, 0.5
+
+
+def has_daily_rhythm(level: Floats, span: Floats) -> Bools:
+    """Rows of many days that are alike: what is above their line goes with what was there a day before.
+
+    Args:
+        level: Bytes, shape (rows, CELLS).
+        span: Seconds from end to end.
+    """
+    found = np.zeros(len(level), np.bool_)
+    rows = np.nonzero(span >= MIN_NIGHTS * _DAY)[0]
+    if not len(rows):
+        return found
+    place = np.linspace(-1.0, 1.0, CELLS)
+    above = level[rows] - level[rows].mean(axis=1)[:, None]
+    above -= (above @ place / (place @ place))[:, None] * place
+    day = np.round(CELLS * _DAY / span[rows]).astype(np.int64)
+    before = np.arange(CELLS) - day[:, None]
+    then = np.where(before >= 0, np.take_along_axis(above, np.maximum(before, 0), axis=1), 0.0)
+    now = np.where(before >= 0, above, 0.0)
+    power = np.sqrt((then**2).sum(axis=1) * (now**2).sum(axis=1))
+    found[rows] = (then * now).sum(axis=1) > _MIN_RHYTHM * np.maximum(power, 1.0)
+    return found
+
+
+def lowest_of_days(age: Floats, low: Floats, row: Ints, nightly: Bools) -> tuple[Bools, Bools]:
+    """Marks the lowest bucket of every whole day of some rows, and the rows whose nights rise one by one.
+
+    Nights are compared with nights, so that a quiet weekend does not bend a leak. But six or seven points are
+    too few for any shape but a line: so the rise from night to night must be shared by more than four of them
+    (the square of the sum over the sum of the squares, Hill 1973), or else it is that of steps or of a ramp;
+    and the last two must rise at half the mean rate or more, or else the ramp has ended.
+
+    Args:
+        age: Seconds since the row's first bucket.
+        low: Bytes.
+        row: The row of each bucket, ascending.
+        nightly: Rows that follow the day.
+
+    Returns:
+        Which buckets, and which rows.
+    """
+    chosen, rising = np.zeros(len(age), np.bool_), np.zeros(len(nightly), np.bool_)
+    mine = np.nonzero(nightly[row])[0]
+    if not len(mine):
+        return chosen, rising
+    day = np.floor(age[mine] / _DAY)
+    last = np.full(len(nightly), -np.inf)
+    np.maximum.at(last, row[mine], age[mine])
+    whole = day < np.floor(last[row[mine]] / _DAY + 0.1)
+    mine, day = mine[whole], day[whole]
+    order = np.lexsort((low[mine], day, row[mine]))
+    mine, day = mine[order], day[order]
+    begins = np.append(True, (np.diff(row[mine]) != 0) | (np.diff(day) != 0))
+    nights = np.sort(mine[begins])
+    chosen[nights] = True
+    grown = np.where(np.diff(row[nights]) == 0, np.diff(low[nights]), 0.0)
+    total = np.bincount(row[nights][1:], grown, len(nightly))
+    squares = np.bincount(row[nights][1:], grown**2, len(nightly))
+    count = np.bincount(row[nights], minlength=len(nightly))
+    newest = np.maximum(np.cumsum(count) - 1, 0)
+    lately = low[nights][newest] - low[nights][np.maximum(newest - 2, 0)]
+    going_on = lately > _LATELY * 2 * total / np.maximum(count - 1, 1)
+    rising[:] = nightly & (total > 0) & (total**2 > _SHARED_BY * squares) & going_on
+    return chosen, rising
 
 
 _SPIKE_BUCKETS, _BATCH_BUCKETS = 5, 13

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from memtop.analysis.memory_series import Series
+from memtop.analysis.verdict import NEGLIGIBLE_BYTES, NEGLIGIBLE_SHARE
 from tests.analysis.compound import COMPOUND_HEALTHY, COMPOUND_LEAKS, DAYS
 from tests.analysis.healthy import HEALTHY, SHARE
 from tests.analysis.leaking import LEAKS
@@ -108,7 +109,15 @@ def make(name: str, seed: int, live: bool | None = None) -> Made:
     series = Series(time[keep], value[keep], np.array(w.restarts), limit=limit)
     if name in ALL_LEAKS:
         return Made(name, series, True, ("leak",), w.rate, _seconds_to_limit(w, clean, limit))
-    return Made(name, series, False, ALL_HEALTHY[name][1], 0.0)
+    labels = ALL_HEALTHY[name][1]
+    if name in COMPOUND_HEALTHY and np.ptp(clean) < negligible(base, limit) and "steady" not in labels:
+        labels = (*labels, "steady")  # what is too small to matter is steady, whatever its shape
+    return Made(name, series, False, labels, 0.0)
+
+
+def negligible(base: float, limit: float | None) -> float:
+    """Bytes below which a movement is nothing."""
+    return max(NEGLIGIBLE_BYTES, NEGLIGIBLE_SHARE * max(base, limit or 0.0))
 
 
 def _seconds_to_limit(w: Window, clean: np.ndarray, limit: float | None) -> tuple[float, float] | None:
