@@ -1,8 +1,8 @@
 """The rules that make a leak, how fast it grows, and when the limit is reached.
 
 A container leaks when a shape that goes on growing explains its curve better than any shape that ends, and
-the growth passes every rule of `is_believable`. Both the level and the floor are asked (`agreed_margin`),
-and the latest life as well as all lives laid over one another (`weigh_growth`).
+the growth passes every rule of `memtop.analysis.growth_rules`. Both the level and the floor are asked
+(`agreed_margin`), and the latest life as well as all lives laid over one another (`weigh_growth`).
 """
 
 from __future__ import annotations
@@ -12,35 +12,30 @@ from dataclasses import dataclass
 import numpy as np
 
 from memtop.analysis.fits import ShapeFits, keeps_growing
+from memtop.analysis.growth_rules import (
+    DENSE_POINTS,
+    SIGNIFICANT_ERRORS,
+    is_believable,
+    may_be_teeth,
+    student_quantile,
+)
 from memtop.analysis.life_curves import LifeCurves
 from memtop.analysis.lives import ContainerCurves
 from memtop.analysis.memory_deaths import LifeEndEvidence
 from memtop.analysis.memory_series import Bools, Floats
 from memtop.analysis.sample_summary import SampleSummary
-from memtop.analysis.shapes import CELLS, SHIFTED_FAMILIES, ShapeFamily, shape_dictionary
+from memtop.analysis.shapes import SHIFTED_FAMILIES, ShapeFamily, shape_dictionary
 
-SIGNIFICANT_ERRORS = 3.0
-"""Growth counts from so many standard errors on (1 in 740 by chance, one-sided)."""
-MATERIAL_SHARE = 0.008
-"""Growth counts from this share of the memory in use on: less is rounding, fragmentation, a cache line
-table."""
 YOUNG_SECONDS = 45 * 60.0
 """What was watched for less than this many seconds is no more than suspected, unless it repeats."""
 MIN_CHANCE = 0.05
 """A leak less likely than this is not even suspected."""
 SHORT_SECONDS, VERY_SHORT_SECONDS = 6 * 3600.0, 2 * 3600.0
 """In fewer seconds only growth that is straight is more than suspected; in far fewer it must be large too."""
-_SWING_SHARE = 0.07
-_NOISE_FACTOR, _LOWS_FACTOR = 3.0, 2.0
-_MIN_END_RATE = 0.4
-_RISEN_SHARE, _FALL_SHARE = 0.2, 0.15
-_ASIDE_SHARE, _FALLS_PER_CYCLE = 0.15, 3.0
+_LOWS_FACTOR = 2.0
 _LATE_SHARE = 0.5
 _FALL_ODDS = 9.0
 _ALIKE_SHARE = 0.25
-_GIVEN_BACK, _GIVEN_BACK_NOISE = 0.35, 1.5
-_MAX_JUMPED_SHARE, _FEW_JUMPS = 0.6, 4.5
-_DENSE_POINTS = 16
 _LONG_BUCKETS = 20
 _MAX_MARGIN_UNDECIDED = 3.5
 _FADES, _STRAIGHT, _LARGE, _DAILY = 0.0, 3.0, 0.25, 0.04
@@ -102,7 +97,7 @@ def weigh_growth(
     hours_level = np.maximum(curves.level_end - curves.level_start, 1.0) / 3600.0
     # Under spikes the floor is far quieter than samples are.
     noise = np.minimum(curves.step_noise, _LOWS_FACTOR * curves.floor_noise)
-    ok_floor = is_believable(curves, floor, curves.floor, noise, curves.floor_points >= 2 * _DENSE_POINTS)
+    ok_floor = is_believable(curves, floor, curves.floor, noise, curves.floor_points >= 2 * DENSE_POINTS)
     ok_level = is_believable(curves, level, curves.level, curves.step_noise, np.ones(len(ok_floor), np.bool_))
     few = curves.toothed & (curves.floor_points < _FEW_TROUGHS)
     stretch = hours_level / hours_floor
@@ -214,121 +209,6 @@ def agreed_margin(
     return np.where(ok_floor | ok_level, both, np.minimum(both, _DOUBTED_MARGIN))
 
 
-def is_believable(rows: LifeCurves, fits: ShapeFits, curves: Floats, noise: Floats, dense: Bools) -> Bools:
-    """Whether the growing shape of each row says something that a leak does.
-
-    *Significant*: more than three standard errors, by Student's t.
-    *Material*: at least 0.8 % of the memory in use, a fifteenth of the swing it rides on (where a collector
-    happens to stop moves the floor by about as much), what a tooth gains in one sample (samples miss the
-    trough by up to one, and by ever more or less as they drift against the teeth), and three times the noise
-    (of all lives together) unless there are teeth.
-    *Going on*: at the end still at least 0.4 of the mean rate (growth that fades is a warm-up).
-    *Really up*: the last sixteenth is above the first by a fair part of what the shape claims (a fall in
-    between that a rise makes good is a tooth), and no eighth gives back more than a third of it. Asked is
-    the curve without the shifts, the warm-up or the day that the shape adds to its growth; all of it, if
-    memory falls at once, as teeth do, hardly more often than the day comes round.
-    *No teeth*: a line with two jumps must not be what `may_be_teeth`.
-    *Not in jumps*: see `jumped`; only where the curve has points enough to tell.
-
-    Args:
-        rows: The rows.
-        fits: Fits of `curves`.
-        curves: Level or floor of the rows, bytes.
-        noise: Noise of what the curve was drawn from, bytes.
-        dense: Whether the curve has points enough to tell a jump from a gap.
-    """
-    kind = shape_dictionary().family[fits.growing]
-    cycles = 1 / shape_dictionary().period[fits.growing]
-    leaning = (rows.falls > 0) & (rows.falls < _FALLS_PER_CYCLE * cycles)
-    shifted = np.isin(kind, SHIFTED_FAMILIES)
-    straight = np.where(leaning[:, None], curves, fits.straightened)
-    amount = fits.amount
-    risen = straight[:, -4:].mean(axis=1) - straight[:, :4].mean(axis=1)
-    blocks = np.median(straight.reshape(len(curves), 8, -1), axis=2)
-    given_back = (np.maximum.accumulate(blocks, axis=1) - blocks).max(axis=1)
-    aside = curves - fits.straightened
-    no_teeth = (kind != ShapeFamily.TWICE_SHIFTED_LINE) | ~may_be_teeth(fits, curves)
-    significant = fits.growth > student_quantile(SIGNIFICANT_ERRORS, fits.freedom) * fits.growth_error
-    single = noise / np.sqrt(rows.lives)
-    material = (
-        (amount > MATERIAL_SHARE * np.abs(curves).mean(axis=1))
-        & (~rows.toothed | (amount > _SWING_SHARE * rows.swing))
-        & (amount > _ASIDE_SHARE * np.ptp(aside, axis=1))
-        & (amount > rows.climb)
-        & (rows.toothed | (amount > _NOISE_FACTOR * np.maximum(single, fits.residual)))
-    )
-    going_on = fits.growth > _MIN_END_RATE * risen
-    up = (risen > _RISEN_SHARE * fits.growth) & (
-        given_back < _GIVEN_BACK * risen + _GIVEN_BACK_NOISE * fits.residual
-    )
-    dense = dense & (rows.points >= _DENSE_POINTS * rows.lives)
-    on_cycle = (kind == ShapeFamily.LINE_ON_CYCLE)[:, None]  # waves fit jumps as well
-    jumps = rise_in_jumps(np.where(on_cycle, curves, straight), aside * shifted[:, None])
-    gradual = ~dense | (jumps < _MAX_JUMPED_SHARE * risen)
-    return np.asarray(significant & material & going_on & up & no_teeth & gradual)
-
-
-def may_be_teeth(fits: ShapeFits, curves: Floats) -> Bools:
-    """Whether each line with jumps may be two or three teeth of a collector.
-
-    A tooth falls to where the first one began, or lower, and the next one rises no higher. So a fall is no
-    tooth's if memory does not come back to where it was at first, or ends above where it has ever been.
-
-    Args:
-        fits: Fits of `curves`.
-        curves: Level or floor of the rows, bytes.
-    """
-    found = np.isin(shape_dictionary().family[fits.growing], SHIFTED_FAMILIES)
-    rows = np.nonzero(found)[0]
-    curve, growth = curves[rows], fits.growth[rows]
-    moved = np.diff(curve - fits.straightened[rows], axis=1)
-    at, fall = moved.argmin(axis=1)[:, None], -moved.min(axis=1)
-    place = np.arange(CELLS)
-    top = np.where(place < at, curve, -np.inf).max(axis=1)
-    trough = np.where(place > at + 1, curve, np.inf).min(axis=1)
-    kept, passed = trough - curve[:, :4].mean(axis=1), curve[:, -4:].mean(axis=1) - top
-    least = _FALL_SHARE * growth
-    outgrown = (kept > least) | (passed > np.maximum(least, _FALL_SHARE * fall))
-    found[rows] = (fall > least) & ~outgrown
-    return np.asarray(found)
-
-
-def rise_in_jumps(curves: Floats, aside: Floats | None = None) -> Floats:
-    """How much of each curve's lasting rise happened in a few jumps, bytes.
-
-    What lasts is the lowest level that the curve comes back to later. A jump is a cell in which that rises by
-    more than six times what cells usually move by (the median deviation, as of a normal distribution). A step
-    moves to another level and stays there; it takes more than four to make a leak. Unequal ones count as
-    fewer: their number is the square of their sum over the sum of their squares (Hill 1973).
-
-    Args:
-        curves: Bytes, shape (rows, CELLS).
-        aside: Jumps that were taken out of the curves, of the same shape: what is left of them is none.
-    """
-    lasting = np.diff(np.minimum.accumulate(curves[:, ::-1], axis=1)[:, ::-1], axis=1)
-    moved = np.diff(curves, axis=1)
-    usual = np.median(moved, axis=1, keepdims=True)
-    spread = np.median(np.abs(moved - usual), axis=1, keepdims=True) / 0.6745
-    if aside is not None:
-        taken = np.abs(np.diff(aside, axis=1))
-        near = taken > 0.5 * np.maximum(taken.max(axis=1, keepdims=True), 1.0)
-        for side in (-2, -1, 1, 2):
-            near |= np.roll(near, side, axis=1)
-        lasting = np.where(near, 0.0, lasting)
-    jumps = np.where(lasting > usual + 6 * spread, lasting, 0.0)
-    jumped, squares = jumps.sum(axis=1), (jumps**2).sum(axis=1)
-    return np.asarray(np.where(jumped**2 > _FEW_JUMPS * squares, 0.0, jumped))
-
-
-def student_quantile(normal: float, freedom: Floats) -> Floats:
-    """The quantile of Student's t that corresponds to a quantile of the normal distribution.
-
-    Expansion in powers of 1/freedom (Fisher and Cornish 1960), good to a tenth from three degrees on.
-    """
-    z, n = normal, np.maximum(freedom, 1.0)
-    return np.asarray(z + (z**3 + z) / (4 * n) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * n**2))
-
-
 def _rates(
     lives: ContainerCurves, floor: ShapeFits, level: ShapeFits, ok_floor: Bools, shared: Bools
 ) -> tuple[Floats, Floats, Floats]:
@@ -381,7 +261,7 @@ def _is_additive(fits: ShapeFits) -> Bools:
 
 
 def _is_coarse(curves: LifeCurves) -> Bools:
-    return np.asarray((curves.lives > 1) & (curves.points < _DENSE_POINTS * curves.lives))
+    return np.asarray((curves.lives > 1) & (curves.points < DENSE_POINTS * curves.lives))
 
 
 def _sees_line(fits: ShapeFits) -> Bools:

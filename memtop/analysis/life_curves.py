@@ -10,6 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from memtop.analysis.floor_points import (
+    BUCKETS_PER_BLOCK,
+    has_daily_rhythm,
+    is_bare,
+    lowest_of_block,
+    lowest_of_days,
+    quantiles,
+)
 from memtop.analysis.memory_series import Bools, Floats, Ints
 from memtop.analysis.shapes import CELLS
 
@@ -105,7 +113,6 @@ MIN_TROUGHS = 3
 """Troughs from which a row is judged by its troughs alone."""
 LEANING_SKEW = -0.8
 """Skewness of the steps between samples below which memory climbs slowly and falls at once, as under GC."""
-_BUCKETS_PER_BLOCK = 5
 _CLEAR_FACTOR = 10.0
 
 
@@ -233,7 +240,7 @@ def draw_curves(points: BucketPoints, lives: Ints) -> LifeCurves:
     lean = np.bincount(row, points.cubed_steps, rows)
     fall = np.where(leaning, -lean / rough, 0.0)
     falls = rough**3 / np.maximum(lean**2, 1.0)
-    low_5, quarter, middle, three_quarters, high_95, top = _quantiles(
+    low_5, quarter, middle, three_quarters, high_95, top = quantiles(
         padded, length, (0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
     )
     place = (middle - low_5) / np.maximum(high_95 - low_5, 1.0)
@@ -243,16 +250,16 @@ def draw_curves(points: BucketPoints, lives: Ints) -> LifeCurves:
     noise = estimate_noise(padded, length)
     batches = (place < 0.35) & (high_95 - low_5 > _CLEAR_FACTOR * noise)
     toothed = (troughs >= MIN_TROUGHS) & leaning
-    blocked = leaning & ~toothed & (falls > 2 * MIN_TROUGHS) & (length >= 6 * _BUCKETS_PER_BLOCK)
+    blocked = leaning & ~toothed & (falls > 2 * MIN_TROUGHS) & (length >= 6 * BUCKETS_PER_BLOCK)
     around = low.copy()
     same = row[1:] == row[:-1]
     around[1:] = np.where(same, np.minimum(around[1:], low[:-1]), around[1:])
     around[:-1] = np.where(same, np.minimum(around[:-1], low[1:]), around[:-1])
     padded[row, column] = low
-    (low_tail,) = _quantiles(padded, length, (0.05,))
+    (low_tail,) = quantiles(padded, length, (0.05,))
     bare = np.where(
         blocked[row],
-        _lowest_of_block(low, row, column, blocked),
+        lowest_of_block(low, row, column, blocked),
         is_bare(padded, length, batches)[row, column],
     )
     level = _cell_means(time, mean, row, first, length)
@@ -268,7 +275,7 @@ def draw_curves(points: BucketPoints, lives: Ints) -> LifeCurves:
     padded_floor = np.full((rows, int(floor_points.max())), np.inf)
     padded_floor[floor_row, floor_column] = floor_value
     padded[row, column] = points.high
-    (high_tail,) = _quantiles(padded, length, (0.95,))
+    (high_tail,) = quantiles(padded, length, (0.95,))
     return LifeCurves(
         level=level,
         floor=_cell_means(floor_time, floor_value, floor_row, floor_first, floor_points),
@@ -300,150 +307,6 @@ def _climb(points: BucketPoints, is_trough: Bools, rows: int) -> Floats:
     row, per_bucket = points.row[at], (points.count[at] + points.count[at + 1]) / 2
     gained = (points.mean[at + 1] - points.mean[at]) / per_bucket
     return np.asarray(np.bincount(row, gained, rows) / np.maximum(np.bincount(row, minlength=rows), 1))
-
-
-def _lowest_of_block(low: Floats, row: Ints, column: Ints, blocked: Bools) -> Bools:
-    """Marks the lowest bucket of every five of the ``blocked`` rows."""
-    block = row * (int(column.max()) // _BUCKETS_PER_BLOCK + 2) + column // _BUCKETS_PER_BLOCK
-    begins = np.nonzero(np.append(True, block[1:] != block[:-1]))[0]
-    lowest = np.repeat(np.minimum.reduceat(low, begins), np.diff(np.append(begins, len(low))))
-    return np.asarray((low == lowest) & blocked[row])
-
-
-_DAY = 86400.0
-MIN_NIGHTS = 6
-"""Nights from which days are compared by their nights alone: fewer show no line."""
-_MIN_RHYTHM, _SHARED_BY, _LATELY = 0.4, 4.5, 0.5
-
-
-def has_daily_rhythm(level: Floats, span: Floats) -> Bools:
-    """Rows of many days that are alike: what is above their line goes with what was there a day before.
-
-    Args:
-        level: Bytes, shape (rows, CELLS).
-        span: Seconds from end to end.
-    """
-    found = np.zeros(len(level), np.bool_)
-    rows = np.nonzero(span >= MIN_NIGHTS * _DAY)[0]
-    if not len(rows):
-        return found
-    place = np.linspace(-1.0, 1.0, CELLS)
-    above = level[rows] - level[rows].mean(axis=1)[:, None]
-    above -= (above @ place / (place @ place))[:, None] * place
-    day = np.round(CELLS * _DAY / span[rows]).astype(np.int64)
-    before = np.arange(CELLS) - day[:, None]
-    then = np.where(before >= 0, np.take_along_axis(above, np.maximum(before, 0), axis=1), 0.0)
-    now = np.where(before >= 0, above, 0.0)
-    power = np.sqrt((then**2).sum(axis=1) * (now**2).sum(axis=1))
-    found[rows] = (then * now).sum(axis=1) > _MIN_RHYTHM * np.maximum(power, 1.0)
-    return found
-
-
-def lowest_of_days(age: Floats, low: Floats, row: Ints, nightly: Bools) -> tuple[Bools, Bools]:
-    """Marks the lowest bucket of every whole day of some rows, and the rows whose nights rise one by one.
-
-    Nights are compared with nights, so that a quiet weekend does not bend a leak. But six or seven points are
-    too few for any shape but a line: so the rise from night to night must be shared by more than four of them
-    (the square of the sum over the sum of the squares, Hill 1973), or else it is that of steps or of a ramp;
-    and the last two must rise at half the mean rate or more, or else the ramp has ended.
-
-    Args:
-        age: Seconds since the row's first bucket.
-        low: Bytes.
-        row: The row of each bucket, ascending.
-        nightly: Rows that follow the day.
-
-    Returns:
-        Which buckets, and which rows.
-    """
-    chosen, rising = np.zeros(len(age), np.bool_), np.zeros(len(nightly), np.bool_)
-    mine = np.nonzero(nightly[row])[0]
-    if not len(mine):
-        return chosen, rising
-    day = np.floor(age[mine] / _DAY)
-    last = np.full(len(nightly), -np.inf)
-    np.maximum.at(last, row[mine], age[mine])
-    whole = day < np.floor(last[row[mine]] / _DAY + 0.1)
-    mine, day = mine[whole], day[whole]
-    order = np.lexsort((low[mine], day, row[mine]))
-    mine, day = mine[order], day[order]
-    begins = np.append(True, (np.diff(row[mine]) != 0) | (np.diff(day) != 0))
-    nights = np.sort(mine[begins])
-    chosen[nights] = True
-    grown = np.where(np.diff(row[nights]) == 0, np.diff(low[nights]), 0.0)
-    total = np.bincount(row[nights][1:], grown, len(nightly))
-    squares = np.bincount(row[nights][1:], grown**2, len(nightly))
-    count = np.bincount(row[nights], minlength=len(nightly))
-    newest = np.maximum(np.cumsum(count) - 1, 0)
-    lately = low[nights][newest] - low[nights][np.maximum(newest - 2, 0)]
-    going_on = lately > _LATELY * 2 * total / np.maximum(count - 1, 1)
-    rising[:] = nightly & (total > 0) & (total**2 > _SHARED_BY * squares) & going_on
-    return chosen, rising
-
-
-_SPIKE_BUCKETS, _BATCH_BUCKETS = 5, 13
-_SHORTEST = 3
-_BARE_FACTOR = 3.0
-MIN_BARE_BUCKETS = 20
-"""In a row of fewer buckets nobody can tell spikes from the rest."""
-
-
-def is_bare(low: Floats, length: Ints, batches: Bools) -> Bools:
-    """Marks the buckets in which nothing stands on the floor, shape (rows, columns).
-
-    An opening (Matheron 1975: the highest of the lowest of so many neighbours) cuts off what is narrower than
-    it and returns, and leaves lines, steps and warm-ups as they are. A bucket is bare if it is no more than
-    three times as far above the opening as the median bucket is: memory that is bare most of the time has its
-    median there, and of plain noise next to nothing is lost.
-
-    Args:
-        low: Lowest value of each bucket, bytes; infinite beyond the row's length.
-        length: Valid columns of each row.
-        batches: Rows with wide batches, cut off up to a tenth of the window instead of a twenty-fifth.
-    """
-    opened = _opening(low, length, _SPIKE_BUCKETS)
-    if batches.any():
-        opened[batches] = _opening(low[batches], length[batches], _BATCH_BUCKETS)
-    above = low - opened
-    inside = np.arange(low.shape[1]) < length[:, None]
-    above[~inside] = np.inf
-    (typical,) = _quantiles(above, length, (0.5,))
-    short = (length < MIN_BARE_BUCKETS)[:, None]
-    return np.asarray((short | (above <= _BARE_FACTOR * typical[:, None])) & inside)
-
-
-def _opening(low: Floats, length: Ints, width: int) -> Floats:
-    """The opening of every row: the largest minimum of the windows of `width` columns around each column.
-
-    At a row's ends windows are shorter, down to `_SHORTEST`.
-    """
-    rows, columns = low.shape
-    inside = np.arange(columns) < length[:, None]
-    # Windows begin before the row and end after it, where infinity stands for nothing.
-    wide = np.full((rows, columns + 2 * (width - 1)), np.inf)
-    wide[:, width - 1 : width - 1 + columns] = np.where(inside, low, np.inf)
-    lowest = _over_windows(np.minimum, wide, width)
-    at = np.arange(lowest.shape[1])
-    inside_window = np.minimum(at, length[:, None] - 1) - np.maximum(at - width + 1, 0) + 1
-    lowest[inside_window < np.minimum(_SHORTEST, length)[:, None]] = -np.inf
-    return _over_windows(np.maximum, lowest, width)
-
-
-def _over_windows(combine: np.ufunc, values: Floats, width: int) -> Floats:
-    """The minimum or maximum of every window of `width` columns, from those of windows of half the width."""
-    done = 1
-    while done < width:
-        step = min(done, width - done)
-        values = combine(values[:, :-step], values[:, step:])
-        done += step
-    return values
-
-
-def _quantiles(padded: Floats, length: Ints, shares: tuple[float, ...]) -> list[Floats]:
-    """Quantiles of the first ``length`` values of every row; the rest must be infinite."""
-    ordered = np.sort(padded, axis=1)
-    rows = np.arange(len(padded))
-    return [ordered[rows, np.round((length - 1) * share).astype(np.int64)] for share in shares]
 
 
 def _cell_means(time: Floats, value: Floats, row: Ints, first: Ints, length: Ints) -> Floats:

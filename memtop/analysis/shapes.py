@@ -64,7 +64,7 @@ GROWING_FAMILIES = (
 )
 """Shapes that go on growing: what a leak looks like."""
 SHIFTED_FAMILIES = (ShapeFamily.SHIFTED_LINE, ShapeFamily.TWICE_SHIFTED_LINE)
-"""Lines with jumps: a jump down may be a tooth's, see `memtop.analysis.leak.is_believable`."""
+"""Lines with jumps: a jump down may be a tooth's, see `memtop.analysis.growth_rules`."""
 SLOWING_FAMILIES = (ShapeFamily.SLOWING, ShapeFamily.PART_OF_A_DAY)
 """Shapes that slow down but have not levelled off yet: a warm-up, or the morning, looks like this."""
 

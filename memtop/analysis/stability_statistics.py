@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from memtop.analysis import life_curves
-from memtop.analysis.leak import student_quantile
+from memtop.analysis.growth_rules import student_quantile
 from memtop.analysis.memory_series import Batch, Floats, Ints, Series
 from memtop.analysis.sample_summary import SampleSummary, summarise_samples
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from memtop.analysis.fits import fit_shapes
-from memtop.analysis.leak import rise_in_jumps, student_quantile
+from memtop.analysis.growth_rules import rise_in_jumps, student_quantile
 from memtop.analysis.life_curves import estimate_noise, find_turns
 from memtop.analysis.lives import lay_out_lives
 from memtop.analysis.memory_series import Batch, Series
