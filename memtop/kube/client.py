@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from memtop.kube.transport import StreamedResponse, Transport
 
 
-MAX_BODY = 1024 * 1024 * 1024
-"""Bytes of one answer, decompressed; 10,000 pods are 64 million."""
+MAX_BODY = 512 * 1024 * 1024
+"""Bytes of one answer, decompressed: 10,000 pods are 64 million, and 80,000 fit."""
 MAX_LINE = 16 * 1024 * 1024
 """Bytes of one line of a stream; an object in etcd is at most 1.5 million."""
 MAX_ERROR_BODY = 1024 * 1024

@@ -1,5 +1,6 @@
 """The connection: what it sends, how long it waits, and what it says when no answer comes."""
 
+import contextlib
 import socket
 import threading
 
@@ -150,6 +151,28 @@ def test_an_answer_that_trickles_is_given_up(web, connect):
     web.answer = lambda asked: scalar()
     with pytest.raises(Unreachable, match=r"in full within 0\.5 s"):
         connect(timeout=0.5, clock=lambda: float(next(ticks))).instant_query("1")
+
+
+def test_an_answer_that_drips_byte_by_byte_is_given_up(connect):
+    over = threading.Event()
+
+    def drip(listening):
+        served, _ = listening.accept()
+        with served, contextlib.suppress(OSError):
+            served.recv(65536)
+            served.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+            while not over.wait(0.05):
+                served.sendall(b" ")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        dripping = threading.Thread(target=drip, args=(listening,))
+        dripping.start()
+        try:
+            with pytest.raises(Unreachable, match=r"in full within 0\.5 s"):
+                connect(f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=0.5).instant_query("1")
+        finally:
+            over.set()
+            dripping.join()
 
 
 def test_nobody_listens(connect):
