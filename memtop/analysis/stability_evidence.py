@@ -8,12 +8,16 @@ from typing import Literal
 
 import numpy as np
 
+from memtop.analysis.judgement import SUSPECTED_LEAK, Verdict
 from memtop.analysis.memory_series import Floats, Series
 from memtop.analysis.stability_statistics import HOUR
 
 LoadSignal = Literal["cpu", "received"]
 FEWEST_LOAD_SAMPLES = 3
 """Below this an average says nothing of a load: the first sample after a start is that of the start."""
+LEAST_CORES, LEAST_TRAFFIC = 0.001, 1024.0
+"""An old level below this is no sign of load: an idle Python pod of the lab used 0.0003 cores and received 2
+to 5 bytes a second; probes and scrapes every few seconds make some hundred."""
 LIKE_BEFORE = 0.75
 """From this share on a load is as much as before: the hours of a day differ by as much."""
 
@@ -123,6 +127,12 @@ class SideFigures:
     received: float | None = None
 
     @property
+    def grew(self) -> bool:
+        """Whether it leaks, or is suspected to, at a rate that is known."""
+        grows = self.leaks or self.shape in {Verdict.LEAK, SUSPECTED_LEAK}
+        return grows and self.rate is not None and self.rate > 0
+
+    @property
     def worst_seconds_to_limit(self) -> float | None:
         """Seconds to the limit if it grew by the upper end of its interval; None for never, or not known."""
         if self.limit is None or self.peak is None or self.rate_high is None or self.rate_high <= 0:
@@ -223,6 +233,6 @@ def load_share(old: SideFigures, new: SideFigures) -> float | None:
     Of several signals the most favourable: a fix that saves collections needs less CPU for the same traffic,
     and an idle pod still answers its probes, but without traffic all signals fall.
     """
-    both = ((old.cpu, new.cpu), (old.received, new.received))
-    known = [now / was for was, now in both if was is not None and now is not None and was > 0]
+    both = ((old.cpu, new.cpu, LEAST_CORES), (old.received, new.received, LEAST_TRAFFIC))
+    known = [now / was for was, now, least in both if was is not None and now is not None and was >= least]
     return min(max(known), 1.0) if known else None

@@ -46,8 +46,8 @@ _observe_before = lru_cache(maxsize=2)(observe_side)
 means the same object, so nothing is kept for longer than until the next change is judged."""
 RAISED_LIMIT_RATIO = 1.05
 """From this ratio on a limit counts as raised."""
-LEAST_WARM_UP = 900.0
-"""Seconds that a warm-up may take unseen where the slope alone decides."""
+SHORT_WARM_UP, LEAST_WARM_UP = 300.0, 900.0
+"""Seconds that a warm-up may take unseen where the slope alone decides: at the old rate, and at another."""
 STEADY_SHARE = 0.75
 """What rises after a warm-up at this share of its slope with it is not dying out."""
 SAME_RATE_SHARE, WORSE_RATE_SHARE, MUCH_LESS_SHARE = 0.67, 1.5, 0.25
@@ -211,20 +211,22 @@ def _grows_after_warm_up(new: ObservedSide, rate: float) -> bool:
 def _steady_slope(old: ObservedSide, new: ObservedSide) -> FloorSlope | None:
     """The slope of the new pods' floor, where it alone shows that the old leak goes on; None if it does not.
 
-    What is known of the old version makes it likely that what rises goes on rising, so less is asked for than
-    of a container of which nothing is known: the floor rises by more than `MUCH_LESS_SHARE` of the old growth
-    with 99 % in every stretch, and no slower after a warm-up of a quarter of an hour than with it: a warm-up
-    dies out, a leak stays the same.
+    What is known of the old version makes it likely that what rises goes on rising, so less is asked for
+    than of a container of which nothing is known: the floor rises by more than `MUCH_LESS_SHARE` of the old
+    growth with 99 % in every stretch, and no slower after a warm-up of a quarter of an hour than with it.
+    A warm-up dies out, a leak stays the same. At the old rate it is told sooner: a warm-up has that only by
+    chance.
     """
     past = old.side
-    if not past.leaks or past.rate is None or past.rate <= 0 or new.lives is None:
+    if not past.grew or past.rate is None or new.lives is None:
         return None
     known = [
         found
         for start in WARM_UP_AGES
         if (found := slopes.floor_slope(new.lives, start, tooth_of(old))) is not None
     ]
-    late = [one for one in known if one.start >= LEAST_WARM_UP]
+    same = all(SAME_RATE_SHARE < one.rate / past.rate < WORSE_RATE_SHARE for one in known)
+    late = [one for one in known if one.start >= (SHORT_WARM_UP if same else LEAST_WARM_UP)]
     if not late or _may_be_rhythm(old, new, late[-1].rate):
         return None
     least = MUCH_LESS_SHARE * past.rate

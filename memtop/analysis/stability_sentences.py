@@ -160,7 +160,7 @@ def watching_sentence(
 
 def _leaning(old: SideFigures, new: SideFigures) -> str:
     """What it looks like so far; empty where growth as of old cannot be told from none at all yet."""
-    if not old.leaks or not old.rate or new.rate is None or new.rate_high is None:
+    if not old.grew or not old.rate or new.rate is None or new.rate_high is None:
         return ""
     so_far, most = max(new.rate, 0.0) / old.rate, max(new.rate_high, 0.0) / old.rate
     if most - so_far >= 1.0:
@@ -174,7 +174,7 @@ def _plain(bytes_per_hour: float) -> str:
 
 
 def _was(old: SideFigures) -> str:
-    return f", was {rate(old.rate)}" if old.leaks and old.rate is not None else ""
+    return f", was {rate(old.rate)}" if old.grew or (old.leaks and old.rate is not None) else ""
 
 
 def _pace(old: SideFigures, new: SideFigures) -> str:

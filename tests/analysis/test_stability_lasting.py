@@ -219,3 +219,20 @@ def test_a_warm_up_is_not_half_a_fix():
     seen = verdict(old(120), ChangeEvidence((series,), ((AT, AT + HOUR),)), 1)
     assert not seen.after.leaks
     assert seen.verdict in {WATCHING, HOLDING}
+
+
+def test_what_was_only_suspected_before_is_compared_by_its_slope_too():
+    """A leak that was deployed a quarter of an hour ago is only suspected; its rate is known all the same."""
+    before, after = old(600, hours=0.25), since(0.75, 300)
+    seen = verdict(before, after, 0.75)
+    assert not seen.before.leaks
+    assert seen.verdict is LEAKING
+    raised = verdict(old(600, hours=0.25, limit=512), since(0.35, 600, limit=1024), 0.35)
+    assert raised.verdict is StabilityVerdict.ONLY_POSTPONED
+
+
+def test_what_an_idle_pod_receives_is_no_sign_of_load():
+    before = loaded(loaded(old(48), 0.2), 2.0, "received")
+    after = loaded(loaded(since(6, 0), 0.0001), 4.0, "received")
+    assert verdict(before, after, 6).verdict is WATCHING
+    assert verdict(loaded(old(48), 0.0003), loaded(since(6, 0), 0.0001), 6).load_share is None
