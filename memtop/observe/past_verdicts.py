@@ -49,8 +49,7 @@ MOMENTS_TO_LEAVE = 3
 """Moments in a row that must say less than the verdict held before it is given up: a quarter of an hour."""
 KNOWN_AFTER_SECONDS = 100.0
 """Seconds after which the samples of a moment are known to everybody: Prometheus is asked each minute, has a
-scrape each 15 s, and a round of questions may take some seconds. With 75 s a busy screen was once a minute late
-in 42 minutes of 18 containers."""
+scrape each 15 s, and a round of questions may take some seconds."""
 SCRAPE_SECONDS = 15.0
 DENSE_SECONDS = 3600.0
 THIN_SECONDS = 120.0
