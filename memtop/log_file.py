@@ -168,7 +168,7 @@ class _DroppingQueue(QueueHandler):
 class _MaskingFormatter(logging.Formatter):
     """The one place where a record becomes text, tracebacks included."""
 
-    converter = staticmethod(time.gmtime)  # type: ignore[assignment]  # the stubs know it without default
+    converter = staticmethod(time.gmtime)
     default_time_format = "%Y-%m-%dT%H:%M:%S"
     default_msec_format = "%s.%03dZ"
 

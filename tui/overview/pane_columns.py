@@ -101,10 +101,12 @@ def preferences_path(*, demo: bool = False) -> Path:
 
 def load_sorts(file: Path) -> dict[OverviewPane, RowSort]:
     """The remembered order of each pane; the default one for what is missing, unreadable or unknown."""
+    if not file.is_file():  # reading a FIFO would wait for ever
+        return dict(DEFAULT_SORTS)
     try:
         kept: Any = json.loads(file.read_text(encoding="utf-8"))["sorts"]
         return {pane: _sort_from_file(kept.get(pane)) or DEFAULT_SORTS[pane] for pane in OverviewPane}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return dict(DEFAULT_SORTS)
 
 
