@@ -179,3 +179,9 @@ class TestErrors:
         assert error.reason.isalpha()
         assert len(error.message) > 10
         assert not error.message.startswith("{")
+
+
+@pytest.mark.parametrize(("said", "wait"), [("1e300", 300.0), ("86400", 300.0), ("-5", 0.0), ("1e999", None)])
+def test_what_a_body_asks_to_wait_is_bounded_like_the_header(said, wait):
+    body = f'{{"message": "busy", "details": {{"retryAfterSeconds": {said}}}}}'.encode()
+    assert parse_api_error(429, {}, body).retry_after == wait
