@@ -154,6 +154,48 @@ def sparkline(values: Sequence[float], width: int, top: float | None, symbols: S
     return Text(drawn + mark * (width - cells), style="dim", no_wrap=True, end="")
 
 
+_LEAST_RANGE = 0.1
+"""What a shape spans at least, as a share of its highest value: smaller swings are those of any idle process
+and would be drawn as if they were something."""
+_SHAPE_ROLES: dict[Level, str] = {"ok": "graph", "warn": "warn", "critical": "critical", "unknown": "dim"}
+
+
+def memory_shape(
+    values: Sequence[float],
+    width: int,
+    limit: float | None,
+    warn: float,
+    critical: float,
+    symbols: Symbols,
+) -> Text:
+    """Draws the shape of ``values`` (oldest first, bytes) in eight levels over their own range.
+
+    How near the limit each of them was is told by the colour of its cell.
+
+    Args:
+        values: The samples at even distances; NaN where there is none, which stays blank.
+        width: Width in cells.
+        limit: Bytes; ``None`` where there is none.
+        warn: The first threshold, a share of the limit such as 0.7.
+        critical: The second threshold, a share such as 0.9.
+        symbols: ASCII, or blocks for all others: Braille has only four levels.
+
+    Returns:
+        A text of exactly ``width`` cells.
+    """
+    reduced = binned_maxima(values, max(0, width))
+    known = [value for value in reduced if not math.isnan(value)]
+    top = max(known, default=0.0)
+    low = min(min(known, default=0.0), top * (1 - _LEAST_RANGE))
+    glyphs = _SPARK_ASCII if symbols == "ascii" else _SPARK_BLOCKS
+    line = Text(no_wrap=True, end="")
+    for value in reduced:
+        height = _spark_height(value - low, top - low, len(glyphs))
+        near = usage_level(value / limit if limit else None, warn, critical)
+        line.append(glyphs[height - 1] if height else " ", _SHAPE_ROLES[near])
+    return line
+
+
 def _spark_cells(values: Sequence[float], scale: float, symbols: Symbols) -> Iterator[str]:
     if symbols == "braille":
         for left, right in zip(values[::2], values[1::2], strict=True):

@@ -3,7 +3,7 @@ import math
 import pytest
 from rich.cells import cell_len
 
-from widgets.cell_graphs import UNSCALED, binned_maxima, sparkline
+from widgets.cell_graphs import UNSCALED, binned_maxima, memory_shape, sparkline
 
 SYMBOLS = ["braille", "block", "ascii"]
 
@@ -63,3 +63,29 @@ def test_a_bin_keeps_its_peak_so_that_a_restart_shows_as_a_drop():
     assert binned_maxima(series, 3) == [99.0, 1.0, 1.0]
     assert all(math.isnan(v) for v in binned_maxima([math.nan] * 6, 3))
     assert binned_maxima([math.nan, 4.0], 1) == [4.0]
+
+
+@pytest.mark.parametrize("symbols", ["braille", "block"])
+def test_a_shape_has_eight_levels_over_its_own_range(symbols):
+    values = [800.0 + 25 * step for step in range(8)]
+    assert memory_shape(values, 8, 1e6, 0.7, 0.9, symbols).plain == "▁▂▃▄▅▆▇█"
+
+
+def test_a_shape_that_hardly_moves_is_flat():
+    values = [1000.0, 1001.0, 999.0, 1000.0]
+    assert len(set(memory_shape(values, 4, None, 0.7, 0.9, "block").plain)) == 1
+
+
+def test_the_colour_of_a_shape_says_how_near_the_limit_was():
+    shape = memory_shape([10.0, math.nan, 75.0, 95.0], 4, 100.0, 0.7, 0.9, "block")
+    assert shape.plain[1] == " "
+    assert [span.style for span in shape.spans if span.start != 1] == ["graph", "warn", "critical"]
+    bare = memory_shape([10.0, 95.0], 2, None, 0.7, 0.9, "block")
+    assert {span.style for span in bare.spans} == {"dim"}
+
+
+@pytest.mark.parametrize("symbols", ["braille", "block", "ascii"])
+def test_a_shape_has_exactly_its_width(symbols):
+    for count in (0, 1, 7, 60):
+        shape = memory_shape([float(i) for i in range(count)], 12, 100.0, 0.7, 0.9, symbols)
+        assert len(shape.plain) == 12

@@ -19,7 +19,7 @@ from memtop.observe.slots import ContainerIdentity
 from memtop.observe.view import OverviewPane
 from memtop.observe.view import SortColumn as Order
 from tui.live_screen import FigureStyle
-from widgets.cell_graphs import sparkline, usage_bar, usage_level
+from widgets.cell_graphs import memory_shape, usage_bar, usage_level
 from widgets.styled_text import cut, shorten
 from widgets.table_parts import Cell, PlacedColumn
 
@@ -231,8 +231,9 @@ def _bar(pane: PaneRows, row: int, width: int) -> Cell:
 
 def _trend(pane: PaneRows, row: int, width: int) -> Cell:
     limit = float(pane.rows.limit[row])
-    top = limit if math.isfinite(limit) else None
-    return sparkline(pane.rows.spark[row].tolist(), width, top, pane.look.symbols)
+    known = limit if math.isfinite(limit) else None
+    look = pane.look
+    return memory_shape(pane.rows.spark[row].tolist(), width, known, look.warn, look.critical, look.symbols)
 
 
 def _rate(pane: PaneRows, row: int, width: int) -> Cell:
