@@ -220,7 +220,6 @@ class Frame:
         namespaces: Namespaces known to exist, for the picker.
         pressured_nodes: Nodes that report MemoryPressure.
         awaited: Of rows in sight, what is still to come before they can be judged by all that is known.
-        namesakes: Workloads that have one of the same name in another namespace in view.
         urgent: Where in the pane of the largest the row is that needs somebody first.
     """
 
@@ -243,5 +242,4 @@ class Frame:
     past_known: bool = True
     awaited: Mapping[int, AwaitedData] = field(default_factory=dict)
     members: WorkloadMembers | None = None
-    namesakes: frozenset[Workload] = frozenset()
     urgent: int = 0

@@ -5,7 +5,7 @@ Also here: the containers behind the selected workload, and workloads that share
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -14,8 +14,6 @@ import numpy.typing as npt
 
 from memtop.analysis.judgement import UNJUDGED_CODE, VERDICT_CODES, Verdict
 from memtop.history.past_requests import MAX_LOOK_BACK as MOST_BACK
-from memtop.kube.pod_facts import Workload
-from memtop.observe.container_store import ContainerStore
 from memtop.observe.frame import (
     SPARK_BINS,
     AwaitedData,
@@ -84,25 +82,6 @@ def workload_members(observer: Observer, workload: PooledWorkload, rows: FrameRo
     )
 
 
-def find_namesakes(store: ContainerStore, namespaces: Collection[str]) -> frozenset[Workload]:
-    """Workloads that have one of the same kind and name in another namespace.
-
-    Args:
-        store: Whose live workloads are looked at.
-        namespaces: Those in view; empty for all.
-    """
-    first: dict[Workload, str] = {}
-    found: set[Workload] = set()
-    numbers = np.unique(store.columns.workload)
-    for number in numbers[numbers >= 0].tolist():
-        namespace, workload = store.workloads[number]
-        if namespaces and namespace not in namespaces:
-            continue
-        if first.setdefault(workload, namespace) != namespace:
-            found.add(workload)
-    return frozenset(found)
-
-
 MIN_SKEW_SECONDS = 30.0
 _LEVELLED_OFF = frozenset(VERDICT_CODES[verdict] for verdict in (Verdict.WARMUP, Verdict.STEP))
 ROWS_ON_SCREEN = 40
@@ -166,7 +145,6 @@ class FrameBuilder:
         self._names = NameRanks()
         self._workload_names = NameRanks()
         self._groups: WorkloadGroups | None = None
-        self._namesakes: dict[frozenset[str], frozenset[Workload]] = {}
         self._details = DetailBuilder(observer)
         self._spark: npt.NDArray[np.float32] = np.empty((0, SPARK_BINS), np.float32)
         self._spark_of = -1
@@ -250,7 +228,6 @@ class FrameBuilder:
             pressured_nodes=store.pressured_nodes,
             past_known=observer.past_sources.settled and observer.last_words.settled,
             awaited=awaited,
-            namesakes=self._namesakes_in(view),
             urgent=most_urgent_row(rows, orders[OverviewPane.TOP], self._thresholds.critical),
             members=None
             if arranged.selected is None
@@ -316,18 +293,11 @@ class FrameBuilder:
         if self._version != self._observer.store.version:
             self._version = self._observer.store.version
             self._names, self._workload_names, self._groups = NameRanks(), NameRanks(), None
-            self._namesakes.clear()
 
     def _workloads(self) -> WorkloadGroups:
         if self._groups is None:
             self._groups = group_by_workload(self._observer.store)
         return self._groups
-
-    def _namesakes_in(self, view: View) -> frozenset[Workload]:
-        found = self._namesakes.get(view.namespaces)
-        if found is None:
-            found = self._namesakes[view.namespaces] = find_namesakes(self._observer.store, view.namespaces)
-        return found
 
     def _in_view(self, rows: FrameRows, view: View) -> Slots:
         """The rows of the namespaces in view, before the text filter, ascending."""

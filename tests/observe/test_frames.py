@@ -107,25 +107,6 @@ class TestViews:
         assert shop.shown(namespaces=frozenset({"other"})) == ["far"]
         assert shop.shown(namespaces=frozenset({"nowhere"})) == []
 
-    async def test_workloads_of_one_name_in_two_namespaces_in_view_are_namesakes(self, shop, world):
-        assert shop.frame().namesakes == frozenset()
-        shop.put(world.pod("big", world.container(), namespace="other", uid="uid-other-big"))
-        assert shop.frame().namesakes == {Workload("Pod", "big")}
-        assert shop.frame(namespaces=frozenset({"other"})).namesakes == frozenset()
-        shop.observer.store.remove_pod("uid-other-big")
-        assert shop.frame().namesakes == frozenset()
-
-    @pytest.mark.parametrize(
-        ("text", "shown"),
-        [
-            ("small", ["small"]),
-            ("node-1", ["big", "far", "down"]),
-            ("!node-1", ["small"]),
-            ("app=tiny", ["small"]),
-            ("crashloop", ["down"]),
-            ("shop !down", ["big", "small"]),
-        ],
-    )
     async def test_a_text_filter(self, shop, text, shown):
         assert shop.shown(filter=RowFilter(text)) == shown
 

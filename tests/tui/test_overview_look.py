@@ -62,3 +62,12 @@ class TestLook:
                 stage.app.theme = theme
                 await stage.pilot.pause()
                 assert "1.85 GiB" in stage.text
+
+
+async def test_the_namespace_is_in_sight_on_a_narrow_screen(play: Play, night: FakeCluster) -> None:
+    async with play(night, size=(80, 24)) as stage:
+        assert "NAMESPACE" not in stage.text
+        assert stage.line("search-0").lstrip("▌ ").startswith("search/")
+        stage.app.overview.restrict(frozenset({"search"}))
+        await stage.until(lambda: len(stage.rows()) == 1, "one namespace")
+        assert "search/" not in stage.line("search-0")

@@ -164,9 +164,9 @@ _POD_SUFFIX = len("…-gmkkg")
 
 
 def _name_with_namespace(pane: PaneRows, row: int, width: int) -> Cell:
-    """The name where there is no room for a column of namespaces: with its own, if it has a namesake."""
+    """The name where there is no room for a column of namespaces: with its own, unless all rows share one."""
     identity = pane.identity(row)
-    if identity.workload not in pane.frame.namesakes:
+    if len(pane.frame.view.namespaces or pane.frame.namespaces) == 1:  # which the header names
         return _name(pane, row, width)
     # The workload's name says most; what tells its pods apart comes next, as in ``user-service…-gmkkg``.
     needed = cell_len(identity.workload.name) + (0 if isinstance(identity, WorkloadIdentity) else _POD_SUFFIX)
