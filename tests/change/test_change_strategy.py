@@ -175,3 +175,18 @@ def test_resuming():
     assert "Nothing waits" in effect_on_pods(Resume(ref()), quiet).words
     waiting = subject_of(revisions=[old], spec=paused, status={**DONE, "updatedReplicas": 0})
     assert effect_on_pods(Resume(ref()), waiting).words.startswith("Rolling")
+
+
+def test_the_weight_of_each_effect_is_what_it_asks_for():
+    stateful = workload("StatefulSet", spec={"replicas": 1})
+    found = pod_replacement("StatefulSet", stateful)
+    assert (found.words, found.weight) == (
+        "Rolling: the pod stops before a new one starts: downtime",
+        "critical",
+    )
+    unknown = pod_replacement("Job", workload("Job"))
+    assert (unknown.words, unknown.weight, unknown.moves) == (
+        "memtop does not know how a Job replaces its pods",
+        "warn",
+        False,
+    )

@@ -9,19 +9,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace as replace_struct
 
 from config.settings import PrometheusSettings
 from memtop.kube.api_errors import ApiError, KubeconfigError, Unreachable
 from memtop.kube.connection_target import ClusterTarget
 from memtop.kube.object_ref import ObjectRef
 from memtop.observe.watchlist import HistorySettings, Scope, Watchlist
+from memtop.stabilisation.earlier_revisions import earlier_leak
+from memtop.stabilisation.live_samples import LiveSamples
 from memtop.stabilisation.past_samples import PastSamples
 from memtop.stabilisation.revision_change import RevisionChange, change_time_from_pods, find_change
 from memtop.stabilisation.stabilisation_watch import StabilisationOptions, _is_temporary
 from memtop.stabilisation.verdict_report import run_command, utc_stamp
 from tests.stabilisation.conftest import EPOCH, USER_SERVICE
 from tests.stabilisation.made import AT, revision, seen
-from tests.stabilisation.test_stabilisation_sides import change, named, past, sides
+from tests.stabilisation.test_stabilisation_sides import MIB, change, metrics, named, past, pod, sides
 
 
 async def test_a_deployments_newest_change_is_found(world):
@@ -171,3 +174,32 @@ async def test_a_command_is_told_the_verdict(tmp_path):
     text = f"import os; open({str(path)!r}, 'w').write(os.environ['MEMTOP_VERDICT'] + os.environ['PATH'][:0])"
     assert await command(text) == ""
     assert await asyncio.to_thread(path.read_text) == "holding"
+
+
+@pytest.mark.parametrize(("ran", "offered"), [(720.0, 1), (10_799.0, 1), (10_800.0, None), (10_801.0, None)])
+def test_what_ran_for_three_hours_is_compared_with(ran, offered):
+    old = replace(revision(1, "w:1"), created=AT - 50_000.0)
+    fixed = replace(revision(2, "w:2"), created=AT - ran)
+    ref = ObjectRef("Deployment", "shop", "web")
+    found = RevisionChange(ref, revision(3, "w:3"), fixed, AT, "", "app=web", 1, (fixed, old))
+    kills = [AT - 14_000.0 - 600 * number for number in range(5)]
+    memory = PastSamples(before={named("shop-1-11111"): past(AT - 40_000, AT - 12_000, kills=kills)})
+    leak = earlier_leak(found, "app", {}, memory, {}, AT + 60)
+    assert (leak and leak[0].number) == offered
+    if leak:
+        assert "5 OOM kills in 7 h 46 m" in leak[1]
+
+
+def test_without_prometheus_the_load_is_what_the_metrics_api_says():
+    live = LiveSamples("pod-template-hash")
+    for minute in range(6):
+        live.take_pods([pod("web-bbb-22222")], AT + 60.0 * minute)
+        sample = metrics("web-bbb-22222", AT + 60.0 * minute, 90)
+        usage = replace_struct(sample.containers[0].usage, cpu=f"{100 + minute}m" if minute else "")
+        container = replace_struct(sample.containers[0], usage=usage)
+        live.take_metrics([replace_struct(sample, containers=(container,))])
+    told = sides(change(), None, live)
+    assert told.after.load("cpu") == pytest.approx(0.103)
+    assert told.after.load("received") is None
+    assert told.before.limit == 512 * MIB
+    assert told.after.limit == 512 * MIB
