@@ -83,6 +83,15 @@ class ErrorBoundary(App[R], Generic[R]):
         else:
             self.report_failure(error, active_message_pump.get(None))
 
+    def _fatal_error(self) -> None:
+        """As Textual does it, but without the values of variables: they may be passwords."""
+        from rich.segment import Segments  # noqa: PLC0415  (only for a crash)
+        from rich.traceback import Traceback  # noqa: PLC0415  (only for a crash)
+
+        shown = Traceback(show_locals=False, width=None)
+        self._exit_renderables.append(Segments(self.console.render(shown, self.console.options)))
+        self._close_messages_no_wait()
+
     def report_failure(
         self, error: BaseException, where: MessagePump | None = None, *, in_worker: bool = False
     ) -> None:

@@ -15,6 +15,7 @@ from tests.tui.conftest import Engines, Play
 from tests.tui.stage import Stage
 from tui.app import Memtop
 from tui.pod.screen import PodScreen
+from widgets.error_boundary import ErrorBoundary
 
 Failures = list[logging.LogRecord]
 SECRET = "hunter2"
@@ -166,3 +167,17 @@ async def test_a_tab_shows_what_its_worker_raised_in_its_own_place(
             await stage.press("t")
         assert "in fail" in taken(failures)
         await goes_on(stage)
+
+
+async def test_a_crash_shows_no_values_of_variables(capsys: pytest.CaptureFixture[str]) -> None:
+    class Starting(ErrorBoundary[int]):
+        async def on_mount(self) -> None:
+            await fail()
+
+    app = Starting()
+    with pytest.raises(KeyError):
+        async with app.run_test():
+            pass
+    app._print_error_renderables()
+    said = capsys.readouterr()
+    assert SECRET not in said.out + said.err
