@@ -3,8 +3,8 @@
     python benchmarks/dependencies.py [--pods 10000] [--series 1000]
 
 Every figure is of a Python process of its own: CPU of the step, and by how much the peak of the process's
-memory rose (Linux). Pods are those of `tests/recordings/pods-all.json` over and over. An answer of Prometheus has
-1,440 samples a series.
+memory rose (Linux). Pods are those of `tests/recordings/pods-all.json` over and over. A series of Prometheus
+has 1,440 samples.
 """
 
 from __future__ import annotations

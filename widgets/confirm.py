@@ -21,7 +21,13 @@ from widgets.styled_text import literal, role_styles
 Weight = Literal["plain", "warn", "critical", "command"]
 _LABEL_ROOM = 16
 _WEIGHT_SIGNS: dict[Weight, str] = {"plain": "", "warn": "! ", "critical": "!! ", "command": ""}
+_WEIGHT_RANKS: dict[Weight, int] = {"critical": 0, "warn": 1, "plain": 2, "command": 2}
 _WEIGHT_ROLES: dict[Weight, str] = {"plain": "", "warn": "warn", "critical": "critical", "command": "accent"}
+
+_ROOMY_HEIGHT = 30
+"""A lower screen has no blank lines to spare between the parts of the dialog."""
+_BOX_SHARE, _BORDER_LINES, _LEAST_PLAN = 0.96, 2, 2
+"""The share of the screen that the box may take, the lines of its border, the fewest lines of the plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +79,15 @@ class ConfirmDialog(ModalScreen[bool]):
         width: 96%; max-width: 100; height: auto; max-height: 96%;
         background: $surface; border: round $primary; border-title-color: $text-primary; padding: 0 1;
     }
-    ConfirmDialog VerticalScroll { height: auto; max-height: 70vh; padding: 0 1; scrollbar-size-vertical: 1; }
+    ConfirmDialog VerticalScroll { height: auto; max-height: 40vh; padding: 0 1; scrollbar-size-vertical: 1; }
     ConfirmDialog VerticalScroll Static { width: 100%; height: auto; }
     ConfirmDialog Horizontal { height: 1; margin: 1 0 0 0; align-horizontal: right; }
     ConfirmDialog Button { margin: 0 0 0 2; min-width: 12; }
-    ConfirmDialog.-command VerticalScroll { max-height: 60vh; }
-    ConfirmDialog.-demanding VerticalScroll { max-height: 46vh; }
     ConfirmDialog #command { width: 100%; height: auto; max-height: 4; margin: 1 1 0 1; color: $text-accent; }
     ConfirmDialog #demand { height: auto; margin: 1 1 0 1; color: $text-warning; text-style: bold; }
+    ConfirmDialog.-low #command { margin: 0 1; max-height: 3; }
+    ConfirmDialog.-low #demand { margin: 0 1; }
+    ConfirmDialog.-low Horizontal { margin: 0; }
     ConfirmDialog Input { border: none; height: 1; padding: 0 1; margin: 0 1; background: $boost; }
     ConfirmDialog ToastRack { dock: top; align: right top; }
     """
@@ -109,7 +116,7 @@ class ConfirmDialog(ModalScreen[bool]):
 
         Args:
             title: What is to be agreed to, in a few words.
-            lines: The plan.
+            lines: The plan; warnings are shown first, the gravest before the others.
             apply: What the button says that agrees; None where there is nothing to agree to.
             copy: The command that does the same: it stays in sight, and ``c`` puts it on the clipboard; empty
                 for none.
@@ -118,14 +125,12 @@ class ConfirmDialog(ModalScreen[bool]):
         """
         super().__init__()
         self._title = title
-        self._lines = tuple(lines)
+        self._lines = sorted(lines, key=lambda line: _WEIGHT_RANKS[line.weight])
         self._apply = apply
         self._copy = copy
         self._typed = typed if apply else ""
         self._demand = f"{why_typed}: type {typed} to apply" if why_typed else typed
         self._painted = False
-        self.set_class(bool(copy), "-command")
-        self.set_class(bool(self._typed), "-demanding")
 
     def compose(self) -> ComposeResult:
         """The plan above the two buttons, the harmless one first."""
@@ -156,6 +161,21 @@ class ConfirmDialog(ModalScreen[bool]):
 
     def _seen(self) -> None:
         self._painted = True
+
+    def on_resize(self) -> None:
+        """Leaves the plan what the buttons and what belongs to them do not need: these stay in sight."""
+        self.set_class(self.size.height < _ROOMY_HEIGHT, "-low")
+        self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        box, plan = self.query_one(Vertical), self.query_one(VerticalScroll)
+        others = sum(
+            child.outer_size.height + child.styles.margin.height
+            for child in box.children
+            if child is not plan
+        )
+        room = int(self.size.height * _BOX_SHARE) - _BORDER_LINES - others
+        plan.styles.max_height = max(_LEAST_PLAN, room)
 
     @property
     def agreeable(self) -> bool:

@@ -450,7 +450,8 @@ async def test_what_is_typed_for_a_form_before_a_slow_cluster_answers_stands_in_
             stage.app.post_message(Key(key, key))
         await stage.shows("Asking the cluster about Deployment/user-service", "typed: v2.1.0-q")
         slow.set()
-        await stage.until(lambda: isinstance(stage.app.screen, FormDialog), "the form")
+        await stage.shows("user-service:v2.1.0-q")
+        assert isinstance(stage.app.screen, FormDialog)
         assert stage.app.screen.values == {"image": "user-service:v2.1.0-q"}
         await stage.type("1")
         assert stage.app.screen.values == {"image": "user-service:v2.1.0-q1"}

@@ -173,3 +173,27 @@ async def test_no_toast_lies_on_the_buttons():
         assert "on the clipboard" in screen(app)
         assert "Cancel (esc)" in screen(app)
         assert "Apply (y)" in screen(app)
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 36)])
+async def test_the_buttons_are_in_sight_however_much_is_shown_above_them(size):
+    command = "kubectl -n production set resources deployment/user-service --limits=memory=4Gi " * 3
+    lines = [PlanLine(f"line {i}", f"text {i} " * 12) for i in range(40)]
+    app = Host(lines, "Apply", copy=command, typed="user-service", why="prod-eu-1 is a protected context")
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        await pilot.pause()
+        text = screen(app)
+        assert "Cancel (esc)" in text
+        assert "Apply" in text
+        assert "text 0" in text
+        assert "type user-service" in " ".join(text.split()), "what is to be typed"
+        assert app.dialog.query_one("#name").region.bottom <= size[1]
+
+
+async def test_warnings_come_first_the_gravest_before_the_others():
+    app = Host()
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        text = screen(app)
+        assert text.index("cause the OOM kill") < text.index("stands still") < text.index("jcmd 1")
