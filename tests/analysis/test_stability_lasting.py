@@ -199,7 +199,7 @@ def test_a_gap_in_the_samples_is_not_watched():
 
 
 def test_half_a_fix_is_found_by_its_slope_before_anything_dies():
-    seen = verdict(old(300), since(1, 150), 1)
+    seen = verdict(old(300), since(1.5, 150), 1.5)
     assert seen.verdict is LEAKING
     assert seen.after.oom_kills == 0
     assert seen.after.leaks
@@ -223,8 +223,8 @@ def test_a_warm_up_is_not_half_a_fix():
 
 def test_what_was_only_suspected_before_is_compared_by_its_slope_too():
     """A leak that was deployed a quarter of an hour ago is only suspected; its rate is known all the same."""
-    before, after = old(600, hours=0.25), since(0.75, 300)
-    seen = verdict(before, after, 0.75)
+    before, after = old(600, hours=0.25), since(1.5, 300)
+    seen = verdict(before, after, 1.5)
     assert not seen.before.leaks
     assert seen.verdict is LEAKING
     raised = verdict(old(600, hours=0.25, limit=512), since(0.35, 600, limit=1024), 0.35)
