@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 VERSION = "v1.31.4"
-"""The Kubernetes version whose API this is."""
+"""The Kubernetes version that is emulated."""
 READ = ("get", "list", "watch")
 CHANGE = ("delete", "get", "list", "patch", "update", "watch")
 
@@ -19,10 +19,10 @@ class Resource:
         group: API group, empty for core.
         version: API version within the group.
         kind: the kind of its objects.
-        plural: how paths name it.
+        plural: its name in paths.
         namespaced: whether its objects live in a namespace.
         short: short names kubectl accepts.
-        verbs: what it can be asked.
+        verbs: the verbs it supports.
         subresources: `(name, kind, verbs)` of its subresources.
     """
 
@@ -42,7 +42,7 @@ class Resource:
 
     @property
     def qualified(self) -> str:
-        """How error messages name it: `pods`, `deployments.apps`."""
+        """Its name in error messages: `pods`, `deployments.apps`."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
 
@@ -116,7 +116,7 @@ STORED = (
     AUTOSCALERS,
     VERTICAL_AUTOSCALERS,
 )
-"""What the store holds."""
+"""The resources that the store holds."""
 
 BY_PATH = {(resource.group, resource.version, resource.plural): resource for resource in STORED}
 BY_KIND = {(resource.group, resource.kind): resource for resource in STORED}
@@ -152,7 +152,7 @@ SELF_REVIEWS = Resource(
 )
 
 SERVED = (*STORED, POD_METRICS, NODE_METRICS, ACCESS_REVIEWS, RULES_REVIEWS, SELF_REVIEWS)
-"""Everything discovery lists."""
+"""The resources that discovery lists."""
 
 
 def version_document() -> dict[str, str]:

@@ -17,7 +17,7 @@ STOP_TIMEOUT = 5.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """What the demo is made of; the fields are `DemoServer`'s."""
+    """The options of the demo; the fields are `DemoServer`'s."""
 
     pods: int = DEFAULT_PODS
     speed: float = 1.0
@@ -27,11 +27,11 @@ class DemoOptions:
 
 
 class DemoFailedError(Exception):
-    """The child process did not come up; the message says what it said."""
+    """The child process did not start; the message has the last line of its stderr."""
 
 
 class DemoChild:
-    """A context manager: the demo cluster runs in a process of its own while it is entered.
+    """A context manager that runs the demo cluster in a process of its own.
 
     Attributes:
         kubeconfig: path of the kubeconfig, known once `wait` has returned.
@@ -41,12 +41,12 @@ class DemoChild:
         self._options = options or DemoOptions()
         self._folder = tempfile.TemporaryDirectory(prefix="memtop-demo-")
         self.kubeconfig = Path(self._folder.name) / "kubeconfig"
-        # A file and not a pipe, which would stop the child once it was full.
-        self._said = (Path(self._folder.name) / "stderr").open("w+b")
+        # A file: a pipe that nobody reads would block the child once it is full.
+        self._stderr = (Path(self._folder.name) / "stderr").open("w+b")
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        """Start the process; it becomes ready in the background."""
+        """Start the process; `wait` returns once it serves."""
         options = self._options
         self._process = subprocess.Popen(
             [
@@ -56,7 +56,7 @@ class DemoChild:
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._said,
+            stderr=self._stderr,
             start_new_session=True,
         )
         return self
@@ -73,11 +73,9 @@ class DemoChild:
         line = process.stdout.readline()
         if not line:
             process.wait()
-            self._said.seek(0)
-            said = self._said.read().decode(errors="replace").strip().splitlines()
-            raise DemoFailedError(
-                f"the demo cluster did not start: {said[-1] if said else 'it said nothing'}"
-            )
+            self._stderr.seek(0)
+            lines = self._stderr.read().decode(errors="replace").strip().splitlines()
+            raise DemoFailedError(f"the demo cluster did not start: {lines[-1] if lines else 'no output'}")
         return Path(json.loads(line)["kubeconfig"])
 
     def __exit__(self, *_: object) -> None:
@@ -93,5 +91,5 @@ class DemoChild:
             for pipe in (process.stdin, process.stdout):
                 if pipe is not None:
                     pipe.close()
-        self._said.close()
+        self._stderr.close()
         self._folder.cleanup()

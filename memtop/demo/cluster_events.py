@@ -12,13 +12,13 @@ from memtop.demo.object_store import Key, Object, Store
 from memtop.demo.simulated_pod import Container, SimulatedPod, pull_error
 from memtop.demo.simulated_time import rfc3339
 
-MOST_EVENTS = 5000  # kept; the least recent ones expire
+MOST_EVENTS = 5000  # the least recent events expire
 BACK_OFF_PERIOD = 12.0  # roughly how often the kubelet repeats BackOff, seconds
 
 
 @dataclass(frozen=True, slots=True)
 class EventDetails:
-    """One kind of thing said about one object."""
+    """The texts of an event."""
 
     reason: str
     message: str
@@ -38,25 +38,25 @@ class EventLog:
         self._recent: dict[Key, None] = {}
 
     def remember_from(self, at: float) -> None:
-        """Nothing before `at` is remembered, as events expire."""
+        """Record no events from before `at`: they would have expired."""
         self._begins = at
 
     def forget(self, pod: SimulatedPod) -> None:
-        """Drop what is known about a pod that is gone; its events stay until they expire."""
+        """Drop the state kept for a deleted pod; its events stay until they expire."""
         for container in pod.containers:
             self._reported.pop((pod.uid, container.name), None)
 
-    def say(
+    def record(
         self, subject: Object, details: EventDetails, at: float, *, count: int = 1, first: float | None = None
     ) -> None:
-        """Say something about an object.
+        """Record an event about an object, or raise the count of the same one.
 
         Args:
             subject: a reference (`kind`, `namespace`, `name`, `uid`, `apiVersion`).
-            details: what.
-            at: when it was last said.
+            details: its texts.
+            at: when it last happened, seconds since 1970.
             count: how many times in all, added to what is there.
-            first: when it was first said.
+            first: when it first happened.
         """
         if at < self._begins:
             return
@@ -105,37 +105,37 @@ class EventLog:
         )
 
     def about(self, resource: Resource, obj: Object, details: EventDetails, at: float) -> None:
-        """Say something about an API object."""
+        """Record an event about an API object."""
         metadata = obj["metadata"]
         subject = {"kind": resource.kind, "apiVersion": resource.api_version, "name": metadata["name"]}
         if metadata.get("namespace"):
             subject["namespace"] = metadata["namespace"]
-        self.say({**subject, "uid": metadata["uid"]}, details, at)
+        self.record({**subject, "uid": metadata["uid"]}, details, at)
 
     def scheduled(self, pod: SimulatedPod) -> None:
-        """Say where a new pod was put, or why nowhere."""
+        """Record which node a new pod was scheduled on, or why on none."""
         if pod.unschedulable is not None:
             details = EventDetails("FailedScheduling", pod.unschedulable, "default-scheduler", warning=True)
-            self.say(_reference(pod), details, pod.created)
+            self.record(_reference(pod), details, pod.created)
             return
         message = f"Successfully assigned {pod.namespace}/{pod.name} to {pod.node}"
         since = pod.created if pod.scheduled is None else pod.scheduled
-        self.say(_reference(pod), EventDetails("Scheduled", message, "default-scheduler"), since)
+        self.record(_reference(pod), EventDetails("Scheduled", message, "default-scheduler"), since)
         if pod.evicted is not None:
             evicted = EventDetails("Evicted", pod.evicted[1], "kubelet", warning=True)
-            self.say(_reference(pod), evicted, pod.evicted[0])
+            self.record(_reference(pod), evicted, pod.evicted[0])
 
     def killing(self, pod: SimulatedPod, at: float) -> None:
-        """Say that a deleted pod's containers are being stopped."""
+        """Record that a deleted pod's containers are stopped."""
         for container in pod.mains:
             if container.timeline.state(at).phase is Phase.RUNNING:
                 details = EventDetails(
                     "Killing", f"Stopping container {container.name}", "kubelet", field=_field(container)
                 )
-                self.say(_reference(pod), details, at)
+                self.record(_reference(pod), details, at)
 
     def observed(self, pod: SimulatedPod, at: float) -> None:
-        """Say what has happened to a pod's containers since they were last looked at."""
+        """Record what has happened to a pod's containers since the last call."""
         if pod.deleted is not None or pod.evicted is not None or pod.unschedulable is not None:
             return
         for container in pod.containers:
@@ -155,7 +155,7 @@ class EventLog:
                     warning=True,
                     field=_field(container),
                 )
-                self.say(_reference(pod), details, at, count=max(1, int(state.backoff / BACK_OFF_PERIOD)))
+                self.record(_reference(pod), details, at, count=max(1, int(state.backoff / BACK_OFF_PERIOD)))
             elif state.phase in (Phase.PULL_FAILED, Phase.PULL_BACKING_OFF):
                 self._pull_failed(pod, container, state.phase, at)
 
@@ -171,7 +171,7 @@ class EventLog:
             ("Started", f"Started container {container.name}"),
         ):
             details = EventDetails(reason, message, "kubelet", field=field)
-            self.say(reference, details, fresh[-1].start, count=len(fresh), first=fresh[0].start)
+            self.record(reference, details, fresh[-1].start, count=len(fresh), first=fresh[0].start)
         for run in fresh:
             if run.reason == "OOMKilled" and run.end <= at:
                 self._node_oom(pod, container, run.end)
@@ -189,14 +189,14 @@ class EventLog:
                 warning=True,
                 field=_field(container),
             )
-            self.say(_reference(pod), details, ended[-1].end, count=len(ended), first=ended[0].end)
+            self.record(_reference(pod), details, ended[-1].end, count=len(ended), first=ended[0].end)
 
     def _node_oom(self, pod: SimulatedPod, container: Container, at: float) -> None:
         node = {"kind": "Node", "name": str(pod.node), "uid": str(pod.node), "node": str(pod.node)}
         message = (
             f"Memory cgroup out of memory: Killed process {1000 + len(pod.name) * 37} ({container.name[:15]})"
         )
-        self.say(node, EventDetails("OOMKilling", message, "kernel-monitor", warning=True), at)
+        self.record(node, EventDetails("OOMKilling", message, "kernel-monitor", warning=True), at)
 
     def _pull_failed(self, pod: SimulatedPod, container: Container, phase: Phase, at: float) -> None:
         reference, field = _reference(pod), _field(container)
@@ -220,7 +220,7 @@ class EventLog:
                 EventDetails("Failed", "Error: ImagePullBackOff", "kubelet", True, field),
             ]
         for details in sayings:
-            self.say(reference, details, at)
+            self.record(reference, details, at)
 
 
 def _field(container: Container) -> str:

@@ -96,11 +96,11 @@ class ContainerFiles:
         self._commands: dict[int, tuple[str, ...]] = {}
 
     def begin(self, pid: int, command: tuple[str, ...]) -> None:
-        """Let a process be seen in ``/proc``."""
+        """Add a process to ``/proc``."""
         self._commands[pid] = command
 
     def end(self, pid: int) -> None:
-        """Let a process be gone."""
+        """Remove a process from ``/proc``."""
         self._commands.pop(pid, None)
 
     def commands(self) -> dict[int, tuple[str, ...]]:
@@ -108,7 +108,7 @@ class ContainerFiles:
         return {1: self.program.command, **self._commands}
 
     def working_set(self) -> float:
-        """Return the working set in bytes, the same that the metrics show."""
+        """Return the working set in bytes, equal to the metrics."""
         run = self.run
         return float(levels_of(run.curve, run.start, np.array([self._now()]), run.seed)[0])
 
@@ -120,14 +120,14 @@ class ContainerFiles:
         return made[path]().encode() if path in made else None
 
     def matching(self, pattern: str) -> list[str]:
-        """Return the paths that a pattern of the shell stands for, in order."""
+        """Return the paths that match a shell pattern, sorted."""
         depth = pattern.count("/")
         names = [*self._made(), *self.written]
         fitting = {name for name in names if name.count("/") == depth and fnmatch.fnmatchcase(name, pattern)}
         return sorted(fitting)
 
     def link(self, path: str) -> str | None:
-        """Return where ``/proc/PID/exe`` and ``/proc/PID/cwd`` lead; None for what is no link."""
+        """Return the target of ``/proc/PID/exe`` and ``/proc/PID/cwd``; None for other paths."""
         parts = path.split("/")
         if len(parts) != 4 or parts[1] != "proc" or not parts[2].isdecimal():
             return None
@@ -232,5 +232,5 @@ class ContainerFiles:
         return head + (line if port else "")
 
     def lives(self) -> bool:
-        """Return whether the run is still on."""
+        """Return whether the run has not ended."""
         return self._now() < min(self.run.end, self.container.timeline.ends, math.inf)

@@ -35,7 +35,7 @@ class LoggedLine:
 
 @dataclass(frozen=True, slots=True)
 class LogOptions:
-    """What part of a log is wanted; the fields are the API's parameters."""
+    """Which part of a log is requested; the fields are the API's parameters."""
 
     container: str = ""
     previous: bool = False
@@ -131,10 +131,10 @@ class RunLog:
 
 
 def container_of(pod: SimulatedPod, name: str) -> Container:
-    """Return the container a log is wanted of.
+    """Return the container whose log is requested.
 
     Raises:
-        ApiStatusError: 400, worded as the API server does.
+        ApiStatusError: 400, with the API server's message.
     """
     if not name:
         if len(pod.mains) == 1 and len(pod.containers) == 1:
@@ -154,7 +154,7 @@ def container_of(pod: SimulatedPod, name: str) -> Container:
 
 
 def run_of(pod: SimulatedPod, container: Container, previous: bool, at: float) -> Run:
-    """Return the run a log is wanted of.
+    """Return the run whose log is requested.
 
     Raises:
         ApiStatusError: 400 while there is none.
@@ -182,12 +182,12 @@ def run_of(pod: SimulatedPod, container: Container, previous: bool, at: float) -
 
 
 def select_lines(log: RunLog, options: LogOptions, until: float) -> list[LoggedLine]:
-    """Return the lines a wish asks for, as of `until`."""
+    """Return the requested lines that were written by `until`."""
     return log.lines(-math.inf if options.since is None else options.since, until, options.tail)
 
 
 def encode(lines: list[LoggedLine], timestamps: bool) -> bytes:
-    """Return lines as they go over the wire."""
+    """Return lines encoded for the response."""
     if timestamps:
         return b"".join(f"{rfc3339_nano(line.at)} {line.text}\n".encode() for line in lines)
     return b"".join(f"{line.text}\n".encode() for line in lines)

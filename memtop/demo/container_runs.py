@@ -22,12 +22,12 @@ PULL_RETRY = 20.0  # seconds between ErrImagePull and ImagePullBackOff
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What a program does, whoever runs it.
+    """What the program in an image does.
 
     Attributes:
         curve: its memory.
-        voice: which vocabulary its log uses (see `logs`).
-        exits_after: seconds after which it ends by itself; None runs for ever.
+        log_style: the key of its log generator (see `log_generators`).
+        exits_after: seconds after which it ends by itself; None for never.
         exit_code: what it ends with then.
         ready_after: seconds until it answers its readiness probe.
         spread: how much replicas differ in memory, as a share.
@@ -53,7 +53,7 @@ class RestartPolicy(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of a container, in seconds since 1970; `end` is infinite while none is in sight."""
+    """One run of a container, in seconds since 1970; `end` is infinite if it does not end."""
 
     index: int
     start: float
@@ -77,13 +77,13 @@ class Phase(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A container at one moment: the run it is in (or was in last), the one before, and its back-off.
+    """The state of a container at one time: its current or last run, the run before, and the back-off.
 
     Attributes:
         phase: what it is doing.
         run: the current or latest run; None before the first.
         previous: the run before that.
-        backoff: the delay being waited out, in seconds.
+        backoff: the present delay before the restart, in seconds.
     """
 
     phase: Phase
@@ -93,14 +93,14 @@ class State:
 
 
 class ContainerTimeline:
-    """The time line of one container.
+    """The runs of one container, computed on demand.
 
     Args:
         behaviour: what the image does; None when there is no such image.
         limit: memory limit in bytes, infinite without one.
         begins: when the container is first started, seconds since 1970.
         policy: whether it is restarted.
-        seed: what makes it differ from its siblings.
+        seed: makes it differ from other replicas.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class ContainerTimeline:
             self._backoffs.append(0.0)
 
     def stop(self, at: float) -> None:
-        """End the life at `at`: the pod is being deleted."""
+        """End the last run at `at`: the pod is deleted."""
         self.ends = min(self.ends, at)
 
     def runs(self, until: float) -> list[Run]:
@@ -210,7 +210,7 @@ class ContainerTimeline:
             return True
         return self.policy is RestartPolicy.ON_FAILURE and run.exit_code != 0
 
-    # Both go by the run given and not by the newest one: somebody may have looked further ahead already.
+    # Both use the given run, not the newest: later runs may already have been computed.
 
     def _backoff_after(self, run: Run) -> float:
         served = self._backoffs[run.index]

@@ -15,12 +15,12 @@ BREAKS = frozenset({"&&", "||", ";", "\n"})
 
 
 class ShellSyntaxError(Exception):
-    """What was typed can't be understood."""
+    """The script has a syntax error."""
 
 
 @dataclass(slots=True)
 class ShellWord:
-    """A word, and whether a pattern in it counts."""
+    """A word or operator; `pattern` says whether it is expanded to file names."""
 
     text: str
     pattern: bool = False
@@ -39,7 +39,7 @@ class ShellCommand:
 
 @dataclass(slots=True)
 class Pipeline:
-    """Commands whose output is the next one's input; ``after`` says under which condition it is run."""
+    """Commands whose output is the next one's input; ``after`` is the operator before it."""
 
     commands: list[ShellCommand]
     after: str = ";"
@@ -49,7 +49,7 @@ def words_of(text: str, variables: Mapping[str, str]) -> list[ShellWord]:
     """Split into words and operators, with variables filled in.
 
     Raises:
-        SyntaxProblem: a quote is not closed.
+        ShellSyntaxError: a quote is not closed.
     """
     found: list[ShellWord] = []
     current: ShellWord | None = None
@@ -89,7 +89,7 @@ def parse_script(text: str, variables: Mapping[str, str]) -> list[Pipeline]:
     """Read a script.
 
     Raises:
-        SyntaxProblem: it can't be understood.
+        ShellSyntaxError: it can't be understood.
     """
     found: list[Pipeline] = []
     command = ShellCommand()
@@ -136,7 +136,7 @@ class ShellExit(Exception):  # noqa: N818
 
 
 class InteractiveShell(Exception):  # noqa: N818
-    """The shell is to be used by hand (`exec sh`)."""
+    """The script starts an interactive shell (`exec sh`)."""
 
 
 class Shell:
@@ -163,7 +163,7 @@ class Shell:
         """Run a script.
 
         Raises:
-            Interactive: it asks for a shell to type into.
+            InteractiveShell: it asks for a shell to type into.
         """
         output, errors = b"", b""
         try:

@@ -20,7 +20,7 @@ from memtop.demo.simulated_pod import Container, SimulatedPod
 
 PROTOCOL = "v4.channel.k8s.io"
 CHUNK = 32 * 1024
-GLANCE = 0.25  # real seconds between looks at whether the container still lives
+CHECK_INTERVAL = 0.25  # real seconds between checks that the container still runs
 PROMPT = b"/ # "
 KILLED = 137
 NEVER_STARTED = -1
@@ -83,7 +83,7 @@ def _container(pod: SimulatedPod, name: str) -> Container:
 
 
 class _Session:
-    """One command, from its start to the status on the last channel."""
+    """One command: its output, and its exit status on the error channel."""
 
     def __init__(self, socket: web.WebSocketResponse, files: ContainerFiles, pid: int) -> None:
         self._socket = socket
@@ -91,14 +91,14 @@ class _Session:
         self._pid = pid
 
     async def run(self, command: Sequence[str], *, terminal: bool) -> None:
-        """Run the command and say how it ended."""
+        """Run the command and send its exit status."""
         self._files.begin(self._pid, tuple(command))
         try:
             code = await self._command(command, terminal)
             await self._socket.send_bytes(b"\x03" + msgspec.json.encode(_status(code, command)))
             await self._socket.close()
         except (ConnectionError, RuntimeError):
-            return  # whoever asked has gone
+            return  # the client has disconnected
         finally:
             self._files.end(self._pid)
 
@@ -127,12 +127,12 @@ class _Session:
         return outcome.code
 
     async def _interact(self, shell: Shell) -> int:
-        """Let somebody type: a line at a time, echoed as a terminal does."""
+        """Run an interactive shell: one line at a time, echoed as a terminal does."""
         await self._socket.send_bytes(b"\x01" + PROMPT)
         line = bytearray()
         while self._files.lives():
             try:
-                message = await self._socket.receive(GLANCE)
+                message = await self._socket.receive(CHECK_INTERVAL)
             except TimeoutError:
                 continue
             if message.type in (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR):

@@ -1,4 +1,4 @@
-"""Faults on demand: the embedded cluster misbehaves the way real ones do."""
+"""Faults on demand: the embedded cluster fails in the ways real ones do."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ ENDLESS_CHUNK = b"x" * 65536
 
 
 class Harm(enum.Enum):
-    """What is done to a request."""
+    """The kinds of faults."""
 
     ANSWER = "answer"  # with another status, body and headers
     DELAY = "delay"  # and then answer as usual
     CUT = "cut"  # half of the body, then the connection is dropped
     HANG = "hang"  # no answer until the client gives up
-    DROP = "drop"  # the connection is closed without a word
+    DROP = "drop"  # the connection is closed without an answer
     ENDLESS_LINE = "endless line"  # a body that never ends and has no newline
 
 
 @dataclass(slots=True)
 class Fault:
-    """One rule.
+    """One fault rule.
 
     Attributes:
         harm: what to do.
@@ -60,7 +60,7 @@ class Fault:
 
 
 class Faults:
-    """The rules in force; the first that fits is applied.
+    """The rules in force; the first that matches a request is applied.
 
     A list may be changed from another thread while requests are served: rules are only appended or cleared.
     """
@@ -69,12 +69,12 @@ class Faults:
         self._rules: list[Fault] = []
 
     def add(self, fault: Fault) -> Fault:
-        """Put a rule in force and return it, so that its `hits` can be looked at."""
+        """Add a rule and return it; its `hits` count the requests it was applied to."""
         self._rules.append(fault)
         return fault
 
     def clear(self) -> None:
-        """Behave again."""
+        """Remove all rules."""
         self._rules.clear()
 
     def take(self, method: str, path: str) -> Fault | None:
@@ -87,7 +87,7 @@ class Faults:
 
 
 async def apply_fault(request: web.Request, fault: Fault) -> web.StreamResponse | None:
-    """Do what a fault says; None to go on and answer."""
+    """Apply a fault; None if the request is then answered as usual."""
     if fault.harm is Harm.DELAY:
         await asyncio.sleep(fault.seconds)
     elif fault.harm is Harm.ANSWER:

@@ -15,7 +15,7 @@ class LogMoment:
     Attributes:
         name: the container's name.
         index: how many lines came before.
-        seed: the run's.
+        seed: the seed of the run.
         used: working set in bytes.
         limit: memory limit in bytes; infinite without one.
         age: seconds since the run began.
@@ -72,7 +72,7 @@ def service(moment: LogMoment) -> str:
 
 
 def leaking(moment: LogMoment) -> str:
-    """A service that loses ground: warnings and longer collections the fuller it is."""
+    """A leaking service: more warnings and longer collections the fuller its heap."""
     if moment.index == 0:
         return f"[INFO] {moment.name} starting, pid 1, memory limit {_gigabytes(moment.limit)}"
     chance = moment.draw("kind")
@@ -91,7 +91,7 @@ def leaking(moment: LogMoment) -> str:
 
 
 def jvm(moment: LogMoment) -> str:
-    """A healthy program with a collector."""
+    """A healthy JVM with garbage collection."""
     if moment.index == 0:
         return f"[INFO] {moment.name} starting, pid 1"
     if moment.draw("kind") < 0.08:
@@ -103,7 +103,7 @@ def jvm(moment: LogMoment) -> str:
 
 
 def batch(moment: LogMoment) -> str:
-    """A job that loads, works and ends."""
+    """A batch job that reads a dataset."""
     if moment.index == 0:
         return "[INFO] job started"
     if moment.index % 4 == 0:
@@ -121,7 +121,7 @@ def cache(moment: LogMoment) -> str:
 
 
 def crashing(moment: LogMoment) -> str:
-    """A program that cannot find what it needs."""
+    """A program that cannot reach a service it needs."""
     lines = (
         "[INFO] webhooks starting, pid 1",
         "[INFO] connecting to queue amqp://queue.platform:5672",
@@ -133,14 +133,14 @@ def crashing(moment: LogMoment) -> str:
 
 
 def misconfigured(moment: LogMoment) -> str:
-    """A program that gives up before it has begun."""
+    """A program that rejects its configuration."""
     if moment.index == 0:
         return f"[INFO] {moment.name} starting, pid 1"
     return "[ERROR] config /etc/user-service/sessions.yaml: unknown field evictionPolicyV2"
 
 
 def agent(moment: LogMoment) -> str:
-    """Something that ships other people's lines."""
+    """A log shipper."""
     if moment.index == 0:
         return 'level=info msg="starting" version=2'
     lines, buffered = int(moment.draw("n") * 5000), int(moment.used / MIB * 90)
@@ -192,7 +192,7 @@ FINAL_LINES: dict[str, tuple[str, ...]] = {
     "misconfigured": ("[FATAL] configuration is not valid, exiting",),
     "crashing": ("[FATAL] giving up: no connection to the queue after 4 attempts",),
 }
-"""What each voice says last before its run ends."""
+"""The last lines of each program before its run ends."""
 
 LINE_INTERVALS: dict[str, float] = {
     "service": 7.0,
@@ -207,4 +207,4 @@ LINE_INTERVALS: dict[str, float] = {
     "node": 9.0,
     "database": 300.0,
 }
-"""Seconds between the lines of each voice."""
+"""Seconds between the lines of each program."""

@@ -31,8 +31,8 @@ class Curve:
     """Working set over time, in bytes; `age` is the time since the container started.
 
     Attributes:
-        base: what it holds just after starting.
-        leak: bytes per second that never come back.
+        base: bytes just after the start.
+        leak: bytes per second that are never freed.
         teeth: height of the garbage-collection saw.
         teeth_period: seconds between collections.
         warm: what filling a cache adds in the end.

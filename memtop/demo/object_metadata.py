@@ -150,7 +150,7 @@ def _pod_field_sets(
 def pod_managed_fields(
     containers: Iterable[str], labels: Iterable[str], owner_uid: str, created: float
 ) -> list[Object]:
-    """Return a pod's `managedFields`: nobody here reads them, but real answers are full of them."""
+    """Return a pod's `managedFields`: memtop does not read them, but real pods have them."""
     controller, kubelet = _pod_field_sets(tuple(containers), tuple(labels), owner_uid)
     common = {"apiVersion": "v1", "time": rfc3339(created), "fieldsType": "FieldsV1"}
     return [
@@ -179,7 +179,7 @@ MERGE_KEYS: Mapping[str, str] = {
     "hostAliases": "ip",
     "topologySpreadConstraints": "topologyKey",
 }
-"""Lists whose elements are told apart by a key, and by which: strategic merge and ownership go by it."""
+"""The key of each list whose elements have one; used by strategic merge and by managed fields."""
 
 _MAPS = frozenset({"annotations", "labels", "limits", "requests", "nodeSelector", "rollingUpdate"})
 _WHOLE = frozenset({"selector", "matchLabels"})
@@ -201,7 +201,7 @@ Path = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class FieldWriter:
-    """Who writes.
+    """A writer of fields.
 
     Attributes:
         name: the field manager.
@@ -215,7 +215,7 @@ class FieldWriter:
 
 
 def managed_values(obj: Object) -> dict[Path, Any]:
-    """Return every field somebody can manage, with its value; the status is the controllers' own."""
+    """Return every field that can be managed, with its value; the status is left out."""
     metadata = {name: value for name, value in obj["metadata"].items() if name not in _UNMANAGED}
     rest = {name: value for name, value in obj.items() if name not in ("metadata", "status")}
     return dict(_leaves({"metadata": metadata, **rest} if metadata else rest, ()))
@@ -281,7 +281,7 @@ def updated_managed_fields(
 ) -> list[Object]:
     """Return the `managedFields` after `manager` has changed `before` to `after`.
 
-    What it changed is its own from now on and nobody else's; who owns nothing any more is left out.
+    It becomes the only manager of the fields it changed. Managers without fields are removed.
     """
     old, new = managed_values(before), managed_values(after)
     written = {path for path, value in new.items() if path not in old or old[path] != value}

@@ -19,7 +19,7 @@ Object = dict[str, Any]
 Key = tuple[str, str]
 """Namespace (empty for cluster-wide kinds) and name."""
 
-HISTORY = 4096  # changes of one resource kept for watches that come back
+HISTORY = 4096  # changes of one resource kept for watches that resume
 
 _encode = msgspec.json.Encoder().encode
 
@@ -141,7 +141,7 @@ class Store:
         return Entry((metadata.get("namespace", ""), metadata["name"]), version, stored, _encode(stored))
 
     def put(self, resource: Resource, obj: Object) -> Entry:
-        """Store a new version of an object and tell whoever watches."""
+        """Store a new version of an object and tell the listeners."""
         self.version += 1
         entry = self.encode(obj, self.version)
         collection = self._collections[resource]

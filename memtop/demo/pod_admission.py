@@ -11,7 +11,7 @@ from memtop.demo.object_store import Object
 from memtop.quantity import parse_bytes
 
 LIMITS, REQUESTS, PODS = "limits.memory", "requests.memory", "pods"
-"""What quotas count here."""
+"""The resources that quotas count."""
 
 _UNITS = tuple((f"{letter}i", 1 << 10 * power) for power, letter in ((4, "T"), (3, "G"), (2, "M"), (1, "K")))
 
@@ -21,7 +21,7 @@ class ForbiddenError(Exception):
 
 
 class NamespaceUsage:
-    """What the pods of each namespace ask for."""
+    """The memory and pods that each namespace requests."""
 
     def __init__(self) -> None:
         self._of_namespace: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -32,14 +32,14 @@ class NamespaceUsage:
         return self._of_namespace[namespace]
 
     def add(self, uid: str, namespace: str, template: Mapping[str, Any]) -> Counter[str]:
-        """Count a pod; return what it counts as."""
+        """Count a pod; return its share."""
         wanted = demand(template)
         self._of_pod[uid] = (namespace, wanted)
         self._of_namespace[namespace].update(wanted)
         return wanted
 
     def remove(self, uid: str) -> bool:
-        """Count a pod no more, for it is gone or over; return whether it was counted."""
+        """Stop counting a pod that is deleted or finished; return whether it was counted."""
         if uid not in self._of_pod:
             return False
         namespace, wanted = self._of_pod.pop(uid)
@@ -48,7 +48,7 @@ class NamespaceUsage:
 
 
 def demand(template: Mapping[str, Any]) -> Counter[str]:
-    """Return what a pod of a template counts as; a limit defaults the request."""
+    """Return what a pod of a template counts; without a request, the limit counts as one."""
     wanted = Counter({PODS: 1, LIMITS: 0, REQUESTS: 0})
     for container in template["spec"]["containers"]:
         limit, request = _memory(container, "limits"), _memory(container, "requests")
@@ -71,7 +71,7 @@ def admit_pod(
         template: its template.
         ranges: the LimitRanges of its namespace.
         quotas: the ResourceQuotas of its namespace.
-        used: what the pods there ask for already.
+        used: what the pods of its namespace request already.
 
     Raises:
         ForbiddenError: a LimitRange or a ResourceQuota forbids the pod.
@@ -149,19 +149,19 @@ def _listed(keys: Iterable[str], amount: Callable[[str], str]) -> str:
 
 
 def format_quota_amount(key: str, amount: int) -> str:
-    """Write what a quota counts: bytes as a quantity, pods as a number."""
+    """Format what a quota counts: bytes as a quantity, pods as a number."""
     return str(amount) if key == PODS else format_quantity(amount)
 
 
 def format_quantity(amount: int) -> str:
-    """Write bytes as the API server does: in the largest binary unit that leaves nothing over."""
+    """Format bytes as the API server does: in the largest binary unit without a remainder."""
     for suffix, size in _UNITS:
         if amount and amount % size == 0:
             return f"{amount // size}{suffix}"
     return str(amount)
 
 
-RESERVED = 1 << 30  # bytes of each node that pods cannot have
+RESERVED = 1 << 30  # bytes of each node that are not allocatable
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ class SimulatedNode:
 
 
 class Scheduler:
-    """Lets the nodes take turns, and passes over those that are full.
+    """Assigns pods to the nodes in turn; full nodes are skipped.
 
     Attributes:
         hosts: the nodes.
@@ -207,16 +207,16 @@ class Scheduler:
         return None
 
     def claim(self, uid: str, host: str, wanted: int) -> None:
-        """Keep bytes of a node for a pod."""
+        """Reserve bytes of a node for a pod."""
         self._claims[uid] = (host, wanted)
         self._claimed[host] += wanted
 
     def release(self, uid: str) -> None:
-        """Give back what was kept for a pod, if anything was."""
+        """Release what is reserved for a pod, if anything."""
         host, wanted = self._claims.pop(uid, ("", 0))
         self._claimed[host] -= wanted
 
     @property
     def refusal(self) -> str:
-        """What it says when no node has room."""
+        """The scheduler's message when no node has room."""
         return f"0/{len(self.hosts)} nodes are available: {len(self.hosts)} Insufficient memory."

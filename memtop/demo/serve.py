@@ -19,7 +19,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 PARENT_DIED = signal.SIGUSR1
-"""The signal sent then. It also comes when only the thread that started us ends: look at `getppid`."""
+"""The signal at the parent's end. It is also sent when only the starting thread ends: check `getppid`."""
 
 
 def watch_parent() -> None:
@@ -34,10 +34,10 @@ async def serve(
     """Serve until SIGINT or SIGTERM.
 
     Args:
-        options: what the demo is made of.
+        options: the options of the demo.
         kubeconfig_path: where to write the kubeconfig.
         port: port on loopback; 0 for any.
-        announce: say so in one line of JSON on stdout and end when stdin does, for a parent process.
+        announce: for a parent process: print one line of JSON when ready, and end when stdin is closed.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -67,7 +67,7 @@ async def serve(
 
 
 def _wait_for_end(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    """Set `stop` once the parent has closed our stdin, which it does by dying, too."""
+    """Set `stop` once stdin is closed, which the end of the parent does as well."""
     while sys.stdin.buffer.read(4096):
         pass
     loop.call_soon_threadsafe(stop.set)

@@ -68,14 +68,14 @@ LARGEST_BODY = 8 * 1024 * 1024
 class DemoServer:
     """A simulated cluster that speaks the Kubernetes API over HTTP.
 
-    Use it as an async context manager. All state outlives `stop` and `start`, as it does when only an API
-    server dies.
+    Use it as an async context manager. The state survives `stop` and `start`, as when an API server
+    restarts.
 
     Args:
         pods: how many pods in all, roughly.
         speed: simulated seconds per real second.
-        seed: what the world is drawn from.
-        churn: pod changes per real second that happen for no reason, for benchmarks.
+        seed: the seed of the whole cluster.
+        churn: pod changes per real second without a cause, for benchmarks.
         port: port on loopback; 0 for any.
         containers: containers of each ordinary pod, 1 or 2.
         epoch: simulated time at the start; the real time if None.
@@ -84,7 +84,7 @@ class DemoServer:
 
     Attributes:
         cluster: the simulated cluster.
-        faults: what goes wrong on purpose.
+        faults: the faults on demand.
         seen: how often each request was made, by method and path with query.
     """
 
@@ -118,7 +118,7 @@ class DemoServer:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
-        """Build the world and start serving."""
+        """Build the cluster and start serving."""
         build(self.cluster, self._pods, self._containers)
         self._go_on(self.cluster.actions.run())
         if self._churn > 0:
@@ -127,13 +127,13 @@ class DemoServer:
         return self
 
     def _go_on(self, coroutine: Coroutine[None, None, None]) -> None:
-        """Run something for as long as the server lives, and do not let its failure pass unseen."""
+        """Run a task until the server ends; a failure is logged."""
         task = asyncio.create_task(coroutine)
         task.add_done_callback(_report)
         self._tasks.append(task)
 
     async def __aexit__(self, *_: object) -> None:
-        """Stop serving and forget the world."""
+        """Stop serving."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -173,7 +173,7 @@ class DemoServer:
         self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
-        """Die: stop listening and drop every connection."""
+        """Stop listening and drop every connection."""
         if self._runner is not None:
             self.close_watches()
             await self._runner.cleanup()
@@ -186,7 +186,7 @@ class DemoServer:
         self.cluster.actions.wake()
 
     def close_watches(self) -> None:
-        """Close every watch in good order, as an API server does after a while."""
+        """Close every watch, as an API server does after the time-out."""
         for watch in tuple(self._router.watches):
             watch.end()
 

@@ -28,7 +28,7 @@ class ProgramResult:
 
 
 def text_result(text: str) -> ProgramResult:
-    """Return an outcome of some text."""
+    """Return a result with text on stdout."""
     return ProgramResult(text.encode())
 
 
@@ -74,7 +74,7 @@ def tail(files: ContainerFiles, words: Sequence[str], typed: bytes) -> ProgramRe
 
 
 def compress(_files: ContainerFiles, _words: Sequence[str], typed: bytes) -> ProgramResult:
-    """Compress what comes in."""
+    """Compress stdin (`gzip`)."""
     return ProgramResult(gzip.compress(typed, 1, mtime=0))
 
 
@@ -109,7 +109,7 @@ def remove(files: ContainerFiles, words: Sequence[str], _typed: bytes) -> Progra
 
 
 def list_files(files: ContainerFiles, words: Sequence[str], _typed: bytes) -> ProgramResult:
-    """List files; `-l` with size or the place that a link leads to."""
+    """List files; `-l` with size or link target."""
     long = any(word.startswith("-") and ("l" in word or "n" in word) for word in words)
     names = [word for word in words if not word.startswith("-")]
     if not names or names == ["/"]:
@@ -155,7 +155,7 @@ def find_pattern(files: ContainerFiles, words: Sequence[str], typed: bytes) -> P
 
 
 def disk_space(_files: ContainerFiles, words: Sequence[str], _typed: bytes) -> ProgramResult:
-    """Say how much of the disk is free."""
+    """Print the free disk space (`df`)."""
     head_ = "Filesystem           1024-blocks    Used Available Capacity Mounted on\n"
     names = [word for word in words if not word.startswith("-")] or ["/"]
     return text_result(head_ + f"overlay              103081248 56609016 {FREE_KIB}  58% /\n" * len(names))
@@ -168,7 +168,7 @@ def list_processes(files: ContainerFiles, _words: Sequence[str], _typed: bytes) 
 
 
 def kill(files: ContainerFiles, words: Sequence[str], _typed: bytes) -> ProgramResult:
-    """Signal process 1, which ignores signals but for a USR2 that has Node.js write a heap snapshot."""
+    """Signal process 1: only Node.js reacts, to USR2, with a heap snapshot."""
     wanted = "--heapsnapshot-signal=SIGUSR2" in files.program.command
     if words[-1:] == ["1"] and "-USR2" in words and wanted:
         name = f"/Heap.20250101.000000.1.0.{len(files.written) + 1:03}.heapsnapshot"
@@ -179,7 +179,7 @@ def kill(files: ContainerFiles, words: Sequence[str], _typed: bytes) -> ProgramR
 
 
 def jcmd(files: ContainerFiles, words: Sequence[str], _typed: bytes) -> ProgramResult:
-    """Ask the JVM: `GC.heap_dump FILE`, `GC.class_histogram`, `GC.heap_info`."""
+    """Emulate jcmd: `GC.heap_dump FILE`, `GC.class_histogram`, `GC.heap_info`."""
     plain = [word for word in words if not word.startswith("-J")]
     if plain[:1] in ([], ["-l"]):
         return text_result(f"1 /app/{files.container.name}.jar\n")
@@ -224,7 +224,7 @@ def wget(files: ContainerFiles, words: Sequence[str], _typed: bytes) -> ProgramR
 
 
 def heap_dump(seed: int) -> bytes:
-    """Return a file that begins as heap dumps do and whose rest is made up."""
+    """Return a made-up file with the header of a heap dump."""
     made = random.Random(seed)
     block = b"".join(bytes([made.randrange(256)]) * made.randrange(1, 9) for _ in range(60_000))
     rest = DUMP_BYTES - len(HPROF)
@@ -246,9 +246,9 @@ APPLETS: dict[str, Applet] = {
     "wc": count,
     "wget": wget,
 }
-"""What every image with a shell has."""
+"""The programs of every image with a shell."""
 TOOLS: dict[str, Applet] = {"jcmd": jcmd, "jmap": jmap}
-"""What only some images have."""
+"""The programs of some images."""
 
 
 def _through(
@@ -260,7 +260,7 @@ def _through(
     *,
     titles: bool = False,
 ) -> ProgramResult:
-    """Write a part of each file, or of what comes in."""
+    """Write a part of each file, or of stdin."""
     if not names:
         return ProgramResult(part(typed))
     output, errors = b"", b""

@@ -43,10 +43,10 @@ class Cluster:
 
     Attributes:
         clock: simulated time.
-        seed: what the whole world is drawn from.
+        seed: the seed of everything random.
         catalogue: which images exist and what they do.
         store: the API objects.
-        agenda: what happens next.
+        actions: the scheduled actions.
         events: the core events.
         scheduler: which node has how much room.
         usage: what the pods of each namespace ask for.
@@ -83,7 +83,7 @@ class Cluster:
         return self.scheduler.hosts
 
     def add_controller(self, resource: Resource, reconcile: Reconcile) -> None:
-        """Let `reconcile` look after the objects of a resource."""
+        """Register the controller of a resource."""
         self._reconcilers[resource] = reconcile
 
     def next_number(self) -> int:
@@ -129,7 +129,7 @@ class Cluster:
         Raises:
             ForbiddenError: a LimitRange or a ResourceQuota forbids it.
         """
-        if self._reconcilers:  # what was there when the world was built needs no leave
+        if self._reconcilers:  # the workloads built at the start are not checked
             template = self._admitted(namespace, name, template)
         pod = self.preview_pod(namespace, name, template, created, owner=owner, node=node)
         if prepare is not None:
@@ -141,10 +141,10 @@ class Cluster:
         if pod.evicted is None:
             self._count(pod)
         if owner is None or owner["kind"] == "StatefulSet":
-            self._births[pod.key] += 1  # the only names that come back
+            self._births[pod.key] += 1  # the only names that are used again
         if owner is not None:
             self._of_owner[owner["uid"]][pod.key] = pod
-        # While the world is built, pods begin in the past; later on, they are seen as they begin.
+        # While the cluster is built, pods start in the past.
         seen = created if self._reconcilers else self.clock.now()
         self.events.scheduled(pod)
         self.refresh(pod, seen)
@@ -182,7 +182,7 @@ class Cluster:
         return pod
 
     def refresh(self, pod: SimulatedPod, at: float) -> None:
-        """Store the pod as it is at `at`, and look again when it next changes."""
+        """Store the pod as it is at `at`, and schedule the next refresh."""
         if self.pods.get(pod.key) is not pod:
             return
         self.revision += 1
@@ -193,7 +193,7 @@ class Cluster:
             self._uncount(pod, at)
         upcoming = pod.next_change(at)
         if pod.deleted is None and not math.isinf(upcoming):
-            # A hair later, so that the new state has begun whatever the rounding.
+            # 1 ms later, so that rounding cannot hide the new state.
             self.actions.add(upcoming, lambda moment: self.refresh(pod, moment + 1e-3))
         self.reconcile_queue(at)
 
@@ -235,12 +235,12 @@ class Cluster:
                     self.delete_workload(child, owned_objects.key, at)
 
     def enqueue(self, resource: Resource, key: Key) -> None:
-        """Have the controller of an object look at it again."""
+        """Queue an object for its controller."""
         if resource in self._reconcilers:
             self._queue[(resource, key)] = None
 
     def reconcile_queue(self, at: float) -> None:
-        """Let the controllers work until nothing is left to do."""
+        """Run the controllers until the queue is empty."""
         if self._reconciling:
             return
         self._reconciling = True
@@ -271,7 +271,7 @@ class Cluster:
         return admit_pod(name, template, ranges, quotas, self.usage.of(namespace))
 
     def _count(self, pod: SimulatedPod) -> None:
-        """Let the pod take its share of its node and of its namespace's quota."""
+        """Count the pod on its node and in its namespace's quota."""
         wanted = self.usage.add(pod.uid, pod.namespace, pod.template)
         if pod.node is not None:
             self.scheduler.claim(pod.uid, pod.node, wanted[REQUESTS])
@@ -323,14 +323,14 @@ class Cluster:
 
 
 TICK = 0.05  # real seconds; several changes may fall into one
-REPLACED_EVERY = 10  # every so many changes a pod is replaced instead of touched
+REPLACED_EVERY = 10  # one of so many changes replaces a pod instead of touching it
 
 
 async def churn(cluster: Cluster, per_second: float) -> None:
-    """Change ordinary pods for ever.
+    """Change ordinary pods until cancelled.
 
     Args:
-        cluster: whose pods.
+        cluster: the cluster.
         per_second: changes per real second.
     """
     loop = asyncio.get_running_loop()
@@ -355,7 +355,7 @@ async def churn(cluster: Cluster, per_second: float) -> None:
 def _replaceable_pod(
     cluster: Cluster, names: list[tuple[str, str]], number: int, now: float
 ) -> SimulatedPod | None:
-    """Return a pod that has no story of its own; None when the names at hand are of pods long gone."""
+    """Return a pod whose state does not change by itself; None if the names are out of date."""
     for attempt in range(8):
         pod = cluster.pods.get(names[seed_of(cluster.seed, number, attempt) % len(names)])
         if pod is None:

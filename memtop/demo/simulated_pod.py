@@ -14,9 +14,9 @@ from memtop.demo.object_store import Object
 from memtop.demo.simulated_time import rfc3339
 from memtop.quantity import parse_bytes
 
-SCHEDULED_TO_STARTED = 2.0  # seconds a sandbox and a pull take
-GRACE = 30.0  # seconds a pod is given to go away when nobody says otherwise
-STOPPING = 2.0  # seconds it takes
+SCHEDULED_TO_STARTED = 2.0  # seconds from scheduling to start (sandbox and pull)
+GRACE = 30.0  # seconds; the default of terminationGracePeriodSeconds
+STOPPING = 2.0  # seconds that a pod takes to stop
 
 ImageCatalogue = Callable[[str], Behaviour | None]
 """From an image reference to what it does; None when there is no such image."""
@@ -39,7 +39,7 @@ class Container:
     Attributes:
         name: its name.
         image: its image reference.
-        life: its time line.
+        timeline: its runs.
         init: whether it is an init container.
         limit: memory limit in bytes; 0 without one.
         request: memory request in bytes; 0 without one.
@@ -60,7 +60,7 @@ class Container:
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
 class SimulatedPod:
-    """A pod and everything that does not change while it lives.
+    """A pod.
 
     Attributes:
         namespace: its namespace.
@@ -80,7 +80,7 @@ class SimulatedPod:
         unschedulable: why no node takes it, if none does.
         scheduled: when a node took it, if that was not at once.
         evicted: when it was evicted and with which message, if it was.
-        touched: when its status was last touched for no reason (churn).
+        touched: when its status was last changed without a cause (churn).
     """
 
     namespace: str
@@ -158,12 +158,12 @@ class SimulatedPod:
             container.timeline.stop(at)
 
     def schedule(self, node: str, address: str, at: float) -> None:
-        """Let the pod run on a node from `at` on, after none could take it."""
+        """Assign a pending pod to a node."""
         self.unschedulable = None
         self.node, self.host_address, self.scheduled = node, address, at
 
     def refuse(self, why: str) -> None:
-        """Let the pod be one that no node can take."""
+        """Mark the pod as unschedulable."""
         self.unschedulable = why
         self.node = None
         for container in self.containers:
@@ -334,7 +334,7 @@ class SimulatedPod:
 
 
 def pull_error(image: str) -> str:
-    """Return what the runtime says about an image that does not exist."""
+    """Return the runtime's error for an image that does not exist."""
     return (
         f'rpc error: code = NotFound desc = failed to pull and unpack image "{image}": '
         f'failed to resolve reference "{image}": {image}: not found'
@@ -342,7 +342,7 @@ def pull_error(image: str) -> str:
 
 
 def backoff_words(seconds: float) -> str:
-    """Say a back-off as the kubelet does: `10s`, `1m20s`, `5m0s`."""
+    """Return a back-off as the kubelet writes it: `10s`, `1m20s`, `5m0s`."""
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes}m{rest}s" if minutes else f"{rest}s"
 
@@ -381,7 +381,7 @@ def _memory(container: Mapping[str, Any], kind: str) -> int:
 
 
 def containers_of(pod: SimulatedPod, catalogue: ImageCatalogue, seed: int) -> Iterator[Container]:
-    """Yield a pod's containers with their lives, init containers first, one after the other."""
+    """Yield a pod's containers with their runs, init containers first."""
     spec = pod.template["spec"]
     policy = RestartPolicy(spec.get("restartPolicy", "Always"))
     begins = (pod.created if pod.scheduled is None else pod.scheduled) + SCHEDULED_TO_STARTED

@@ -39,17 +39,17 @@ class Clock:
 
 
 def rfc3339(at: float) -> str:
-    """Say a time as the API does, in whole seconds: `2026-11-22T11:21:33Z`."""
+    """Format a time as the API does, in whole seconds: `2026-11-22T11:21:33Z`."""
     return datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def rfc3339_micro(at: float) -> str:
-    """Say a time with microseconds, as event times are."""
+    """Format a time with microseconds, as in event times."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def rfc3339_nano(at: float) -> str:
-    """Say a time with nanoseconds, as the prefixes of log lines are."""
+    """Format a time with nanoseconds, as in log timestamps."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f000Z")
 
 
@@ -58,7 +58,7 @@ def parse_rfc3339(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
-LONGEST_NAP = 3600.0  # real seconds
+MAX_SLEEP = 3600.0  # real seconds; an upper bound, a new action wakes the loop
 
 
 class ScheduledActions:
@@ -84,15 +84,15 @@ class ScheduledActions:
             action(at)
 
     def wake(self) -> None:
-        """Look at the clock again: it has been moved."""
+        """Check the clock again: it was moved."""
         self._woken.set()
 
     async def run(self) -> None:
-        """Do what falls due, for ever."""
+        """Run due actions until cancelled."""
         while True:
             self._woken.clear()
             self.catch_up()
-            nap = LONGEST_NAP
+            nap = MAX_SLEEP
             if self._due:
                 nap = min(nap, max(0.001, self.clock.real(self._due[0][0] - self.clock.now())))
             try:

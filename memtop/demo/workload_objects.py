@@ -15,7 +15,7 @@ from memtop.demo.object_store import Object
 
 @dataclass(frozen=True, slots=True)
 class ContainerTemplate:
-    """One container as a manifest has it: name, image, memory limit and request as quantities."""
+    """One container of a manifest: name, image, memory limit and request as quantities."""
 
     name: str
     image: str
@@ -48,24 +48,24 @@ class DemoWorkload:
     """One workload.
 
     Attributes:
-        namespace: where it lives.
+        namespace: its namespace.
         name: its name and its `app` label.
-        boxes: its containers.
-        kind: `Deployment`, `StatefulSet`, `DaemonSet`, `CronJob` or `SimulatedPod`.
+        containers: its containers.
+        kind: `Deployment`, `StatefulSet`, `DaemonSet`, `CronJob` or `Pod`.
         replicas: how many pods.
-        inits: its init containers.
+        init_containers: its init containers.
         labels: labels besides `app`.
-        ages: seconds since the current run of each pod's first container began, for the pods in turn.
+        run_ages: seconds since the current run of each pod's first container began, for the pods in turn.
         restarts: how often each pod has restarted before that run.
         age: seconds since the workload was created.
         earlier: images of earlier revisions, oldest first, each with its change cause.
-        revised: seconds since each revision but the first was rolled out; by default a day lies between two.
-        cause: the change cause of the current revision.
+        revision_ages: seconds since each revision but the first was rolled out; by default a day apart.
+        change_cause: the change cause of the current revision.
         strategy: `RollingUpdate`, `Recreate` or `OnDelete`.
         paused: whether the Deployment is paused.
         deadline: progressDeadlineSeconds of a Deployment.
         schedule: of a CronJob, `minute hour * * *`.
-        delivery: what brought it: `kubectl`, `helm`, `argocd` or `flux`.
+        deployed_by: the tool that deployed it: `kubectl`, `helm`, `argocd` or `flux`.
     """
 
     namespace: str
@@ -118,7 +118,7 @@ class DemoWorkload:
         return self.revision_ages[index - 1]
 
     def pod_age(self, index: int) -> float:
-        """Return the age of the pod's current run, for pods of which none is told: a few hours to days."""
+        """Return the age of the pod's current run, by default one to three days."""
         if index < len(self.run_ages):
             return self.run_ages[index]
         return min(self.age - HOUR, 1.2 * DAY + (index * 5077.0) % (2 * DAY))
@@ -147,7 +147,7 @@ def _metadata(
 
 
 def deployment(workload: DemoWorkload, now: float, seed: int) -> Object:
-    """Return the Deployment of an app."""
+    """Return the Deployment of a workload."""
     annotations = {REVISION: str(1 + len(workload.earlier))}
     if workload.change_cause:
         annotations[CHANGE_CAUSE] = workload.change_cause
@@ -206,7 +206,7 @@ def replica_set(
 
 
 def stateful_set(workload: DemoWorkload, now: float, seed: int) -> Object:
-    """Return the StatefulSet of an app."""
+    """Return the StatefulSet of a workload."""
     strategy: Object = {"type": workload.strategy}
     if workload.strategy == "RollingUpdate":
         strategy["rollingUpdate"] = {"partition": 0}
@@ -226,7 +226,7 @@ def stateful_set(workload: DemoWorkload, now: float, seed: int) -> Object:
 
 
 def daemon_set(workload: DemoWorkload, now: float, seed: int) -> Object:
-    """Return the DaemonSet of an app."""
+    """Return the DaemonSet of a workload."""
     strategy: Object = {"type": workload.strategy}
     if workload.strategy == "RollingUpdate":
         strategy["rollingUpdate"] = {"maxUnavailable": 1}
@@ -263,7 +263,7 @@ def controller_revision(resource: Resource, owner: Object, number: int, created:
 
 
 def cron_job(workload: DemoWorkload, now: float, seed: int) -> Object:
-    """Return the CronJob of an app."""
+    """Return the CronJob of a workload."""
     return {
         "metadata": _metadata(workload, "CronJob", now, seed),
         "spec": {

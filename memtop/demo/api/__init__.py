@@ -1,1 +1,1 @@
-"""The HTTP face of the embedded cluster."""
+"""The Kubernetes API of the embedded cluster over HTTP."""

@@ -45,14 +45,14 @@ _READABLE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """One identity.
+    """One user of the API.
 
     Attributes:
-        name: its name; also how kubeconfigs are asked for.
+        name: its name; `DemoServer.kubeconfig` takes it.
         everything: whether it may do everything.
         reads: whether it may read what is not secret.
-        namespace: the only namespace it may look at; None for no such bound.
-        reviews: whether it may ask what it may do.
+        namespace: the only namespace it may look at; None for all.
+        reviews: whether it may create access reviews.
     """
 
     name: str
@@ -80,7 +80,7 @@ USERS: Mapping[str, User] = {
 
 @dataclass(frozen=True, slots=True)
 class AccessRequest:
-    """What a request wants to do: the attributes the API authorizes."""
+    """The attributes of a request that are authorized."""
 
     verb: str
     resource: Resource
@@ -95,14 +95,14 @@ class AccessRequest:
 
 
 def allowed(user: User, verb: str, group: str, path: str, namespace: str | None) -> bool:
-    """Return whether a user may do something.
+    """Return whether a user may do something (the same rules as RBAC).
 
     Args:
-        user: who.
+        user: the user.
         verb: `get`, `list`, `watch`, `create`, `patch`, `update` or `delete`.
         group: API group.
         path: resource, with its subresource after a slash.
-        namespace: where; None for everywhere.
+        namespace: the namespace; None for the whole cluster.
     """
     if user.everything:
         return True
@@ -118,7 +118,7 @@ def allowed(user: User, verb: str, group: str, path: str, namespace: str | None)
 
 
 def authorize(user: User, ask: AccessRequest) -> None:
-    """Let a request pass or raise the 403 a real API server answers."""
+    """Raise the 403 of a real API server unless a user may do what is requested."""
     if allowed(user, ask.verb, ask.resource.group, ask.path, ask.namespace):
         return
     where = f'in the namespace "{ask.namespace}"' if ask.namespace else "at the cluster scope"

@@ -114,7 +114,7 @@ def _field(path: tuple[str, ...], negated: bool, value: str) -> EntryTest:
 
 
 def selection(resource: Resource, query: Mapping[str, str]) -> EntryTest | None:
-    """Return the test for a request's `labelSelector` and `fieldSelector`, None when it has neither."""
+    """Return the test for a request's `labelSelector` and `fieldSelector`, None without either."""
     labels, fields = query.get("labelSelector", ""), query.get("fieldSelector", "")
     if not labels and not fields:
         return None
@@ -169,7 +169,7 @@ def list_body(
         if version < collection.forgotten:
             raise ApiStatusError(410, EXPIRED, metadata={"continue": continue_token(-1, after)})
     elif asked == "0":
-        limit = 0  # served from the watch cache, which knows no pages
+        limit = 0  # the watch cache ignores the limit
     elif asked:
         _check_version(
             store,
@@ -201,7 +201,7 @@ def _check_version(store: Store, forgotten: int, asked: int, exact: bool) -> Non
         raise ApiStatusError(410, "The resourceVersion for the provided list is too old.")
 
 
-BACKLOG = 50_000  # changes a slow watcher may be behind before it is cut off
+BACKLOG = 50_000  # unsent changes after which a slow watch is closed
 DEFAULT_TIMEOUT = 2400.0  # seconds, when the request names none
 
 
@@ -213,7 +213,7 @@ class Watch:
         resource: the resource watched.
         namespace: the namespace watched, None for all.
         query: the request's parameters.
-        form: how objects are written.
+        response_format: how objects are written.
         now: gives the simulated time.
     """
 
@@ -240,7 +240,7 @@ class Watch:
         self._ended = False
 
     def end(self) -> None:
-        """Close the stream in good order, as the API server does after a while."""
+        """Close the stream, as the API server does after the time-out."""
         self._ended = True
         self._woken.set()
 

@@ -149,7 +149,7 @@ class ObjectWriter:
 
 
 def _manager(request: web.Request, subresource: str) -> FieldWriter:
-    """Return who a request writes as: what it says, or the program's name."""
+    """Return the field manager of a request: its parameter, or the program's name."""
     agent = request.headers.get("User-Agent", "unknown").split("/")[0]
     return FieldWriter(request.query.get("fieldManager") or agent, subresource=subresource)
 
@@ -171,10 +171,10 @@ def _scale_of(entry: Entry) -> Object:
 
 
 async def delete(cluster: Cluster, request: web.Request, resource: Resource, entry: Entry) -> web.Response:
-    """Answer a DELETE: pods go gracefully, the rest at once with what it owns.
+    """Answer a DELETE: pods end gracefully; other objects are deleted at once with what they own.
 
     Raises:
-        ApiStatusError: 400 or 422 for options that make no sense, 409 when a precondition does not hold.
+        ApiStatusError: 400 or 422 for invalid options, 409 when a precondition does not hold.
     """
     body = await request.read()
     sent = decoded(body) if body.strip() else {}
@@ -204,7 +204,7 @@ async def delete(cluster: Cluster, request: web.Request, resource: Resource, ent
 
 
 def is_dry_run(query: Mapping[str, str], options: Mapping[str, Any] | None = None) -> bool:
-    """Return whether a request is only to be tried.
+    """Return whether a request is a dry run.
 
     Raises:
         ApiStatusError: 422 for a dry run of another kind than `All`.

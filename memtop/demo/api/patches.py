@@ -58,7 +58,7 @@ def merge_patched(original: Any, patch: Any) -> Any:  # noqa: ANN401  any JSON
 
 
 def strategic_patched(original: Any, patch: Any) -> Any:  # noqa: ANN401  any JSON
-    """Apply a strategic merge patch: known lists are merged by key, directives are obeyed."""
+    """Apply a strategic merge patch: lists in `MERGE_KEYS` are merged by key, directives are applied."""
     if not isinstance(patch, dict):
         return patch
     directive = patch.get("$patch")
@@ -180,7 +180,7 @@ QUANTITY_RULE = "^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$"
 
 @dataclass(frozen=True, slots=True)
 class InvalidField:
-    """One thing that is wrong: which field, why, and in which words."""
+    """One invalid field: its path, the reason and the message."""
 
     field: str
     reason: str
@@ -188,7 +188,7 @@ class InvalidField:
 
 
 def check(resource: Resource, obj: Object, patch: Any = None) -> None:  # noqa: ANN401  any JSON
-    """Check a workload that is about to be stored.
+    """Validate a workload before it is stored.
 
     Args:
         resource: its resource.
@@ -196,7 +196,7 @@ def check(resource: Resource, obj: Object, patch: Any = None) -> None:  # noqa: 
         patch: the patch it comes from, which one message quotes.
 
     Raises:
-        ApiStatusError: 422 or 400, worded as the real one is.
+        ApiStatusError: 422 or 400, with the message of a real API server.
     """
     spec = obj.get("spec") or {}
     replicas = spec.get("replicas")
@@ -217,7 +217,7 @@ def check(resource: Resource, obj: Object, patch: Any = None) -> None:  # noqa: 
 
 
 def check_identity(resource: Resource, before: Object, after: Object) -> None:
-    """Refuse a write that is meant for another object; raises ApiStatusError (422)."""
+    """Refuse a write whose name, namespace or uid is another object's; raises ApiStatusError (422)."""
     uid = after["metadata"].get("uid")
     if uid and uid != before["metadata"]["uid"]:
         invalid = InvalidField(
@@ -227,7 +227,7 @@ def check_identity(resource: Resource, before: Object, after: Object) -> None:
 
 
 def check_immutable_fields(resource: Resource, before: Object, after: Object) -> None:
-    """Refuse changes of what cannot be changed; raises ApiStatusError (422)."""
+    """Refuse changes of immutable fields; raises ApiStatusError (422)."""
     old, new = before.get("spec") or {}, after.get("spec") or {}
     if resource.kind in ("Deployment", "ReplicaSet", "DaemonSet") and old.get("selector") != new.get(
         "selector"

@@ -17,7 +17,7 @@ NONE = "<none>"
 
 
 def age_words(seconds: float) -> str:
-    """Say an age as kubectl does: `45s`, `4m30s`, `15m`, `3h12m`, `26h`, `3d`, `90d`."""
+    """Return an age as kubectl prints it: `45s`, `4m30s`, `15m`, `3h12m`, `26h`, `3d`, `90d`."""
     total = max(0, int(seconds))
     minutes, hours, days = total // 60, total // 3600, total // 86400
     if total < 120:
@@ -308,7 +308,7 @@ def _listed(kind: str, api_version: str, metadata: dict[str, Any], items: Iterab
 
 
 class FullObjects(ResponseFormat):
-    """Objects as they are."""
+    """Whole objects."""
 
     def one(self, resource: Resource, entry: Entry, now: float) -> bytes:
         """Return the object with its kind."""
@@ -346,10 +346,10 @@ class MetadataOnly(ResponseFormat):
 
 
 class TableFormat(ResponseFormat):
-    """Rows for a person to read.
+    """Tables, as `kubectl get` prints them.
 
     Args:
-        objects: what each row carries besides its cells: `MetadataOnly`, `Object` or `None`.
+        objects: what each row carries besides its cells: `Metadata`, `Object` or `None`.
     """
 
     def __init__(self, objects: str = "Metadata") -> None:
@@ -383,7 +383,7 @@ class TableFormat(ResponseFormat):
 
 
 def negotiate_format(accept: str, include: str = "Metadata") -> ResponseFormat:
-    """Return the first form of an Accept header that is served."""
+    """Return the first format in an Accept header that is served."""
     for offer in accept.split(","):
         parameters = dict(part.strip().partition("=")[::2] for part in offer.split(";")[1:])
         if parameters.get("as") == "Table" and parameters.get("v") == "v1":

@@ -44,7 +44,7 @@ Handler = Callable[["ResourceRequest"], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class RequestPath:
-    """What a path names."""
+    """The resource, object and subresource that a path names."""
 
     resource: Resource
     namespace: str | None = None
@@ -64,7 +64,7 @@ class ResourceRequest:
 
 
 def parse_path(path: str) -> RequestPath | None:
-    """Read a path such as `/api/v1/namespaces/NS/pods/NAME/log`; None if it is no resource's."""
+    """Read a path such as `/api/v1/namespaces/NS/pods/NAME/log`; None if it names no resource."""
     parts = path.strip("/").split("/")
     if parts[0] == "api" and len(parts) > 2:
         group, version, parts = "", parts[1], parts[2:]
@@ -109,7 +109,7 @@ class Router:
         self._subresources: dict[str, Handler] = {}
 
     def serves(self, subresource: str, handler: Handler) -> None:
-        """Let `handler` answer all requests for a subresource (`log`, `proxy`, …)."""
+        """Have `handler` answer all requests for a subresource (`log`, `proxy`, …)."""
         self._subresources[subresource] = handler
 
     async def answer(self, request: web.Request, path: str, user: User) -> web.StreamResponse:
@@ -118,10 +118,10 @@ class Router:
         Args:
             request: the request.
             path: its path, without a prefix.
-            user: who asks.
+            user: the user who sends it.
 
         Raises:
-            ApiStatusError: whatever the API refuses.
+            ApiStatusError: the request is refused.
         """
         document = self._discovery(path, request)
         if document is not None:

@@ -64,7 +64,7 @@ class ApiStatusError(Exception):
 
 
 def json_response(document: object, code: int = 200) -> web.Response:
-    """Return a JSON response, the way the API server ends it with a newline."""
+    """Return a JSON response; like the API server's, it ends with a newline."""
     return web.Response(
         body=msgspec.json.encode(document) + b"\n", status=code, content_type="application/json"
     )

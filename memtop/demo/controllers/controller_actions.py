@@ -42,7 +42,7 @@ def active_pods(cluster: Cluster, owner: Object, at: float) -> list[SimulatedPod
 def is_available(
     cluster: Cluster, pod: SimulatedPod, least: float, at: float, again: tuple[Resource, Key]
 ) -> bool:
-    """Return whether a pod has been ready for `least` seconds; if it will be, `again` is looked at then."""
+    """Return whether a pod has been ready for `least` seconds; if not yet, `again` is reconciled then."""
     since = pod.ready_since(at)
     if since is None:
         return False
@@ -53,7 +53,7 @@ def is_available(
 
 
 def check_later(cluster: Cluster, when: float, resource: Resource, key: Key) -> None:
-    """Have a controller look at an object at a later time."""
+    """Reconcile an object at a later time."""
 
     def look(at: float) -> None:
         cluster.enqueue(resource, key)
@@ -63,7 +63,7 @@ def check_later(cluster: Cluster, when: float, resource: Resource, key: Key) -> 
 
 
 def retry_later(cluster: Cluster, resource: Resource, key: Key, at: float) -> None:
-    """Have a controller whose pod was refused try once more after a while, a longer one each time."""
+    """Reconcile an object again after its pod was refused; the delay doubles up to `LAST_RETRY`."""
     due, delay = cluster.retries.get((resource, key), (-math.inf, FIRST_RETRY / 2))
     if due <= at:
         delay = min(2 * delay, LAST_RETRY)
@@ -81,7 +81,7 @@ def create_pod(
     *,
     node: str | None = None,
 ) -> SimulatedPod:
-    """Create a pod for a controller, say so, and try again later if it is refused.
+    """Create a pod for a controller and record the event; if it is refused, retry later.
 
     Raises:
         ForbiddenError: it was refused.
@@ -94,14 +94,16 @@ def create_pod(
     try:
         pod = cluster.create_pod(namespace, name, template, reference, at, node=node)
     except ForbiddenError as refusal:
-        said = f"{named} failed error: {refusal}" if named else f"Error creating: {refusal}"
-        # One event counts them all, though each of the pods refused would have had a name of its own.
-        cluster.events.about(resource, owner, EventDetails("FailedCreate", said, component, warning=True), at)
+        message = f"{named} failed error: {refusal}" if named else f"Error creating: {refusal}"
+        # One event counts all refused pods, although each has another name.
+        cluster.events.about(
+            resource, owner, EventDetails("FailedCreate", message, component, warning=True), at
+        )
         retry_later(cluster, resource, (namespace, metadata["name"]), at)
         raise
     cluster.retries.pop((resource, (namespace, metadata["name"])), None)
-    said = f"{named} successful" if named else f"Created pod: {name}"
-    cluster.events.about(resource, owner, EventDetails("SuccessfulCreate", said, component), at)
+    message = f"{named} successful" if named else f"Created pod: {name}"
+    cluster.events.about(resource, owner, EventDetails("SuccessfulCreate", message, component), at)
     return pod
 
 
@@ -112,7 +114,7 @@ def new_pod_name(prefix: str, cluster: Cluster) -> str:
 
 
 def resolve_percentage(amount: int | str, total: int, *, up: bool) -> int:
-    """Return an absolute number for one such as `25%` of `total`."""
+    """Return a number, or a percentage such as `25%` as a number of `total`."""
     if isinstance(amount, int):
         return amount
     share = int(amount.removesuffix("%")) * total / 100
@@ -170,7 +172,7 @@ def revision_of(cluster: Cluster, resource: Resource, owner: Object, at: float) 
 
 
 def pods_hash(revision: Entry) -> str:
-    """Return what the pods of a ControllerRevision carry in the label `REVISION_LABEL`.
+    """Return the value of the label `REVISION_LABEL` on the pods of a ControllerRevision.
 
     A StatefulSet's pods carry the revision's name, a DaemonSet's only the hash in it.
     """

@@ -30,7 +30,7 @@ REPLICA_FAILURE = "ReplicaFailure"
 
 
 def reconcile_replica_set(cluster: Cluster, key: Key, at: float) -> None:
-    """Create or delete pods, then tell how many there are."""
+    """Create or delete pods, then update the status."""
     entry = cluster.store.get(REPLICA_SETS, *key)
     if entry is None:
         return
@@ -45,7 +45,7 @@ def reconcile_replica_set(cluster: Cluster, key: Key, at: float) -> None:
     except ForbiddenError as error:
         refusal = str(error)
     if missing < 0:
-        # Those that do not work go first, then the youngest.
+        # Pods that are not ready are deleted first, then the youngest.
         pods.sort(key=lambda pod: (pod.ready_since(at) is not None, -pod.created))
         for pod in pods[:-missing]:
             cluster.delete_pod(pod, at)
@@ -66,14 +66,14 @@ def reconcile_replica_set(cluster: Cluster, key: Key, at: float) -> None:
     if refusal:
         status["conditions"] = _creation_failure(obj, refusal, at)
     changed = put_status(cluster, REPLICA_SETS, cluster.store[REPLICA_SETS].entries[key], status)
-    # A Deployment that recreates waits for the last terminating pod, which no status tells of.
+    # A Deployment that recreates waits for the last terminating pod, which is in no status.
     if changed or not cluster.pods_of(obj["metadata"]["uid"]):
         owner = obj["metadata"]["ownerReferences"][0]
         cluster.enqueue(DEPLOYMENTS, (key[0], owner["name"]))
 
 
 def _creation_failure(obj: Object, refusal: str, at: float) -> list[Object]:
-    """Return the condition that says why pods are missing: as it was first said, for names differ."""
+    """Return the condition that says why pods are missing; the first message stays, as pod names differ."""
     before: list[Object] = obj["status"].get("conditions") or []
     if before:
         return before
@@ -90,13 +90,13 @@ def _creation_failure(obj: Object, refusal: str, at: float) -> list[Object]:
 
 COMPLETE = "NewReplicaSetAvailable"
 _ROLLED_OUT_IN = 40.0
-"""Seconds that the rollouts of the past have taken."""
+"""Seconds that rollouts before the start are said to have taken; the default deadline is 600 s."""
 TIMED_OUT = "ProgressDeadlineExceeded"
 
 
 @dataclass(slots=True)
 class _Rollout:
-    """One look at a Deployment and its ReplicaSets."""
+    """A Deployment and its ReplicaSets during one reconciliation."""
 
     cluster: Cluster
     key: Key
@@ -111,7 +111,7 @@ class _Rollout:
 
     @property
     def bounds(self) -> tuple[int, int]:
-        """How many pods there may be too many, and too few (maxSurge, maxUnavailable)."""
+        """The numbers of pods allowed above and below the scale (maxSurge, maxUnavailable)."""
         strategy = self.deployment["spec"].get("strategy") or {}
         rolling = strategy.get("rollingUpdate") or {}
         surge = resolve_percentage(rolling.get("maxSurge", "25%"), self.replicas, up=True)
@@ -119,7 +119,7 @@ class _Rollout:
         return surge, max(unavailable, 1 if surge == 0 else 0)
 
     def scale(self, entry: Entry, replicas: int) -> Entry:
-        """Ask a ReplicaSet for another number of pods, and say so."""
+        """Change the scale of a ReplicaSet and record the event."""
         before = entry.object["spec"]["replicas"]
         if replicas == before:
             return entry
@@ -141,7 +141,7 @@ class _Rollout:
 
 
 def reconcile_deployment(cluster: Cluster, key: Key, at: float) -> None:
-    """Bring a Deployment one step further and tell how far it is."""
+    """Take the next step of a rollout, then update the status."""
     entry = cluster.store.get(DEPLOYMENTS, *key)
     if entry is None:
         return
@@ -221,7 +221,7 @@ def _available(entry: Entry) -> int:
 
 
 def _scale_only(rollout: _Rollout) -> None:
-    """While paused, a change of scale still reaches the pods there are."""
+    """Apply a change of scale while the rollout is paused."""
     active = [one for one in (rollout.new, *rollout.old) if one is not None and _wanted(one) > 0]
     missing = rollout.replicas - sum(_wanted(one) for one in active)
     if active and missing:
@@ -264,7 +264,7 @@ def _roll(rollout: _Rollout) -> None:
 
 
 def _remove_broken(rollout: _Rollout, spare: int) -> int:
-    """Scale down what does not work anyway; return how much may still go."""
+    """Scale down unavailable pods first; return how many more pods may be removed."""
     for index, one in enumerate(rollout.old):
         broken = min(spare, max(0, _wanted(one) - _available(one)))
         if broken:
@@ -316,7 +316,7 @@ def _progress(
     name = f'ReplicaSet "{rollout.new.key[1]}"'
     done = counts["updatedReplicas"] == counts["replicas"] == counts["availableReplicas"] == rollout.replicas
     if done or (last is not None and last["reason"] == COMPLETE and not created):
-        if last is None:  # what was there when the world was built has been rolled out long ago
+        if last is None:  # the workloads built at the start were rolled out in the past
             born = parse_rfc3339(rollout.new.object["metadata"]["creationTimestamp"])
             at = min(at, born + _ROLLED_OUT_IN)
         return put_condition(

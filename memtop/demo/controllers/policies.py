@@ -16,18 +16,18 @@ from memtop.demo.object_store import Entry, Key, Object
 from memtop.demo.pod_admission import format_quota_amount
 from memtop.demo.simulated_cluster import Cluster
 
-PERIOD = 15.0  # seconds between two looks at the scale
+PERIOD = 15.0  # seconds; the default of --horizontal-pod-autoscaler-sync-period
 
 
 def check_autoscaler_of(cluster: Cluster, deployment: Key, at: float) -> None:
-    """Have the autoscaler of a Deployment look at it in its next round."""
+    """Reconcile the autoscaler of a Deployment in its next period."""
     for key, entry in cluster.store[AUTOSCALERS].entries.items():
         if (key[0], entry.object["spec"]["scaleTargetRef"]["name"]) == deployment:
             check_later(cluster, at + PERIOD, AUTOSCALERS, key)
 
 
 def reconcile_autoscaler(cluster: Cluster, key: Key, at: float) -> None:
-    """Bring the scale back within the bounds, then tell."""
+    """Bring the scale back within the bounds, then update the status."""
     entry = cluster.store.get(AUTOSCALERS, *key)
     if entry is None:
         return
@@ -105,7 +105,7 @@ def reconcile_disruption_budget(cluster: Cluster, key: Key, at: float) -> None:
 
 
 def _wanted_pods(cluster: Cluster, budget: Entry) -> int:
-    """Return how many pods the workloads under a budget are meant to have."""
+    """Return the scale of the workloads under a budget."""
     return sum(
         entry.object["spec"]["replicas"]
         for resource in (DEPLOYMENTS, STATEFUL_SETS)
@@ -115,7 +115,7 @@ def _wanted_pods(cluster: Cluster, budget: Entry) -> int:
 
 
 def reconcile_quota(cluster: Cluster, key: Key, _at: float) -> None:
-    """Tell what the pods of the namespace ask for."""
+    """Update what the pods of the namespace use of the quota."""
     entry = cluster.store.get(QUOTAS, *key)
     if entry is None:
         return

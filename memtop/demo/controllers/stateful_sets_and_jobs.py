@@ -28,7 +28,7 @@ from memtop.demo.workload_objects import REVISION_LABEL, TEMPLATE_GENERATION, jo
 
 
 def reconcile_stateful_set(cluster: Cluster, key: Key, at: float) -> None:
-    """Do the one step that is due: create, replace or remove one pod; then tell."""
+    """Create, replace or delete one pod, then update the status."""
     entry = cluster.store.get(STATEFUL_SETS, *key)
     if entry is None:
         return
@@ -119,7 +119,7 @@ def _delete_old_revisions(cluster: Cluster, obj: Object, kept: set[Key]) -> None
 
 
 def reconcile_daemon_set(cluster: Cluster, key: Key, at: float) -> None:
-    """Give every node its pod, replace old ones as the strategy says, then tell."""
+    """Run one pod on every node, replace old ones as the strategy says, then update the status."""
     entry = cluster.store.get(DAEMON_SETS, *key)
     if entry is None:
         return
@@ -164,7 +164,7 @@ def reconcile_daemon_set(cluster: Cluster, key: Key, at: float) -> None:
 
 
 def reconcile_job(cluster: Cluster, key: Key, at: float) -> None:
-    """Run the job's pod if it has not run, then tell."""
+    """Create the job's pod unless it has succeeded, then update the status."""
     entry = cluster.store.get(JOBS, *key)
     if entry is None:
         return
@@ -219,7 +219,7 @@ def last_schedules(schedule: str, before: float, count: int) -> list[float]:
 
 
 def reconcile_cron_job(cluster: Cluster, key: Key, at: float) -> None:
-    """Start the job that is due, remove the oldest, then tell."""
+    """Start the job that is due, delete the oldest, then update the status."""
     entry = cluster.store.get(CRON_JOBS, *key)
     if entry is None:
         return

@@ -109,7 +109,7 @@ class Evaluator:
     """Evaluates expressions.
 
     Attributes:
-        scraped: the series there are.
+        scraped: all series.
         times: evaluation times, seconds since 1970; shape (T,).
         now: nothing has been scraped after this.
     """

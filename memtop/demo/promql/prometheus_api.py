@@ -177,7 +177,7 @@ class Prometheus:
 
 
 def number_text(value: float) -> str:
-    """Write a sample's value as Prometheus does: never with an exponent, `NaN`, `+Inf`, `-Inf`."""
+    """Format a sample's value as Prometheus does: without an exponent, `NaN`, `+Inf`, `-Inf`."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
@@ -188,7 +188,7 @@ def number_text(value: float) -> str:
 
 
 def _texts(values: FloatArray) -> list[str]:
-    """Write many values; most are whole."""
+    """Format many values; most are whole numbers."""
     if (np.abs(values) < 2**53).all() and (values == np.floor(values)).all():
         return [str(value) for value in values.astype(np.int64).tolist()]
     return [number_text(value) for value in values.tolist()]
@@ -254,7 +254,7 @@ PROMETHEUS = ("observability", "prometheus-service")
 
 
 class ProxyHandler:
-    """Passes requests on to the one service that answers: Prometheus."""
+    """Proxies requests to Prometheus, the only service that answers."""
 
     def __init__(self, cluster: Cluster, prometheus: Prometheus) -> None:
         self._cluster = cluster
@@ -264,7 +264,7 @@ class ProxyHandler:
         """Answer a proxied request.
 
         Raises:
-            ApiStatusError: 404 without such a service, 503 without such a port or anyone behind it.
+            ApiStatusError: 404 without such a service, 503 without such a port or endpoint.
         """
         target = resource_request.target
         parts = target.name.split(":")

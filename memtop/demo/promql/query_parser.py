@@ -147,7 +147,7 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 
 
 class ParseError(ValueError):
-    """The query is not understood; the message is worded as Prometheus does."""
+    """The query cannot be parsed; the message is that of Prometheus."""
 
     def __init__(self, position: int, message: str) -> None:
         super().__init__(f"1:{position + 1}: parse error: {message}")
@@ -161,7 +161,7 @@ class _Token:
 
 
 def parse(query: str) -> Expression:
-    """Return the expression a query says; raises ParseError."""
+    """Return the expression of a query; raises ParseError."""
     if not query.strip():
         raise ParseError(0, "no expression found in input")
     return _Parser(query).whole()

@@ -176,11 +176,11 @@ WINDOW_FUNCTIONS: dict[str, Callable[[Windows], Result]] = {
     "last_over_time": _over(_last),
     "present_over_time": _over(lambda windows: np.ones(windows.low.shape)),
 }
-"""What each range function computes."""
+"""The range functions."""
 
 
-LOOKBACK = 300.0  # seconds a sample stands for its series when nothing says that it is stale
-BLOCK = 1 << 18  # samples that are looked at together
+LOOKBACK = 300.0  # seconds, as --query.lookback-delta of Prometheus has by default
+BLOCK = 1 << 18  # samples per block: 2 MiB of float64, about a processor's level-2 cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,9 +188,9 @@ class Sampler:
     """Samples some series of one metric.
 
     Attributes:
-        metric: which.
+        metric: the metric.
         rows: the series.
-        oldest: nothing is remembered from before this, seconds since 1970.
+        oldest: the start of the remembered past, seconds since 1970.
         now: nothing has been scraped after this.
     """
 

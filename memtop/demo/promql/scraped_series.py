@@ -22,7 +22,7 @@ from memtop.demo.simulated_time import parse_rfc3339
 
 Labels = dict[str, str]
 Amount = Callable[[FloatArray, SeedArray], FloatArray]
-"""From working sets and the seeds of their runs to what a metric says of them."""
+"""From working sets and the seeds of their runs to the values of a metric."""
 Values = Callable[[FloatArray, Amount], FloatArray]
 """From moments to the values of one series; `Amount` is the metric's."""
 
@@ -37,7 +37,7 @@ class Row:
 
     Attributes:
         labels: without the metric's name.
-        begins: when it is first there, seconds since 1970.
+        begins: its start, seconds since 1970.
         ends: when its target stops exposing it.
         constant: its value, if that never changes and nothing below says otherwise.
         run: the run whose memory it shows.
@@ -55,7 +55,7 @@ class Row:
 
 
 def owner_labels(owner: Object | None) -> Labels:
-    """Return the labels that say who owns an object."""
+    """Return the owner labels of an object."""
     if owner is None:
         return {"owner_is_controller": "<none>", "owner_kind": "<none>", "owner_name": "<none>"}
     return {"owner_is_controller": "true", "owner_kind": owner["kind"], "owner_name": owner["name"]}
@@ -211,7 +211,7 @@ def rows_of_images(pod: SimulatedPod, _now: float, _oldest: float) -> Iterator[R
 
 
 def rows_of_owners(pod: SimulatedPod, _now: float, _oldest: float) -> Iterator[Row]:
-    """Yield who controls the pod."""
+    """Yield the controller of the pod."""
     labels = {**KSM, "namespace": pod.namespace, "pod": pod.name, **owner_labels(pod.owner)}
     yield Row(labels, pod.created, pod.gone, constant=1.0)
 
@@ -229,7 +229,7 @@ class Metric:
     Attributes:
         name: its name.
         exposes: what gives a pod's rows; none for metrics that are about no pod.
-        amount: what it says of a working set.
+        amount: its value for a working set.
         stale: whether Prometheus notices at once that a series has ended (cAdvisor's samples carry their own
             time, so theirs stand for five minutes more).
     """
@@ -242,7 +242,7 @@ class Metric:
 
 @dataclass(slots=True)
 class _Known:
-    """A pod's rows, as long as they hold: until a run ends or begins, or the pod goes."""
+    """A pod's rows; valid until a run starts or ends, or the pod is deleted."""
 
     gone: float
     until: float
@@ -369,4 +369,4 @@ METRICS: dict[str, Metric] = {
         Metric("up"),
     )
 }
-"""What is scraped, and where each metric comes from."""
+"""The metrics that are scraped."""

@@ -77,7 +77,7 @@ def single_series(values: FloatArray, present: BoolArray | None = None) -> Vecto
 
 
 def concatenated(vectors: Sequence[Vector]) -> Vector:
-    """Return the series of all, one after the other."""
+    """Return all series of several vectors."""
     if len(some := [vector for vector in vectors if len(vector)] or vectors[:1]) == 1:
         return some[0]
     return Vector(
@@ -152,7 +152,7 @@ _SETS = frozenset({"and", "or", "unless"})
 
 
 class MatchError(ValueError):
-    """The sides of an operation do not fit each other; worded as Prometheus does."""
+    """The sides of an operation cannot be matched; the message is that of Prometheus."""
 
 
 def binary_operation(
@@ -188,7 +188,7 @@ def _between_scalars(operator: str, left: Scalar, right: Scalar, as_bool: bool) 
 
 
 def _applied(operator: str, vector: Vector, left: FloatArray, right: FloatArray, as_bool: bool) -> Vector:
-    """Apply an operation to all series; a comparison lets the values of `vector` through."""
+    """Apply an operation to all series; a comparison keeps the values of `vector` where it holds."""
     if operator in _ARITHMETIC:
         return vector.without_name(_ARITHMETIC[operator](left, right))
     holds = _COMPARISONS[operator](left, right)
@@ -218,7 +218,7 @@ def _set_operation(operator: str, left: Vector, right: Vector, matching: Matchin
 
 
 def _indexes(keys: Sequence[Key], among: Sequence[Key]) -> IntArray:
-    """Return the number of each key among others (as `numbered` counts), -1 where it is not there."""
+    """Return the number of each key among others (as `number_keys` counts), -1 where it is not there."""
     numbers = {key: number for number, key in enumerate(dict.fromkeys(among))}
     return np.array([numbers.get(key, -1) for key in keys], dtype=np.int64)
 
@@ -258,7 +258,7 @@ def _between_vectors(operator: str, left: Vector, right: Vector, matching: Match
 
 
 def _one_each(vector: Vector, keys: Sequence[Key]) -> Vector:
-    """Join series that are the same one after the other; raises MatchError if two are at once."""
+    """Merge series with equal keys; raises MatchError if two have a value at the same time."""
     different, groups = number_keys(keys)
     if len(different) == len(keys):
         return vector

@@ -81,7 +81,7 @@ _SET = FieldWriter("kubectl-set")
 
 
 def with_deployer_traces(workload: DemoWorkload, resource: Resource, obj: Object, now: float) -> Object:
-    """Return a workload with the labels, annotations and managed fields of what delivered it."""
+    """Return a workload with the labels, annotations and managed fields of the tool that deployed it."""
     metadata = dict(obj["metadata"])
     labels, annotations = _deployer_traces(workload, resource, obj)
     metadata["labels"] = {**metadata["labels"], **labels}
@@ -139,7 +139,7 @@ def _deployer_traces(
 
 
 def _manifest(workload: DemoWorkload, resource: Resource, obj: Object) -> str:
-    """Return what was applied, as kubectl notes it."""
+    """Return the manifest as kubectl stores it in `LAST_APPLIED`."""
     metadata = {"annotations": {}, "labels": obj["metadata"]["labels"]}
     document = {
         "apiVersion": resource.api_version,
@@ -164,7 +164,7 @@ CONTROLLERS = {
 
 
 def start_controllers(cluster: Cluster) -> None:
-    """Let controllers look after everything there is."""
+    """Start the controllers and reconcile all objects."""
     for resource, reconcile in CONTROLLERS.items():
         cluster.add_controller(resource, reconcile)
     for resource in CONTROLLERS:
@@ -181,8 +181,8 @@ def build(cluster: Cluster, pods: int, containers_per_pod: int) -> None:
     """Fill an empty cluster.
 
     Args:
-        cluster: to be filled.
-        pods: how many pods in all, roughly; never fewer than the cast has.
+        cluster: the cluster.
+        pods: how many pods in all, roughly; at least those of the story.
         containers_per_pod: how many containers an ordinary pod has.
     """
     now = cluster.clock.now()
@@ -286,7 +286,7 @@ def _pod_names(cluster: Cluster, revision: Object, count: int) -> list[str]:
 
 
 def _replaced_pods(cluster: Cluster, workload: DemoWorkload, revision: Object, gone: float) -> None:
-    """Let Prometheus remember the pods of a revision that is no more."""
+    """Create the deleted pods of an earlier revision, for Prometheus' past."""
     created = parse_rfc3339(revision["metadata"]["creationTimestamp"])
     for name in _pod_names(cluster, revision, workload.replicas):
         cluster.create_pod(
@@ -345,7 +345,7 @@ def _bare(cluster: Cluster, workload: DemoWorkload, now: float) -> None:
 
 
 def _evicted(cluster: Cluster, now: float) -> None:
-    """Leave one evicted pod behind on the node that is short of memory."""
+    """Create one evicted pod on the node with memory pressure."""
     owner = next(
         entry
         for entry in cluster.store[REPLICA_SETS].select("staging")

@@ -105,7 +105,7 @@ _GIB = 1 << 30
 
 
 def add_policies(cluster: Cluster, now: float) -> None:
-    """Lay down the rules for the workloads that are there."""
+    """Create the budgets, quotas, limit ranges and autoscalers."""
 
     def put(resource: Resource, namespace: str, name: str, spec: Any) -> None:  # noqa: ANN401  any JSON
         metadata = metadata_of(
@@ -118,7 +118,7 @@ def add_policies(cluster: Cluster, now: float) -> None:
         obj = {"metadata": metadata, "spec": spec}
         cluster.store.put(resource, obj if resource is LIMIT_RANGES else {**obj, "status": {}})
 
-    # Two pods of the service everyone looks at must always work; the database can miss one at a time.
+    # user-service needs two ready pods at all times; one pod of the database may be missing.
     put(DISRUPTION_BUDGETS, "production", "user-service", {"minAvailable": 2, **_selecting("user-service")})
     put(DISRUPTION_BUDGETS, "payments", "postgres", {"maxUnavailable": 1, **_selecting("postgres")})
     put(QUOTAS, BOUNDED, "memory", {"hard": _quota_limits(cluster)})
@@ -158,7 +158,7 @@ def _selecting(workload: str) -> dict[str, Any]:
 
 
 def _quota_limits(cluster: Cluster) -> dict[str, str]:
-    """Return a quota with room for one large pod more, and for some to come before others have gone."""
+    """Return a quota with room for one large pod and for the surge of a rollout."""
     used = cluster.usage.of(BOUNDED)
     room = {name: max(3 * _GIB, used[name] // 4) for name in (LIMITS, REQUESTS)}
     memory = {name: f"{-(-(used[name] + more) // _GIB)}Gi" for name, more in room.items()}

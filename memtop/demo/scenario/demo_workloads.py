@@ -10,10 +10,10 @@ from memtop.demo.memory_curves import DAY, GIB, HOUR, MIB, Curve, fraction_of, s
 from memtop.demo.workload_objects import ContainerTemplate, DemoWorkload
 
 OOM_EVERY = 2.5 * HOUR
-FIXED_AGO = 7 * HOUR  # since staging runs the fix: there is a before and an after to look at from the start
+FIXED_AGO = 7 * HOUR  # since staging runs the fix, so that there is a before and an after at the start
 
 STORY_IMAGES: dict[str, Behaviour] = {
-    # Grows from 300 MiB to 2 GiB in two and a half hours, with the teeth of a collector that loses ground.
+    # Grows from 300 MiB to 2 GiB in two and a half hours, with the saw-tooth of a garbage collector.
     "user-service:v2.0.0": Behaviour(
         Curve(300 * MIB, leak=1660 * MIB / OOM_EVERY, teeth=120 * MIB, teeth_period=420, noise=12 * MIB),
         log_style="leaking",
@@ -26,14 +26,14 @@ STORY_IMAGES: dict[str, Behaviour] = {
         spread=0.02,
         cpu=0.1,
     ),
-    # Half a fix: it leaks half as fast, and is killed half as often.
+    # Half a fix: leaks half as fast and is killed half as often.
     "user-service:v2.0.1": Behaviour(
         Curve(300 * MIB, leak=830 * MIB / OOM_EVERY, teeth=120 * MIB, teeth_period=420, noise=12 * MIB),
         log_style="leaking",
         spread=0.02,
         cpu=0.11,
     ),
-    # Ends before it is ever ready: a rollout to it gets stuck.
+    # Ends before it is ready: a rollout to it never completes.
     "user-service:v2.2.0-bad": Behaviour(
         Curve(90 * MIB, noise=4 * MIB),
         log_style="misconfigured",
@@ -63,7 +63,7 @@ STORY_IMAGES: dict[str, Behaviour] = {
     "cache:7.4": Behaviour(
         Curve(90 * MIB, warm=540 * MIB, warm_tau=2.2 * HOUR, noise=4 * MIB), log_style="cache", cpu=0.05
     ),
-    # 9 MiB an hour under a daily swing of ±25: an hour or two says nothing, a day does.
+    # 9 MiB an hour under a daily swing of ±25: visible over a day, not over an hour.
     "ledger:3.0.4": Behaviour(
         Curve(420 * MIB, leak=9 * MIB / HOUR, day=25 * MIB, noise=14 * MIB), spread=0.03, cpu=0.07
     ),
@@ -257,7 +257,7 @@ STORY_WORKLOADS: tuple[DemoWorkload, ...] = (
         (ContainerTemplate("metrics-server", "metrics-server:0.7.1", "200Mi", "100Mi"),),
     ),
 )
-"""The workloads with a story."""
+"""The workloads of the story."""
 
 
 NAMESPACES = ("shop", "search", "media", "payments", "staging", "platform", "data", "mobile")
@@ -272,8 +272,8 @@ FIRST_RELEASES = 3  # minor releases of an ordinary image that are in use at the
 def behaviour_of(image: str) -> Behaviour | None:
     """Return what an image does, None when it does not exist: the catalogue of images.
 
-    Of the images of the cast there are the tags named there and no others; of the ordinary ones every tag
-    that is a version, all behaving alike.
+    Images of the story exist only with the tags in `STORY_IMAGES`; ordinary images exist with every version
+    as tag, and all versions behave alike.
     """
     named = STORY_IMAGES.get(image)
     if named is not None:
@@ -303,7 +303,7 @@ def ordinary_workloads(pods: int, containers_per_pod: int, seed: int) -> Iterato
     Args:
         pods: how many pods.
         containers_per_pod: how many containers each has (1 or 2).
-        seed: what sizes are drawn from.
+        seed: the seed of their sizes.
     """
     made = 0
     index = 0
