@@ -185,12 +185,13 @@ def memory_shape(
     """
     reduced = binned_maxima(values, max(0, width))
     known = [value for value in reduced if not math.isnan(value)]
-    top = max(known, default=0.0)
-    low = min(min(known, default=0.0), top * (1 - _LEAST_RANGE))
+    top, bottom = max(known, default=0.0), min(known, default=0.0)
+    span = max(top - bottom, top * _LEAST_RANGE)
+    low = (top + bottom - span) / 2  # what hardly moves lies in the middle
     glyphs = _SPARK_ASCII if symbols == "ascii" else _SPARK_BLOCKS
     line = Text(no_wrap=True, end="")
     for value in reduced:
-        height = _spark_height(value - low, top - low, len(glyphs))
+        height = _spark_height(value - low, span, len(glyphs))
         near = usage_level(value / limit if limit else None, warn, critical)
         line.append(glyphs[height - 1] if height else " ", _SHAPE_ROLES[near])
     return line

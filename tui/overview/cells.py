@@ -161,6 +161,7 @@ def _name(pane: PaneRows, row: int, width: int) -> Cell:
 
 
 _POD_SUFFIX = len("…-gmkkg")
+_LEAST_NAMESPACE = len("prod…")
 
 
 def _name_with_namespace(pane: PaneRows, row: int, width: int) -> Cell:
@@ -170,7 +171,7 @@ def _name_with_namespace(pane: PaneRows, row: int, width: int) -> Cell:
         return _name(pane, row, width)
     # The workload's name says most; what tells its pods apart comes next, as in ``user-service…-gmkkg``.
     needed = cell_len(identity.workload.name) + (0 if isinstance(identity, WorkloadIdentity) else _POD_SUFFIX)
-    namespace = cut(identity.namespace, max(2, width - needed - 1))
+    namespace = cut(identity.namespace, max(_LEAST_NAMESPACE, width - needed - 1))
     rest = max(4, width - cell_len(namespace) - 1)
     name = _name(pane, row, rest)
     if isinstance(identity, WorkloadIdentity) and cell_len(str(name)) > rest:
