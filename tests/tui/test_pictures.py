@@ -46,7 +46,7 @@ def after(
 
 @pytest.mark.parametrize("size", SIZES)
 def test_the_overview(snap_compare: Compare, app_on: AppOn, night: FakeCluster, size: str) -> None:
-    words = ("user-service",) if size == "80x24" else ("user-service", "across 3 OOM kills")
+    words = ("-bx2kq", "18 m") if size == "80x24" else ("user-service", "across 3 OOM kills")
     assert snap_compare(app_on(night), terminal_size=SIZES[size], run_before=after("down", words=words))
 
 

@@ -161,7 +161,7 @@ def _name(pane: PaneRows, row: int, width: int) -> Cell:
 
 
 _POD_SUFFIX = len("…-gmkkg")
-_LEAST_NAMESPACE = len("prod…")
+_LEAST_NAMESPACE = len("pro…")
 
 
 def _name_with_namespace(pane: PaneRows, row: int, width: int) -> Cell:
@@ -170,7 +170,9 @@ def _name_with_namespace(pane: PaneRows, row: int, width: int) -> Cell:
     if len(pane.frame.view.namespaces or pane.frame.namespaces) == 1:  # which the header names
         return _name(pane, row, width)
     # The workload's name says most; what tells its pods apart comes next, as in ``user-service…-gmkkg``.
-    needed = cell_len(identity.workload.name) + (0 if isinstance(identity, WorkloadIdentity) else _POD_SUFFIX)
+    needed = cell_len(identity.workload.name)
+    if not isinstance(identity, WorkloadIdentity):
+        needed += _POD_SUFFIX + (0 if identity.only else cell_len(identity.container) + 1)
     namespace = cut(identity.namespace, max(_LEAST_NAMESPACE, width - needed - 1))
     rest = max(4, width - cell_len(namespace) - 1)
     name = _name(pane, row, rest)
