@@ -14,4 +14,4 @@ def test_nothing_matches_where_there_is_nothing():
     store = ContainerStore(SampleHistory(8, interval=15.0))
     verdicts = LiveVerdicts(store, interval=15.0, hours=1.0)
     rows = container_rows(store, verdicts, store.history.peaks.read(), 0.0)
-    assert len(filter_rows(rows, np.empty(0, np.intp), RowFilter("user"))) == 0
+    assert len(filter_rows(rows, np.empty(0, np.intp), RowFilter("user"), 0.7)) == 0

@@ -107,6 +107,17 @@ class TestViews:
         assert shop.shown(namespaces=frozenset({"other"})) == ["far"]
         assert shop.shown(namespaces=frozenset({"nowhere"})) == []
 
+    @pytest.mark.parametrize(
+        ("text", "shown"),
+        [
+            ("small", ["small"]),
+            ("node-1", ["big", "far", "down"]),
+            ("!node-1", ["small"]),
+            ("app=tiny", ["small"]),
+            ("crashloop", ["down"]),
+            ("shop !down", ["big", "small"]),
+        ],
+    )
     async def test_a_text_filter(self, shop, text, shown):
         assert shop.shown(filter=RowFilter(text)) == shown
 

@@ -78,7 +78,7 @@ class Stage:
         await self.pilot.pause()
 
     async def select(self, row: str, *, workload: bool = False) -> None:
-        """Filters for a row and waits until it is under the cursor."""
+        """Filters for a row and waits until the first that matches is under the cursor."""
         overview = self.app.overview
         await self.until(lambda: overview.frame and overview.frame.settled, "the first answers")
         if workload:
@@ -87,7 +87,7 @@ class Stage:
         await self.press("slash")
         await self.paste(row)
         await self.until(lambda: self.rows() and all(row in name for name in self.rows()), "the filter")
-        await self.press("enter")
+        await self.press("enter", "home")
         await self.until(lambda: row in self.selected, "the row to be selected")
 
     async def click(self, word: str, times: int = 1) -> None:

@@ -138,7 +138,7 @@ class TestSelection:
 class TestMouse:
     async def test_a_row_a_title_and_a_pane(self, play: Play, night: FakeCluster) -> None:
         async with play(night) as stage:
-            await stage.click("billing-5d9c7f")
+            await stage.click("/billing")
             assert stage.selected == "billing-5d9c7f-kk2p9"
             await stage.click("%LIMIT")
             assert stage.engine.view.sorts[OverviewPane.TOP] == RowSort(SortColumn.SHARE)
