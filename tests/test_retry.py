@@ -150,6 +150,9 @@ class Script:
     async def get(self, path, *args, **kwargs):
         return (await self.request("GET", path)).body
 
+    async def minor_version(self):
+        return None
+
     @contextlib.asynccontextmanager
     async def stream(self, *args, **kwargs):
         self.asked += 1
