@@ -56,31 +56,56 @@ class Picture:
 
 
 SMALL, MIDDLE, LARGE = (80, 24), (120, 36), (180, 50)
-IMAGE = ("down", "i", "~that is the image it has", *"v2.1.0")
+IMAGE = ("home", "down", "i", "~that is the image it has", *"v2.1.0")
 PLAN = (*IMAGE, "enter", "~Cancel")
 STAGING = ("slash", *"staging", "space", *"user", "enter", "~staging")
 """Where the fix was shipped some hours ago."""
 PICTURES = (
     Picture("overview-80x24", SMALL),
-    Picture("overview-120x36", MIDDLE, keys=("down",), shows=("user-service", "OOMKilled", "floor rises")),
-    Picture("overview-180x50", LARGE, keys=("down",), shows=("user-service", "OOMKilled", "floor rises")),
+    Picture(
+        "overview-120x36",
+        MIDDLE,
+        keys=(
+            "home",
+            "down",
+        ),
+        shows=("user-service", "OOMKilled", "floor rises"),
+    ),
+    Picture(
+        "overview-180x50",
+        LARGE,
+        keys=(
+            "home",
+            "down",
+        ),
+        shows=("user-service", "OOMKilled", "floor rises"),
+    ),
     Picture("growth", MIDDLE, keys=("tab", "tab", "z"), shows=("leak", "floor rises")),
     Picture("workloads", LARGE, keys=("w",), shows=("deployment/user-service", "OOMKilled")),
-    Picture("trend", MIDDLE, keys=("down", "enter"), shows=("floor rises", "in the last hour")),
-    Picture("logs", MIDDLE, keys=("down", "enter", "l"), shows=("Heap usage", "following", "GC pauses")),
+    Picture("trend", MIDDLE, keys=("home", "down", "enter"), shows=("floor rises", "in the last hour")),
+    Picture(
+        "logs", MIDDLE, keys=("home", "down", "enter", "l"), shows=("Heap usage", "following", "GC pauses")
+    ),
     Picture(
         "previous",
         MIDDLE,
-        keys=("down", "enter", "p", "slash", *"cannot", "enter", "C"),
+        keys=("home", "down", "enter", "p", "slash", *"cannot", "enter", "C"),
         shows=("Cannot allocate memory for large dataset", "±2 lines", "ends here"),
     ),
-    Picture("describe", MIDDLE, keys=("down", "enter", "d"), shows=("user-service", "Reason:", "Ran For:")),
-    Picture("events", MIDDLE, keys=("down", "enter", "e"), shows=("OOMKilling", "✖ OOM kill")),
-    Picture("memory", MIDDLE, keys=("down", "enter", "B"), shows=("It is heap", "java -Xmx")),
-    Picture("heap", MIDDLE, keys=("down", "enter", "h"), shows=("Capture what", "with jcmd")),
-    Picture("workload", LARGE, keys=("down", "W"), shows=("Revisions", "no pods now", "floor rises")),
+    Picture(
+        "describe", MIDDLE, keys=("home", "down", "enter", "d"), shows=("user-service", "Reason:", "Ran For:")
+    ),
+    Picture("events", MIDDLE, keys=("home", "down", "enter", "e"), shows=("OOMKilling", "✖ OOM kill")),
+    Picture("memory", MIDDLE, keys=("home", "down", "enter", "B"), shows=("It is heap", "java -Xmx")),
+    Picture("heap", MIDDLE, keys=("home", "down", "enter", "h"), shows=("Capture what", "with jcmd")),
+    Picture("workload", LARGE, keys=("home", "down", "W"), shows=("Revisions", "no pods now", "floor rises")),
     Picture("set-image", MIDDLE, keys=IMAGE, shows=("Images of its revisions", "no revision")),
-    Picture("set-memory", MIDDLE, keys=("down", "M", "~the fullest of", "x", "2"), shows=("buys", "instead")),
+    Picture(
+        "set-memory",
+        MIDDLE,
+        keys=("home", "down", "M", "~the fullest of", "x", "2"),
+        shows=("buys", "instead"),
+    ),
     Picture("plan", MIDDLE, keys=PLAN, shows=("kubectl set image", "Cancel")),
     Picture("rollout", MIDDLE, keys=(*PLAN, "y"), shows=("Waiting for deployment", "3 new", "2 old")),
     Picture("stabilisation", MIDDLE, keys=(*STAGING, "b"), shows=("HOLDING", "before", "OOM kills")),

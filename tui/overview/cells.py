@@ -161,7 +161,7 @@ def _name(pane: PaneRows, row: int, width: int) -> Cell:
 
 
 _POD_SUFFIX = len("…-gmkkg")
-_LEAST_NAMESPACE = len("pro…")
+_LEAST_NAMESPACE = len("p…")
 
 
 def _name_with_namespace(pane: PaneRows, row: int, width: int) -> Cell:
