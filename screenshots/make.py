@@ -69,7 +69,7 @@ PICTURES = (
             "home",
             "down",
         ),
-        shows=("user-service", "OOMKilled", "floor rises"),
+        shows=("user-service", "8 leaking", "floor rises"),
     ),
     Picture(
         "overview-180x50",
@@ -78,7 +78,7 @@ PICTURES = (
             "home",
             "down",
         ),
-        shows=("user-service", "OOMKilled", "floor rises"),
+        shows=("user-service", "8 leaking", "floor rises"),
     ),
     Picture("growth", MIDDLE, keys=("tab", "tab", "z"), shows=("leak", "floor rises")),
     Picture("workloads", LARGE, keys=("w",), shows=("deployment/user-service", "OOMKilled")),

@@ -124,7 +124,7 @@ def _time_to_limit(side: SideFigures) -> str:
     worst = side.worst_seconds_to_limit
     if worst is None:
         return "not in sight"
-    return f"at most {rate(side.rate_high)}: {duration(worst)} to the limit or more"
+    return f"at most {rate(side.rate_high)}: {duration(worst)} or more"
 
 
 def _per_hour(number: float | None) -> str:

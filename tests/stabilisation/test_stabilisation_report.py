@@ -175,7 +175,7 @@ No growth for 8 h.
 | | before (revision 1) | after (revision 2) |
 |---|---|---|
 | growth of the floor | +96 MiB/h ±6 MiB/h | +1 MiB/h ±3 MiB/h |
-| time to limit | 15 m | at most +4 MiB/h: 16 d to the limit or more |
+| time to limit | 15 m | at most +4 MiB/h: 16 d or more |
 | OOM kills | 6 (0.2 per pod and hour) | 0 (0 per pod and hour) |
 | restarts | 7 (0.2 per pod and hour) | 1 (0.0025 per pod and hour) |
 | highest memory | 0.98 GiB (98 % of the limit) | 512 MiB (25 % of the limit) |
@@ -234,7 +234,7 @@ def test_figures_that_are_not_there_are_not_made_up():
         (replace(AFTER, limit=None), "not in sight"),
         (
             replace(AFTER, rate_high=58 * MIB, peak=2048 * MIB - 1508 * MIB),
-            "at most +58 MiB/h: 1 d 2 h to the",
+            "at most +58 MiB/h: 1 d 2 h or more",
         ),
         (replace(AFTER, rate=None), "–"),
     ],

@@ -152,6 +152,17 @@ def known(before: ChangeEvidence, after: ChangeEvidence, verdict: str = "watchin
     return replace(one, sides={"app": BeforeAndAfter(before, after, "RSS from Prometheus")})
 
 
+def test_by_the_clock_nothing_is_drawn_across_a_death() -> None:
+    start, kills = AT - 20 * 3600, (AT - 9 * 3600.0, AT - 4 * 3600.0)
+    drawn = curves_by_clock(known(side(1e6, start, 20, kills), side(0, AT, 2)), 0.0)
+    assert [(times[0], times[-1]) for times, _ in drawn.before] == [
+        (start, kills[0]),
+        (kills[0] + 60, kills[1]),
+        (kills[1] + 60, AT - 60),
+    ]
+    assert len(drawn.after) == 1
+
+
 def test_by_the_clock_there_is_as_much_before_the_change_as_since() -> None:
     drawn = curves_by_clock(known(side(0, AT - 20 * 3600, 20), side(0, AT, 2)), 0.0)
     assert drawn.span == (AT - 7200, AT + 7200)

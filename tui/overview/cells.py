@@ -85,6 +85,11 @@ class PaneRows:
     def _search(self, key: Hashable) -> int | None:
         return next((row for row in range(len(self.rows.identities)) if self._is(row, key)), None)
 
+    @property
+    def one_namespace(self) -> bool:
+        """Whether all rows are of one namespace, which the header names."""
+        return len(self.frame.view.namespaces or self.frame.namespaces) == 1
+
     def cells(self, i: int, columns: Sequence[PlacedColumn]) -> Sequence[Cell]:
         """The cells of one line."""
         row = int(self.frame.pane_rows[self.pane][i])
@@ -167,7 +172,7 @@ _LEAST_NAMESPACE = len("p…")
 def _name_with_namespace(pane: PaneRows, row: int, width: int) -> Cell:
     """The name where there is no room for a column of namespaces: with its own, unless all rows share one."""
     identity = pane.identity(row)
-    if len(pane.frame.view.namespaces or pane.frame.namespaces) == 1:  # which the header names
+    if pane.one_namespace:
         return _name(pane, row, width)
     # The workload's name says most; what tells its pods apart comes next, as in ``user-service…-gmkkg``.
     needed = cell_len(identity.workload.name)

@@ -57,6 +57,7 @@ class MemberRows(PaneRows):
         born: When each pod was created, Unix seconds by name.
     """
 
+    one_namespace = True  # that of the workload, which the screen names
     revisions: Mapping[str, int] = field(default_factory=dict)
     born: Mapping[str, float] = field(default_factory=dict)
 

@@ -42,13 +42,22 @@ def curves_by_clock(seen: StabilisationState, stretch: float) -> MemoryCompariso
     start = max(start, min(known, default=start))
     kills = [float(at) for side in (sides.before, sides.after) for one in side.series for at in one.oom_kills]
     return MemoryComparison(
-        before=[(one.timestamps, one.values) for one in sides.before.series[-MOST_LIVES:]],  # type: ignore[misc]
-        after=[(one.timestamps, one.values) for one in sides.after.series[-MOST_LIVES:]],  # type: ignore[misc]
+        before=[life for one in sides.before.series[-MOST_LIVES:] for life in _lives_by_clock(one)],
+        after=[life for one in sides.after.series[-MOST_LIVES:] for life in _lives_by_clock(one)],
         span=(float(start), seen.at),
         changed_at=seen.change.changed_at,
         limits=(sides.before.limit, sides.after.limit),
         oom_kills=kills,
     )
+
+
+def _lives_by_clock(series: Series) -> Iterator[Curve]:
+    """Each life of a container as a curve of its own: nothing is drawn from a death to the start after it."""
+    cuts: Sequence[float] = sorted(series.restarts.tolist())
+    for begin, end in zip([-math.inf, *cuts], [*cuts, math.inf], strict=True):
+        inside = (series.timestamps >= begin) & (series.timestamps < end)
+        if inside.any():
+            yield series.timestamps[inside].tolist(), series.values[inside].tolist()
 
 
 def curves_by_age(seen: StabilisationState, stretch: float) -> MemoryComparison:
