@@ -1,6 +1,6 @@
 """The open screen and ``--once`` say the same of every container, each minute, and what they say is true.
 
-``MEMTOP_VERDICT_MINUTES`` is how long is watched: 10 minutes unless it says otherwise, 60 by hand before a
+``MEMTOP_VERDICT_MINUTES`` is how long is watched: 5 minutes unless it says otherwise, 60 by hand before a
 release. ``MEMTOP_VERDICT_TABLE`` names a file for the table that goes into ``benchmarks/README.md``.
 """
 
@@ -28,7 +28,7 @@ from memtop.observe.watchlist import Watchlist, make_watchlist
 
 pytestmark = pytest.mark.long
 
-MINUTES = int(os.environ.get("MEMTOP_VERDICT_MINUTES", "10"))
+MINUTES = int(os.environ.get("MEMTOP_VERDICT_MINUTES", "5"))
 TABLE = os.environ.get("MEMTOP_VERDICT_TABLE", "")
 SECOND = 50.0
 """Second of each minute at which both are asked: a verdict is of a moment that is known 100 s later."""
