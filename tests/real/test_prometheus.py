@@ -135,12 +135,12 @@ def test_the_schema_is_probed(written, connection):
 
 
 def test_only_containers_are_told_of(day):
-    assert {name for name, _ in day.cache} == set(NAMES)
+    assert {name for name, _ in day.pasts} == set(NAMES)
     assert day.warnings == []
 
 
 def test_a_days_leak_with_its_kills(day):
-    past = day.cache[KILLED, "rss"]
+    past = day.pasts[KILLED, "rss"]
     assert len(past.restarts) == len(past.oom_kills) == 9
     assert past.limit == 1024 * MIB
     assert past.values.max() < 1024 * MIB
@@ -154,7 +154,7 @@ def test_a_days_leak_with_its_kills(day):
 
 
 def test_a_slow_leak_and_a_healthy_sawtooth(day):
-    slow, healthy = day.cache[SLOW, "working_set"], day.cache[HEALTHY, "working_set"]
+    slow, healthy = day.pasts[SLOW, "working_set"], day.pasts[HEALTHY, "working_set"]
     leak = judge_series(Series(slow.times, slow.values, limit=1024 * MIB))
     assert leak.verdict is Verdict.LEAK
     assert leak.rate == pytest.approx(5 * MIB, rel=0.02)
@@ -163,7 +163,7 @@ def test_a_slow_leak_and_a_healthy_sawtooth(day):
 
 
 def test_two_jobs_count_once(day):
-    past = day.cache[TWICE, "working_set"]
+    past = day.pasts[TWICE, "working_set"]
     assert np.unique(past.values).tolist() == [64 * MIB]
     assert not len(past.restarts)
 
@@ -181,7 +181,7 @@ def test_the_last_hour_in_detail(written, connection):
     told = prometheus_past.ask_past(
         connection, schema, [KILLED], ("rss",), prometheus_queries.recent_grid(now, schema.interval), [KILLED]
     )
-    steps = np.diff(told.cache[KILLED, "rss"].times)
+    steps = np.diff(told.pasts[KILLED, "rss"].times)
     assert np.median(steps) == SCRAPE
 
 
