@@ -11,6 +11,9 @@ from textual.message import Message
 
 _LOST_SECONDS = 0.5
 """After this time a key counts as done: the widget that had it is gone, or waits for something itself."""
+_MOST_AHEAD = 256
+"""Keys that are kept back at most: more than anybody types ahead, and an image's name that is pasted into a
+terminal which does not mark what is pasted. Escape bytes in a paste come as tens of thousands of keys."""
 _STEPS = 2
 """A marker comes back to the app this often. The first time it has followed the key through the widgets; the
 second time it has also followed the messages that the key's action sent to the app, such as one that opens a
@@ -36,15 +39,18 @@ class OrderedKeys(App[ReturnType]):
         super().__init__()
         self._typed_ahead: deque[events.Key | events.Paste] = deque()
         self._under_way: KeyDone | None = None
+        self._left_out = 0
 
     async def on_event(self, event: events.Event) -> None:
         """Keeps a key back while one before it is under way."""
         if not isinstance(event, events.Key | events.Paste) or event.is_forwarded:
             await super().on_event(event)
-        elif self._under_way is not None:
+        elif self._under_way is None:
+            await self._hand_on(event)
+        elif len(self._typed_ahead) < _MOST_AHEAD:
             self._typed_ahead.append(event)
         else:
-            await self._hand_on(event)
+            self._left_out += 1
 
     async def _hand_on(self, event: events.Event) -> None:
         await super().on_event(event)
@@ -71,3 +77,6 @@ class OrderedKeys(App[ReturnType]):
         self._under_way = None
         while self._typed_ahead and self._under_way is None:
             await self._hand_on(self._typed_ahead.popleft())
+        if self._left_out and not self._typed_ahead:
+            self.notify(f"{self._left_out:,} keys came faster than they can be looked at, and were left out")
+            self._left_out = 0

@@ -86,3 +86,12 @@ async def test_a_key_whose_widget_is_gone_does_not_hold_up_the_next(play: Play, 
         await stage.until(
             lambda: stage.app.overview.tables[OverviewPane.TOP].cursor_row == 1, "the second row"
         )
+
+
+async def test_a_flood_of_keys_is_cut_short_and_said(play: Play, night: FakeCluster) -> None:
+    async with play(night) as stage:
+        for _ in range(5_000):
+            stage.app.post_message(Key("y", "y"))
+        await stage.shows("keys came faster")
+        await stage.press("j")
+        assert stage.app.overview.tables[OverviewPane.TOP].cursor_row == 1
