@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from config import values
 from config.errors import ConfigError, did_you_mean
@@ -190,11 +190,7 @@ def config_folder(environ: Mapping[str, str]) -> Path:
     Args:
         environ: The environment; ``XDG_CONFIG_HOME`` counts on every platform.
     """
-    if chosen := environ.get("XDG_CONFIG_HOME"):
-        return Path(chosen) / "memtop"
-    from platformdirs import user_config_path  # noqa: PLC0415 - not needed where the variable is set
-
-    return user_config_path("memtop", appauthor=False)
+    return _platform_folder("config", environ)
 
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
@@ -203,11 +199,7 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
     Args:
         environ: The environment; ``XDG_CACHE_HOME`` counts on every platform.
     """
-    if chosen := environ.get("XDG_CACHE_HOME"):
-        return Path(chosen) / "memtop"
-    from platformdirs import user_cache_path  # noqa: PLC0415 - not needed where the variable is set
-
-    return user_cache_path("memtop", appauthor=False)
+    return _platform_folder("cache", environ)
 
 
 def state_folder(environ: Mapping[str, str]) -> Path:
@@ -216,11 +208,22 @@ def state_folder(environ: Mapping[str, str]) -> Path:
     Args:
         environ: The environment; ``XDG_STATE_HOME`` counts on every platform.
     """
-    if chosen := environ.get("XDG_STATE_HOME"):
-        return Path(chosen) / "memtop"
-    from platformdirs import user_state_path  # noqa: PLC0415 - not needed where the variable is set
+    return _platform_folder("state", environ)
 
-    return user_state_path("memtop", appauthor=False)
+
+def _platform_folder(kind: Literal["config", "cache", "state"], environ: Mapping[str, str]) -> Path:
+    if chosen := environ.get(f"XDG_{kind.upper()}_HOME"):
+        return Path(chosen) / "memtop"
+    from platformdirs import PlatformDirs  # noqa: PLC0415 - not needed where the variable is set
+
+    folders = PlatformDirs("memtop", appauthor=False)
+    match kind:
+        case "config":
+            return folders.user_config_path
+        case "cache":
+            return folders.user_cache_path
+        case "state":
+            return folders.user_state_path
 
 
 def file_layer(path: Path, *, required: bool) -> Layer:

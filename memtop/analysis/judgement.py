@@ -244,7 +244,7 @@ def verdict_urgency(judgement: Judgement) -> float:
     return leak_confidence(judgement)
 
 
-_WHOLE_COLUMNS = (
+WHOLE_COLUMNS = (
     "samples",
     "cuts",
     "oom_kills",
@@ -299,6 +299,19 @@ class Judgements:
     def __len__(self) -> int:
         return len(self.codes)
 
+    def leaks(self, rows: Ints) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Which of the rows are leaks for sure, and which are only suspected.
+
+        Args:
+            rows: Positions, shape (m,).
+
+        Returns:
+            Two masks of shape (m,).
+        """
+        leak = self.codes[rows] == LEAK_CODE
+        sure = self.confidence[rows] >= SURE_CONFIDENCE
+        return leak & sure, leak & ~sure
+
     def __getitem__(self, row: int) -> Judgement:
         def known(column: Floats) -> float | None:
             value = float(column[row])
@@ -337,7 +350,7 @@ class Judgements:
     def unjudged(cls, count: int) -> Judgements:
         """What is judged of containers before there is anything to judge by: *not enough data*."""
         zeros, nan = np.zeros(count, np.int64), np.full(count, np.nan)
-        whole = dict.fromkeys(_WHOLE_COLUMNS, zeros)
+        whole = dict.fromkeys(WHOLE_COLUMNS, zeros)
         rest = {name: nan for name in cls.__dataclass_fields__ if name not in whole}
         rest |= {"window_seconds": np.zeros(count), "confidence": np.ones(count)}
         columns = {name: column.copy() for name, column in (whole | rest).items()}

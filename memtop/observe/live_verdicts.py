@@ -17,7 +17,6 @@ from memtop.analysis.incremental import IncrementalJudge
 from memtop.analysis.judgement import (
     LEAK_CODE,
     OOM_LOOP_CODE,
-    SURE_CONFIDENCE,
     VERDICT_CODES,
     VERDICTS,
     Judgement,
@@ -330,6 +329,5 @@ def select_judgements(judgements: Judgements, rows: Slots | npt.NDArray[np.int64
 
 def count_leaks(judgements: Judgements, rows: Slots) -> tuple[int, int]:
     """How many of the rows are leaks, and how many only suspected."""
-    leak = judgements.codes[rows] == LEAK_CODE
-    sure = leak & (judgements.confidence[rows] >= SURE_CONFIDENCE)
-    return int(sure.sum()), int((leak & ~sure).sum())
+    sure, suspected = judgements.leaks(rows)
+    return int(sure.sum()), int(suspected.sum())

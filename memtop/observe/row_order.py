@@ -7,7 +7,6 @@ import numpy.typing as npt
 
 from memtop.analysis.judgement import (
     LEAK_CODE,
-    SURE_CONFIDENCE,
     UNJUDGED_CODE,
     VERDICTS,
     Verdict,
@@ -81,13 +80,11 @@ def filter_rows(rows: FrameRows, candidates: Slots, wanted: RowFilter, near_limi
 def _condition_holds(
     condition: RowCondition, rows: FrameRows, candidates: Slots, near_limit: float
 ) -> npt.NDArray[np.bool_]:
-    sure = rows.confidence[candidates] >= SURE_CONFIDENCE
-    leak = rows.verdict[candidates] == LEAK_CODE
     match condition:
         case RowCondition.LEAKING:
-            holds = leak & sure
+            holds = rows.judgements.leaks(candidates)[0]
         case RowCondition.SUSPECTED:
-            holds = leak & ~sure
+            holds = rows.judgements.leaks(candidates)[1]
         case RowCondition.NEAR_LIMIT:
             holds = rows.share[candidates] >= near_limit
         case RowCondition.OOM_KILLED:
@@ -134,7 +131,7 @@ def most_urgent_row(rows: FrameRows, shown: Slots, critical: float) -> int:
     Returns:
         Its position in the pane; 0, the first, where nothing is urgent.
     """
-    leak = (rows.verdict[shown] == LEAK_CODE) & (rows.confidence[shown] >= SURE_CONFIDENCE)
+    leak, _ = rows.judgements.leaks(shown)
     urgency = np.zeros(len(shown), np.intp)
     for rank, urgent in enumerate(
         (
@@ -203,7 +200,7 @@ def _sort_keys(column: SortColumn, rows: FrameRows, shown: Slots) -> list[Floats
 def _urgency(rows: FrameRows, shown: Slots) -> list[Floats]:
     """By verdict, certainty and nearness of the limit: what a person should look at first."""
     verdict = _VERDICT_RANK[rows.verdict[shown]]
-    suspected = (rows.verdict[shown] == LEAK_CODE) & (rows.confidence[shown] < SURE_CONFIDENCE)
+    _, suspected = rows.judgements.leaks(shown)
     with np.errstate(divide="ignore", invalid="ignore"):
         nearness = np.nan_to_num(1.0 / rows.seconds_to_limit[shown], nan=0.0, posinf=np.finfo(float).max)
     return [verdict - suspected, nearness, rows.rate[shown]]

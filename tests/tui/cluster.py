@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from memtop.analysis.judgement import SURE_CONFIDENCE, VERDICTS, Judgement, Judgements, Verdict
+from memtop.analysis.judgement import SURE_CONFIDENCE, VERDICTS, WHOLE_COLUMNS, Judgement, Judgements, Verdict
 from memtop.analysis.memory_series import Series
 from memtop.history.past_requests import LookBack
 from memtop.kube.api_errors import Unreachable
@@ -92,16 +92,7 @@ def in_columns(judgements: Sequence[Judgement]) -> Judgements:
 
     def column(name: str) -> np.ndarray:
         values = [getattr(judgement, name) for judgement in judgements]
-        whole = name in {
-            "samples",
-            "cuts",
-            "oom_kills",
-            "memory_deaths",
-            "heap_deaths",
-            "evictions",
-            "unexplained_ends",
-        }
-        return np.array(values, np.int64 if whole else np.float64)  # None becomes NaN
+        return np.array(values, np.int64 if name in WHOLE_COLUMNS else np.float64)  # None becomes NaN
 
     codes = np.array([VERDICTS.index(judgement.verdict) for judgement in judgements], np.uint8)
     names = [field.name for field in fields(Judgements) if field.name != "codes"]

@@ -10,6 +10,7 @@ import pytest
 
 from tests.tui.cluster import BY_MEMORY, MI, FakeCluster
 from tests.tui.conftest import Engines, Play
+from tests.tui.stage import Stage
 
 
 @pytest.fixture
@@ -50,20 +51,30 @@ class TestNamespaces:
             assert stage.rows() == BY_MEMORY
 
 
+def staging() -> FakeCluster:
+    """Another cluster, with one pod."""
+    other = FakeCluster("staging")
+    other.pod("elsewhere", 5 * MI, 9 * MI)
+    other.sample()
+    return other
+
+
+async def change_context(stage: Stage) -> None:
+    """Chooses the context of the other cluster and waits for its pod."""
+    await stage.press("c")
+    await stage.shows("staging")
+    await stage.type("stag")
+    await stage.press("enter")
+    await stage.until(lambda: stage.rows() == ["elsewhere"], "the other cluster's pod")
+
+
 class TestContexts:
     async def test_another_cluster_takes_the_place(
         self, play: Play, night: FakeCluster, engines: Engines, kubeconfig: Callable[..., None]
     ) -> None:
-        other = FakeCluster("staging")
-        other.pod("elsewhere", 5 * MI, 9 * MI)
-        other.sample()
         kubeconfig("prod-eu-1", "staging")
-        async with play(night, other) as stage:
-            await stage.press("c")
-            await stage.shows("staging")
-            await stage.type("stag")
-            await stage.press("enter")
-            await stage.until(lambda: stage.rows() == ["elsewhere"], "the other cluster's pod")
+        async with play(night, staging()) as stage:
+            await change_context(stage)
             assert "staging" in stage.header
             assert [engine.running for engine in engines] == [False, True]
             assert engines[-1].intervals == []  # the settings' own
@@ -71,17 +82,10 @@ class TestContexts:
     async def test_the_interval_that_was_chosen_stays(
         self, play: Play, night: FakeCluster, engines: Engines, kubeconfig: Callable[..., None]
     ) -> None:
-        other = FakeCluster("staging")
-        other.pod("elsewhere", 5 * MI, 9 * MI)
-        other.sample()
         kubeconfig("prod-eu-1", "staging")
-        async with play(night, other) as stage:
+        async with play(night, staging()) as stage:
             await stage.press("plus")
-            await stage.press("c")
-            await stage.shows("staging")
-            await stage.type("stag")
-            await stage.press("enter")
-            await stage.until(lambda: stage.rows() == ["elsewhere"], "the other cluster's pod")
+            await change_context(stage)
             assert [engine.intervals for engine in engines] == [[30.0], [30.0]]
 
     @pytest.mark.parametrize(
