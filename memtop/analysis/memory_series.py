@@ -106,6 +106,17 @@ class Series:
     declared_limit: float | None = None
     full_heap: HeapFill | None = None
 
+    def until(self, moment: float) -> Series:
+        """Samples, restarts and OOM kills up to a moment, Unix seconds, with the limit and nothing else."""
+        seen = self.timestamps <= moment
+        return Series(
+            self.timestamps[seen],
+            self.values[seen],
+            self.restarts[self.restarts <= moment],
+            self.oom_kills[self.oom_kills <= moment],
+            self.limit,
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class RaggedTimes:

@@ -70,7 +70,7 @@ class ChangeEvidence:
         begun = [place for place, (begin, _) in enumerate(self.spans) if begin < moment]
         loads = ((one, one.times <= moment) for one in self.loads)
         return ChangeEvidence(
-            tuple(_series_until(self.series[place], moment) for place in begun),
+            tuple(self.series[place].until(moment) for place in begun),
             tuple((self.spans[place][0], min(self.spans[place][1], moment)) for place in begun),
             self.limit,
             tuple(LoadSeries(one.signal, one.times[kept], one.values[kept]) for one, kept in loads),
@@ -214,17 +214,6 @@ class PendingWait:
 def _watched_span(series: Series) -> tuple[float, float]:
     moments = np.concatenate([series.timestamps, series.restarts, series.oom_kills])
     return (float(moments.min()), float(moments.max())) if len(moments) else (0.0, 0.0)
-
-
-def _series_until(series: Series, moment: float) -> Series:
-    seen = series.timestamps <= moment
-    return Series(
-        series.timestamps[seen],
-        series.values[seen],
-        series.restarts[series.restarts <= moment],
-        series.oom_kills[series.oom_kills <= moment],
-        series.limit,
-    )
 
 
 def load_share(old: SideFigures, new: SideFigures) -> float | None:

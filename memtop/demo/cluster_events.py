@@ -148,13 +148,7 @@ class EventLog:
             self._reported[key] = (runs, state.phase)
             self._started(pod, container, told, at)
             if state.phase is Phase.BACKING_OFF:
-                details = EventDetails(
-                    "BackOff",
-                    "Back-off restarting failed container",
-                    "kubelet",
-                    warning=True,
-                    field=_field(container),
-                )
+                details = _back_off(container)
                 self.record(_reference(pod), details, at, count=max(1, int(state.backoff / BACK_OFF_PERIOD)))
             elif state.phase in (Phase.PULL_FAILED, Phase.PULL_BACKING_OFF):
                 self._pull_failed(pod, container, state.phase, at)
@@ -182,13 +176,7 @@ class EventLog:
     ) -> None:
         ended = [run for run in timeline.runs(at)[max(0, first - 1) : -1] if run.end >= self._begins]
         if ended and self._reported[(pod.uid, container.name)][0] - first > 1:
-            details = EventDetails(
-                "BackOff",
-                "Back-off restarting failed container",
-                "kubelet",
-                warning=True,
-                field=_field(container),
-            )
+            details = _back_off(container)
             self.record(_reference(pod), details, ended[-1].end, count=len(ended), first=ended[0].end)
 
     def _node_oom(self, pod: SimulatedPod, container: Container, at: float) -> None:
@@ -221,6 +209,12 @@ class EventLog:
             ]
         for details in sayings:
             self.record(reference, details, at)
+
+
+def _back_off(container: Container) -> EventDetails:
+    return EventDetails(
+        "BackOff", "Back-off restarting failed container", "kubelet", warning=True, field=_field(container)
+    )
 
 
 def _field(container: Container) -> str:

@@ -55,15 +55,7 @@ LAB = load()
 
 
 def until(series, minutes):
-    end = series.timestamps[0] + 60 * minutes
-    seen = series.timestamps <= end
-    return Series(
-        series.timestamps[seen],
-        series.values[seen],
-        series.restarts[series.restarts <= end],
-        series.oom_kills[series.oom_kills <= end],
-        series.limit,
-    )
+    return series.until(series.timestamps[0] + 60 * minutes)
 
 
 @pytest.mark.parametrize("name", LEAKS)

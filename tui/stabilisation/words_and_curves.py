@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
 import numpy as np
+import numpy.typing as npt
 from rich.cells import cell_len
 from rich.text import Text
 
@@ -51,11 +52,16 @@ def curves_by_clock(seen: StabilisationState, stretch: float) -> MemoryCompariso
     )
 
 
-def _lives_by_clock(series: Series) -> Iterator[Curve]:
-    """Each life of a container as a curve of its own: nothing is drawn from a death to the start after it."""
+def _lives(series: Series) -> Iterator[tuple[float, float, npt.NDArray[np.bool_]]]:
+    """Each life of a container: its begin and end, Unix seconds or infinite, and which samples are of it."""
     cuts: Sequence[float] = sorted(series.restarts.tolist())
     for begin, end in zip([-math.inf, *cuts], [*cuts, math.inf], strict=True):
-        inside = (series.timestamps >= begin) & (series.timestamps < end)
+        yield begin, end, (series.timestamps >= begin) & (series.timestamps < end)
+
+
+def _lives_by_clock(series: Series) -> Iterator[Curve]:
+    """Each life of a container as a curve of its own: nothing is drawn from a death to the start after it."""
+    for _, _, inside in _lives(series):
         if inside.any():
             yield series.timestamps[inside].tolist(), series.values[inside].tolist()
 
@@ -93,10 +99,8 @@ def _lives_by_age(series: Series, *, begun: bool) -> Iterator[tuple[Curve, bool]
         begun: Whether it began with the first of them. If not, the age of its first life is not known, and
             that life is left out if there are others.
     """
-    cuts: Sequence[float] = sorted(series.restarts.tolist())
-    for begin, end in zip([-math.inf, *cuts], [*cuts, math.inf], strict=True):
-        inside = (series.timestamps >= begin) & (series.timestamps < end)
-        if np.count_nonzero(inside) < 2 or (not begun and cuts and not math.isfinite(begin)):
+    for begin, end, inside in _lives(series):
+        if np.count_nonzero(inside) < 2 or (not begun and len(series.restarts) and not math.isfinite(begin)):
             continue
         times = series.timestamps[inside]
         start = begin if math.isfinite(begin) else float(times[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -229,21 +229,21 @@ def _time_parameter(parameters: Mapping[str, str], name: str, default: float | N
         if default is not None:
             return default
         raise PrometheusError(f'invalid parameter "{name}": cannot parse "" to a valid timestamp')
-    for read in (float, parse_rfc3339):
-        try:
-            return read(text)
-        except ValueError:
-            continue
-    raise PrometheusError(f'invalid parameter "{name}": cannot parse "{text}" to a valid timestamp')
+    return _number_parameter(name, text, parse_rfc3339, "timestamp")
 
 
 def _step_parameter(text: str) -> float:
-    for read in (float, duration_seconds):
+    return _number_parameter("step", text, duration_seconds, "duration")
+
+
+def _number_parameter(name: str, text: str, parse: Callable[[str], float], kind: str) -> float:
+    """A number of seconds, plain or in the words that ``parse`` reads."""
+    for read in (float, parse):
         try:
             return read(text)
         except ValueError:
             continue
-    raise PrometheusError(f'invalid parameter "step": cannot parse "{text}" to a valid duration')
+    raise PrometheusError(f'invalid parameter "{name}": cannot parse "{text}" to a valid {kind}')
 
 
 def _json_answer(document: object, status: int = 200) -> web.Response:
