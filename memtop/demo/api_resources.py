@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-VERSION = "v1.31.4"
+VERSION = "v1.36.2"
 """The Kubernetes version that is emulated."""
 READ = ("get", "list", "watch")
 CHANGE = ("delete", "get", "list", "patch", "update", "watch")
@@ -54,7 +54,11 @@ PODS = Resource(
     "Pod",
     "pods",
     short=("po",),
-    subresources=(("log", "Pod", ("get",)), ("status", "Pod", ("get",))),
+    subresources=(
+        ("log", "Pod", ("get",)),
+        ("resize", "Pod", ("get", "patch", "update")),
+        ("status", "Pod", ("get",)),
+    ),
 )
 EVENTS = Resource("", "v1", "Event", "events", short=("ev",), verbs=READ)
 NAMESPACES = Resource("", "v1", "Namespace", "namespaces", namespaced=False, short=("ns",), verbs=READ)

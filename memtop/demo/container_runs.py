@@ -120,6 +120,27 @@ class ContainerTimeline:
             self._runs.append(self._run(0, begins))
             self._backoffs.append(0.0)
 
+    def resize(self, at: float, limit: float, *, restart: bool) -> None:
+        """Give the container another limit at `at`.
+
+        Args:
+            at: when, seconds since 1970.
+            limit: bytes, infinite without one.
+            restart: whether the container is restarted for it; the kubelet does so without a back-off.
+        """
+        begun = len(self.runs(at))
+        del self._runs[begun:], self._backoffs[begun:]
+        self.limit = limit
+        if not self._runs or at >= self._runs[-1].end:
+            return
+        run = self._runs[-1]
+        if restart:
+            self._runs[-1] = Run(run.index, run.start, at, 137, "Error", run.seed, run.curve)
+            self._backoffs.append(0.0)
+            self._runs.append(self._run(begun, at + SETTLE))
+        else:
+            self._runs[-1] = self._run(run.index, run.start)
+
     def stop(self, at: float) -> None:
         """End the last run at `at`: the pod is deleted."""
         self.ends = min(self.ends, at)

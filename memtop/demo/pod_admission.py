@@ -207,9 +207,19 @@ class Scheduler:
         return None
 
     def claim(self, uid: str, host: str, wanted: int) -> None:
-        """Reserve bytes of a node for a pod."""
+        """Reserve bytes of a node for a pod, in place of those it had."""
+        self.release(uid)
         self._claims[uid] = (host, wanted)
         self._claimed[host] += wanted
+
+    def shortage(self, uid: str, host: str, wanted: int) -> str:
+        """Return why a pod cannot have `wanted` bytes on its node now, as the kubelet says it; else empty."""
+        _, held = self._claims.get(uid, (host, 0))
+        used, capacity = self._claimed[host] - held, self.host(host).allocatable
+        if used + wanted <= capacity:
+            return ""
+        said = f"memory, requested: {wanted}, used: {used}, capacity: {capacity}"
+        return f"Node didn't have enough resource: {said}"
 
     def release(self, uid: str) -> None:
         """Release what is reserved for a pod, if anything."""

@@ -29,6 +29,7 @@ from memtop.demo.memory_curves import DAY, seed_of
 from memtop.demo.object_metadata import selects, uid_of
 from memtop.demo.object_store import Key, Object, Store
 from memtop.demo.pod_admission import REQUESTS, NamespaceUsage, Scheduler, SimulatedNode, admit_pod, demand
+from memtop.demo.pod_resize import RETRY, carry_out
 from memtop.demo.simulated_pod import GRACE, STOPPING, ImageCatalogue, SimulatedPod, containers_of
 from memtop.demo.simulated_time import Clock, ScheduledActions
 
@@ -196,6 +197,29 @@ class Cluster:
             # 1 ms later, so that rounding cannot hide the new state.
             self.actions.add(upcoming, lambda moment: self.refresh(pod, moment + 1e-3))
         self.reconcile_queue(at)
+
+    def resize_pod(self, pod: SimulatedPod, containers: list[Object], at: float) -> None:
+        """Give a pod's containers other memory in place, now or as soon as that is possible.
+
+        Args:
+            pod: which.
+            containers: those of its specification as they are to be.
+            at: when.
+        """
+        pod.template = {**pod.template, "spec": {**pod.template["spec"], "containers": containers}}
+        pod.generation += 1
+        pod.resized = at
+        self._carry_out_resize(pod, pod.generation, at)
+
+    def _carry_out_resize(self, pod: SimulatedPod, generation: int, at: float) -> None:
+        if self.pods.get(pod.key) is not pod or pod.deleted is not None or pod.generation != generation:
+            return
+        if not carry_out(pod, self.scheduler, at):
+            self.actions.add(at + RETRY, lambda moment: self._carry_out_resize(pod, generation, moment))
+        if self.usage.remove(pod.uid):
+            self.usage.add(pod.uid, pod.namespace, pod.template)
+            self._touch_quotas(pod.namespace)
+        self.refresh(pod, at)
 
     def delete_pod(self, pod: SimulatedPod, at: float, grace: float = GRACE) -> None:
         """Delete a pod gracefully: it is terminating for a while, then gone.

@@ -11,6 +11,7 @@ from memtop.demo.container_runs import Behaviour, ContainerTimeline, Phase, Rest
 from memtop.demo.memory_curves import fraction_of, seed_of
 from memtop.demo.object_metadata import container_id, metadata_of, pod_managed_fields
 from memtop.demo.object_store import Object
+from memtop.demo.pod_admission import format_quantity
 from memtop.demo.simulated_time import rfc3339
 from memtop.quantity import parse_bytes
 
@@ -52,6 +53,12 @@ class Container:
     limit: int
     request: int
 
+    @property
+    def resources(self) -> Object:
+        """What it has, as its status tells it."""
+        amounts = {"limits": self.limit, "requests": self.request}
+        return {kind: {"memory": format_quantity(amount)} for kind, amount in amounts.items() if amount}
+
     def cores_of(self, run: Run) -> float:
         """Cores that a run of it uses all the time."""
         behaviour = self.timeline.behaviour
@@ -81,6 +88,9 @@ class SimulatedPod:
         scheduled: when a node took it, if that was not at once.
         evicted: when it was evicted and with which message, if it was.
         touched: when its status was last changed without a cause (churn).
+        generation: how often its specification was changed, and one.
+        resize_deferred: why a resize in place is put off; empty if none is.
+        resized: when a resize was last asked for.
     """
 
     namespace: str
@@ -101,6 +111,9 @@ class SimulatedPod:
     evicted: tuple[float, str] | None = None
     unschedulable: str | None = None
     touched: float | None = None
+    generation: int = 1
+    resize_deferred: str = ""
+    resized: float = 0.0
 
     @property
     def key(self) -> tuple[str, str]:
@@ -111,6 +124,12 @@ class SimulatedPod:
     def mains(self) -> list[Container]:
         """The containers that are not init containers."""
         return [container for container in self.containers if not container.init]
+
+    @property
+    def unresized(self) -> bool:
+        """Whether a container has other memory than the specification asks for."""
+        wanted = {container["name"]: container for container in self.template["spec"]["containers"]}
+        return any(memory_bounds(wanted[one.name]) != (one.limit, one.request) for one in self.mains)
 
     @property
     def cgroup(self) -> str:
@@ -180,6 +199,7 @@ class SimulatedPod:
             annotations=self.template["metadata"].get("annotations"),
             owner=self.owner,
             generate_name=self.name[:-5] if self.owner and self.owner["kind"] != "StatefulSet" else None,
+            generation=self.generation,
         )
         if self.deleted is not None:
             metadata["deletionTimestamp"] = rfc3339(self.deleted + self.grace)
@@ -219,6 +239,7 @@ class SimulatedPod:
         inits = [container for container in self.containers if container.init]
         initialized = all(container.timeline.state(at).phase is Phase.TERMINATED for container in inits)
         status: Object = {
+            "observedGeneration": self.generation,
             "phase": self._phase(at),
             "conditions": self._conditions(at, initialized),
             "hostIP": self.host_address,
@@ -261,7 +282,14 @@ class SimulatedPod:
             _condition("Ready", since, reason, message),
             _condition("ContainersReady", since, reason, message),
             _condition("PodScheduled", self.created if self.scheduled is None else self.scheduled, "", ""),
+            *self._resize_conditions(),
         ]
+
+    def _resize_conditions(self) -> Iterator[Object]:
+        if self.resize_deferred:
+            yield _condition("PodResizePending", self.resized, "Deferred", self.resize_deferred, True)
+        elif self.unresized:
+            yield _condition("PodResizeInProgress", self.resized, "", "", True)
 
     def _since(self, container: Container, at: float) -> float:
         state = container.timeline.state(at)
@@ -297,6 +325,10 @@ class SimulatedPod:
         if run is not None:
             status["containerID"] = f"containerd://{self.run_id(container, run.index)}"
         status["started"] = state.phase is Phase.RUNNING
+        if resources := container.resources:
+            status["resources"] = resources
+        if container.request:
+            status["allocatedResources"] = {"memory": format_quantity(container.request)}
         return status
 
     def run_id(self, container: Container, index: int) -> str:
@@ -375,9 +407,14 @@ def qos_class(spec: Mapping[str, Any]) -> str:
     return "Guaranteed" if guaranteed else "Burstable"
 
 
-def _memory(container: Mapping[str, Any], kind: str) -> int:
-    quantity = ((container.get("resources") or {}).get(kind) or {}).get("memory")
-    return parse_bytes(str(quantity)) if quantity is not None else 0
+def memory_bounds(container: Mapping[str, Any]) -> tuple[int, int]:
+    """Return limit and request of a container of a pod spec, bytes; 0 without one.
+
+    A limit counts as the request where there is none.
+    """
+    resources = container.get("resources") or {}
+    limit, request = ((resources.get(kind) or {}).get("memory") or "0" for kind in ("limits", "requests"))
+    return parse_bytes(str(limit)), parse_bytes(str(request)) or parse_bytes(str(limit))
 
 
 def containers_of(pod: SimulatedPod, catalogue: ImageCatalogue, seed: int) -> Iterator[Container]:
@@ -388,7 +425,7 @@ def containers_of(pod: SimulatedPod, catalogue: ImageCatalogue, seed: int) -> It
     for init in (True, False):
         for container in spec.get("initContainers" if init else "containers") or []:
             behaviour = catalogue(container["image"])
-            limit, request = _memory(container, "limits"), _memory(container, "requests")
+            limit, request = memory_bounds(container)
             timeline = ContainerTimeline(
                 behaviour,
                 float(limit) if limit else math.inf,
@@ -396,7 +433,7 @@ def containers_of(pod: SimulatedPod, catalogue: ImageCatalogue, seed: int) -> It
                 RestartPolicy.ON_FAILURE if init else policy,
                 seed_of(seed, pod.uid, container["name"]),
             )
-            yield Container(container["name"], container["image"], timeline, init, limit, request or limit)
+            yield Container(container["name"], container["image"], timeline, init, limit, request)
             if init:
                 begins = _end_of(timeline, begins) + 0.5
 

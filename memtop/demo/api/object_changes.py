@@ -21,6 +21,7 @@ from memtop.demo.api.status_errors import (
 from memtop.demo.api_resources import PODS, Resource
 from memtop.demo.object_metadata import FieldWriter, updated_managed_fields
 from memtop.demo.object_store import Entry, Object
+from memtop.demo.pod_resize import check_resize
 from memtop.demo.simulated_cluster import Cluster
 from memtop.demo.simulated_time import rfc3339
 
@@ -80,6 +81,29 @@ class ObjectWriter:
             after["metadata"]["resourceVersion"] = version
         return json_response(_scale_of(self._store(request, resource, entry, before, after, sent, "scale")))
 
+    async def resize(self, request: web.Request, namespace: str, name: str) -> web.Response:
+        """Answer a request for the resize of a pod.
+
+        Raises:
+            ApiStatusError: 403, 404, 409, 415, 422 as the API server would.
+        """
+        entry = self._entry(PODS, namespace, name)
+        now = self._cluster.clock.now()
+        if request.method != "GET":
+            before, sent = entry.plain(), decoded(await request.read())
+            after = patched(request.content_type, before, sent) if request.method == "PATCH" else sent
+            self._check_version(PODS, entry, after)
+            pod = self._cluster.pods[entry.key]
+            if pod.node is not None:
+                check_resize(before, after, self._cluster.scheduler.host(pod.node).allocatable)
+            after["metadata"], after["status"] = before["metadata"], before.get("status", {})
+            if is_dry_run(request.query):
+                entry = self._cluster.store.encode(after, entry.version)
+            elif after["spec"] != before["spec"]:
+                self._cluster.resize_pod(pod, after["spec"]["containers"], now)
+                entry = self._cluster.store.get(PODS, *entry.key) or entry
+        return web.Response(body=FullObjects().one(PODS, entry, now), content_type=JSON)
+
     async def delete(
         self, request: web.Request, resource: Resource, namespace: str, name: str
     ) -> web.Response:
@@ -106,11 +130,7 @@ class ObjectWriter:
         sent: Any,  # noqa: ANN401  any JSON
         subresource: str = "",
     ) -> Entry:
-        name = entry.key[1]
-        version = after.get("metadata", {}).get("resourceVersion")
-        if version and version != str(entry.version):
-            message = f'Operation cannot be fulfilled on {resource.qualified} "{name}": {CONFLICT}'
-            raise ApiStatusError(409, message, details=details_of(resource, name))
+        self._check_version(resource, entry, after)
         check_identity(resource, before, after)
         for field in ("name", "namespace", "uid", "creationTimestamp", "managedFields"):
             if before["metadata"].get(field) is not None:
@@ -137,6 +157,13 @@ class ObjectWriter:
         self._cluster.enqueue(resource, entry.key)
         self._cluster.reconcile_queue(now)
         return self._cluster.store.get(resource, *entry.key) or stored
+
+    @staticmethod
+    def _check_version(resource: Resource, entry: Entry, after: Object) -> None:
+        name, version = entry.key[1], after.get("metadata", {}).get("resourceVersion")
+        if version and version != str(entry.version):
+            message = f'Operation cannot be fulfilled on {resource.qualified} "{name}": {CONFLICT}'
+            raise ApiStatusError(409, message, details=details_of(resource, name))
 
     @staticmethod
     def _check_pod(after: Object, before: Object) -> None:

@@ -18,6 +18,7 @@ from memtop.demo.api.authorization import (
 )
 from memtop.demo.api.list_and_watch import Watch, label_test, list_body
 from memtop.demo.api.object_changes import ObjectWriter
+from memtop.demo.api.protobuf_reviews import MAGIC, decoded_review
 from memtop.demo.api.response_formats import ResponseFormat, negotiate_format
 from memtop.demo.api.status_errors import ApiStatusError, details_of, json_response, not_found, page_not_found
 from memtop.demo.api_resources import (
@@ -26,6 +27,7 @@ from memtop.demo.api_resources import (
     METRICS_GROUP,
     NODE_METRICS,
     POD_METRICS,
+    PODS,
     RULES_REVIEWS,
     SELF_REVIEWS,
     Resource,
@@ -178,6 +180,8 @@ class Router:
                 sub[0] == "scale" for sub in target.resource.subresources
             ):
                 return await self._writer.scale(request, target.resource, target.namespace or "", target.name)
+            if target.resource is PODS and target.subresource == "resize":
+                return await self._writer.resize(request, target.namespace or "", target.name)
             handler = self._subresources.get(target.subresource)
             return page_not_found() if handler is None else await handler(resource_request)
         if request.method == "GET" and not target.name:
@@ -278,8 +282,11 @@ def _verb(resource_request: ResourceRequest) -> str:
 
 
 async def _document(request: web.Request) -> dict[str, object]:
+    body = await request.read()
+    if body.startswith(MAGIC):
+        return decoded_review(body)
     try:
-        document: dict[str, object] = msgspec.json.decode(await request.read(), type=dict[str, object])
+        document: dict[str, object] = msgspec.json.decode(body, type=dict[str, object])
     except msgspec.DecodeError as error:
         raise ApiStatusError(400, f"the object provided is unrecognized: {error}") from None
     return document
