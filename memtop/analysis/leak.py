@@ -27,7 +27,10 @@ from memtop.analysis.sample_summary import SampleSummary
 from memtop.analysis.shapes import SHIFTED_FAMILIES, ShapeFamily, shape_dictionary
 
 YOUNG_SECONDS = 45 * 60.0
-"""What was watched for less than this many seconds is no more than suspected, unless it repeats."""
+"""What was watched for less than this many seconds is no more than suspected, unless it repeats or the limit
+is near."""
+NEAR_FACTOR = 2.0
+"""A limit is near if growth reaches it before the time that it was seen to grow for has passed this often."""
 MIN_CHANCE = 0.05
 """A leak less likely than this is not even suspected."""
 SHORT_SECONDS, VERY_SHORT_SECONDS = 6 * 3600.0, 2 * 3600.0
@@ -69,7 +72,7 @@ class GrowthEvidence:
 
 
 def weigh_growth(
-    lives: ContainerCurves, floor: ShapeFits, level: ShapeFits, deaths: LifeEndEvidence
+    lives: ContainerCurves, floor: ShapeFits, level: ShapeFits, deaths: LifeEndEvidence, room: Floats
 ) -> GrowthEvidence:
     """Weighs the evidence for a leak.
 
@@ -91,6 +94,7 @@ def weigh_growth(
         floor: Fits of their floor curves.
         level: Fits of their level curves.
         deaths: How the lives of the same containers ended.
+        room: Bytes from each container's last sample to the level that ends its life, NaN for none.
     """
     curves = lives.curves
     hours_floor = np.maximum(curves.end - curves.start, 1.0) / 3600.0
@@ -118,14 +122,15 @@ def weigh_growth(
     pooled = np.where(bends, (pooled + latest) / 2, pooled)
     margin = np.maximum(latest, pooled)
     repeated = lives.has_several_lives & lives.repeats
-    open_ = is_undecided(lives, floor, level) & ~repeated
+    rate, error, freedom = _rates(lives, floor, level, ok_floor, (pooled >= latest) | (pooled > 0))
+    near = is_near(room, rate / 3600.0, 3600.0 * hours_level[lives.latest])
+    open_ = is_undecided(lives, floor, level, near) & ~repeated
     margin = np.where(open_, np.minimum(margin, _MAX_MARGIN_UNDECIDED), margin)
     grows, dies = margin > 0, deaths.log_odds > 0
     chance = np.maximum(
         1 / (1 + np.exp(-(_CHANCE_AT_0 + _CHANCE_PER_UNIT * margin))), 1 / (1 + np.exp(-deaths.log_odds))
     )
     leak = (grows | dies) & (chance >= MIN_CHANCE)
-    rate, error, freedom = _rates(lives, floor, level, ok_floor, (pooled >= latest) | (pooled > 0))
     base = lives.latest
     hours = hours_floor[base]
     by_lives = np.where(deaths.rises > 0, lives.rate, np.nan)
@@ -138,10 +143,22 @@ def weigh_growth(
     )
 
 
-def is_undecided(lives: ContainerCurves, floor: ShapeFits, level: ShapeFits) -> Bools:
+def is_near(room: Floats, rate: Floats, seconds: Floats) -> Bools:
+    """Whether growth reaches its limit before long: nobody may wait to see whether it ends by itself.
+
+    Args:
+        room: Bytes to the limit, NaN for none.
+        rate: Bytes per second.
+        seconds: How long it is known to have grown, NaN where unknown.
+    """
+    return np.asarray((rate > 0) & (room < NEAR_FACTOR * rate * seconds))
+
+
+def is_undecided(lives: ContainerCurves, floor: ShapeFits, level: ShapeFits, near: Bools) -> Bools:
     """Containers whose latest life grows, but as something that ends would grow as well.
 
-    *Young*: 45 minutes may be one tooth, one warm-up, one batch.
+    *Young*: 45 minutes may be one tooth, one warm-up, one batch. Not so what was straight from the first
+    sample on (a batch begins, a cache bends), has at least doubled, and reaches its limit before long.
     *Fading*: a shape that slows down fits better than any that does not, and the second half by itself does
     not show the contrary (`keeps_growing`). A cache with a time constant longer than the window fills like
     this.
@@ -151,6 +168,12 @@ def is_undecided(lives: ContainerCurves, floor: ShapeFits, level: ShapeFits) -> 
     *Less than half a day*: memory that follows the day climbs for half of it. A rhythm of ±15 % climbs by
     2π·0.15/24 h = 4 % of its mean an hour at its steepest: what climbs no faster must be shown not to be a
     part of a day.
+
+    Args:
+        lives: The rows of the containers.
+        floor: Fits of their floor curves.
+        level: Fits of their level curves.
+        near: Containers whose limit is near, see `is_near`.
     """
     curves, base = lives.curves, lives.latest
     hours = np.maximum(curves.level_end - curves.level_start, 1.0)[base] / 3600.0
@@ -167,7 +190,9 @@ def is_undecided(lives: ContainerCurves, floor: ShapeFits, level: ShapeFits) -> 
     short = (hours < SHORT_SECONDS / 3600.0) & (slows > -_STRAIGHT)
     short |= (hours < VERY_SHORT_SECONDS / 3600.0) & ~(line > _LARGE * start)
     daily = (hours < 12.0) & (dawns > -_STRAIGHT) & (line / hours < _DAILY * mean)
-    return np.asarray((hours < YOUNG_SECONDS / 3600.0) | ((slows > _FADES) & ~lasts) | short | daily)
+    plain = np.where(use_floor, floor.growing, level.growing)[base] == shape_dictionary().line
+    young = (hours < YOUNG_SECONDS / 3600.0) & ~(near & plain & (line > start))
+    return np.asarray(young | ((slows > _FADES) & ~lasts) | short | daily)
 
 
 def agreed_margin(

@@ -24,7 +24,7 @@ from memtop.analysis.judgement import (
     Verdict,
     leak_confidence,
 )
-from memtop.analysis.leak import UNDECIDED_CHANCE, forecast_limit, weigh_growth
+from memtop.analysis.leak import NEAR_FACTOR, UNDECIDED_CHANCE, forecast_limit, weigh_growth
 from memtop.analysis.life_curves import LEANING_SKEW, LifeCurves
 from memtop.analysis.lives import ContainerCurves, lay_out_lives
 from memtop.analysis.memory_deaths import (
@@ -265,13 +265,14 @@ def judge_summary(
         seen = lives.container[lives.latest]
         endings = weigh_life_ends(summary, limits, oom_kills, ends, running)
         ended = endings.of(seen)
-        growth = weigh_growth(lives, floor, level_fits, ended)
+        reached = np.where(np.isfinite(endings.level), endings.level, limits)
+        room = np.maximum(reached - summary.latest, 0.0)[seen]
+        growth = weigh_growth(lives, floor, level_fits, ended, room)
         names, clear = label_shape(lives, level_fits, limits[seen])
         window = (summary.last - summary.first)[seen]
         plain = growth.leak & (growth.rate * window / 3600.0 > PLAIN_GROWTH_SHARE * summary.latest[seen])
         known = (summary.samples[seen] >= MIN_SAMPLES) & ((window >= MIN_WINDOW_SECONDS) | plain)
         known |= ended.log_odds > 0
-        reached = np.where(np.isfinite(endings.level), endings.level, limits)
         ahead = forecast_limit(summary, lives, growth, reached)
         if started_at is not None:
             # A warm-up, too, grows after every start, but not until it ends.
@@ -325,7 +326,7 @@ def is_young(age: Floats, seconds_to_limit: Floats) -> Bools:
         age: Seconds since its start, NaN where unknown: then nothing is explained by it.
         seconds_to_limit: At its present rate, NaN for never.
     """
-    near = seconds_to_limit < 2.0 * age
+    near = seconds_to_limit < NEAR_FACTOR * age
     return np.asarray((age < FIRST_SECONDS) & ~near)
 
 
