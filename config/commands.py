@@ -283,7 +283,7 @@ COMMANDS = (
     ),
     CliCommand(
         "set memory",
-        "Plan another memory limit or request and, after a yes, set it.",
+        "Plan other memory (of a pod: in place) and, after a yes, set it.",
         flags=(
             CommandFlag("--limit", "The memory limit, such as 2Gi.", metavar="QUANTITY"),
             CommandFlag("--request", "The memory request, such as 512Mi.", metavar="QUANTITY"),

@@ -43,7 +43,7 @@ CHANGE_GROUP: Final = KeyGroup(
     "Change the workload: a plan first, then a yes or a no",
     (
         HelpKey("i", "set the image of a container; earlier revisions' images are offered"),
-        HelpKey("M", "set memory limit and request, and see what that buys"),
+        HelpKey("M", "set memory limit and request: of the template, or of a pod in place"),
         HelpKey("R", "restart it, pod by pod"),
         HelpKey("u", "undo: back to an earlier revision"),
         HelpKey("#", "scale: the number of pods"),

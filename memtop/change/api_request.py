@@ -17,6 +17,7 @@ from memtop.change.change_request import (
     ChangeRequest,
     DeletePod,
     Pause,
+    ResizePod,
     Restart,
     Resume,
     Scale,
@@ -105,6 +106,15 @@ def build_request(
             return ApiRequest(
                 "PATCH", path, STRATEGIC_MERGE_PATCH, body, ((("spec", "paused"), before, after),)
             )
+        case ResizePod():
+            element, changed = _container_patch(wish, subject, ())
+            return ApiRequest(
+                "PATCH",
+                f"{path}/resize",
+                STRATEGIC_MERGE_PATCH,
+                {"metadata": version, **element},
+                changed,
+            )
         case SetImage() | SetMemory() | Restart() | Undo():
             patch, changed = _template_patch(wish, subject, target, now)
             cause = None if subject.ref.kind == "CronJob" else command
@@ -143,6 +153,13 @@ def _template_patch(
         before = text(template, "metadata", "annotations", RESTARTED_AT)
         annotation = (*where, "metadata", "annotations", RESTARTED_AT)
         return {"metadata": {"annotations": {RESTARTED_AT: stamp}}}, ((annotation, before, stamp),)
+    return _container_patch(wish, subject, where)
+
+
+def _container_patch(
+    wish: SetImage | SetMemory | ResizePod, subject: WorkloadState, where: FieldPath
+) -> tuple[dict[str, Any], tuple[ChangedField, ...]]:
+    """The patch of one container of a pod or pod template, and what it changes."""
     container = subject.container(wish.container)
     if container is None:
         raise ValueError(f"there is no container {wish.container!r}")
@@ -159,7 +176,7 @@ def _template_patch(
 
 
 def _memory_changes(
-    wish: SetMemory, container: TemplateContainer, place: FieldPath
+    wish: SetMemory | ResizePod, container: TemplateContainer, place: FieldPath
 ) -> Iterator[ChangedField]:
     for key, before, after in (
         ("limits", container.limit, wish.limit),
@@ -321,6 +338,10 @@ def _kubectl_words(wish: ChangeRequest, subject: WorkloadState) -> Iterator[str]
             yield from ("kubectl", "set", "image", name, f"{wish.container}={wish.image}")
         case SetMemory():
             yield from ("kubectl", *_kubectl_memory_words(wish, subject, name))
+        case ResizePod():
+            patch = _container_patch(wish, subject, ())[0]
+            words = ("--subresource", "resize", "-p", msgspec.json.encode(patch).decode())
+            yield from ("kubectl", "patch", name, *words)
         case Restart():
             yield from ("kubectl", "rollout", "restart", name)
         case Undo():

@@ -28,8 +28,8 @@ def object_digest(kind: str, found: Json) -> str:
     """A digest that differs if and only if a plan for the object may have to say something else.
 
     Args:
-        kind: Its kind. A pod's specification hardly changes and nothing of it is planned upon, so that of a
-            pod only its identity counts, and whose it is: nobody replaces one that was let go.
+        kind: Its kind. Of a pod's specification only the resources are planned upon; beside them its identity
+            counts, and whose it is: nobody replaces one that was let go.
         found: The object.
     """
     parts: list[object] = [
@@ -37,7 +37,9 @@ def object_digest(kind: str, found: Json) -> str:
         text(found, "metadata", "deletionTimestamp"),
         objects(found, "metadata", "ownerReferences"),
     ]
-    if kind != "Pod":
+    if kind == "Pod":
+        parts += [mapping(one, "resources") for one in objects(found, "spec", "containers")]
+    else:
         annotations = labels(found, "metadata", "annotations")
         parts += [
             labels(found, "metadata", "labels"),

@@ -59,6 +59,37 @@ class SetMemory:
 
 
 @dataclass(frozen=True, slots=True)
+class ResizePod:
+    """Another memory limit or request for one container of a running pod, without a new pod.
+
+    Attributes:
+        ref: The pod.
+        container: Its container.
+        limit: A Kubernetes quantity such as ``2Gi``; None leaves it as it is.
+        request: Likewise.
+        template: The workload whose template gets the same by a plan of its own; None for the pod alone.
+    """
+
+    action: ClassVar[str] = "resize"
+    ref: ObjectRef
+    container: str
+    limit: str | None = None
+    request: str | None = None
+    template: ObjectRef | None = None
+
+    @property
+    def title(self) -> str:
+        """The request in a few words, for a heading."""
+        return f"Resize {self.ref.name} in place"
+
+    def for_template(self) -> SetMemory | None:
+        """The same for the workload's template, where that is wanted."""
+        if self.template is None:
+            return None
+        return SetMemory(self.template, self.container, self.limit, self.request)
+
+
+@dataclass(frozen=True, slots=True)
 class Restart:
     """New pods with the same template, as ``kubectl rollout restart`` does it."""
 
@@ -145,13 +176,14 @@ class Resume:
         return f"Resume rollouts of {self.ref.name}"
 
 
-ChangeRequest = SetImage | SetMemory | Restart | Undo | Scale | DeletePod | Pause | Resume
+ChangeRequest = SetImage | SetMemory | ResizePod | Restart | Undo | Scale | DeletePod | Pause | Resume
 
 KINDS_WITH_TEMPLATE: Final = (*ROLLING_KINDS, "CronJob")
 """The kinds whose pod template can be changed."""
 _KINDS_BY_REQUEST: Final[Mapping[type[ChangeRequest], frozenset[str]]] = {
     SetImage: frozenset(KINDS_WITH_TEMPLATE),
     SetMemory: frozenset(KINDS_WITH_TEMPLATE),
+    ResizePod: frozenset({"Pod"}),
     Restart: frozenset(ROLLING_KINDS),
     Undo: frozenset(ROLLING_KINDS),
     Scale: frozenset({"Deployment", "StatefulSet"}),
@@ -162,6 +194,7 @@ _KINDS_BY_REQUEST: Final[Mapping[type[ChangeRequest], frozenset[str]]] = {
 _VERBS: Final[Mapping[type[ChangeRequest], str]] = {
     SetImage: "set the image of",
     SetMemory: "set the memory of",
+    ResizePod: "resize",
     Restart: "restart",
     Undo: "undo a rollout of",
     Scale: "scale",
@@ -213,8 +246,9 @@ def why_unsupported(ref: ObjectRef, wish: type[ChangeRequest]) -> str:
         return ""
     if wish in {Pause, Resume} and ref.kind in KINDS_WITH_TEMPLATE:
         return f"only Deployments can be paused, and {ref.name} is a {ref.kind}"
-    if wish is DeletePod:
-        return f"{ref.name} is a {ref.kind}, and only single pods are deleted from here"
+    if wish in {DeletePod, ResizePod}:
+        verb = "deleted from here" if wish is DeletePod else "resized in place"
+        return f"{ref.name} is a {ref.kind}, and only single pods are {verb}"
     if wish is Scale and ref.kind == "DaemonSet":
         return "a DaemonSet has one pod on each node that fits: there is no number to set"
     if ref.kind == "CronJob":
@@ -237,7 +271,7 @@ def required_right(kind: str, wish: type[ChangeRequest]) -> AccessRight:
     group, plural = _GROUP_AND_PLURAL[kind]
     if wish is DeletePod:
         return AccessRight("delete", group, plural)
-    return AccessRight("patch", group, plural, "scale" if wish is Scale else "")
+    return AccessRight("patch", group, plural, {Scale: "scale", ResizePod: "resize"}.get(wish, ""))
 
 
 def template_path(kind: str) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from memtop.change.change_request import (
     ChangeRequest,
     DeletePod,
     Pause,
+    ResizePod,
     Restart,
     Resume,
     Scale,
@@ -62,6 +63,7 @@ _LIMIT_PATHS = {
 _LIMITS_BY_REQUEST: dict[type[ChangeRequest], tuple[str, ...]] = {
     SetImage: ("budgets", "quotas"),
     SetMemory: ("budgets", "quotas", "limit_ranges", "horizontal", "vertical"),
+    ResizePod: (),
     Restart: ("budgets", "quotas"),
     Undo: ("budgets", "quotas", "limit_ranges", "vertical"),
     Scale: ("budgets", "quotas", "horizontal"),

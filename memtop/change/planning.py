@@ -24,6 +24,7 @@ from memtop.change.change_request import (
     ChangeRequest,
     DeletePod,
     Pause,
+    ResizePod,
     Restart,
     Resume,
     Scale,
@@ -46,8 +47,9 @@ from memtop.change.namespace_limits import (
     read_namespace_limits,
 )
 from memtop.change.node_capacity import NodeSpace, node_line, pod_level_lines, read_node_space
+from memtop.change.pod_resize import resize_effect, resize_lines, why_no_resize
 from memtop.change.rollout_strategy import PodReplacement, pod_count_text, pod_replacement
-from memtop.change.workload_state import WorkloadState, workload_from_object
+from memtop.change.workload_state import WorkloadState, memory_in_use, workload_from_object
 from memtop.describe.memory_section import hpa_sentences, vpa_sentences
 from memtop.kube.api_errors import ApiError, Unreachable
 from memtop.kube.client import Client
@@ -64,6 +66,8 @@ def effect_on_pods(wish: ChangeRequest, subject: WorkloadState) -> PodReplacemen
     match wish:
         case SetImage() | SetMemory() | Restart() | Undo():
             return pod_replacement(subject.ref.kind, subject.object)
+        case ResizePod():
+            return resize_effect(wish, subject.object)
         case Scale():
             return _scale_effect(wish, subject)
         case DeletePod():
@@ -165,6 +169,7 @@ class _PlanDraft:
     spaces: Sequence[NodeSpace] | str
     target: Revision | None
     leak: str | None
+    used: float | None
     command: str
 
     @property
@@ -202,7 +207,10 @@ async def make_plan(
     try:
         for _ in range(READ_TRIES):
             collection, subject = await _read_object(client, wish)
-            why, target = validation.request_problem(wish, subject), None
+            why, target, used = validation.request_problem(wish, subject), None, None
+            if isinstance(wish, ResizePod):
+                why = why or await why_no_resize(client)
+                used = (await memory_in_use(client, subject)).get(wish.container)
             if not why and isinstance(wish, Undo):
                 target, why = validation.undo_target(wish, subject)
                 if target is not None:  # what is shown is what is meant, whatever comes in between
@@ -228,6 +236,7 @@ async def make_plan(
                 await nodes,
                 target,
                 leak,
+                used,
                 command,
             )
             return _finished_plan(draft)
@@ -252,7 +261,7 @@ async def _read_object(client: Client, wish: ChangeRequest) -> tuple[str, Worklo
 
 
 async def _node_space(client: Client, wish: ChangeRequest) -> Sequence[NodeSpace] | str:
-    return await read_node_space(client) if isinstance(wish, SetMemory | Scale) else ()
+    return await read_node_space(client) if isinstance(wish, SetMemory | ResizePod | Scale) else ()
 
 
 def _refused_plan(
@@ -305,6 +314,20 @@ def _plan_lines(draft: _PlanDraft, changes: Sequence[FieldChange]) -> Iterator[C
             yield ChangePlanLine("leak", f"whether revision {draft.target.number} leaked is not known")
     yield from draft.answer.lines
     yield ChangePlanLine("pods", draft.effect.words, draft.effect.weight)
+    if isinstance(wish, ResizePod):
+        yield from resize_lines(wish, subject, draft.spaces, draft.used)
+        yield from heap_lines(subject.object, draft.after)
+    else:
+        yield from _workload_lines(draft)
+    if draft.request.cause:
+        again = " of that revision" if isinstance(wish, Undo) else ""
+        yield ChangePlanLine("recorded", f"change cause{again}: {draft.request.cause}")
+    yield ChangePlanLine("kubectl", draft.command, "command")
+
+
+def _workload_lines(draft: _PlanDraft) -> Iterator[ChangePlanLine]:
+    """What a change means for a workload, its pods and what surrounds it."""
+    wish, subject = draft.wish, draft.subject
     yield from _present_lines(subject, wish)
     if isinstance(wish, SetImage):
         yield from image_lines(wish, subject)
@@ -314,10 +337,6 @@ def _plan_lines(draft: _PlanDraft, changes: Sequence[FieldChange]) -> Iterator[C
     yield from budget_lines(
         draft.around.budgets, labels(template, "metadata", "labels"), deletes=isinstance(wish, DeletePod)
     )
-    if draft.request.cause:
-        again = " of that revision" if isinstance(wish, Undo) else ""
-        yield ChangePlanLine("recorded", f"change cause{again}: {draft.request.cause}")
-    yield ChangePlanLine("kubectl", draft.command, "command")
 
 
 def _object_line(ref: ObjectRef, context: str) -> ChangePlanLine:

@@ -8,6 +8,7 @@ from memtop.change.change_request import (
     ChangeRequest,
     DeletePod,
     Pause,
+    ResizePod,
     Restart,
     Resume,
     Scale,
@@ -17,6 +18,7 @@ from memtop.change.change_request import (
     why_unsupported,
 )
 from memtop.change.images import ImageReferenceError, parse_image
+from memtop.change.pod_resize import resize_problem
 from memtop.change.workload_state import TemplateContainer, WorkloadState
 from memtop.kube.json_object import has
 from memtop.kube.workload_revisions import Revision
@@ -58,6 +60,8 @@ def request_problem(
             return _image_problem(wish, subject)
         case SetMemory():
             return _memory_problem(wish, subject, used or {})
+        case ResizePod():
+            return _memory_problem(wish, subject, {}) or resize_problem(wish, subject.object)
         case Undo():
             return PAUSED_ROLLOUTS if subject.paused else undo_target(wish, subject)[1]
         case Restart():
@@ -126,7 +130,7 @@ def _image_problem(wish: SetImage, subject: WorkloadState) -> str:
     return SAME_IMAGE if wish.image == container.image else ""
 
 
-def _memory_problem(wish: SetMemory, subject: WorkloadState, used: Mapping[str, float]) -> str:
+def _memory_problem(wish: SetMemory | ResizePod, subject: WorkloadState, used: Mapping[str, float]) -> str:
     container, why = _find_container(wish.container, subject)
     if container is None:
         return why

@@ -224,12 +224,15 @@ async def _wait_for_change(client: Client, ref: ObjectRef, version: str, backoff
 
 async def memory_in_use(client: Client, subject: WorkloadState) -> Mapping[str, float]:
     """Working set in bytes by container, the most that any pod has; empty where it is not to be had."""
-    selector = selector_words(mapping(subject.object, "spec", "selector"))
-    if not selector:
-        return {}
     path = f"{METRICS_PATH}/namespaces/{subject.ref.namespace}/pods"
+    if subject.ref.kind == "Pod":
+        query = {"fieldSelector": f"metadata.name={subject.ref.name}"}
+    elif selector := selector_words(mapping(subject.object, "spec", "selector")):
+        query = {"labelSelector": selector}
+    else:
+        return {}
     try:
-        raw = await client.get(path, {"labelSelector": selector})
+        raw = await client.get(path, query)
         listed = decode_lenient(raw, PodMetricsList, "the list of samples")
     except (ApiError, Unreachable):
         return {}

@@ -10,7 +10,7 @@ import signal
 import textwrap
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import TYPE_CHECKING, Final, TextIO
@@ -24,6 +24,7 @@ from memtop.change.change_request import (
     ChangeRequest,
     DeletePod,
     Pause,
+    ResizePod,
     Restart,
     Resume,
     Scale,
@@ -34,6 +35,7 @@ from memtop.change.change_request import (
 )
 from memtop.change.planning import ReadLeak
 from memtop.change.planning import make_plan as plan_of
+from memtop.change.pod_resize import settle_resize
 from memtop.change.workload_state import WorkloadState, memory_in_use, read_workload
 from memtop.kube import kubeconfig
 from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
 
 _WEIGHT_SIGNS: Final[dict[LineWeight, str]] = {"plain": "", "command": "", "warn": "! ", "critical": "!! "}
 _WIDEST_PLAN = 120
+RESIZE_PATIENCE = 30.0
+"""Seconds to wait for a resize; the kubelet takes one up within seconds, or says why not."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,7 @@ DONE, FAILED, MISTAKE = 0, 1, 2
 _DONE_WORDS: Final[dict[type[ChangeRequest], str]] = {
     SetImage: "image updated",
     SetMemory: "resource requirements updated",
+    ResizePod: "resize asked for",
     Restart: "restarted",
     Undo: "rolled back",
     Scale: "scaled",
@@ -165,8 +170,9 @@ def run_set_memory(invocation: Invocation, console: Console) -> int:
     words, rest = invocation.arguments[:named], invocation.arguments[named:]
     if len(rest) > 1:
         raise _config_error(invocation, f"has no use for {rest[1]!r}")
-    target, ref = named_object(invocation, words, KINDS_WITH_TEMPLATE)
-    return run_change(invocation, target, SetMemory(ref, rest[0] if rest else "", limit, request), console)
+    target, ref = named_object(invocation, words, (*KINDS_WITH_TEMPLATE, "Pod"))
+    kind = ResizePod if ref.kind == "Pod" else SetMemory
+    return run_change(invocation, target, kind(ref, rest[0] if rest else "", limit, request), console)
 
 
 def named_object(
@@ -316,7 +322,7 @@ class _TerminalChange:
                     self._console.say(f"{plan.ref.kind.lower()}/{plan.ref.name} {_DONE_WORDS[type(wish)]}")
                     if warning:
                         self._console.warn(warning)
-                    return DONE
+                    return self._resized(wish) if isinstance(wish, ResizePod) else DONE
                 case NotApplied(why):
                     self._console.warn(why)
                     return FAILED
@@ -333,13 +339,22 @@ class _TerminalChange:
         """The object, the wish with its container's name filled in, and why it can't be granted."""
         why = await why_not_allowed(self._client, wish.ref, type(wish), read_only=self._terms.read_only)
         found = await read_workload(self._client, wish.ref)
-        if isinstance(wish, SetMemory) and not wish.container:
+        if isinstance(wish, SetMemory | ResizePod) and not wish.container:
             ordinary = [one.name for one in found.containers if not one.init]
             if len(ordinary) != 1:
                 why = why or f"{wish.ref.name} has several containers: say which of {', '.join(ordinary)}"
             else:
-                wish = SetMemory(wish.ref, ordinary[0], wish.limit, wish.request)
+                wish = replace(wish, container=ordinary[0])
         return found, wish, why
+
+    def _resized(self, request: ResizePod) -> int:
+        """Waits for the kubelet's word on a resize that was accepted."""
+        progress = self._runner.run(settle_resize(self._client, request, RESIZE_PATIENCE))
+        if progress.state == "done":
+            self._console.say(progress.words)
+            return DONE
+        self._console.warn(progress.words)
+        return FAILED
 
     def _only_shown(self, plan: ChangePlan) -> int:
         self._note(plan, "dry run")

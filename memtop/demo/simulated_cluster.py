@@ -25,11 +25,11 @@ from memtop.demo.api_resources import (
     Resource,
 )
 from memtop.demo.cluster_events import EventLog
+from memtop.demo.in_place_resize import RETRY, carry_out
 from memtop.demo.memory_curves import DAY, seed_of
 from memtop.demo.object_metadata import selects, uid_of
 from memtop.demo.object_store import Key, Object, Store
 from memtop.demo.pod_admission import REQUESTS, NamespaceUsage, Scheduler, SimulatedNode, admit_pod, demand
-from memtop.demo.pod_resize import RETRY, carry_out
 from memtop.demo.simulated_pod import GRACE, STOPPING, ImageCatalogue, SimulatedPod, containers_of
 from memtop.demo.simulated_time import Clock, ScheduledActions
 

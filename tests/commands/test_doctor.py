@@ -52,7 +52,7 @@ def test_all_is_well(examine):
     assert code == 0
     assert lines[0].startswith("ok kubeconfig")
     assert "context memtop-demo, namespace production" in lines[0]
-    assert line(lines, "Kubernetes v1.31").startswith("ok API server")
+    assert line(lines, "Kubernetes v1.36").startswith("ok API server")
     assert line(lines, "to reach services by proxy: in all namespaces").startswith("ok right")
     assert line(lines, "newest sample").startswith("ok metrics API")
     found = line(lines, "observability/prometheus-service:9090 by service proxy")

@@ -210,6 +210,29 @@ async def test_memory_says_what_it_buys_and_is_set(opened: Open, cluster: Cluste
         assert (resources["limits"]["memory"], resources["requests"]["memory"]) == ("3Gi", "1Gi")
 
 
+async def test_a_pod_is_resized_in_place_and_then_its_template(opened: Open, cluster: Cluster) -> None:
+    async with opened(cluster) as stage:
+        before = {pod["metadata"]["uid"] for pod in cluster.items("/api/v1/namespaces/production/pods")}
+        await form(stage, "M")
+        await stage.paste("4Gi")
+        await stage.shows("Where to set it", "only this pod, in place")
+        await stage.press("down", "down")  # both
+        await stage.press("enter")
+        shown = await planned(stage)
+        assert "2Gi → 4Gi" in shown
+        assert "No restart: user-service keeps running" in shown
+        assert "a second plan sets the same in the template of Deployment/user-service" in shown
+        await stage.press("right", "enter")
+        await stage.shows("Resize of user-service", ": done")
+        limit = cluster.app()["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"]
+        assert limit == "2Gi"
+        after = {pod["metadata"]["uid"] for pod in cluster.items("/api/v1/namespaces/production/pods")}
+        assert after == before
+        await stage.shows("Set the memory limit of user-service", "Rolling")
+        await stage.press("escape")
+    assert [outcome for _, outcome in outcomes()] == ["applied", "declined"]
+
+
 async def test_a_protected_context_wants_the_name(opened: Open, cluster: Cluster) -> None:
     async with opened(cluster, protected_contexts=("memtop-*",)) as stage:
         await stage.press("R")

@@ -19,9 +19,18 @@ from memtop.change import workload_state as subjects
 from memtop.change.apply import Applied, NotApplied, ObjectChanged, apply_plan, record_not_applied
 from memtop.change.audit_log import AuditError, AuditLog
 from memtop.change.change_plan import ChangePlan
-from memtop.change.change_request import ChangeRequest, DeletePod, Pause, Restart, Resume, Undo
+from memtop.change.change_request import (
+    ChangeRequest,
+    DeletePod,
+    Pause,
+    ResizePod,
+    Restart,
+    Resume,
+    Undo,
+)
 from memtop.change.planning import ReadLeak
 from memtop.change.planning import make_plan as plan_of
+from memtop.change.pod_resize import why_no_resize
 from memtop.change.validation import request_problem
 from memtop.change.workload_state import TemplateContainer, WorkloadState
 from memtop.kube.api_errors import CLUSTER_FAILURES, Unreachable
@@ -74,6 +83,7 @@ class ChangeFlow:
         protected: Patterns of contexts in which the workload's name has to be typed.
         log: Where every plan is written down.
         now: The cluster's time, Unix seconds.
+        follow_resize: Follows a resize that was asked for, beside what is on the screen.
         waiting: What lies on the screen until the first question, and keeps what is typed for that.
         read_leak: Tells whether a revision leaked; None where nobody can.
         ascii_only: Whether signs must do with ASCII.
@@ -91,6 +101,7 @@ class ChangeFlow:
         protected: tuple[str, ...],
         log: AuditLog,
         now: Callable[[], float],
+        follow_resize: Callable[[ResizePod], None],
         waiting: WaitingDialog,
         read_leak: ReadLeak | None = None,
         ascii_only: bool = False,
@@ -101,6 +112,7 @@ class ChangeFlow:
         self._protected = next((pattern for pattern in protected if fnmatchcase(context, pattern)), "")
         self._log = log
         self._now = now
+        self._follow_resize = follow_resize
         self._waiting = waiting
         self._read_leak = read_leak
         self._ascii_only = ascii_only
@@ -149,7 +161,22 @@ class ChangeFlow:
             return None
         if action == "image":
             return await self._filled_in(change_forms.image_form(found, container, self._now()), row)
-        return await self._filled_in(memory_change.memory_form(found, container, await uses()), row)
+        pod = await self._resizable_pod(row)
+        done = await self._filled_in(memory_change.memory_form(found, container, await uses(), pod), row)
+        if done is None or not isinstance(done.wish, ResizePod):
+            return done
+        self._follow_resize(done.wish)
+        then = done.wish.for_template()
+        return done if then is None else await self._agreed_and_done(then, row)
+
+    async def _resizable_pod(self, row: Row) -> ObjectRef | None:
+        """The pod of a row, where its server resizes pods in place."""
+        if row.pod_ref is None:
+            return None
+        why = await self._asked(why_no_resize)
+        if why and row.workload.kind == "Pod":
+            raise NothingToDoError(why)
+        return None if why else row.pod_ref
 
     async def _container(self, found: WorkloadState, row: Row, uses: ReadUsage) -> TemplateContainer | None:
         if len(found.containers) < 2:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from memtop.analysis.judgement import Judgement, Verdict
-from memtop.change.change_request import SetMemory
+from memtop.change.change_request import ResizePod, SetMemory
 from memtop.change.validation import parse_memory, request_problem
 from memtop.change.workload_state import TemplateContainer, WorkloadState
 from memtop.kube.object_ref import ObjectRef
@@ -19,7 +19,7 @@ from memtop.quantity import QuantityError, parse_bytes
 from memtop.wording import UNKNOWN, bytes_, duration, rate, share
 from tui.change.change_forms import ChangeForm
 from widgets.confirm import PlanLine
-from widgets.form import FormField, FormNote, FormValues
+from widgets.form import FormChoice, FormField, FormNote, FormValues
 
 AMOUNT_HINT: Final = "2Gi, +25%, +512Mi, x2"
 _MEBIBYTE: Final = 1024**2
@@ -162,8 +162,19 @@ class _FieldError(ValueError):
         self.field = field
 
 
+_WHERE: Final = {
+    "pod": "only this pod, in place: it is not replaced",
+    "both": "this pod in place, then a second plan for the template",
+    "template": "new pods: a rollout",
+}
+"""Where other memory can be set for a pod that can be resized."""
+
+
 def memory_form(
-    subject: WorkloadState, container: TemplateContainer, uses: Mapping[str, PooledUsage]
+    subject: WorkloadState,
+    container: TemplateContainer,
+    uses: Mapping[str, PooledUsage],
+    pod: ObjectRef | None = None,
 ) -> ChangeForm:
     """What to ask.
 
@@ -171,12 +182,14 @@ def memory_form(
         subject: The workload.
         container: Which of its containers.
         uses: What its containers do now.
+        pod: The pod that can be resized in place; None where none can.
     """
     usage = uses.get(container.name, PooledUsage())
     used = {name: one.held for name, one in uses.items() if one.held is not None}
     limit, request = container.limit, container.request
+    chooses = pod is not None and pod != subject.ref
 
-    def wish(values: FormValues) -> SetMemory:
+    def template_wish(values: FormValues) -> SetMemory:
         return SetMemory(
             subject.ref,
             container.name,
@@ -184,14 +197,32 @@ def memory_form(
             _wanted_quantity("request", values, request, container.request_bytes),
         )
 
+    def wish(values: FormValues) -> SetMemory | ResizePod:
+        wanted, where = (
+            template_wish(values),
+            values.get("where", "pod" if pod == subject.ref else "template"),
+        )
+        if pod is None or where == "template":
+            return wanted
+        template = subject.ref if where == "both" else None
+        return ResizePod(pod, container.name, wanted.limit, wanted.request, template)
+
     def check(values: FormValues) -> FormNote:
+        if values.get("where", "pod") not in _WHERE:
+            return FormNote(f"where is one of {', '.join(_WHERE)}", "where")
         try:
-            wanted = wish(values)
+            wanted = template_wish(values)
         except _FieldError as error:
             return FormNote(str(error), error.field)
         if wanted.limit is None and wanted.request is None:
             return FormNote(_nothing_changed(values, container), "limit")
-        why = request_problem(wanted, subject, used)
+        resized = wish(values)
+        if isinstance(
+            resized, ResizePod
+        ):  # a limit below what is in use is accepted; its plan says what that means
+            why = request_problem(resized, subject) if pod == subject.ref else ""
+        else:
+            why = request_problem(wanted, subject, used)
         return FormNote(
             why, _problem_field(wanted), () if why else tuple(_memory_meaning(wanted, container, usage))
         )
@@ -201,9 +232,14 @@ def memory_form(
         fields=(
             FormField("limit", "limit", limit, AMOUNT_HINT, (0, len(limit))),
             FormField("request", "request", request, AMOUNT_HINT, (0, len(request))),
+            *([FormField("where", "where", "template", ", ".join(_WHERE))] if chooses else []),
         ),
         check=check,
         wish=wish,
+        choices=tuple(FormChoice({"where": where}, where, note) for where, note in _WHERE.items())
+        if chooses
+        else (),
+        offers="Where to set it",
         facts=tuple(_usage_facts(subject, container, usage)),
     )
 

@@ -11,6 +11,7 @@ from memtop.change.change_request import (
     ChangeRequest,
     DeletePod,
     Pause,
+    ResizePod,
     Restart,
     Scale,
     SetImage,
@@ -34,7 +35,7 @@ REQUEST_TYPES: Final[Mapping[str, type[ChangeRequest]]] = {
     "pause": Pause,
 }
 """What each action wishes for; resuming takes what pausing takes."""
-_REQUEST_FOR_EACH_RIGHT: Final = (SetImage, Scale, DeletePod)
+_REQUEST_FOR_EACH_RIGHT: Final = (SetImage, Scale, DeletePod, ResizePod)
 
 
 class Permissions:
@@ -53,6 +54,8 @@ class Permissions:
         if self._read_only:
             return change_request.READ_ONLY_SENTENCE
         wish = REQUEST_TYPES[action]
+        if wish is SetMemory and subject.workload.kind == "Pod":
+            wish = ResizePod
         ref = subject.pod_ref if wish is DeletePod else subject.workload
         if ref is None:
             return "this is a workload and not a pod: open it with enter and choose one of its pods"

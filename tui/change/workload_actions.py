@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from textual.app import App
 
     from config.settings import Settings
+    from memtop.change.change_request import ResizePod
     from memtop.change.rollout_watch import BackgroundRollout
     from memtop.kube.object_ref import ObjectRef
     from memtop.observe.frame import Frame
@@ -281,6 +282,7 @@ class WorkloadActions:
             protected=tuple(settings.safety.protected_contexts),
             log=AuditLog(audit_log_path(os.environ)),
             now=self._now,
+            follow_resize=self._follow_resize,
             waiting=waiting,
             read_leak=partial(
                 leak_of_revision, prometheus=past.prometheus, folder=past.folder, speed=self._plan.speed
@@ -295,6 +297,30 @@ class WorkloadActions:
             self._show_rollout(plan.ref)
 
     # -- following it
+
+    def _follow_resize(self, request: ResizePod) -> None:
+        self._work(partial(self._tell_resize, request), f"resize of {request.ref}")
+
+    async def _tell_resize(self, request: ResizePod) -> None:
+        """Says how a resize goes on until it is over."""
+        from memtop.change.pod_resize import await_resize
+        from memtop.observe.engine import EngineStopped
+
+        progress = None
+        while progress is None or not progress.over:
+            try:
+                news = self._ask(partial(await_resize, request=request, known=progress))
+                progress = await asyncio.wrap_future(news)
+            except EngineStopped:  # what comes is another cluster
+                return
+            if progress.state != "accepted":
+                self._app.notify(
+                    progress.words,
+                    title=f"Resize of {request.ref.name}: {progress.state}",
+                    severity="information" if progress.state == "done" else "warning",
+                    timeout=10,
+                    markup=False,
+                )
 
     def _follow(self, action: str, row: TabSubject) -> None:
         if action == "rollout":

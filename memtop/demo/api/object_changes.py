@@ -19,9 +19,9 @@ from memtop.demo.api.status_errors import (
     number_of,
 )
 from memtop.demo.api_resources import PODS, Resource
+from memtop.demo.in_place_resize import check_resize
 from memtop.demo.object_metadata import FieldWriter, updated_managed_fields
 from memtop.demo.object_store import Entry, Object
-from memtop.demo.pod_resize import check_resize
 from memtop.demo.simulated_cluster import Cluster
 from memtop.demo.simulated_time import rfc3339
 
