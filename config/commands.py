@@ -122,6 +122,20 @@ _PLANNED = (
 )
 """The flags of every command that changes something."""
 
+_HEAP_READING = (
+    _output("How to print it.", "table", "json", "markdown"),
+    _number("--top", "How many types to print.", 1, 20_000, default=20),
+    _switch("--no-paths", "Do not look for what keeps the largest types, which takes longer."),
+)
+_HEAP_NOTES = """\
+What FILE is, is told by its content:
+  JVM       heap dump (.hprof, also gzipped); output of jcmd GC.class_histogram
+  Node.js   .heapsnapshot
+  Go        heap or goroutine profile (pprof)
+  Python    memray stats --json; statistics of tracemalloc, printed
+  any       /proc/PID/smaps
+Only types, sizes and field names are read, never a value."""
+
 TUI = CliCommand("tui", "open the screen", flags=(DEMO, ONCE), typed=False)
 ONE_SHOT = CliCommand(
     "once",
@@ -298,6 +312,28 @@ COMMANDS = (
         "Print what has been planned and changed from this machine.",
         flags=(_output("How to print it.", "table", "json"), _SINCE),
         needs_settings=False,
+    ),
+    CliCommand(
+        "heap summary",
+        "Print what a heap file holds, by type.",
+        flags=_HEAP_READING,
+        notes=_HEAP_NOTES,
+        arguments="FILE",
+        at_least=1,
+        at_most=1,
+        needs_settings=False,
+        files=True,
+    ),
+    CliCommand(
+        "heap diff",
+        "Print what grew from one heap file to another.",
+        flags=_HEAP_READING,
+        notes=_HEAP_NOTES,
+        arguments="EARLIER LATER",
+        at_least=2,
+        at_most=2,
+        needs_settings=False,
+        files=True,
     ),
     CliCommand(
         "rollout undo",

@@ -247,6 +247,18 @@ def _audit(invocation: Invocation) -> int:
     return run_audit(invocation, sys.stdout, sys.stderr)
 
 
+def _heap_summary(invocation: Invocation) -> int:
+    from memtop.commands.heap import run_summary
+
+    return run_summary(invocation, sys.stdout, sys.stderr)
+
+
+def _heap_diff(invocation: Invocation) -> int:
+    from memtop.commands.heap import run_diff
+
+    return run_diff(invocation, sys.stdout, sys.stderr)
+
+
 def _completion(invocation: Invocation) -> int:
     from config.command_line import completion_script
 
@@ -279,6 +291,8 @@ COMMANDS: dict[str, Callable[[Invocation], int]] = {
     "set image": _set_image,
     "set memory": _set_memory,
     "audit": _audit,
+    "heap summary": _heap_summary,
+    "heap diff": _heap_diff,
     "completion": _completion,
     "help": _help,
     "version": _version,

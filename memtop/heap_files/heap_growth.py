@@ -1,0 +1,282 @@
+"""What grew between two heap files, how much of the rise of memory that explains, and the words for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from memtop.heap_files.heap_contents import (
+    HeapContents,
+    HeapFileError,
+    HeapFileKind,
+    HeapType,
+    add_known,
+)
+from memtop.wording import bytes_, counted, duration, rate, share
+
+_COMPARABLE = ({HeapFileKind.JVM_DUMP, HeapFileKind.CLASS_HISTOGRAM},)
+"""Kinds whose types have the same names and sizes: a dump counts as a histogram does."""
+LEAST_PART = 0.05
+"""Part of all growth from which a type is named in a sentence."""
+FLAT_BYTES = 64 * 1024
+"""Growth of a whole heap below which nothing grew: a JVM's own bookkeeping is 20 KiB."""
+
+
+class TypeGrowth(msgspec.Struct, frozen=True):
+    """How one type changed.
+
+    Attributes:
+        name: The type.
+        bytes: How much more it takes; None where that is not known.
+        objects: How many more there are; None where that is not known.
+        bytes_after: What it takes in the second file.
+        objects_after: How many there are in the second file.
+        path: What keeps them, in the second file.
+        retained: What they retain, in the second file.
+    """
+
+    name: str
+    bytes: int | None
+    objects: int | None
+    bytes_after: int | None
+    objects_after: int | None
+    path: tuple[str, ...] = ()
+    retained: int | None = None
+
+
+class HeapGrowth(msgspec.Struct, frozen=True):
+    """How a heap changed between two files.
+
+    Attributes:
+        kind: What the second file is.
+        bytes: How much more there is in all; None where that is not known.
+        objects: How many more objects there are; None where that is not known.
+        bytes_after: What there is in the second file.
+        types: What grew most comes first; what shrank comes last.
+        seconds: The time between the two; None where that is not known.
+        notes: What else to know, a sentence each.
+    """
+
+    kind: HeapFileKind
+    bytes: int | None
+    objects: int | None
+    bytes_after: int | None
+    types: tuple[TypeGrowth, ...]
+    seconds: float | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def growers(self) -> tuple[TypeGrowth, ...]:
+        """What grew, the most first."""
+        return tuple(one for one in self.types if _weight(one) > 0)
+
+
+def compare_heaps(before: HeapContents, after: HeapContents, seconds: float | None = None) -> HeapGrowth:
+    """Compares two summaries.
+
+    Args:
+        before: The earlier.
+        after: The later.
+        seconds: The time between the two, where it is known.
+
+    Raises:
+        HeapFileError: They are of kinds that cannot be compared.
+    """
+    if before.kind is not after.kind and not any({before.kind, after.kind} <= some for some in _COMPARABLE):
+        raise HeapFileError(f"a {before.kind} and a {after.kind} cannot be compared")
+    old = {one.name: one for one in before.types}
+    new = {one.name: one for one in after.types}
+    types = [_type_growth(name, old.get(name), new.get(name)) for name in {**new, **old}]
+    changed = [one for one in types if one.bytes or one.objects]
+    changed.sort(key=lambda one: (-_weight(one), one.name))
+    notes = list(dict.fromkeys((*before.notes, *after.notes)))
+    return HeapGrowth(
+        after.kind,
+        _difference(before.total_bytes, after.total_bytes),
+        _difference(before.total_objects, after.total_objects),
+        after.total_bytes,
+        tuple(changed),
+        seconds,
+        tuple(notes),
+    )
+
+
+def _type_growth(name: str, old: HeapType | None, new: HeapType | None) -> TypeGrowth:
+    known_bytes = any(one is not None and one.bytes is not None for one in (old, new))
+    known_objects = any(one is not None and one.objects is not None for one in (old, new))
+    old_bytes = (old.bytes if old is not None else 0) or 0
+    new_bytes = (new.bytes if new is not None else 0) or 0
+    old_objects = (old.objects if old is not None else 0) or 0
+    new_objects = (new.objects if new is not None else 0) or 0
+    return TypeGrowth(
+        name,
+        new_bytes - old_bytes if known_bytes else None,
+        new_objects - old_objects if known_objects else None,
+        new_bytes if known_bytes else None,
+        new_objects if known_objects else None,
+        new.path if new is not None else (),
+        new.retained if new is not None else None,
+    )
+
+
+def _difference(before: int | None, after: int | None) -> int | None:
+    return None if before is None or after is None else after - before
+
+
+def _weight(one: TypeGrowth) -> int:
+    return one.bytes if one.bytes is not None else one.objects or 0
+
+
+def signed_bytes(value: int | None) -> str:
+    """A change in bytes with its sign: ``+412 MiB``."""
+    if value is None:
+        return "?"
+    return f"{'+' if value > 0 else '−' if value < 0 else ''}{bytes_(abs(value))}"
+
+
+def signed_count(value: int | None) -> str:
+    """A change in number with its sign: ``+1,204``."""
+    if value is None:
+        return "?"
+    return f"{'+' if value > 0 else '−' if value < 0 else ''}{abs(value):,}"
+
+
+def grew_per_hour(growth: HeapGrowth, value: int | None) -> float | None:
+    """Bytes an hour; None where the time or the bytes are not known."""
+    if value is None or not growth.seconds:
+        return None
+    return value * 3600 / growth.seconds
+
+
+def whole_sentence(growth: HeapGrowth, floor_rate: float | None = None) -> str:
+    """What the whole heap did, and whether that is the rise that the verdict tells of.
+
+    Args:
+        growth: What grew.
+        floor_rate: Bytes an hour by which the container's memory rises; None where it does not or that is
+            not known.
+    """
+    if growth.bytes is None:
+        words = f"{signed_count(growth.objects)} {_counted_word(growth)}"
+        return f"{words} in {duration(growth.seconds)}." if growth.seconds else f"{words}."
+    words = f"{_whole_word(growth)} grew by {bytes_(growth.bytes)} to {bytes_(growth.bytes_after)}"
+    if growth.bytes < FLAT_BYTES:
+        words = f"{_whole_word(growth)} did not grow: {signed_bytes(growth.bytes)}"
+    if growth.seconds:
+        words += f" in {duration(growth.seconds)}"
+    hourly = grew_per_hour(growth, growth.bytes)
+    if hourly is None or floor_rate is None or floor_rate <= 0:
+        return f"{words}."
+    if hourly <= 0.2 * floor_rate:
+        return f"{words}; memory rises by {rate(floor_rate)}, so what leaks is not in it."
+    part = share(hourly / floor_rate)
+    return f"{words}, {rate(hourly)}: {part} of the {rate(floor_rate)} by which memory rises."
+
+
+def grower_sentence(growth: HeapGrowth, floor_rate: float | None = None) -> str:
+    """What grew most, in one sentence with its part of all; says so where nothing did.
+
+    Args:
+        growth: What grew.
+        floor_rate: As for `whole_sentence`.
+    """
+    growers = growth.growers
+    if not growers or (growth.bytes is not None and sum(one.bytes or 0 for one in growers) < FLAT_BYTES):
+        return "Nothing grew."
+    first = suspect(growth)
+    if first.bytes is None:
+        words = f"{first.name} {signed_count(first.objects)} {_counted_word(growth)}"
+    else:
+        words = f"{first.name} {signed_bytes(first.bytes)}"
+        if first.objects:
+            words += f" ({signed_count(first.objects)} {_counted_word(growth)})"
+        hourly = grew_per_hour(growth, first.bytes)
+        if hourly is not None and floor_rate:
+            words += f", {share(hourly / floor_rate)} of the {rate(floor_rate)}"
+        elif growth.bytes and growth.bytes > 0:
+            words += f", {share(first.bytes / growth.bytes)} of the growth"
+    return f"{words}; {kept_by(growth.kind, first.path)}." if first.path else f"{words}."
+
+
+_PLAIN_TYPES = frozenset(
+    {
+        *(
+            "byte[]",
+            "char[]",
+            "int[]",
+            "long[]",
+            "java.lang.Object[]",
+            "java.lang.String",
+            "java.lang.Object",
+        ),
+        *(
+            "(array)",
+            "(string)",
+            "(compiled code)",
+            "(system)",
+            "(number)",
+            "(object shape)",
+            "Object",
+            "Array",
+        ),
+        *(
+            "builtins.dict",
+            "builtins.list",
+            "builtins.tuple",
+            "builtins.str",
+            "builtins.bytes",
+            "builtins.int",
+        ),
+    }
+)
+"""Types that anything is made of: of two that grew together, the other one tells more."""
+
+
+def suspect(growth: HeapGrowth) -> TypeGrowth:
+    """The grower that tells most: the first that is not just what anything is made of, if it is large enough.
+
+    A leak of a million sessions shows as strings, arrays and sessions; a person can look for the sessions.
+    Their number of objects is like that of the first; a type that only happens to grow has fewer.
+    """
+    growers = growth.growers
+    first = growers[0]
+    for one in growers[:12]:
+        if one.name in _PLAIN_TYPES or one.name.startswith(("java.util.", "java.lang.")):
+            continue
+        enough = (one.objects or 0) * 5 >= (first.objects or 0) and _weight(one) >= LEAST_PART * _weight(
+            first
+        )
+        if enough:
+            return one
+    return first
+
+
+def kept_by(kind: HeapFileKind, path: Sequence[str]) -> str:
+    """What keeps a type, in words; of a profile it is who called."""
+    if kind in (HeapFileKind.GO_HEAP, HeapFileKind.GO_GOROUTINES):
+        return f"called by {' → '.join(path)}"
+    return f"kept by {' → '.join(path)}"
+
+
+def _counted_word(growth: HeapGrowth) -> str:
+    return {HeapFileKind.GO_GOROUTINES: "goroutines", HeapFileKind.MEMORY_MAP: "mappings"}.get(
+        growth.kind, "objects"
+    )
+
+
+def _whole_word(growth: HeapGrowth) -> str:
+    return "Resident memory" if growth.kind is HeapFileKind.MEMORY_MAP else "The heap"
+
+
+def join_growth(parts: Sequence[HeapGrowth]) -> int | None:
+    """Bytes that several kinds of memory grew by together; None where none of them is known."""
+    total: int | None = None
+    for one in parts:
+        total = add_known(total, one.bytes)
+    return total
+
+
+def growth_count_words(growth: HeapGrowth) -> str:
+    """How many types grew: ``3 types grew``."""
+    return f"{counted(len(growth.growers), 'type')} grew"
