@@ -210,8 +210,12 @@ async def test_memory_says_what_it_buys_and_is_set(opened: Open, cluster: Cluste
         assert (resources["limits"]["memory"], resources["requests"]["memory"]) == ("3Gi", "1Gi")
 
 
-async def test_a_pod_is_resized_in_place_and_then_its_template(opened: Open, cluster: Cluster) -> None:
+async def test_a_pod_is_resized_in_place_and_then_its_template(
+    opened: Open, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
     async with opened(cluster) as stage:
+        monkeypatch.setattr(stage.app, "notify", lambda *_, title="", **__: told.append(title))
         before = {pod["metadata"]["uid"] for pod in cluster.items("/api/v1/namespaces/production/pods")}
         await form(stage, "M")
         await stage.paste("4Gi")
@@ -223,7 +227,7 @@ async def test_a_pod_is_resized_in_place_and_then_its_template(opened: Open, clu
         assert "No restart: user-service keeps running" in shown
         assert "a second plan sets the same in the template of Deployment/user-service" in shown
         await stage.press("right", "enter")
-        await stage.shows("Resize of user-service", ": done")
+        await stage.until(lambda: any(title.endswith(": done") for title in told), "the end of the resize")
         limit = cluster.app()["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"]
         assert limit == "2Gi"
         after = {pod["metadata"]["uid"] for pod in cluster.items("/api/v1/namespaces/production/pods")}
