@@ -17,6 +17,7 @@ from textual import events, work
 from textual.actions import parse
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
+from textual.command import CommandPalette
 from textual.message import Message
 from textual.screen import Screen
 
@@ -30,7 +31,7 @@ from tui.overview.screen import Overview
 from tui.overview.selection import view_of_row
 from widgets.error_boundary import ErrorBoundary
 from widgets.ordered_keys import OrderedKeys
-from widgets.picker import Picker, PickerItem
+from widgets.picker import Picker, PickerItem, RoomlessPalette
 from widgets.terse_display import TerseDisplay
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from tui.pod.trend_tab import TrendTab
     from tui.rollout.screen import RolloutScreen
     from tui.stabilisation.screen import StabilisationScreen
+    from widgets.terminal_driver import TerminalWatchdog
 
 SCREEN_INTERVALS = (1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 """Steps of ``+`` and ``-``, in seconds."""
@@ -81,6 +83,7 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
         plan: What to observe.
         plan_for: The plan for other settings; reads files, so it is called off the UI's thread.
         demo: Whether the cluster is the embedded one.
+        watchdog: Is told of signals, and ends the process where the screen does not.
 
     Attributes:
         settings: Every option.
@@ -106,8 +109,10 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
         plan_for: Callable[[Settings], Watchlist],
         *,
         demo: bool = False,
+        watchdog: TerminalWatchdog | None = None,
     ) -> None:
         super().__init__()
+        self._watchdog = watchdog
         self._plan_for = plan_for
         self._demo = demo
         self.settings = settings
@@ -137,6 +142,8 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
         for number in _SIGNALS:
             with suppress(NotImplementedError, ValueError):
                 loop.add_signal_handler(number, self._end, number)
+                if self._watchdog is not None:  # beside the loop, which may stand still
+                    signal.signal(number, self._watchdog.asked_to_end)
         self.call_after_refresh(self._start)
 
     def on_unmount(self) -> None:
@@ -413,6 +420,11 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
         self._plan, self.settings, self.frame, self._trouble = plan, settings, None, ""
         self.overview.restart()
         await self._start()
+
+    def action_command_palette(self) -> None:
+        """Opens the command palette, in the smallest window too."""
+        if not isinstance(self.screen, CommandPalette):
+            self.push_screen(RoomlessPalette(id="--command-palette"))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The command palette's entries."""

@@ -12,6 +12,7 @@ from config.errors import ConfigError
 from memtop.kube.api_errors import KubeconfigError
 from memtop.observe.watchlist import make_watchlist, open_watchlist
 from tui.app import Memtop
+from widgets.terminal_driver import TerminalWatchdog
 
 if TYPE_CHECKING:
     from config.invocation import Invocation
@@ -33,10 +34,14 @@ def run_app(invocation: Invocation) -> int:
     # Keys come from stdin, the screen's size from stdout, and it is drawn on stderr.
     if any(stream is None or not stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise ConfigError("the screen needs a terminal; `memtop --once` prints what it would show")
+    watchdog = TerminalWatchdog(sys.stdin.fileno())
+    watchdog.start()  # until the process has ended, however long that takes
     try:
         demo = bool(invocation.options.get("demo"))
         with open_watchlist(settings, os.environ, demo=demo) as first:
-            app = Memtop(settings, first, lambda other: make_watchlist(other, os.environ), demo=demo)
+            app = Memtop(
+                settings, first, lambda other: make_watchlist(other, os.environ), demo=demo, watchdog=watchdog
+            )
             code = app.run()
     except KubeconfigError as error:
         raise ConfigError(invocation.blame(error, error.setting)) from error

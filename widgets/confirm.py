@@ -217,8 +217,9 @@ class ConfirmDialog(ModalScreen[bool]):
         self.query_one("#demand", Static).update(literal(words))
 
     def action_scroll(self, lines: int) -> None:
-        """Scrolls the plan."""
-        self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
+        """Scrolls the plan; a key may come before there is one on the screen."""
+        for plan in self.query(VerticalScroll):
+            plan.scroll_relative(y=lines, animate=False)
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeVar
 
@@ -10,6 +11,7 @@ from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.command import CommandPalette
 from textual.containers import Vertical
 from textual.fuzzy import FuzzySearch
 from textual.screen import ModalScreen
@@ -188,3 +190,14 @@ class Picker(ModalScreen[V | None]):
             self._table.show(rows, note=f"{item.label}: {item.disabled}")
         else:
             self.dismiss(item.value)
+
+
+class RoomlessPalette(CommandPalette):
+    """Textual's command palette, which can also be used where its list has no room.
+
+    In a window of a few lines ``OptionList._move_page`` fails, since it looks for lines that there are not.
+    """
+
+    def _action_command_list(self, action: str) -> None:
+        with suppress(KeyError, IndexError, StopIteration):
+            super()._action_command_list(action)

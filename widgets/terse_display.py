@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import select
-import signal
-import sys
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import cast
@@ -14,12 +11,14 @@ from rich.console import Console, RenderableType
 from rich.style import Style
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.app import App, ReturnType
+from textual.driver import Driver
+from textual.drivers.linux_driver import LinuxDriver
 from textual.screen import Screen
 from textual.strip import Strip
 
+from widgets.terminal_driver import TerminalDriver
+
 _RESET = "\x1b[0m"
-_CHECK_SECONDS = 1.0
-"""Between two looks whether the terminal is there; it takes Textual some thirty of them to wait for ever."""
 
 
 class TerseUpdate(CompositorUpdate):
@@ -91,26 +90,13 @@ def _sgr_transition(old: tuple[str, str, str], new: tuple[str, str, str]) -> str
     return f"\x1b[{';'.join(now for was, now in zip(old, new, strict=True) if was != now)}m"
 
 
-def terminal_is_gone(descriptor: int) -> bool:
-    """Whether a terminal has gone: nobody is at its other end."""
-    if not hasattr(select, "poll"):
-        return False
-    poll = select.poll()
-    poll.register(descriptor, 0)  # a hang-up is told whatever one asks for
-    return any(event & select.POLLHUP for _, event in poll.poll(0))
-
-
 class TerseDisplay(App[ReturnType]):
-    """The base of an application that writes tersely, and takes a terminal that has gone for a SIGHUP."""
+    """The base of an application that writes tersely, and lives on whatever its terminal sends."""
 
-    def on_mount(self) -> None:
-        """Begins to look whether the terminal is still there."""
-        if not self.is_headless and sys.__stdin__ is not None:
-            self.set_interval(_CHECK_SECONDS, self._look_at_terminal)
-
-    def _look_at_terminal(self) -> None:
-        if sys.__stdin__ is not None and terminal_is_gone(sys.__stdin__.fileno()):
-            signal.raise_signal(signal.SIGHUP)
+    def get_driver_class(self) -> type[Driver]:
+        """Textual's driver, or memtop's own in place of the one for terminals."""
+        found = super().get_driver_class()
+        return TerminalDriver if found is LinuxDriver else found
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         if isinstance(renderable, ChopsUpdate | LayoutUpdate):

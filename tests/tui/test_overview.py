@@ -179,6 +179,19 @@ class TestOtherKeys:
             await stage.press("enter")
             await stage.until(lambda: stage.engine.view.workloads, "workloads")
 
+    @pytest.mark.parametrize("size", [(120, 4), (20, 4), (120, 1), (1, 1)], ids=str)
+    async def test_the_palette_in_a_window_of_a_few_lines(
+        self, play: Play, night: FakeCluster, size: tuple[int, int]
+    ) -> None:
+        async with play(night, size=size) as stage:
+            await stage.press("ctrl+p")
+            await stage.type("workloads")
+            await stage.press("down", "pagedown", "pageup", "end", "home", "escape", "escape")
+            await stage.until(lambda: stage.app.screen is stage.app.overview, "the palette to be closed")
+            await stage.resize(120, 36)
+            await stage.press("w")
+            await stage.until(lambda: stage.engine.view.workloads, "workloads")
+
     async def test_the_pace_of_the_metrics(self, play: Play, night: FakeCluster) -> None:
         async with play(night) as stage:
             await stage.press("plus", "minus", "minus")

@@ -3,76 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import pty
-import select
 import signal
-import struct
 import subprocess
 import sys
-import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-PATIENCE = 60.0  # seconds
-ENTER_SCREEN, LEAVE_SCREEN = b"\x1b[?1049h", b"\x1b[?1049l"
-SHOW_CURSOR, MOUSE_OFF, PASTE_OFF = b"\x1b[?25h", b"\x1b[?1000l", b"\x1b[?2004l"
-
-
-class Session:
-    """memtop on a pseudo terminal of 100 × 30."""
-
-    def __init__(self, argv: list[str], environ: dict[str, str]) -> None:
-        self._master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
-        self._slave = slave
-        self.before = termios.tcgetattr(slave)
-        self.written = b""
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tui.cli", *argv],
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            env={**os.environ, "TERM": "xterm-256color", **environ},
-            start_new_session=True,
-        )
-
-    def read_until(self, holds: Callable[[], bool], what: str) -> None:
-        """Takes in what is written until something holds."""
-        deadline = time.monotonic() + PATIENCE
-        while not holds():
-            assert time.monotonic() < deadline, f"waited for {what}; written was {self.written[-2000:]!r}"
-            if select.select([self._master], [], [], 0.1)[0]:
-                self.written += os.read(self._master, 65536)
-
-    def type(self, keys: bytes) -> None:
-        os.write(self._master, keys)
-
-    def end(self) -> int:
-        """Waits for the end and returns the exit code."""
-        self.read_until(lambda: self.process.poll() is not None, "the end")
-        while select.select([self._master], [], [], 0)[0]:
-            self.written += os.read(self._master, 65536)
-        return self.process.returncode
-
-    def assert_restored(self) -> None:
-        """The terminal is as it was."""
-        assert termios.tcgetattr(self._slave) == self.before
-        assert self.written.rindex(LEAVE_SCREEN) > self.written.rindex(ENTER_SCREEN)
-        for sequence in (SHOW_CURSOR, MOUSE_OFF, PASTE_OFF):
-            assert sequence in self.written[self.written.rindex(ENTER_SCREEN) :]
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        os.close(self._master)
-        os.close(self._slave)
+from tests.tui.pseudo_terminal import PATIENCE, Session
 
 
 @pytest.fixture

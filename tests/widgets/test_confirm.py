@@ -197,3 +197,14 @@ async def test_warnings_come_first_the_gravest_before_the_others():
         await pilot.pause()
         text = screen(app)
         assert text.index("cause the OOM kill") < text.index("stands still") < text.index("jcmd 1")
+
+
+async def test_a_key_before_the_plan_is_on_the_screen_is_no_matter() -> None:
+    app = Host()
+    async with app.run_test() as pilot:
+        early = ConfirmDialog("Early", PLAN)
+        opened = app.push_screen(early)
+        await early.run_action("scroll(10)")
+        await opened
+        await pilot.pause()
+        assert app.screen is early
