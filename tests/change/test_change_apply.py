@@ -99,6 +99,14 @@ async def test_a_restart(client, users, log):
     assert "kubectl.kubernetes.io/restartedAt" in template["annotations"]
 
 
+async def test_a_plan_in_the_middle_of_a_rollout_says_that_it_takes_its_place(client, log):
+    await done(client, IMAGE, log)  # the demo's clock stands still: no pod has moved yet
+    plan = await make(client, Restart(USERS), "demo")
+    said = "another rollout is under way: this one takes its place"
+    assert [(one.label, one.weight) for one in plan.lines if one.text == said] == [("now", "warn")]
+    assert not [one for one in (await make(client, Pause(USERS), "demo")).lines if one.text == said]
+
+
 async def test_there_and_back_again(client, users, log):
     before = await users()
     await done(client, IMAGE, log)

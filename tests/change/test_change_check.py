@@ -143,6 +143,7 @@ def test_replicas():
     [
         ("Job", SetImage, "create the Job again"),
         ("Pod", SetImage, "bare pod"),
+        ("Node", SetMemory, "a node has no pod template"),
         ("ReplicaSet", SetMemory, "does not replace its pods"),
         ("DaemonSet", Scale, "one pod on each node"),
         ("StatefulSet", Pause, "only Deployments"),

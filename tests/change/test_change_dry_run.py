@@ -126,7 +126,9 @@ async def test_a_quantity_may_be_written_otherwise():
 async def test_scaling():
     made = requested(Scale(ref(), 5))
     assert (await asked({"spec": {"replicas": 5}}, made)).refused == ""
-    assert (await asked({"spec": {"replicas": 4}}, made)).refused
+    refused = await asked({"spec": {"replicas": 4}}, made)
+    assert refused.refused == "the server would scale it to 4 and not to 5"
+    assert [(line.label, line.weight) for line in refused.lines] == [("dry run", "critical")]
 
 
 # -- the requests

@@ -140,6 +140,8 @@ def test_flux():
     ((weight, words),) = lines(labels=marks)
     assert weight == "critical"
     assert "Flux (Kustomization flux-system/apps)" in words
+    ((_, words),) = lines(labels={"kustomize.toolkit.fluxcd.io/name": "apps"})
+    assert "Flux (Kustomization production/apps)" in words, "else it is in the object's own namespace"
     ((_, words),) = lines(
         labels={"helm.toolkit.fluxcd.io/name": "shop", "app.kubernetes.io/managed-by": "Helm"}
     )

@@ -253,9 +253,17 @@ def test_only_what_has_ready_pods_is_known_to_have_run():
     def told(image):
         return next(image_lines(SetImage(found.ref, "main", image), found)).text
 
+    assert told("shop:v9").endswith("as far as 3 revisions since 1970-01-01 00:16 UTC can tell")
     assert told("shop:v2").startswith("it has run here before: revision 2")
     assert "it still has 3 pods" in told("shop:v2")
     assert told("shop:v3").startswith("it was tried here before: revision 3")
     assert told("shop:v3").endswith("; whether it ever ran is not known")
     done = {"readyReplicas": 0, "conditions": [{"type": "Progressing", "reason": "NewReplicaSetAvailable"}]}
     assert became_ready(known[0], subject_of(revisions=known, status=done))
+
+    def seen(generation):
+        status = done | {"observedGeneration": generation}
+        return became_ready(known[0], subject_of(revisions=known, status=status, metadata={"generation": 7}))
+
+    assert seen(7)
+    assert not seen(6), "what the controller says is of the template before"

@@ -64,11 +64,13 @@ def test_a_pod_that_requests_less_than_its_containers_can_never_be_made():
     ]
     assert weight == "critical"
     assert "its own request is 96 MiB, less than the 120 MiB that its containers request together" in words
+    assert words.endswith("; raise the template's spec.resources.requests.memory first")
 
 
 def test_a_container_may_not_have_a_higher_limit_than_its_pod():
     (line,) = pod_level_lines(of_pod(template(container(limit="1Gi", request="80Mi"))))
     assert "its own limit is 160 MiB, less than the 1 GiB of main" in line.text
+    assert line.text.endswith("; raise spec.resources.limits.memory of the template first")
 
 
 def test_a_pod_without_resources_of_its_own_allows_anything():
@@ -181,6 +183,10 @@ def test_the_ratio_of_limit_and_request():
     assert not bounds(container(), maxLimitRequestRatio={"memory": "4"})
 
 
+def test_limit_ranges_of_other_things_say_nothing_of_pods():
+    assert not bounds(container(), kind="PersistentVolumeClaim", max={"memory": "1Mi"})
+
+
 def test_nodes():
     spaces = [NodeSpace("a", 8 * 1024 * MIB, 1024 * MIB), NodeSpace("b", 4 * 1024 * MIB, 3 * 1024 * MIB)]
     assert "1 of 2 nodes have that left, b most with 3 GiB" in node_line(spaces, 2048 * MIB).text
@@ -222,6 +228,7 @@ def test_budgets_bind_evictions_and_not_rollouts():
     (line,) = budget_lines([budget(maxUnavailable="10%", allowed=0, selector={})], POD, deletes=True)
     assert line.weight == "warn"
     assert "at most 10% unavailable, 0 evictions" in line.text
+    assert "deleting a pod does not ask it either" in line.text
 
 
 def test_an_empty_selector_means_all_or_nothing_by_version():

@@ -50,6 +50,12 @@ def test_a_single_pod():
     assert "downtime" in rolling(1, 0, replicas=1).words
 
 
+def test_a_kind_whose_strategy_is_unknown_is_a_warning():
+    found = pod_replacement("Shop", workload())
+    assert (found.weight, found.moves) == ("warn", False)
+    assert "memtop does not know how a Shop replaces its pods" in found.words
+
+
 def test_recreate():
     found = deployment(3, strategy={"type": "Recreate"})
     assert found.words == "Recreate: all 3 pods stop first, then 3 new ones start: downtime"

@@ -30,6 +30,8 @@ def env(**values):
         (env(JAVA_OPTS="-Xmx300m") | {"args": ["-Xmx400m"]}, "-Xmx400m", 400 * MIB),
         (env(NODE_OPTIONS="--max-old-space-size=256"), "--max-old-space-size=256", 256 * MIB),
         ({"command": ["node", "--max_old_space_size=300", "a.js"]}, "--max_old_space_size=300", 300 * MIB),
+        ({"args": ["-Xmx1g", "--max-old-space-size=256"]}, "--max-old-space-size=256", 256 * MIB),
+        ({"args": ["--max-old-space-size=256", "-Xmx1g"]}, "-Xmx1g", GIB),
         (env(GOMEMLIMIT="1750MiB"), "GOMEMLIMIT=1750MiB", 1750 * MIB),
         (env(DOTNET_GCHeapHardLimit="C800000"), "DOTNET_GCHeapHardLimit=C800000", 200 * MIB),
     ],

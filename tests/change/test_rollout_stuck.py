@@ -172,6 +172,12 @@ def test_an_image_that_may_not_be_pulled(rollout):
     assert "shop/api:v9 is not on the node" in reason.words
 
 
+def test_what_is_no_image_name(rollout):
+    reason = only(rollout([pod("a", state=waiting("InvalidImageName"))]))
+    assert reason.cause == StuckCause.IMAGE
+    assert "'shop/api:v9' is not a valid image name" in reason.words
+
+
 def test_a_crash_loop_with_its_exit_code_and_last_words(rollout):
     crashed = pod(
         "a",
@@ -211,6 +217,15 @@ def test_a_readiness_probe_that_fails_blocks_only_after_a_while(rollout):
     assert (soon.cause, soon.blocking, late.blocking) == (StuckCause.NOT_READY, False, True)
     assert "readiness probe fails" in soon.words
     assert soon.said.endswith("503")
+
+
+def test_of_pods_with_the_same_trouble_the_one_that_blocks_speaks(rollout):
+    pods = [pod("a", age=20), pod("b", age=400)]
+    said = [event(f"uid-{name}", "Unhealthy", "Readiness probe failed: x") for name in "ab"]
+    for order in (pods, pods[::-1]):
+        reason = only(rollout(order, said))
+        assert (reason.cause, reason.blocking) == (StuckCause.NOT_READY, True)
+        assert reason.words.startswith("2 of 2 new pods: ")
 
 
 def test_what_was_said_long_ago_does_not_count(rollout):
@@ -282,6 +297,17 @@ def test_a_node_under_pressure_is_named_where_a_pod_is_not_ready(rollout):
     reason = only(rollout([pod("a")], nodes=nodes))
     assert (reason.cause, reason.blocking) == (StuckCause.NODE, False)
     assert rollout([pod("a", ready=True)], nodes=nodes).stuck == ()
+
+
+def test_only_the_conditions_that_are_trouble_are_reasons(rollout):
+    def causes(**conditions):
+        found = [{"type": kind, "status": status} for kind, status in conditions.items()]
+        node = {"metadata": {"name": "node-1"}, "status": {"conditions": found}}
+        stuck = rollout([pod("a")], nodes={"node-1": msgspec.convert(node, Node)}).stuck
+        return [(reason.cause, reason.words) for reason in stuck]
+
+    assert causes(Ready="True", MemoryPressure="False", DiskPressure="Unknown", Special="True") == []
+    assert causes(Ready="Unknown", MemoryPressure="False") == [(StuckCause.NODE, "Node node-1 is not ready")]
 
 
 def test_an_old_pod_that_does_not_end(rollout):
