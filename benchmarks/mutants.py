@@ -12,6 +12,10 @@ run the changed statement (measured once with coverage.py), the quickest first, 
 them where no test runs it, or where it runs at import. A fault that makes the tests take six times as long as
 without it, and 20 s more, is killed too, and counted as a time-out.
 
+Importing memtop anew for each fault takes most of the time. So it is imported once, and a fault in a function
+is put into the functions that are there. One that survives so is tried again the slow way, which counts: it
+may have been in something that runs at import.
+
 A fault that changes nothing anybody could observe is no fault: those are listed with the reason in
 `equivalent_mutants.toml` and do not count. Needs no network.
 """
@@ -23,7 +27,10 @@ import ast
 import compileall
 import contextlib
 import difflib
+import gc
 import hashlib
+import importlib
+import inspect
 import os
 import py_compile
 import resource
@@ -34,9 +41,10 @@ import tempfile
 import time
 import tomllib
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import CodeType, FunctionType
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before numpy: threads do not survive a fork
 
@@ -57,7 +65,9 @@ PACKAGES = {
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("memtop", "tui", "widgets", "config", "tests", "pyproject.toml")
 PRELOADED = ("aiohttp", "hypothesis", "kubernetes.aio", "msgspec", "numpy", "pytest_asyncio", "yaml")
-"""Imported once, before the forks. Nothing of memtop's own is: the fault must be in what is imported."""
+"""Imported once, before the forks."""
+OWN = ("config", "memtop", "widgets", "tui")
+"""Imported once for the faults in functions, and by every fork for the others."""
 PATIENCE_FACTOR, PATIENCE_SECONDS = 6.0, 20.0
 MEMORY = 6 * 2**30
 """Bytes of address space that the tests of a fault may take."""
@@ -149,7 +159,13 @@ class Chosen:
         )
 
 
-def run(tree: Path, arguments: Sequence[str], plugin: object, patience: float | None = None) -> int | None:
+def run(
+    tree: Path,
+    arguments: Sequence[str],
+    plugin: object,
+    patience: float | None = None,
+    begin: Callable[[], None] = lambda: None,
+) -> int | None:
     """Runs pytest in a child process.
 
     Args:
@@ -157,6 +173,7 @@ def run(tree: Path, arguments: Sequence[str], plugin: object, patience: float | 
         arguments: For pytest.
         plugin: Of this run; for `Measured` what it has measured is written into the tree.
         patience: Seconds after which it is ended; None for no bound.
+        begin: What the child does first.
 
     Returns:
         pytest's exit code; None if it was ended.
@@ -165,6 +182,7 @@ def run(tree: Path, arguments: Sequence[str], plugin: object, patience: float | 
     if not child:
         code = 70
         try:
+            begin()
             code = _in_child(tree, arguments, plugin)
         finally:  # a child that came here must not go on as its parent
             os._exit(code)
@@ -186,22 +204,10 @@ def run(tree: Path, arguments: Sequence[str], plugin: object, patience: float | 
 
 def _in_child(tree: Path, arguments: Sequence[str], plugin: object) -> int:
     os.setsid()
-    os.chdir(tree)
-    with Path("output").open("w") as output:
+    with (tree / "output").open("w") as output:
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
-    # A fault must find nothing of the person's to spoil: no kubeconfig, no history, no audit log.
-    home = tree / "home"
-    shutil.rmtree(home, ignore_errors=True)
-    home.mkdir()
-    for name in list(os.environ):
-        if name.startswith(("XDG_", "KUBE", "MEMTOP_", "PYTEST_", "COVERAGE_")):
-            del os.environ[name]
-    os.environ |= {"HOME": str(home), "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
-    sys.path[:] = [
-        str(tree),
-        *(place for place in sys.path if ROOT not in (own := Path(place or ".").resolve(), own.parent)),
-    ]
+    _move_into(tree)
     measured = isinstance(plugin, Measured)
     if not measured:
         sys.dont_write_bytecode = True
@@ -216,6 +222,96 @@ def _in_child(tree: Path, arguments: Sequence[str], plugin: object) -> int:
     lines = (f"{seconds:.4f} {test}\n" for test, seconds in plugin.seconds.items())
     Path("durations").write_text("".join(lines))
     return code
+
+
+def _move_into(tree: Path) -> None:
+    """Makes this process see the copy of the tree and nothing else of memtop's or the person's."""
+    os.chdir(tree)
+    # A fault must find nothing of the person's to spoil: no kubeconfig, no history, no audit log.
+    home = tree / "home"
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir()
+    for name in list(os.environ):
+        if name.startswith(("XDG_", "KUBE", "MEMTOP_", "PYTEST_", "COVERAGE_")):
+            del os.environ[name]
+    os.environ |= {"HOME": str(home), "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    sys.path[:] = [
+        str(tree),
+        *(place for place in sys.path if ROOT not in (own := Path(place or ".").resolve(), own.parent)),
+    ]
+
+
+def forget_all() -> None:
+    """Makes this process import memtop anew."""
+    for name in [one for one in sys.modules if one.partition(".")[0] in OWN]:
+        del sys.modules[name]
+    importlib.invalidate_caches()
+
+
+def import_all(tree: Path) -> None:
+    """Imports all of memtop from the copy of the tree."""
+    forget_all()
+    _move_into(tree)
+    sys.dont_write_bytecode = True
+    for name in OWN:
+        for path in sorted((tree / name).rglob("*.py")):
+            if path.name != "__main__.py":
+                importlib.import_module(".".join(path.relative_to(tree).with_suffix("").parts))
+
+
+def changed_functions(before: CodeType, after: CodeType) -> dict[tuple[str, int], CodeType] | None:
+    """The new code of the outermost functions that differ, by name and first line.
+
+    None where more than that differs: a module or a class is not the same, or a default of a function.
+    """
+    if before == after:
+        return {}
+    inner, new = ([one for one in code.co_consts if isinstance(one, CodeType)] for code in (before, after))
+    if len(inner) != len(new) or _without_inner(before) != _without_inner(after):
+        return None
+    found: dict[tuple[str, int], CodeType] = {}
+    for old, changed in zip(inner, new, strict=True):
+        if old == changed:
+            continue
+        if old.co_flags & inspect.CO_NEWLOCALS and old.co_flags & inspect.CO_OPTIMIZED:
+            if old.co_freevars != changed.co_freevars:
+                return None
+            found[old.co_qualname, old.co_firstlineno] = changed
+        else:  # the body of a class
+            deeper = changed_functions(old, changed)
+            if deeper is None:
+                return None
+            found |= deeper
+    return found
+
+
+def _without_inner(code: CodeType) -> CodeType:
+    consts = tuple(None if isinstance(one, CodeType) else one for one in code.co_consts)
+    return code.replace(co_consts=consts, co_linetable=b"", co_exceptiontable=b"")
+
+
+def put_in(fault: Fault, tree: Path) -> Callable[[], None] | None:
+    """What puts a fault into the functions of this process; None where it cannot be."""
+    place = str(tree / fault.path)
+    before = compile((ROOT / fault.path).read_text(), place, "exec", dont_inherit=True)
+    new = changed_functions(before, compile(fault.code, place, "exec", dont_inherit=True))
+    if not new:
+        return None
+    functions = [
+        (one, code)
+        for one in gc.get_objects()
+        if type(one) is FunctionType
+        and one.__code__.co_filename == place
+        and (code := new.get((one.__code__.co_qualname, one.__code__.co_firstlineno))) is not None
+    ]
+    if {code for _, code in functions} != set(new.values()):
+        return None
+
+    def put() -> None:
+        for function, code in functions:
+            function.__code__ = code
+
+    return put
 
 
 def copy_tree(place: Path) -> None:
@@ -243,13 +339,14 @@ def known(tree: Path, package: str) -> Known:
     measure = coverage.Coverage(
         data_file=str(data), config_file=False, source=[str(tree / "memtop" / package)]
     )
-    if run(tree, places, Measured(measure)) != 0:
+    if run(tree, places, Measured(measure), begin=forget_all) != 0:
         print((tree / "output").read_text()[-3000:])
         raise SystemExit(f"the tests of {' and '.join(places)} fail without a fault")
     found = Known()
     for line in (tree / "durations").read_text().splitlines():
         seconds, _, test = line.partition(" ")
         found.seconds[test] = float(seconds)
+    import_all(tree)
     everything = Chosen(sorted(found.seconds))
     if run(tree, places, everything) != 0:
         print((tree / "output").read_text()[-3000:])
@@ -350,11 +447,18 @@ def outcome(tree: Path, fault: Fault, without: Known) -> str:
     tests = chosen(fault, without)
     files = sorted({test.partition("::")[0] for test in tests})
     patience = PATIENCE_SECONDS + PATIENCE_FACTOR * sum(without.seconds[test] for test in tests)
+    begin = put_in(fault, tree)
+    if begin is not None:
+        code = run(tree, files, Chosen(tests), patience, begin)
+        if code is None:
+            return "time-out"
+        if code not in {0, pytest.ExitCode.NO_TESTS_COLLECTED}:
+            return "killed"
     place = tree / fault.path
     original = place.read_text()
     try:
         place.write_text(fault.code)
-        code = run(tree, files, Chosen(tests), patience)
+        code = run(tree, files, Chosen(tests), patience, forget_all)
     finally:
         place.write_text(original)
     if code is None:
