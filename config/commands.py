@@ -122,6 +122,8 @@ _PLANNED = (
 )
 """The flags of every command that changes something."""
 
+_AS_FILE = _output("Print the plan, or the change as a file.", "table", "patch", "kustomize", "helm")
+
 _HEAP_READING = (
     _output("How to print it.", "table", "json", "markdown"),
     _number("--top", "How many types to print.", 1, 20_000, default=20),
@@ -290,7 +292,7 @@ COMMANDS = (
     CliCommand(
         "set image",
         "Plan another image for a container and, after a yes, set it.",
-        flags=_PLANNED,
+        flags=(_AS_FILE, *_PLANNED),
         arguments="KIND/NAME CONTAINER=IMAGE",
         at_least=2,
         at_most=3,
@@ -301,6 +303,7 @@ COMMANDS = (
         flags=(
             CommandFlag("--limit", "The memory limit, such as 2Gi.", metavar="QUANTITY"),
             CommandFlag("--request", "The memory request, such as 512Mi.", metavar="QUANTITY"),
+            _AS_FILE,
             *_PLANNED,
         ),
         arguments="KIND/NAME [CONTAINER]",

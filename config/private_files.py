@@ -115,3 +115,25 @@ def _private(descriptor: int) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def write_unused(folder: Path, stem: str, suffix: str, content: str) -> Path:
+    """Writes a new file under a name that is not taken, with a number in it where others are.
+
+    Returns:
+        Where it is.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    path, number = folder / f"{stem}{suffix}", 1
+    while True:
+        try:
+            descriptor = open_new(path)
+            break
+        except FileExistsError:
+            number += 1
+            path = folder / f"{stem}-{number}{suffix}"
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(content)
+    return path

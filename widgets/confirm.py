@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -100,6 +100,7 @@ class ConfirmDialog(ModalScreen[bool]):
         Binding("pagedown,space", "scroll(10)", show=False),
         Binding("pageup", "scroll(-10)", show=False),
         Binding("c", "copy", show=False),
+        Binding("F", "save", show=False),
     ]
 
     def __init__(
@@ -109,6 +110,7 @@ class ConfirmDialog(ModalScreen[bool]):
         *,
         apply: str | None = "Apply",
         copy: str = "",
+        save: Callable[[], Awaitable[None]] | None = None,
         typed: str = "",
         why_typed: str = "",
     ) -> None:
@@ -120,6 +122,7 @@ class ConfirmDialog(ModalScreen[bool]):
             apply: What the button says that agrees; None where there is nothing to agree to.
             copy: The command that does the same: it stays in sight, and ``c`` puts it on the clipboard; empty
                 for none.
+            save: Has the plan written as a file, on ``F``; None where it cannot be.
             typed: The name that must be typed before there is a yes; empty for none.
             why_typed: Why it must be, as a clause such as ``prod-eu is a protected context``.
         """
@@ -128,6 +131,7 @@ class ConfirmDialog(ModalScreen[bool]):
         self._lines = sorted(lines, key=lambda line: _WEIGHT_RANKS[line.weight])
         self._apply = apply
         self._copy = copy
+        self._save = save
         self._typed = typed if apply else ""
         self._demand = f"{why_typed}: type {typed} to apply" if why_typed else typed
         self._painted = False
@@ -136,7 +140,9 @@ class ConfirmDialog(ModalScreen[bool]):
         """The plan above the two buttons, the harmless one first."""
         with Vertical() as box:
             box.border_title = Text(literal(self._title)).markup
-            box.border_subtitle = "c copies the command" if self._copy else ""
+            keys = ["F writes a patch file"] if self._save else []
+            keys += ["c copies the command"] if self._copy else []
+            box.border_subtitle = " · ".join(keys)
             scroll = VerticalScroll(Static(id="plan"), can_focus=False)
             yield scroll
             if self._copy:
@@ -194,6 +200,11 @@ class ConfirmDialog(ModalScreen[bool]):
         if self._copy:
             self.app.copy_to_clipboard(self._copy)
             self.notify("The command is on the clipboard, if your terminal lets programs write there")
+
+    def action_save(self) -> None:
+        """Has the plan written as a file."""
+        if self._save:
+            self.run_worker(self._save(), group="save", exclusive=True)
 
     @on(Input.Changed)
     def _typing(self) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, Final, Literal, TextIO
 
 from memtop.change import validation
 from memtop.change.apply import Applied, NotApplied, ObjectChanged, apply_plan, record_not_applied
@@ -33,6 +33,7 @@ from memtop.change.change_request import (
     Undo,
     why_not_allowed,
 )
+from memtop.change.patch_file import PatchFileError, PatchFormat, change_as_file
 from memtop.change.planning import ReadLeak
 from memtop.change.planning import make_plan as plan_of
 from memtop.change.pod_resize import settle_resize
@@ -142,6 +143,7 @@ class ApplyTerms:
         confirm: The object's name, as protected contexts want it typed.
         read_only: Nothing may be changed.
         protected: Patterns of the contexts that are protected.
+        file: The form of file that is printed in place of any change; empty for none.
     """
 
     yes: bool = False
@@ -149,6 +151,7 @@ class ApplyTerms:
     confirm: str = ""
     read_only: bool = False
     protected: Sequence[str] = ()
+    file: PatchFormat | Literal[""] = ""
 
 
 def run_set_image(invocation: Invocation, console: Console) -> int:
@@ -226,6 +229,7 @@ def run_change(invocation: Invocation, target: ClusterTarget, wish: ChangeReques
         confirm=options.get("confirm") or "",
         read_only=safety.read_only,
         protected=safety.protected_contexts,
+        file="" if options.get("output") in {None, "table"} else options["output"],
     )
     log = AuditLog(audit_log_path(os.environ))
     return plan_and_apply(target, wish, terms, console, log, _leak_reader(invocation, target))
@@ -311,6 +315,8 @@ class _TerminalChange:
             self._console.warn(why)
             return MISTAKE
         plan, anew = self._runner.run(plan_of(self._client, wish, context, self._read_leak)), False
+        if self._terms.file:
+            return self._as_file(plan, self._terms.file)
         while True:
             self._console.tell(plan)
             if plan.refused or self._terms.dry_run:
@@ -346,6 +352,19 @@ class _TerminalChange:
             else:
                 wish = replace(wish, container=ordinary[0])
         return found, wish, why
+
+    def _as_file(self, plan: ChangePlan, form: PatchFormat) -> int:
+        """Prints the change as a file; nothing is changed."""
+        try:
+            written = self._runner.run(change_as_file(self._client, plan, form))
+        except PatchFileError as error:
+            self._console.warn(str(error))
+            return FAILED
+        self._note(plan, "dry run")
+        print(written, end="", file=self._console.out)
+        if plan.refused:
+            self._console.warn(f"the server would refuse this: {plan.refused}")
+        return DONE
 
     def _resized(self, request: ResizePod) -> int:
         """Waits for the kubelet's word on a resize that was accepted."""

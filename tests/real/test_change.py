@@ -21,6 +21,7 @@ from memtop.change.change_request import (
     Undo,
     why_not_allowed,
 )
+from memtop.change.patch_file import patch_file
 from memtop.change.planning import make_plan as make
 from memtop.kube.client import Client
 from memtop.kube.kubeconfig import load_target
@@ -96,6 +97,33 @@ def observed(found):
 
 def container(found, name="main"):
     return next(one for one in found["spec"]["template"]["spec"]["containers"] if one["name"] == name)
+
+
+async def test_patch_files_give_what_the_plan_said(client, seen, kubectl, tmp_path):
+    """Real kubectl applies the patch, and a kustomization that has it over the object as it was."""
+    plan = await make(client, SetMemory(APP, "main", limit="96Mi"), "lab")
+    patch = tmp_path / "patch.yaml"
+    patch.write_text(patch_file(plan, "patch"))
+    base = seen("deployment", "app")
+    for volatile in ("resourceVersion", "uid", "generation", "creationTimestamp", "managedFields"):
+        base["metadata"].pop(volatile, None)
+    base.pop("status")
+    kubectl("-n", NAMESPACE, "patch", "deployment", "app", "--patch-file", str(patch))
+
+    def limits():
+        return {
+            one["name"]: one["resources"]["limits"]["memory"]
+            for one in seen("deployment", "app")["spec"]["template"]["spec"]["containers"]
+        }
+
+    assert limits() == {"main": "96Mi", "side": "64Mi"}
+    kubectl("replace", "-f", "-", given=json.dumps(base))
+    assert limits()["main"] == "64Mi"
+    (tmp_path / "app.json").write_text(json.dumps(base))
+    kustomization = patch_file(plan, "kustomize") + "resources: [app.json]\n"
+    (tmp_path / "kustomization.yaml").write_text(kustomization)
+    kubectl("apply", "-k", str(tmp_path))
+    assert limits() == {"main": "96Mi", "side": "64Mi"}
 
 
 async def test_a_story(client, kubectl, seen, rolled, log):

@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -235,6 +236,28 @@ async def test_a_pod_is_resized_in_place_and_then_its_template(
         await stage.shows("Set the memory limit of user-service", "Rolling")
         await stage.press("escape")
     assert [outcome for _, outcome in outcomes()] == ["applied", "declined"]
+
+
+async def test_a_plan_is_written_as_a_patch_file(
+    opened: Open, untouched: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with opened(untouched) as stage:
+        await form(stage, "i")
+        await stage.type("v2.1.0")
+        await stage.press("enter")
+        await planned(stage)
+        await stage.press("F")
+        await stage.shows("Write the change as which file?", "kustomization.yaml")
+        await stage.press("down", "enter")
+        await stage.until((tmp_path / "user-service.kustomize.yaml").exists, "the file")
+        await stage.shows("Apply (y)")
+        await stage.press("escape", "escape")
+    written = (tmp_path / "user-service.kustomize.yaml").read_text()
+    assert "image: user-service:v2.1.0" in written
+    assert written.startswith("# Set the image of user-service")
+    assert "leak" in written.partition("patches:")[0]
+    assert untouched.image() == "user-service:v2.0.0"
 
 
 async def test_a_protected_context_wants_the_name(opened: Open, cluster: Cluster) -> None:

@@ -9,12 +9,15 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from textual.app import App
 from textual.notifications import SeverityLevel
 from textual.screen import ModalScreen
 
+from config.private_files import write_unused
 from memtop.change import workload_state as subjects
 from memtop.change.apply import Applied, NotApplied, ObjectChanged, apply_plan, record_not_applied
 from memtop.change.audit_log import AuditError, AuditLog
@@ -26,8 +29,12 @@ from memtop.change.change_request import (
     ResizePod,
     Restart,
     Resume,
+    Scale,
+    SetImage,
+    SetMemory,
     Undo,
 )
+from memtop.change.patch_file import PatchFileError, PatchFormat, change_as_file
 from memtop.change.planning import ReadLeak
 from memtop.change.planning import make_plan as plan_of
 from memtop.change.pod_resize import why_no_resize
@@ -59,6 +66,13 @@ _LAST_SECONDS = 2.0
 _BUTTONS: Mapping[type[ChangeRequest], str] = {
     Restart: "Restart", Undo: "Undo", DeletePod: "Delete", Pause: "Pause", Resume: "Resume",
 }  # fmt: skip
+
+
+_FILE_FORMS: Mapping[PatchFormat, str] = {
+    "patch": "strategic-merge patch, for kubectl patch --patch-file or a patches: list",
+    "kustomize": "kustomization.yaml with the patch in it",
+    "helm": "values for helm upgrade -f, where the chart's values name the field",
+}
 
 
 class NothingToDoError(Exception):
@@ -117,6 +131,7 @@ class ChangeFlow:
         self._read_leak = read_leak
         self._ascii_only = ascii_only
         self.applying = False
+        self._uses: ReadUsage | None = None
 
     async def run(self, action: str, row: Row, uses: ReadUsage) -> ChangePlan | None:
         """Takes an action on a row, as far as its user goes along.
@@ -159,6 +174,7 @@ class ChangeFlow:
         container = await self._container(found, row, uses)
         if container is None:
             return None
+        self._uses = uses
         if action == "image":
             return await self._filled_in(change_forms.image_form(found, container, self._now()), row)
         pod = await self._resizable_pod(row)
@@ -278,6 +294,9 @@ class ChangeFlow:
             lines,
             apply=None if plan.refused else _BUTTONS.get(type(plan.wish), "Apply"),
             copy=plan.kubectl,
+            save=partial(self._save_file, plan)
+            if isinstance(plan.wish, SetImage | SetMemory | Scale)
+            else None,
             typed=row.workload.name if self._protected else "",
             why_typed=f"{self._context} is a protected context",
         )
@@ -290,6 +309,30 @@ class ChangeFlow:
         if warning := await self._asked(lambda client: record_not_applied(client, plan, self._log)):
             self._app.notify(warning, severity="warning", markup=False)
         return False
+
+    async def _save_file(self, plan: ChangePlan) -> None:
+        """Writes a plan as a patch file into the folder that memtop was started in."""
+        forms = [PickerItem(form, form, note) for form, note in _FILE_FORMS.items()]
+        form = await self._app.push_screen_wait(Picker("Write the change as which file?", forms))
+        if form is None:
+            return
+        evidence = await self._evidence(plan.wish)
+        try:
+            written = await self._asked(lambda client: change_as_file(client, plan, form, evidence))
+            path = await asyncio.to_thread(
+                write_unused, Path.cwd(), f"{plan.ref.name}.{form}", ".yaml", written
+            )
+        except (*CHANGE_FAILURES, PatchFileError, OSError) as error:
+            self._complain(str(error), "No file was written")
+        else:
+            self._app.notify(str(path), title="Written, with a commit message at its top", markup=False)
+
+    async def _evidence(self, request: ChangeRequest) -> list[str]:
+        """What is known of the container that speaks for the change."""
+        if self._uses is None or not isinstance(request, SetImage | SetMemory):
+            return []
+        judgement = (await self._uses()).get(request.container, PooledUsage()).judgement
+        return [] if judgement is None else [f"{judgement.certainty}: {judgement.evidence()}"]
 
     def _left_open(self, plan: ChangePlan) -> None:
         """Has a plan written down that is in front while memtop ends, which waits for that."""
