@@ -138,6 +138,8 @@ What FILE is, is told by its content:
   any       /proc/PID/smaps
 Only types, sizes and field names are read, never a value."""
 
+_HEAP_LISTING = _output("How to print it.", "table", "json")
+
 TUI = CliCommand("tui", "open the screen", flags=(DEMO, ONCE), typed=False)
 ONE_SHOT = CliCommand(
     "once",
@@ -337,6 +339,43 @@ COMMANDS = (
         at_most=2,
         needs_settings=False,
         files=True,
+    ),
+    CliCommand(
+        "heap what-grew",
+        "Take two captures of a pod's heap, after a plan, and print what grew.",
+        flags=(
+            DEMO,
+            _text("--container", "Which container; by default the pod's only one.", short="-c"),
+            _time("--every", "The time between two captures; by default as long as the leak needs to show."),
+            _number("--times", "How many captures; the first and the last are compared.", 2, 100, default=2),
+            CommandFlag(
+                "--since",
+                "An earlier capture as the first of the two.",
+                metavar="FILE",
+                files=True,
+                default="",
+            ),
+            _switch("--yes", "Take the captures without asking."),
+            _switch("--dry-run", "Only show the plan."),
+            *_HEAP_READING[:2],
+        ),
+        arguments="POD|KIND/NAME",
+        at_least=1,
+        at_most=2,
+    ),
+    CliCommand(
+        "heap list",
+        "Print the heap captures that are kept on this machine.",
+        flags=(_HEAP_LISTING,),
+        needs_settings=False,
+    ),
+    CliCommand(
+        "heap remove",
+        "Delete heap captures that are kept on this machine.",
+        flags=(_switch("--all", "Delete all of them."),),
+        arguments="[NAME]...",
+        at_most=None,
+        needs_settings=False,
     ),
     CliCommand(
         "rollout undo",

@@ -259,6 +259,25 @@ def _heap_diff(invocation: Invocation) -> int:
     return run_diff(invocation, sys.stdout, sys.stderr)
 
 
+def _heap_what_grew(invocation: Invocation) -> int:
+    from memtop.commands.change import Console
+    from memtop.commands.what_grew import run_what_grew
+
+    return run_what_grew(invocation, Console(sys.stdout, sys.stderr, sys.stdin))
+
+
+def _heap_list(invocation: Invocation) -> int:
+    from memtop.commands.heap import run_list
+
+    return run_list(invocation, sys.stdout, sys.stderr)
+
+
+def _heap_remove(invocation: Invocation) -> int:
+    from memtop.commands.heap import run_remove
+
+    return run_remove(invocation, sys.stdout, sys.stderr)
+
+
 def _completion(invocation: Invocation) -> int:
     from config.command_line import completion_script
 
@@ -293,6 +312,9 @@ COMMANDS: dict[str, Callable[[Invocation], int]] = {
     "audit": _audit,
     "heap summary": _heap_summary,
     "heap diff": _heap_diff,
+    "heap what-grew": _heap_what_grew,
+    "heap list": _heap_list,
+    "heap remove": _heap_remove,
     "completion": _completion,
     "help": _help,
     "version": _version,

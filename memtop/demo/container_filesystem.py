@@ -112,6 +112,10 @@ class ContainerFiles:
         run = self.run
         return float(levels_of(run.curve, run.start, np.array([self._now()]), run.seed)[0])
 
+    def running_seconds(self) -> float:
+        """Return how long the run has lasted, in simulated seconds."""
+        return max(0.0, self._now() - self.run.start)
+
     def read(self, path: str) -> bytes | None:
         """Return a file's content; None if there is none."""
         if path in self.written:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from memtop.demo.container_filesystem import ContainerFiles
 from memtop.demo.memory_curves import MIB
+from memtop.demo.simulated_heap import class_histogram, go_profile, v8_snapshot
 
 HPROF = b"JAVA PROFILE 1.0.2\0" + (4).to_bytes(4, "big") + bytes(8)
 DUMP_BYTES = int(6 * MIB)
@@ -172,9 +173,7 @@ def kill(files: ContainerFiles, words: Sequence[str], _typed: bytes) -> ProgramR
     wanted = "--heapsnapshot-signal=SIGUSR2" in files.program.command
     if words[-1:] == ["1"] and "-USR2" in words and wanted:
         name = f"/Heap.20250101.000000.1.0.{len(files.written) + 1:03}.heapsnapshot"
-        files.written[name] = (
-            b'{"snapshot":{"meta":{},"node_count":0,"edge_count":0},"nodes":[],"strings":[]}'
-        )
+        files.written[name] = v8_snapshot(files)
     return ProgramResult()
 
 
@@ -198,12 +197,7 @@ def jcmd(files: ContainerFiles, words: Sequence[str], _typed: bytes) -> ProgramR
             f"1:\nDumping heap to {plain[2]} ...\nHeap dump file created [{size} bytes in 0.412 secs]\n"
         )
     if request == "GC.class_histogram":
-        rows = (("[B", 0.44), ("java.util.HashMap$Node", 0.21), ("com.example.Session", 0.17))
-        lines = [
-            f"{i:4}: {int(heap * part) // 48:14} {int(heap * part):14}  {name}"
-            for i, (name, part) in enumerate(rows, 1)
-        ]
-        return text_result("1:\n num     #instances         #bytes  class name\n" + "\n".join(lines) + "\n")
+        return text_result(class_histogram(files))
     return text_result(f"1:\n garbage-first heap   total {heap // 1024}K, used {int(heap * 0.9) // 1024}K\n")
 
 
@@ -220,7 +214,7 @@ def wget(files: ContainerFiles, words: Sequence[str], _typed: bytes) -> ProgramR
     url = next((word for word in words if word.startswith("http")), "")
     if not files.program.go or f":{files.program.port}/debug/pprof/heap" not in url:
         return error_result("wget: server returned error: HTTP/1.1 404 Not Found")
-    return ProgramResult(gzip.compress(b"made up by the demo: no profile\n", mtime=0))
+    return ProgramResult(gzip.compress(go_profile(files), mtime=0))
 
 
 def heap_dump(seed: int) -> bytes:

@@ -14,6 +14,9 @@ from memtop.heap.runtime_detection import LanguageRuntime, RuntimeProgram
 MIB = 1024 * 1024
 JCMD_MEMORY = 24 * MIB
 """Bytes ``jcmd`` takes with the options below: it is a JVM of its own (measured with JDK 17: 15 MiB)."""
+SNAPSHOT_FACTOR = 12
+"""Times its memory that Node.js takes at worst for a snapshot. Measured with Node.js 20: 0.4 for buffers, 1.4
+for long strings, 10 for small objects, 12 for a Map of them (`benchmarks/README.md`)."""
 _SMALL_JVM = ("-J-Xmx16m", "-J-XX:+UseSerialGC", "-J-XX:TieredStopAtLevel=1")
 INSPECTOR_PORT = 9229
 _MOST_PORTS = 3
@@ -151,9 +154,10 @@ def _jvm_captures(program: RuntimeProgram, means: CaptureMeans) -> Iterator[Heap
 def _nodejs_captures(program: RuntimeProgram, means: CaptureMeans) -> Iterator[HeapCapture]:
     pid, heap = program.process.pid, program.process.anon
     pause = (
-        "Node.js stands still while the snapshot is made (seconds for every 100 MiB), and needs about as "
-        "much memory again as its heap."
+        "Node.js stands still while the snapshot is made (seconds for every 100 MiB), and needs up to "
+        f"{SNAPSHOT_FACTOR} times its memory where that is many small objects (buffers: half of it)."
     )
+    worst = heap * SNAPSHOT_FACTOR
     name = _option_value(program.options, "--heapsnapshot-signal")
     signal = re.sub(r"^SIG|[^A-Z0-9]", "", name.upper())
     yield HeapCapture(
@@ -164,7 +168,7 @@ def _nodejs_captures(program: RuntimeProgram, means: CaptureMeans) -> Iterator[H
         ".heapsnapshot",
         pause,
         remote="",
-        memory=heap,
+        memory=worst,
         size=heap * 2,
         missing="" if signal else "Node.js was started without --heapsnapshot-signal",
     )
@@ -177,7 +181,7 @@ def _nodejs_captures(program: RuntimeProgram, means: CaptureMeans) -> Iterator[H
         ("sh", "-c", 'kill -USR1 "$1"', "sh", str(pid)),
         ".heapsnapshot",
         f"{pause} Its inspector listens on the container's loopback meanwhile and is closed afterwards.",
-        memory=heap,
+        memory=worst,
         size=heap * 2,
         missing="Node.js was started with --disable-sigusr1: the signal would end it"
         if "--disable-sigusr1" in program.options

@@ -24,6 +24,7 @@ from memtop.heap.container_probe import (
     find_go_programs,
     probe_container,
 )
+from memtop.heap.kept_captures import capture_name
 from memtop.heap.runtime_detection import (
     USUAL_PPROF_PORTS,
     LanguageRuntime,
@@ -214,6 +215,7 @@ class CapturePlan:
 
 _MOST_UNKNOWN = 5
 _TCP_LISTEN = "0A"
+_STAMP = re.compile(r"\d{8}-\d{6}(-\d{1,9})?")
 _LEFT_FILE = re.compile(r"\s(\d+) \w+ +\d+ +[\d:]+ (/\S*/memtop-\S+)$")
 
 
@@ -304,7 +306,10 @@ def plans_from_probe(
         memory = read_breakdown(asked)
     except NoCgroupFiguresError:
         memory = None
-    writable = next((name for name in TEMP_FOLDERS if name in asked.lines("writable")), "")
+    closed = _read_only_folders(asked)  # which `test -w` of BusyBox calls writable when root asks
+    writable = next(
+        (name for name in TEMP_FOLDERS if name in asked.lines("writable") and name not in closed), ""
+    )
     room = CaptureRoom(memory, _free_bytes(asked, writable), writable in _tmpfs_folders(asked), free_here)
     means = CaptureMeans(asked.tools, writable, stamp, _ports_to_ask(asked, around))
     found = sorted(
@@ -336,9 +341,10 @@ def capture_constraints(pod: bytes, container: str) -> CaptureConstraints:
 
 
 def _capture_file_name(place: ContainerRef, capture: HeapCapture, stamp: str) -> str:
-    if capture.how is CaptureMethod.LEFT:
-        return f"{place.pod}-{PurePosixPath(capture.remote).name}"
-    return f"{place.pod}-{place.container}-{stamp}{capture.suffix}"
+    """The name of the local file; a file that was left there keeps the time that it was made."""
+    if capture.how is CaptureMethod.LEFT and (made := _STAMP.search(capture.remote)) is not None:
+        stamp = made[0]
+    return capture_name(place, stamp, capture.suffix)
 
 
 def _files_left(asked: ContainerProbe) -> Iterator[HeapCapture]:
@@ -369,14 +375,24 @@ def _free_bytes(asked: ContainerProbe, folder: str) -> int | None:
 
 def _tmpfs_folders(asked: ContainerProbe) -> set[str]:
     """Which of `TEMP_FOLDERS` are in a tmpfs."""
+    return {folder for folder, mount in _mounts(asked).items() if mount[0] in ("tmpfs", "ramfs")}
+
+
+def _read_only_folders(asked: ContainerProbe) -> set[str]:
+    """Which of `TEMP_FOLDERS` are on a file system that is mounted read-only."""
+    return {folder for folder, mount in _mounts(asked).items() if "ro" in mount[1].split(",")}
+
+
+def _mounts(asked: ContainerProbe) -> dict[str, tuple[str, str]]:
+    """The file system of each of `TEMP_FOLDERS`, and the options that it is mounted with."""
     mounts = [line.split() for line in asked.lines("mounts")]
-    kinds = {words[1]: words[2] for words in mounts if len(words) > 2}
-    found = set()
+    known = {words[1]: (words[2], words[3]) for words in mounts if len(words) > 3}
+    found = {}
     for folder in TEMP_FOLDERS:
         above = [str(path) for path in (PurePosixPath(folder), *PurePosixPath(folder).parents)]
-        kind = next((kinds[path] for path in above if path in kinds), "")
-        if kind in ("tmpfs", "ramfs"):
-            found.add(folder)
+        mount = next((known[path] for path in above if path in known), None)
+        if mount is not None:
+            found[folder] = mount
     return found
 
 

@@ -112,8 +112,8 @@ def read_breakdown(probe: ContainerProbe) -> MemoryBreakdown:
 
 
 def _read_v1(probe: ContainerProbe) -> MemoryBreakdown:
-    stat = _keyed_numbers(probe.text("v1 memory.stat"))
-    control = _keyed_numbers(probe.text("v1 memory.oom_control"))
+    stat = keyed_numbers(probe.text("v1 memory.stat"))
+    control = keyed_numbers(probe.text("v1 memory.oom_control"))
 
     def total(name: str) -> int:
         return stat.get(f"total_{name}", stat.get(name, 0))
@@ -139,8 +139,8 @@ def _read_v1(probe: ContainerProbe) -> MemoryBreakdown:
 
 
 def _read_v2(probe: ContainerProbe) -> MemoryBreakdown:
-    stat = _keyed_numbers(probe.text("v2 memory.stat"))
-    events = _keyed_numbers(probe.text("v2 memory.events"))
+    stat = keyed_numbers(probe.text("v2 memory.stat"))
+    events = keyed_numbers(probe.text("v2 memory.events"))
     slab = stat.get("slab", stat.get("slab_reclaimable", 0) + stat.get("slab_unreclaimable", 0))
     parts = ("kernel_stack", "pagetables", "sec_pagetables", "percpu", "vmalloc")
     kernel = stat.get("kernel", slab + sum(stat.get(name, 0) for name in parts))  # "kernel" since Linux 5.18
@@ -161,7 +161,7 @@ def _read_v2(probe: ContainerProbe) -> MemoryBreakdown:
     )
 
 
-def _keyed_numbers(text: str) -> Mapping[str, int]:
+def keyed_numbers(text: str) -> Mapping[str, int]:
     """The lines ``name number`` of a flat keyed file."""
     words = (line.split() for line in text.splitlines())
     return {pair[0]: int(pair[1]) for pair in words if len(pair) == 2 and pair[1].isdecimal()}

@@ -253,6 +253,7 @@ class ContainerProcess:
         command: Its arguments, the program first; empty for kernel threads and where they can't be read.
         program: The file it runs; empty where that can't be read.
         folder: Its working directory; likewise.
+        threads: How many it has; None where that is not told.
     """
 
     pid: int
@@ -265,6 +266,7 @@ class ContainerProcess:
     command: tuple[str, ...] = ()
     program: str = ""
     folder: str = ""
+    threads: int | None = None
 
 
 def read_processes(probe: ContainerProbe) -> tuple[ContainerProcess, ...]:
@@ -288,6 +290,7 @@ def read_processes(probe: ContainerProbe) -> tuple[ContainerProcess, ...]:
             commands.get(pid, ()),
             programs.get(pid, "").removesuffix(" (deleted)"),
             folders.get(pid, ""),
+            int(fields["Threads"]) if fields.get("Threads", "").isdecimal() else None,
         )
         found.append(process)
     return tuple(sorted(found, key=lambda process: (-process.rss, process.pid)))

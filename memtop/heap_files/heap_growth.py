@@ -187,16 +187,51 @@ def grower_sentence(growth: HeapGrowth, floor_rate: float | None = None) -> str:
     first = suspect(growth)
     if first.bytes is None:
         words = f"{first.name} {signed_count(first.objects)} {_counted_word(growth)}"
-    else:
-        words = f"{first.name} {signed_bytes(first.bytes)}"
-        if first.objects:
-            words += f" ({signed_count(first.objects)} {_counted_word(growth)})"
-        hourly = grew_per_hour(growth, first.bytes)
-        if hourly is not None and floor_rate:
-            words += f", {share(hourly / floor_rate)} of the {rate(floor_rate)}"
-        elif growth.bytes and growth.bytes > 0:
-            words += f", {share(first.bytes / growth.bytes)} of the growth"
+        return f"{words}; {kept_by(growth.kind, first.path)}." if first.path else f"{words}."
+    words = f"{first.name} {signed_bytes(first.bytes)}"
+    if first.objects:
+        words += f" ({signed_count(first.objects)} {_counted_word(growth)})"
+    together, grown = in_step(growth, first), first.bytes
+    if together:
+        grown += sum(one.bytes or 0 for one, _ in together)
+        each = ", ".join(f"{many} {one.name}" for one, many in together[:MOST_NAMED])
+        words += f", each with {each}: {signed_bytes(grown)} in all"
+    hourly = grew_per_hour(growth, grown)
+    if hourly is not None and floor_rate and floor_rate > 0:
+        words += f", {share(hourly / floor_rate)} of the {rate(floor_rate)}"
+    elif growth.bytes and growth.bytes > 0:
+        words += f", {share(grown / growth.bytes)} of the growth"
     return f"{words}; {kept_by(growth.kind, first.path)}." if first.path else f"{words}."
+
+
+MOST_NAMED = 4
+"""Types that a sentence names beside the first."""
+_MOST_IN_EACH = 16
+_STEP_SLACK = 0.03
+"""By how much a number of objects may miss a whole multiple: some are new at the moment of a capture."""
+
+
+def in_step(growth: HeapGrowth, first: TypeGrowth) -> list[tuple[TypeGrowth, int]]:
+    """The types that grew by a whole number of objects for each one of a type: what it consists of.
+
+    Returns:
+        Those types and how many there are in each, the largest first; none where few objects were added: then
+        anything is a multiple.
+    """
+    base = first.objects or 0
+    if base < 50 or growth.kind in (HeapFileKind.GO_HEAP, HeapFileKind.MEMORY_MAP):
+        return []
+    found = []
+    for one in growth.growers[:MOST_COMPARED]:
+        many = round((one.objects or 0) / base)
+        if one is first or not 1 <= many <= _MOST_IN_EACH or not one.bytes:
+            continue
+        if abs((one.objects or 0) - many * base) <= _STEP_SLACK * base:
+            found.append((one, many))
+    return found
+
+
+MOST_COMPARED = 40
 
 
 _PLAIN_TYPES = frozenset(

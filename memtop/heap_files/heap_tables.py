@@ -119,22 +119,24 @@ def _document(
         return "\n".join(lines)
     lines = [*title.splitlines()]
     if rows:
-        lines += ["", *_columns(heads, rows)]
+        lines += ["", *text_columns(heads, rows)]
     return "\n".join([*lines, *([""] if ending else []), *ending])
 
 
-def _columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Numbers to the right, the name last and to the left."""
-    shown = [heads, *([*row[:-1], _cut(row[-1])] for row in rows)]
+def text_columns(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], longest: int = LONGEST_CELL
+) -> Iterator[str]:
+    """The lines of a table: all to the right but the last column, which holds the name."""
+    shown = [heads, *([*row[:-1], _cut(row[-1], longest)] for row in rows)]
     widths = [max(len(row[place]) for row in shown) for place in range(len(heads))]
     for row in shown:
         cells = [cell.rjust(width) for cell, width in zip(row[:-1], widths, strict=False)]
         yield GAP.join([*cells, row[-1]])
 
 
-def _cut(name: str) -> str:
+def _cut(name: str, longest: int) -> str:
     """The end of a long name: that is where the class is, and the line."""
-    return name if len(name) <= LONGEST_CELL else f"…{name[1 - LONGEST_CELL :]}"
+    return name if len(name) <= longest else f"…{name[1 - longest :]}"
 
 
 def _markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -48,7 +48,9 @@ def test_a_healthy_jvm_has_no_grave_risk_and_all_facts(proposed):
     assert facts["runs there"] == plan.capture.shown
     assert "limit 192 MiB" in facts["memory"]
     assert facts["written there"].startswith("/tmp/memtop-20250101-000000-1.hprof (71.9 GiB free)")
-    assert facts["kept here"].startswith("/home/nobody/billing-0-billing-20250101-000000.hprof (50 GiB free)")
+    assert facts["kept here"].startswith(
+        "/home/nobody/production_billing-0_billing_20250101-000000.hprof (50 GiB free)"
+    )
     assert any("stands still" in risk.words for risk in plan.risks())
     assert any("secrets included" in risk.words for risk in plan.risks())
     assert viewer_for(plan.target).name == "Eclipse MAT"
@@ -102,7 +104,7 @@ def test_what_was_left_before_is_offered_after_what_can_be_captured_anew(propose
     plans = proposed("jvm-cgroup-v1", left=left)
     found = next(plan for plan in plans if plan.capture.how is CaptureMethod.LEFT)
     assert found.capture.size == 11927923
-    assert found.target.name == "billing-0-memtop-20251122-170400-1.hprof"
+    assert found.target.name == "production_billing-0_billing_20251122-170400-1.hprof"
     assert plans[0].capture.how is CaptureMethod.FILE
     assert not any(plan.capture.missing for plan in plans[: plans.index(found)])
 

@@ -87,4 +87,4 @@ def test_each_is_a_plan_that_needs_no_exec():
     ]
     assert all(plan.program.runtime is LanguageRuntime.GO and not plan.capture.missing for plan in found)
     assert ("process", "Go, PID 1: /app/cart") in found[0].facts()
-    assert found[0].target == Path("/here/cart-1-cart-s.pb.gz")
+    assert found[0].target == Path("/here/shop_cart-1_cart_s.pb.gz")

@@ -246,7 +246,10 @@ def test_the_suspect_is_what_a_person_can_look_for_not_what_it_is_made_of(dump):
     growth = compare_heaps(read(dump(100), paths=False), read(dump(9000)))
     assert growth.types[0].name == "byte[]"
     sentence = grower_sentence(growth)
-    assert sentence.startswith("com.shop.Session +209 KiB (+8,900 objects), ")
+    assert sentence.startswith(
+        "com.shop.Session +209 KiB (+8,900 objects), each with 1 byte[]: +695 KiB in all, "
+        "95 % of the growth; "
+    )
     assert sentence.endswith("kept by static com.shop.Main.CACHE → com.shop.SessionCache.table.")
 
 

@@ -1,0 +1,264 @@
+"""Finds out what grew: takes the captures of a plan, compares them, and says what else rose meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from memtop.background import run_in_thread
+from memtop.heap.capture_methods import HeapCapture
+from memtop.heap.capture_plan import CapturePlan, NothingToCaptureError, plan_captures
+from memtop.heap.capture_run import CAPTURE_FAILURES, CaptureFailedError, CaptureStep, TellStep
+from memtop.heap.capture_watch import RunIdentity, container_run, how_it_died, take_watched
+from memtop.heap.cgroup_memory import MemoryBreakdown, NoCgroupFiguresError, read_breakdown
+from memtop.heap.container_probe import NoShellError, probe_container
+from memtop.heap.file_transfer import remove_file
+from memtop.heap.growth_plan import GrowthPlan
+from memtop.heap_files.heap_contents import HeapContents, HeapFileError
+from memtop.heap_files.heap_growth import (
+    HeapGrowth,
+    compare_heaps,
+    grower_sentence,
+    signed_bytes,
+    whole_sentence,
+)
+from memtop.heap_files.heap_reader import read_heap_file
+from memtop.heap_files.text_reports import ARENA, read_memory_map
+from memtop.kube.client import Client
+from memtop.kube.container_exec import ContainerRef, run_command
+from memtop.sanitize import sanitize_bytes
+from memtop.wording import bytes_, counted, duration
+
+TICK_SECONDS = 1.0
+TELLING_BYTES = 4 * 1024 * 1024
+"""Change of a kind of memory that is worth a sentence."""
+TELLING_COUNT = 4
+"""Threads or files that have to be added to be worth a sentence; a pool of threads adds two by itself."""
+_SHELL_MARK = "@memtop"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessMoment:
+    """What a process and its container took at one moment; None where that could not be asked.
+
+    Attributes:
+        at: When, by a clock of this machine that does not jump.
+        memory: The container's memory by kind.
+        threads: Of the process.
+        files: File descriptors that it has open.
+        mappings: Its resident memory by mapping.
+    """
+
+    at: float
+    memory: MemoryBreakdown | None = None
+    threads: int | None = None
+    files: int | None = None
+    mappings: HeapContents | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WhatGrew:
+    """The answer.
+
+    Attributes:
+        growth: What grew between the first capture and the last.
+        floor_rate: Bytes an hour by which the container's memory rises: the verdict's, else as measured
+            between the captures; None where neither is known.
+        sentences: The answer in words, what matters most first.
+        files: The captures that were compared.
+    """
+
+    growth: HeapGrowth
+    floor_rate: float | None
+    sentences: tuple[str, ...]
+    files: tuple[Path, ...]
+
+
+async def find_what_grew(client: Client, plan: GrowthPlan, tell: TellStep) -> WhatGrew:
+    """Does what a plan says.
+
+    Args:
+        client: As whom.
+        plan: What was agreed to.
+        tell: Told every step; must return at once.
+
+    Raises:
+        CaptureFailedError: A capture came to nothing, the container died, or a file cannot be read.
+    """
+    place = plan.capture.place
+    run = await container_run(client, place)
+    files: list[Path] = []
+    moments: list[ProcessMoment] = []
+    if plan.earlier is not None:
+        files.append(plan.earlier.path)
+    capture = plan.capture
+    rounds = 1 if plan.earlier is not None else plan.times
+    for number in range(rounds):
+        if number:
+            await _wait(plan.seconds, f"capture {number + 1} of {rounds} comes in", tell)
+            if died := await _ended(client, place, run):
+                raise CaptureFailedError(
+                    f"{died}, so the captures are of two different heaps", [f"{files[-1]} is kept"]
+                )
+            capture = await _planned_again(client, plan)
+        moments.append(await look_at_process(client, capture))
+        words = f"capture {number + 1} of {rounds}" if rounds > 1 else "the second capture"
+        taken = await take_watched(client, capture, _prefixed(tell, words))
+        if taken.left:
+            await remove_file(client, place, taken.left)
+        files.append(taken.path)
+    tell(CaptureStep("reading the captures"))
+    seconds = moments[-1].at - moments[0].at if plan.earlier is None else time.time() - plan.earlier.taken
+    try:
+        growth = await run_in_thread(_compare, files[0], files[-1], seconds)
+    except HeapFileError as error:
+        raise CaptureFailedError(str(error), [f"{one} is kept" for one in files]) from error
+    return judge_growth(growth, moments, plan.floor_rate, tuple(files))
+
+
+def _compare(first: Path, last: Path, seconds: float) -> HeapGrowth:
+    return compare_heaps(read_heap_file(first, paths=False), read_heap_file(last), seconds)
+
+
+def judge_growth(
+    growth: HeapGrowth,
+    moments: Sequence[ProcessMoment],
+    floor_rate: float | None,
+    files: tuple[Path, ...] = (),
+) -> WhatGrew:
+    """Puts together what the captures and the looks at the process say.
+
+    Args:
+        growth: What grew in the captures.
+        moments: How the process was at the captures.
+        floor_rate: The verdict's rate, bytes an hour; None where there is none.
+        files: The captures.
+    """
+    first, last = (moments[0], moments[-1]) if len(moments) > 1 else (None, None)
+    measured = _measured_rate(first, last) if first is not None and last is not None else None
+    rise = floor_rate if floor_rate is not None and floor_rate > 0 else measured
+    sentences = [grower_sentence(growth, rise), whole_sentence(growth, rise)]
+    if first is not None and last is not None:
+        sentences += _beside_the_heap(first, last)
+    return WhatGrew(growth, rise, tuple(sentences), files)
+
+
+def _measured_rate(first: ProcessMoment, last: ProcessMoment) -> float | None:
+    """Bytes an hour by which memory of processes grew between two moments; None where it did not."""
+    if first.memory is None or last.memory is None or last.at <= first.at:
+        return None
+    rise = last.memory.anon - first.memory.anon
+    return rise * 3600 / (last.at - first.at) if rise > 0 else None
+
+
+def _beside_the_heap(first: ProcessMoment, last: ProcessMoment) -> Iterator[str]:
+    """What rose or appeared that is no object of the heap, a sentence each."""
+    if first.mappings is not None and last.mappings is not None:
+        before = {one.name: one for one in first.mappings.types}
+        for one in last.mappings.types:
+            old = before.get(one.name)
+            grew = (one.bytes or 0) - ((old.bytes or 0) if old is not None else 0)
+            if one.name == ARENA:
+                new = (one.objects or 0) - ((old.objects or 0) if old is not None else 0)
+                if new > 0:
+                    yield (
+                        f"{counted(new, 'arena')} of 64 MiB appeared ({signed_bytes(grew)} of them in use): "
+                        "native memory of threads; MALLOC_ARENA_MAX=2 bounds it."
+                    )
+            elif grew >= TELLING_BYTES and one.name.startswith("/"):
+                yield f"{one.name} is mapped with {signed_bytes(grew)}."
+    for words, had, has in (
+        ("threads", first.threads, last.threads),
+        ("open files and connections", first.files, last.files),
+    ):
+        if had is not None and has is not None and has - had >= TELLING_COUNT:
+            yield f"{has - had} more {words}: {has} now."
+    if first.memory is not None and last.memory is not None:
+        kinds = {
+            "Page cache": (first.memory.file, last.memory.file, "the kernel drops it before it kills"),
+            "Files in memory (tmpfs)": (first.memory.shared, last.memory.shared, "they count like heap"),
+            "The kernel's memory": (
+                first.memory.kernel,
+                last.memory.kernel,
+                "sockets, dentries, page tables",
+            ),
+        }
+        for name, (old_bytes, new_bytes, note) in kinds.items():
+            if new_bytes - old_bytes >= TELLING_BYTES:
+                yield f"{name} grew by {bytes_(new_bytes - old_bytes)} to {bytes_(new_bytes)}: {note}."
+
+
+async def look_at_process(client: Client, plan: CapturePlan) -> ProcessMoment:
+    """How a process and its container are now; what cannot be asked is left out, and nothing fails."""
+    at = time.monotonic()
+    if not plan.probe.shell or not plan.probe.sections:
+        return ProcessMoment(at)
+    pid = plan.program.process.pid
+    script = f"ls /proc/{pid}/fd | wc -l; echo {_SHELL_MARK}; cat /proc/{pid}/smaps"
+    try:
+        probe = await probe_container(client, plan.place)
+        said = await run_command(client, plan.place, ["sh", "-c", script])
+    except (NoShellError, *CAPTURE_FAILURES):
+        return ProcessMoment(at)
+    try:
+        memory = read_breakdown(probe)
+    except NoCgroupFiguresError:
+        memory = None
+    files, _, smaps = sanitize_bytes(said.output).partition(f"{_SHELL_MARK}\n")
+    try:
+        mappings = read_memory_map(smaps)
+    except HeapFileError:
+        mappings = None
+    count = int(files.strip()) if files.strip().isdecimal() else 0
+    process = next((one for one in memory.processes if one.pid == pid), None) if memory is not None else None
+    return ProcessMoment(
+        at, memory, process.threads if process is not None else None, count or None, mappings
+    )
+
+
+async def _planned_again(client: Client, plan: GrowthPlan) -> CapturePlan:
+    """The plan of the next capture, from a new look; nothing is taken where that has become a danger.
+
+    Raises:
+        CaptureFailedError: It cannot be taken, or would now be likely to kill the container.
+    """
+    first = plan.capture
+    try:
+        found = await plan_captures(client, first.place, first.target.parent)
+    except (NoShellError, NothingToCaptureError, *CAPTURE_FAILURES) as error:
+        raise CaptureFailedError(f"the next capture could not be planned: {error}") from error
+    again = next((one for one in found if _alike(one.capture, first.capture)), None)
+    if again is None:
+        raise CaptureFailedError(f"{first.capture.title} is not possible any more")
+    known = {risk.words[:20] for risk in first.risks() if risk.grave}
+    new = [risk.words for risk in again.risks() if risk.grave and risk.words[:20] not in known]
+    if new:
+        raise CaptureFailedError(
+            f"the next capture was not taken, to do no harm: {new[0]}", ["the first is kept"]
+        )
+    return again
+
+
+def _alike(one: HeapCapture, other: HeapCapture) -> bool:
+    return (one.how, one.suffix, one.port, one.missing) == (other.how, other.suffix, other.port, "")
+
+
+async def _ended(client: Client, place: ContainerRef, run: RunIdentity | None) -> str:
+    now = await container_run(client, place)
+    if run is None or now is None or now == run:
+        return ""
+    return await how_it_died(client, place, run)
+
+
+async def _wait(seconds: float, words: str, tell: TellStep) -> None:
+    begun = time.monotonic()
+    while (left := seconds - (time.monotonic() - begun)) > 0:
+        tell(CaptureStep(f"{words} {duration(left)}", round(seconds - left), 0))
+        await asyncio.sleep(min(TICK_SECONDS, left))
+
+
+def _prefixed(tell: TellStep, words: str) -> Callable[[CaptureStep], None]:
+    return lambda step: tell(replace(step, words=f"{words}: {step.words}"))
