@@ -22,6 +22,8 @@ GLITCH_SHARE = 0.5
 """A single sample below this share of both its neighbours is a false reading."""
 LATE_SAMPLES = 3
 """So many samples after a restart may still show the dead container."""
+ECHO_SECONDS = 300.0
+"""For so long Prometheus repeats the last sample of a series that has ended (its look-back)."""
 COLLAPSE_SHARE = 0.2
 """A fall by this share next to a restart is where the life begins."""
 
@@ -67,13 +69,14 @@ def summarise_samples(batch: Batch) -> SampleSummary:
 
     False readings are dropped first: nothing that runs has 0 bytes, and a single sample below half of both
     its neighbours is a scrape that went wrong, not memory that was freed and taken again within one step.
+    What is repeated of a dead container goes as well.
     """
     rows, time, value = _flat_samples(batch)
     keep = _is_plausible(value, rows)
     if not keep.all():
         rows, time, value = rows[keep], time[keep], value[keep]
     life = _number_lives(batch, rows, time, value)
-    keep = ~_is_loading(value, life)
+    keep = ~(_is_loading(value, life) | _is_echo(batch, rows, time, value, life))
     if not keep.all():
         rows, time, value, life = rows[keep], time[keep], value[keep], life[keep]
     return fold_samples(rows, time, value, life, len(batch))
@@ -101,6 +104,31 @@ def _is_loading(value: Floats, life: Ints) -> Bools:
         begins = np.append(True, life[1:-2] != life[:-3])
         loading[:-2] = begins & (life[2:] == life[:-2]) & (value[:-2] < GLITCH_SHARE * value[1:-1])
     return loading
+
+
+def _is_echo(batch: Batch, rows: Ints, time: Floats, value: Floats, life: Ints) -> Bools:
+    """Marks the samples at the end of a life that has ended that repeat the one before them to the byte.
+
+    They look like growth that has levelled off. A life has ended if another follows, or its container started
+    again or is known to have ended since; a life that is one value throughout keeps it.
+    """
+    echo = np.zeros(len(value), np.bool_)
+    if len(value) < 2:
+        return echo
+    new_life = life[1:] != life[:-1]
+    run_starts = np.flatnonzero(np.append(True, new_life | (value[1:] != value[:-1])))
+    life_starts, last = np.flatnonzero(np.append(True, new_life)), np.flatnonzero(np.append(new_life, True))
+    first = run_starts[np.searchsorted(run_starts, last, "right") - 1]
+    ended = np.append(rows[last[1:]] == rows[last[:-1]], False)
+    for told in (batch.restarts, None if batch.ends is None else batch.ends.times):
+        if told is not None and len(told.times):
+            newest = np.full(len(batch), -np.inf)
+            np.maximum.at(newest, told.owners(), told.times)
+            ended |= newest[rows[last]] > time[first]
+    repeated = ended & (last > first) & (first > life_starts) & (time[last] - time[first] <= ECHO_SECONDS)
+    for begin, end in zip(first[repeated].tolist(), last[repeated].tolist(), strict=True):
+        echo[begin + 1 : end + 1] = True
+    return echo
 
 
 def _number_lives(batch: Batch, rows: Ints, time: Floats, value: Floats) -> Ints:

@@ -277,7 +277,7 @@ def judge_summary(
         if started_at is not None:
             # A warm-up, too, grows after every start, but not until it ends.
             repeated = ended.log_odds > 0
-            since = (summary.last - started_at)[seen]
+            since = _seconds_since_start(summary, started_at)[seen]
             young = growth.leak & ~repeated & is_young(since, ahead.seconds_to_limit)
             growth = replace(
                 growth, chance=np.where(young, np.fmin(growth.chance, UNDECIDED_CHANCE), growth.chance)
@@ -317,6 +317,20 @@ def judge_summary(
         death_level=level,
         limit=limits,
     )
+
+
+def _seconds_since_start(summary: SampleSummary, started_at: Floats) -> Floats:
+    """Seconds from the start of the life that the last sample is of to that sample, NaN where not known.
+
+    A start after the last sample says nothing of the samples. They are of the life before, which is at least
+    as old as they show.
+    """
+    begin = np.full(len(started_at), np.nan)
+    first = np.flatnonzero(np.append(True, summary.life[1:] != summary.life[:-1])[: len(summary.life)])
+    begin[summary.life_container] = summary.time[first]  # the latest life of each is written last
+    lives = np.bincount(summary.life_container, minlength=len(started_at))
+    begin[lives < 2] = np.nan
+    return np.where(started_at > summary.last, summary.last - begin, summary.last - started_at)
 
 
 def is_young(age: Floats, seconds_to_limit: Floats) -> Bools:
