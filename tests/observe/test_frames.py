@@ -73,6 +73,8 @@ class TestOrders:
             (SortColumn.SHARE, "small big down far", "big small down far"),
             (SortColumn.NAME, "small far down big", "big down far small"),
             (SortColumn.LAST_END, "down small big far", "down small big far"),
+            (SortColumn.NODE, "small big down far", "big down far small"),
+            (SortColumn.NAMESPACE, "small big down far", "far small big down"),
         ],
     )
     async def test_both_ways_and_the_unknown_last(self, shop, column, descending, ascending):
@@ -300,6 +302,12 @@ class TestWorkloads:
         rows, row = web.row("deployment/web", workloads=True)
         assert (rows.verdict[row], rows.rate[row]) == (VERDICT_CODES[Verdict.STEADY], 0.0)
 
+    async def test_of_two_that_are_as_sure_the_one_with_more_memory_speaks(self, web):
+        web.judged("web-1", rate=5 * MI)
+        web.judged("web-2", rate=7 * MI)
+        rows, row = web.row("deployment/web", workloads=True)
+        assert rows.rate[row] == 7 * MI
+
     async def test_an_empty_cluster_has_no_rows(self, stage):
         assert stage.shown(workloads=True) == []
         assert stage.shown() == []
@@ -323,7 +331,14 @@ class TestDetail:
         assert (detail.times - world.NOW).tolist() == [0, 15]
         assert detail.limit == 100 * MI
         assert detail.request is None
+        assert detail.title == "small"
         assert detail.judgement.verdict is Verdict.NOT_ENOUGH_DATA
+
+    async def test_one_of_several_containers_is_named_and_may_have_no_limit(self, shop, world):
+        shop.put(world.pod("two", world.container(limit=None), world.container("log")))
+        shop.tick(world.sample("two", 0, app="1Mi", log="1Mi"))
+        detail = shop.frame(selected=ContainerKey("uid-shop-two", "app")).detail
+        assert (detail.title, detail.limit) == ("two/app", None)
 
     async def test_its_restarts_and_oom_kills(self, stage, world):
         last = world.ended(-60)
@@ -377,6 +392,30 @@ class TestHeader:
 
     async def test_frames_are_numbered(self, shop):
         assert shop.frame().number + 1 == shop.frame().number
+
+
+def test_the_row_that_needs_somebody_first(stage, world):
+    """Each that comes is more urgent than all before it."""
+
+    def urgent():
+        frame = stage.frame()
+        return frame.rows.identities[frame.pane_rows[OverviewPane.TOP][frame.urgent]].pod
+
+    stage.put(*(world.pod(name) for name in ("large", "later", "sooner")))
+    stage.tick(*(world.sample(name, 0, app="100Mi") for name in ("large", "later", "sooner")))
+    assert urgent() == "large", "where nothing is urgent it is the first"
+    stage.put(world.pod("pull", world.container(state={"waiting": {"reason": "ImagePullBackOff"}})))
+    assert urgent() == "pull"
+    stage.put(world.pod("full", world.container(limit="10Mi")))
+    stage.tick(world.sample("full", 15, app="10Mi"), at=15)
+    assert urgent() == "full"
+    killed = world.container(restarts=1, last=world.ended(-60), state=world.running(-50))
+    stage.put(world.pod("killed", killed))
+    assert urgent() == "killed"
+    stage.judged("later", rate=MI)
+    assert urgent() == "later"
+    stage.judged("sooner", rate=9 * MI)
+    assert urgent() == "sooner"
 
 
 class TestALeakThatIsDown:

@@ -58,6 +58,12 @@ async def test_its_pods_are_pooled_by_container_and_revision(web):
     members = web.frame(selected=key).members
     assert set(members.parts) == {("app", "abc")}
     assert members.judgement == members.parts["app", "abc"]
+    key = ContainerKey("uid-shop-bare", "app")
+    web.frame(selected=key)
+    while web.observer.workload_verdicts.judge_next():
+        pass
+    bare = web.frame(selected=key).members
+    assert set(bare.parts) == {("app", "")}
 
 
 async def test_nothing_selected_or_gone_has_none(web):

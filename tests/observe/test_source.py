@@ -148,6 +148,19 @@ async def test_escape_sequences_in_a_servers_words_do_not_get_through():
     assert (await Play(refused(500, "\x1b[2Jboom")).end()).words == "boom"
 
 
+async def test_what_becomes_of_it_is_in_the_log_file(caplog):
+    caplog.set_level("INFO")
+    await Play(1.0, refused(500, "boom"), 2.0).end()
+    told = [
+        record.getMessage() for record in caplog.records if record.getMessage().startswith("source pods ")
+    ]
+    assert [words.partition(" is ")[2] for words in told] == [
+        "live: all is well",
+        "stale: boom",
+        "live: all is well",
+    ]
+
+
 async def test_only_changes_of_state_are_told():
     play = Play(1.0, 2.0, 3.0)
     await play.end()

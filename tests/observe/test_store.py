@@ -15,6 +15,7 @@ from memtop.kube.api_objects import (
     ResourceRequirements,
 )
 from memtop.kube.pod_facts import ContainerKind, Workload
+from memtop.observe.container_store import INITIAL_SLOTS
 from memtop.observe.frame_rows import container_rows
 from memtop.observe.view import RowFilter
 from tests.observe.conftest import NOW
@@ -99,6 +100,11 @@ class TestPods:
         assert len(shelf.store.live_slots()) == 501
         assert len({shelf.slot(f"pod-{number}") for number in range(500)}) == 500
         assert shelf.series("first") == ([0], [64])
+
+    def test_room_that_nobody_uses_is_small(self, shelf, world):
+        for number in range(1500):
+            shelf.put(world.pod(f"pod-{number}"))
+            assert len(shelf.store.identities) <= INITIAL_SLOTS + 1.5 * (number + 1)
 
     def test_room_is_made_once_for_pods_that_are_to_come(self, shelf, world):
         shelf.put(*(world.pod(f"pod-{number}", world.container(), world.container("b")) for number in (1, 2)))

@@ -276,6 +276,15 @@ class TestMetrics:
         watcher = watch()
         found = watcher.state("metrics", SourceCondition.LIVE)
         assert found.words == "2 samples left out: a sample cannot be read: it is int, not an object"
+        demo.server.faults.clear()
+        body = b'{"items": [7]}'
+        demo.server.faults.add(Fault(Harm.ANSWER, path=METRICS, status=200, body=body))
+        assert watcher.until(
+            lambda frame: (
+                status(frame, "metrics").words
+                == "1 sample left out: a sample cannot be read: it is int, not an object"
+            )
+        )
         assert status(watcher.frame, "pods").state is SourceCondition.LIVE
         demo.server.faults.clear()
         watcher.state("metrics", SourceCondition.LIVE)
