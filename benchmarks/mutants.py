@@ -293,7 +293,7 @@ def _without_inner(code: CodeType) -> CodeType:
 def put_in(fault: Fault, tree: Path) -> Callable[[], None] | None:
     """What puts a fault into the functions of this process; None where it cannot be."""
     place = str(tree / fault.path)
-    before = compile((ROOT / fault.path).read_text(), place, "exec", dont_inherit=True)
+    before = compile((tree / fault.path).read_text(), place, "exec", dont_inherit=True)
     new = changed_functions(before, compile(fault.code, place, "exec", dont_inherit=True))
     if not new:
         return None
@@ -363,11 +363,11 @@ def known(tree: Path, package: str) -> Known:
     return found
 
 
-def faults(package: str, seed: int, most: int | None) -> tuple[int, list[Fault]]:
+def faults(tree: Path, package: str, seed: int, most: int | None) -> tuple[int, list[Fault]]:
     """The number of all faults of a package, and a sample of them."""
     drawn = []
     seen: Counter[str] = Counter()
-    for path in sorted((ROOT / "memtop" / package).glob("*.py")):
+    for path in sorted((tree / "memtop" / package).glob("*.py")):
         visitor = MutationVisitor(mutation_operators, IgnoredCode(set(), set(), set()))
         module = cst.MetadataWrapper(cst.parse_module(path.read_text())).visit(visitor)
         for one in visitor.mutations:
@@ -383,10 +383,10 @@ def faults(package: str, seed: int, most: int | None) -> tuple[int, list[Fault]]
             key = hashlib.sha256(f"{seed}\0{text}\0{seen[text]}".encode()).hexdigest()[:12]
             drawn.append((key, path, module, one))
     sample = sorted(drawn, key=lambda one: one[0])[:most]
-    return len(drawn), [_fault(*one) for one in sample]
+    return len(drawn), [_fault(tree, *one) for one in sample]
 
 
-def _fault(key: str, path: Path, module: cst.Module, mutation) -> Fault:
+def _fault(tree: Path, key: str, path: Path, module: cst.Module, mutation) -> Fault:
     before, after = module.code, module.deep_replace(mutation.original_node, mutation.mutated_node).code
     old, new = before.splitlines(), after.splitlines()
     changes = [
@@ -397,7 +397,7 @@ def _fault(key: str, path: Path, module: cst.Module, mutation) -> Fault:
     first, last = changes[0], changes[-1]
     return Fault(
         key,
-        str(path.relative_to(ROOT)),
+        str(path.relative_to(tree)),
         first[1] + 1,
         " ".join(line.strip() for line in old[first[1] : last[2]]),
         " ".join(line.strip() for line in new[first[3] : last[4]]),
@@ -430,10 +430,10 @@ def statement(source: str, line: int) -> tuple[range, bool]:
     return found, inside
 
 
-def chosen(fault: Fault, without: Known) -> list[str]:
+def chosen(fault: Fault, tree: Path, without: Known) -> list[str]:
     """The tests that can notice a fault, the quickest first."""
     by_line = without.tests.get(fault.path, {})
-    lines, inside = statement((ROOT / fault.path).read_text(), fault.line)
+    lines, inside = statement((tree / fault.path).read_text(), fault.line)
     tests = set().union(*(by_line.get(line, set()) for line in lines)) if inside else set()
     quickest = sorted(without.seconds, key=without.seconds.__getitem__)
     if tests:
@@ -444,7 +444,7 @@ def chosen(fault: Fault, without: Known) -> list[str]:
 
 def outcome(tree: Path, fault: Fault, without: Known) -> str:
     """Tries one fault."""
-    tests = chosen(fault, without)
+    tests = chosen(fault, tree, without)
     files = sorted({test.partition("::")[0] for test in tests})
     patience = PATIENCE_SECONDS + PATIENCE_FACTOR * sum(without.seconds[test] for test in tests)
     begin = put_in(fault, tree)
@@ -479,12 +479,12 @@ def measure(package: str, asked: argparse.Namespace) -> Score:
     """Tries the faults of a package and prints those that survive."""
     score, no_fault = Score(), equivalent()
     most = None if asked.only else asked.sample
-    score.made, sample = faults(package, asked.seed, most)
-    if asked.only:
-        sample = [one for one in sample if one.key in asked.only]
     with tempfile.TemporaryDirectory(prefix="memtop-mutants-") as folder:
         tree = Path(folder).resolve()
-        copy_tree(tree)
+        copy_tree(tree)  # the faults are of what is copied, whatever becomes of the sources meanwhile
+        score.made, sample = faults(tree, package, asked.seed, most)
+        if asked.only:
+            sample = [one for one in sample if one.key in asked.only]
         without = known(tree, package)
         begun = time.monotonic()
         for number, fault in enumerate(sample):
