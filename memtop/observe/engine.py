@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
@@ -23,7 +24,7 @@ from memtop.log_file import get_logger
 from memtop.observe.frame import Frame
 from memtop.observe.observer import Observer
 from memtop.observe.snapshot import FrameBuilder
-from memtop.observe.source import FORBIDDEN_DELAY, NamespacesForbidden
+from memtop.observe.source import NamespacesForbidden, forbidden_delay
 from memtop.observe.view import Scope, View
 from memtop.observe.watchlist import Watchlist
 from memtop.retry import wait_or_until
@@ -248,9 +249,9 @@ class Engine:
     async def _await_rights(self, scope: Scope) -> None:
         """Returns to all namespaces as soon as they may be listed."""
         selected = {"labelSelector": scope.selector} if scope.selector else {}
-        while True:
+        for refusals in itertools.count(1):
             self._look_again.clear()
-            await wait_or_until(self._look_again, FORBIDDEN_DELAY)
+            await wait_or_until(self._look_again, forbidden_delay(refusals))
             with contextlib.suppress(ApiError, Unreachable, CredentialError, KubeconfigError):
                 await self._client.get("/api/v1/pods", {"limit": "1", **selected})
                 self._scope = scope

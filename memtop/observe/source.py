@@ -74,6 +74,14 @@ class ServerClock:
 LOGGER = get_logger("source")
 FORBIDDEN_DELAY = 120.0
 """Rights change rarely; asking again at this pace still notices that they were granted."""
+FIRST_FORBIDDEN_DELAY = 5.0
+"""A refusal may also pass at once: an authorizer that has only started refuses everybody. So the waits double
+from here on, which costs five requests more in all."""
+
+
+def forbidden_delay(refusals: int) -> float:
+    """Seconds to wait after so many refusals in a row."""
+    return min(FIRST_FORBIDDEN_DELAY * 2.0 ** min(refusals - 1, 30), FORBIDDEN_DELAY)
 
 
 class NamespacesForbidden(Exception):  # noqa: N818  (not a failure but an answer)
@@ -105,6 +113,7 @@ class Source:
         self._on_change = on_change
         self._backoff = Backoff(rest=rest)
         self._retry = asyncio.Event()
+        self._refusals = 0
 
     def live(self, data_at: float | None = None, words: str = "") -> None:
         """Data has come: the source answers.
@@ -114,6 +123,7 @@ class Source:
             words: What is missing all the same.
         """
         self._backoff.works()
+        self._refusals = 0
         before = self.status
         self._become(
             replace(
@@ -170,7 +180,8 @@ class Source:
         words = sanitize(error.message or error.reason or f"HTTP {error.status}")
         if error.status == 403:
             self._failed(SourceCondition.FORBIDDEN, words, code=403)
-            return FORBIDDEN_DELAY
+            self._refusals += 1
+            return forbidden_delay(self._refusals)
         if error.status == 404:
             self._failed(SourceCondition.ABSENT, words, code=404)
             return MAX_DELAY

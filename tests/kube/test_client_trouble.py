@@ -1,11 +1,21 @@
 """A server that cannot be reached, breaks off, or sends what nobody can read."""
 
 import asyncio
+import gzip
+import random
+import tracemalloc
+import zlib
 
 import pytest
 from aiohttp import web
 
 from tests.kube.asking import unreachable
+
+
+def bomb(mebibytes: int) -> bytes:
+    """Gzip of so many MiB of spaces."""
+    squeeze = zlib.compressobj(9, zlib.DEFLATED, 31)
+    return b"".join(squeeze.compress(b" " * (1 << 20)) for _ in range(mebibytes)) + squeeze.flush()
 
 
 class TestTrouble:
@@ -47,6 +57,30 @@ class TestTrouble:
 
         text = await unreachable(connect(f"http://127.0.0.1:{await serve_bytes(cut)}").get("/"))
         assert text.endswith("was cut short")
+
+    async def test_a_body_that_swells_is_given_up_before_it_fills_the_memory(self, client_for):
+        """A megabyte of gzip became a gibibyte, and took two of memory."""
+
+        async def answer(request):
+            return web.Response(body=bomb(900), headers={"Content-Encoding": "gzip"})
+
+        client = await client_for(answer)
+        tracemalloc.start()
+        try:
+            text = await unreachable(client.get("/api/v1/pods"))
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert "swell" in text
+        assert peak < 128 << 20
+
+    async def test_a_body_that_is_packed_as_well_as_real_lists_passes(self, client_for):
+        listed = b"".join(b"%032x" % random.Random(n).getrandbits(128) + b" " * 600 for n in range(64_000))
+
+        async def answer(request):
+            return web.Response(body=gzip.compress(listed, 1), headers={"Content-Encoding": "gzip"})
+
+        assert await (await client_for(answer)).get("/") == listed
 
     async def test_no_answer_at_all(self, serve_bytes, connect):
         async def hang_up(head, reader, writer):

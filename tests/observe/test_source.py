@@ -113,9 +113,20 @@ async def test_a_server_that_asks_for_patience_gets_it():
 
 
 async def test_missing_rights_and_missing_apis_are_asked_for_rarely():
-    play = Play(refused(403), refused(404))
+    play = Play(*[refused(403)] * 20, refused(404))
     await play.end()
-    assert play.rests[:2] == [FORBIDDEN_DELAY, MAX_DELAY]
+    assert play.rests[15:21] == [FORBIDDEN_DELAY] * 5 + [MAX_DELAY]
+
+
+async def test_a_refusal_that_passes_is_soon_forgotten():
+    """An authorizer that has only started refuses everybody for a moment."""
+    play = Play(*[refused(403)] * 8, 900.0, refused(403))
+    await play.end()
+    waits, again = play.rests[:8], play.rests[8]
+    assert sum(waits[:3]) < 45
+    assert waits == sorted(waits)
+    assert waits[-1] == FORBIDDEN_DELAY
+    assert again == waits[0]
 
 
 async def test_an_expired_version_is_no_failure():
