@@ -73,11 +73,13 @@ def frame_document(frame: Frame) -> dict[str, Any]:
             }
             for source in frame.sources
         },
-        "containers": [_container_document(frame.rows, listing) for listing in list_containers(frame)],
+        "containers": [
+            _container_document(frame.rows, listing, frame.time) for listing in list_containers(frame)
+        ],
     }
 
 
-def _container_document(rows: FrameRows, listing: ListedContainer) -> dict[str, Any]:
+def _container_document(rows: FrameRows, listing: ListedContainer, now: float) -> dict[str, Any]:
     row, who = listing.row, listing.identity
     judgement = rows.judgements[row]
     return {
@@ -89,6 +91,7 @@ def _container_document(rows: FrameRows, listing: ListedContainer) -> dict[str, 
         "node": who.node or None,
         "working_set_bytes": _whole_or_none(rows.working_set[row]),
         "sampled_at": iso_time(rows.sampled_at[row]),
+        "sample_age_seconds": _whole_or_none(max(now - float(rows.sampled_at[row]), 0.0)),
         "limit_bytes": _whole_or_none(rows.limit[row]),
         "limit_of_pod": bool(rows.pod_limit[row]),
         "request_bytes": _whole_or_none(rows.request[row]),
@@ -187,7 +190,7 @@ def _memory_words(frame: Frame, row: int) -> str:
     memory = frame.rows.working_set[row]
     age = frame.time - float(frame.rows.sampled_at[row])
     old = math.isfinite(memory) and age > OLD_SAMPLE_SECONDS
-    return f"{bytes_(memory)} {ago(age)}" if old else bytes_(memory)
+    return f"{bytes_(memory)}, {ago(age).removesuffix(' ago')} old" if old else bytes_(memory)
 
 
 NAMESPACE = TableField("NAMESPACE", lambda _, listing: listing.identity.namespace)

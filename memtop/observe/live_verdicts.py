@@ -7,7 +7,7 @@ and only when there is something new.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -28,7 +28,8 @@ from memtop.analysis.verdict import judge_pooled, judge_series
 from memtop.log_file import get_logger
 from memtop.observe.container_store import ContainerStore, MetricsTick
 from memtop.observe.frame import WorkloadKey
-from memtop.observe.slots import ContainerIdentity, ContainerLives
+from memtop.observe.past_verdicts import Known, hold_verdict, known_of
+from memtop.observe.slots import ContainerIdentity, ContainerKey, ContainerLives
 
 LOGGER = get_logger("verdict")
 MAX_LOGGED = 20
@@ -55,20 +56,31 @@ class PooledWorkload:
     slots: npt.NDArray[np.intp]
 
 
+_PoolKnown = tuple[tuple[ContainerKey, float | None, float, float, Known], ...]
+"""What a pool was judged by as of a moment: each container, its limit, sums of times and values, the rest."""
+
+
 @dataclass(frozen=True, slots=True)
 class _PoolJudgement:
+    """What is judged of a workload and its parts, and of what was known of pools as of each moment."""
+
     at: float
     told: int
     worst: Judgement
     parts: Mapping[PoolPart, Judgement]
+    moments: Mapping[_PoolKnown, Judgement]
 
 
 class WorkloadVerdicts:
     """What is judged of the workloads that are looked at.
 
+    A workload's verdict is held like a container's: its pods are pooled as of the same moments, and it
+    changes when several of them say so.
+
     Args:
         store: Their containers; only read.
-        series: What there is to judge a slot by.
+        series: What there is to judge a slot by as of each of those moments, the latest last; as many of
+            every slot.
         now: The cluster's time.
         told: Whether all that is known of a slot has come; what comes later is a reason to judge again.
     """
@@ -76,7 +88,7 @@ class WorkloadVerdicts:
     def __init__(
         self,
         store: ContainerStore,
-        series: Callable[[int], Series],
+        series: Callable[[int], Sequence[Series]],
         now: Callable[[], float],
         told: Callable[[int], bool] = lambda slot: True,
     ) -> None:
@@ -100,12 +112,12 @@ class WorkloadVerdicts:
             judged = self._judged.get(wanted.key)
             told = sum(self._told(slot) for slot in wanted.slots[:MAX_POOLED].tolist())
             if judged is None or now - judged.at >= POOL_SECONDS or told > judged.told:
-                parts = self._judge(wanted.slots)
+                parts, moments = self._judge(wanted.slots, {} if judged is None else judged.moments)
                 worst = max(parts.values(), key=verdict_urgency, default=judge_pooled(()))
                 if judged is None or judged.worst.verdict is not worst.verdict:
                     name = f"{wanted.key.namespace}/{wanted.key.workload}"
                     LOGGER.info("verdict of workload %s: %s", name, worst.verdict)
-                self._judged[wanted.key] = _PoolJudgement(now, told, worst, parts)
+                self._judged[wanted.key] = _PoolJudgement(now, told, worst, parts, moments)
                 return True
         return False
 
@@ -135,18 +147,34 @@ class WorkloadVerdicts:
                 _set_row(columns, row, found.worst)
         return replace(live, **columns)
 
-    def _judge(self, slots: npt.NDArray[np.intp]) -> dict[PoolPart, Judgement]:
-        """Containers of one name in pods of one revision are pooled together."""
+    def _judge(
+        self, slots: npt.NDArray[np.intp], before: Mapping[_PoolKnown, Judgement]
+    ) -> tuple[dict[PoolPart, Judgement], dict[_PoolKnown, Judgement]]:
+        """Containers of one name in pods of one revision are pooled together, as of each moment."""
         held = np.nan_to_num(self._store.columns.working_set[slots])
-        parts: dict[PoolPart, list[Series]] = {}
+        parts: dict[PoolPart, list[tuple[ContainerKey, Sequence[Series]]]] = {}
         for slot in slots[np.argsort(-held, kind="stable")].tolist():
             identity = self._store.identities[slot]
             if identity is None:
                 continue
             part = parts.setdefault((identity.container, revision_hash_of(identity)), [])
             if len(part) < MAX_POOLED:
-                part.append(self._series(slot))
-        return {part: judge_pooled(series) for part, series in parts.items()}
+                part.append((identity.key, self._series(slot)))
+        found: dict[PoolPart, Judgement] = {}
+        moments: dict[_PoolKnown, Judgement] = {}
+        for name, part in parts.items():
+            judged = []
+            keys = [key for key, _ in part]
+            for pods in zip(*(series for _, series in part), strict=True):
+                known = tuple(
+                    (key, pod.limit, float(pod.timestamps.sum()), float(pod.values.sum()), known_of(pod))
+                    for key, pod in zip(keys, pods, strict=True)
+                )
+                if known not in moments:
+                    moments[known] = before[known] if known in before else judge_pooled(pods)
+                judged.append(moments[known])
+            found[name] = hold_verdict(judged)
+        return found, moments
 
 
 def revision_hash_of(identity: ContainerIdentity) -> str:

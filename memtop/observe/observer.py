@@ -118,7 +118,7 @@ class Observer:
         )
         self.workload_verdicts = WorkloadVerdicts(
             self.store,
-            self.past_sources.verdicts.judged_series,
+            self.past_sources.verdicts.held_series,
             self.clock.now,
             lambda slot: not self.past_sources.is_asking(slot),
         )

@@ -67,11 +67,12 @@ _MOST_SUSPECTED = np.nextafter(SURE_CONFIDENCE, 0.0)
 """Confidence of a leak that is sure as of one moment only."""
 
 
-_Known = tuple[int, tuple[LifeEnd, ...], int, HeapFill | None]
+Known = tuple[int, tuple[LifeEnd, ...], int, HeapFill | None]
 """What a judgement was made of: samples, ends of known cause, restarts, and a heap that is full."""
 
 
-def _known_of(series: Series) -> _Known:
+def known_of(series: Series) -> Known:
+    """What is known of a container in a series; the same makes the same judgement."""
     return len(series.values), series.ends, len(series.restarts), series.full_heap
 
 
@@ -86,7 +87,7 @@ class _PastJudgement:
     generation: int
     at: float
     judgement: Judgement
-    moments: Mapping[float, tuple[_Known, Judgement]]
+    moments: Mapping[float, tuple[Known, Judgement]]
 
 
 class LiveJudge(Protocol):
@@ -148,9 +149,15 @@ class PastVerdicts:
 
     def judged_series(self, slot: int) -> Series:
         """What a container is judged by as of the latest moment."""
+        return self.held_series(slot)[-1]
+
+    def held_series(self, slot: int) -> list[Series]:
+        """What a container is judged by as of each of the moments that its verdict is held from, in order."""
         name, whole = self._name(slot), self.basis(slot)[0]
-        judged = as_of(whole, latest_moment(self._now()) if name is None else self._moment(name))
-        return replace(judged, full_heap=whole.full_heap)
+        latest = latest_moment(self._now()) if name is None else self._moment(name)
+        known = [as_of(whole, moment) for moment in held_moments(latest)]
+        known[-1] = replace(known[-1], full_heap=whole.full_heap)  # a log tells of the present only
+        return known
 
     def _without_echo(self, slot: int, series: Series) -> Series:
         """The series without what Prometheus repeats of a dead container while it is down.
@@ -207,22 +214,22 @@ class PastVerdicts:
 
     def _judge(self, batch: Sequence[tuple[ContainerName, int]]) -> None:
         moments: dict[ContainerName, list[float]] = {}
-        known: dict[ContainerName, dict[float, tuple[_Known, Judgement]]] = {}
+        known: dict[ContainerName, dict[float, tuple[Known, Judgement]]] = {}
         open_: list[tuple[ContainerName, float, Series]] = []
         for name, slot in batch:
             before, whole, latest = self._judged.get(name), self.basis(slot)[0], self._moment(name)
-            moments[name] = [latest - MOMENT_SECONDS * back for back in reversed(range(HELD_MOMENTS))]
+            moments[name] = held_moments(latest)
             old = {} if before is None or before.generation != self._generation(slot) else before.moments
             known[name] = {moment: old[moment] for moment in moments[name] if moment in old}
             for moment in moments[name]:
                 series = as_of(whole, moment)
                 if moment == latest:  # a log tells of the present only
                     series = replace(series, full_heap=whole.full_heap)
-                if moment not in known[name] or known[name][moment][0] != _known_of(series):
+                if moment not in known[name] or known[name][moment][0] != known_of(series):
                     open_.append((name, moment, series))
         judged = judge_batch(Batch.of([series for _, _, series in open_]))
         for (name, moment, series), judgement in zip(open_, judged, strict=True):
-            known[name][moment] = _known_of(series), judgement
+            known[name][moment] = known_of(series), judgement
         for name, slot in batch:
             held = hold_verdict([known[name][moment][1] for moment in moments[name]])
             self._judged[name] = _PastJudgement(self._generation(slot), moments[name][-1], held, known[name])
@@ -274,6 +281,11 @@ class PastVerdicts:
 def latest_moment(now: float) -> float:
     """The newest moment whose samples everybody knows, Unix seconds."""
     return (now - KNOWN_AFTER_SECONDS) // MOMENT_SECONDS * MOMENT_SECONDS
+
+
+def held_moments(latest: float) -> list[float]:
+    """The moments that a verdict is held from, Unix seconds, the latest of them last."""
+    return [latest - MOMENT_SECONDS * back for back in reversed(range(HELD_MOMENTS))]
 
 
 def as_of(series: Series, moment: float) -> Series:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -165,8 +165,9 @@ def sum_series(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """What several containers hold together, at the moments at which any of them was measured.
 
-    A container counts from its first sample to its last, in between by interpolation; since they are not
-    measured at the same moments, the last sample holds for two steps more.
+    A container counts from the first sample of each of its lives to the last, in between by interpolation;
+    while it is down it holds nothing. Since they are not measured at the same moments, the last sample of
+    what runs holds for two steps more.
 
     Args:
         series: One for each container.
@@ -178,12 +179,27 @@ def sum_series(
     moments = np.concatenate([np.empty(0), *(one.timestamps for one in series)])
     grid = np.unique(np.floor(moments / step)) * step
     sums = np.zeros(len(grid))
+    cells = np.round(grid / step).astype(np.int64)
     for one in series:
-        if len(one.timestamps):
-            first, last = one.timestamps[0] - step, one.timestamps[-1] + 2 * step
-            there = (grid >= first) & (grid <= last)
-            sums[there] += np.interp(grid[there], one.timestamps, one.values)
+        held = np.zeros(len(grid))
+        for start, times, values, ended in _seen_lives(one):
+            first, last = np.floor(times[[0, -1]] / step)
+            there = (cells >= first) & (cells <= last + (0 if ended else 2)) & (grid >= start)
+            held[there] = np.interp(grid[there], times, values)
+        sums += held
     return grid, sums
+
+
+def _seen_lives(
+    series: Series,
+) -> Iterator[tuple[float, npt.NDArray[np.float64], npt.NDArray[np.float64], bool]]:
+    """Start, times and values of each life that has samples, and whether it has ended."""
+    starts = np.sort(series.restarts)
+    life = np.searchsorted(starts, series.timestamps, "right")
+    for number in np.unique(life):
+        mine = life == number
+        start = float(starts[number - 1]) if number else -np.inf
+        yield start, series.timestamps[mine], series.values[mine], bool(number < len(starts))
 
 
 def sum_floors(

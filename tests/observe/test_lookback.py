@@ -202,6 +202,17 @@ async def test_without_prometheus_only_the_pooling_is_awaited(stage, world):
     assert not stage.frame().awaited
 
 
+def test_what_a_workload_holds_is_not_joined_across_a_death():
+    times = np.concatenate([np.arange(0, 600, 30.0), np.arange(915, 1500, 30.0)])
+    dying = Series(times, np.where(times < 900, 100 + times / 10, 40.0) * MIB, restarts=np.array([905.0]))
+    steady = Series(np.arange(0, 1500, 30.0), np.full(50, 200 * MIB))
+    grid, sums = sum_series([dying, steady], 30.0)
+    held = dict(zip(grid.tolist(), (sums / MIB).tolist(), strict=True))
+    assert held[570.0] == pytest.approx(357, abs=3)
+    assert {held[at] for at in (600.0, 720.0, 900.0)} == {200.0}  # it was down
+    assert held[930.0] == held[1470.0] == 240.0
+
+
 class TestFloorOfAWorkload:
     LEAK = Judgement(Verdict.LEAK, 0.99, rate=60 * MIB)
 

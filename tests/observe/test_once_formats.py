@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import datetime
 
 import pytest
 from msgspec import structs
@@ -90,11 +91,19 @@ class TestJson:
         ended = self.container(document, "user-1")["last_termination"]
         assert ended == {"reason": "OOMKilled", "exit_code": 137, "finished_at": "2027-01-15T07:57:00Z"}
 
+    async def test_each_sample_says_how_old_it_is(self, document):
+        now = datetime.fromisoformat(document["time"])
+        known = [one for one in document["containers"] if one["sampled_at"]]
+        assert known
+        for one in known:
+            age = (now - datetime.fromisoformat(one["sampled_at"])).total_seconds()
+            assert one["sample_age_seconds"] == pytest.approx(age, abs=1)
+
     async def test_what_is_unknown_is_null(self, document):
         batch, crash = self.container(document, "batch"), self.container(document, "crash")
         for key in ("limit_bytes", "request_bytes", "limit_ratio", "node", "last_termination"):
             assert batch[key] is None, key
-        for key in ("working_set_bytes", "sampled_at", "growth_bytes_per_hour", "seconds_to_limit"):
+        for key in ("working_set_bytes", "sampled_at", "sample_age_seconds", "seconds_to_limit"):
             assert crash[key] is None, key
         assert crash["verdict"] == "not enough data"
         assert document["namespace"] is None
@@ -146,8 +155,8 @@ class TestTables:
         night.at = 140.0
         assert "91 MiB   100 MiB" in as_table(night.frame())
         night.at = 400.0
-        assert "91 MiB 6 min ago" in as_table(night.frame())
-        assert "91 MiB 6 min ago" in as_markdown(night.frame())
+        assert "91 MiB, 6 min old" in as_table(night.frame())
+        assert "91 MiB, 6 min old" in as_markdown(night.frame())
 
     async def test_wide_has_more_columns(self, night):
         line = next(line for line in as_table(night.frame(), wide=True).splitlines() if "user-1" in line)

@@ -148,14 +148,14 @@ class TestPools:
     def pools(self, shelf, world):
         labels = {"old": {"pod-template-hash": "old"}, "new": {"pod-template-hash": "new"}}
         self.series, self.judged_at = {}, 0.0
-        self.asked = []
+        self.asked, self.moments = [], []
         for number, (revision, slope) in enumerate([("old", 60 * MI), ("old", 60 * MI), ("new", 0.0)]):
             shelf.put(world.pod(f"web-{number}", labels=labels[revision]))
             self.series[shelf.slot(f"web-{number}")] = series(slope, 0, number)
 
         def found(slot):
             self.asked.append(slot)
-            return self.series[slot]
+            return self.moments or [self.series[slot]]
 
         self.now = 0.0
         self.slots = np.array(sorted(self.series))
@@ -177,6 +177,22 @@ class TestPools:
         assert not pools.judge_next()
         self.now = POOL_SECONDS
         assert pools.judge_next()
+
+    def test_one_moment_that_says_otherwise_does_not_change_the_verdict(self, pools):
+        leaking, flat = series(60 * MI, 0, 0), series(0.0, 0, 0)
+        pools.look_at([PooledWorkload(SHOP, self.slots)])
+        self.moments = [leaking] * 6 + [flat]
+        pools.judge_next()
+        assert pools.get(SHOP).certainty == "leak"
+        self.moments, self.now = [leaking] * 4 + [flat] * 3, POOL_SECONDS
+        pools.judge_next()
+        assert pools.get(SHOP).verdict is Verdict.STEADY
+
+    def test_a_sure_leak_as_of_one_moment_is_only_suspected(self, pools):
+        pools.look_at([PooledWorkload(SHOP, self.slots)])
+        self.moments = [series(0.0, 0, 0)] * 6 + [series(60 * MI, 0, 0)]
+        pools.judge_next()
+        assert pools.get(SHOP).certainty == "suspected leak"
 
     def test_what_is_looked_at_no_more_is_forgotten(self, pools):
         pools.look_at([PooledWorkload(SHOP, self.slots)])

@@ -144,7 +144,9 @@ class FakeCluster:
         self.verdicts = GivenVerdicts(self.store)
         self.past_sources = Recollection(self.verdicts)
         self.interval = INTERVAL
-        self.workload_verdicts = WorkloadVerdicts(self.store, self.verdicts.series, self.clock.now)
+        self.workload_verdicts = WorkloadVerdicts(
+            self.store, lambda slot: [self.verdicts.series(slot)], self.clock.now
+        )
         self.last_words = SimpleNamespace(settled=True, look_at=lambda slots: None)
         self.remaining = 0
         self.settled = True

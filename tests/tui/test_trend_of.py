@@ -55,9 +55,9 @@ def test_no_floor_is_drawn_where_none_was_fitted_or_none_is_in_range():
     assert selected_trend(frame(), START + 1000 * STEP).floor is None
 
 
-def test_a_container_is_not_drawn_across_its_deaths_and_a_workload_goes_on():
+def test_neither_a_container_nor_a_workload_is_drawn_across_deaths():
     shown = frame()
     died = replace(shown.detail, restarts=(START + 500.0,), oom_kills=(START + 480.0,))
     assert list(selected_trend(SimpleNamespace(detail=died)).parted) == [START + 481.0, START + 500.0]
     workload = replace(died, key=WorkloadKey("shop", Workload("Deployment", "web")))
-    assert list(selected_trend(SimpleNamespace(detail=workload)).parted) == []
+    assert list(selected_trend(SimpleNamespace(detail=workload)).parted) == [START + 481.0, START + 500.0]

@@ -11,7 +11,7 @@ from memtop import wording
 from memtop.analysis.judgement import Verdict
 from memtop.observe.frame import Frame, FrameRows, RowDetail
 from memtop.observe.frame_rows import time_to_limit_words
-from memtop.observe.slots import ContainerIdentity, ContainerKey
+from memtop.observe.slots import ContainerIdentity
 from tui.overview.cells import verdict_words
 from widgets.trend_data import Trend
 
@@ -44,12 +44,10 @@ def selected_trend(frame: Frame, since: float = 0.0, note: str = "") -> Trend | 
 
 
 def _deaths(detail: RowDetail) -> list[float]:
-    """Moments across which the line is interrupted; what a workload holds goes on when one of its pods dies.
+    """Moments across which the line is interrupted: a workload's as well, since what it holds falls there.
 
     A kill is put at the last sample of the life it ended, so the line is interrupted just after it.
     """
-    if not isinstance(detail.key, ContainerKey):
-        return []
     return sorted([*detail.restarts, *(moment + 1.0 for moment in detail.oom_kills)])
 
 
