@@ -1,7 +1,10 @@
 """Whether there is room: quotas, limit ranges, nodes; and disruption budgets."""
 
+import json
+
 import pytest
 
+from memtop.change.change_request import SetMemory
 from memtop.change.namespace_limits import (
     PodFootprint,
     ResourceDemand,
@@ -10,10 +13,12 @@ from memtop.change.namespace_limits import (
     peak_demand,
     pod_footprint,
     quota_lines,
+    read_namespace_limits,
     selector_matches,
 )
-from memtop.change.node_capacity import NodeSpace, node_line, pod_level_lines
-from tests.change.objects import container
+from memtop.change.node_capacity import NodeSpace, node_line, pod_level_lines, read_node_space
+from memtop.kube.api_errors import ApiError
+from tests.change.objects import container, ref
 
 MIB = 1024 * 1024
 
@@ -252,3 +257,54 @@ def test_an_empty_selector_means_all_or_nothing_by_version():
 def test_selector_expressions(operator, key, values, selected):
     expression = {"key": key, "operator": operator, "values": values}
     assert selector_matches({"matchExpressions": [expression]}, POD) is selected
+
+
+class Lists:
+    """An API server that has these lists, by the end of their path, and no others."""
+
+    def __init__(self, **lists):
+        self.lists = lists
+        self.asked = []
+
+    async def get(self, path, params=None, *, timeout):
+        self.asked.append((path, dict(params or {}), timeout))
+        found = self.lists.get(path.rpartition("/")[2])
+        if found is None:
+            raise ApiError(404, "NotFound", "the server could not find the requested resource")
+        return json.dumps(found).encode()
+
+
+async def test_what_limits_a_change_is_read_within_bounds():
+    server = Lists(resourcequotas={"items": [quota({}, {})]}, poddisruptionbudgets={"items": [budget()]})
+    found = await read_namespace_limits(server, ref(), SetMemory)
+    assert [len(found.quotas), len(found.budgets), len(found.limit_ranges)] == [1, 1, 0]
+    assert all("/namespaces/production/" in path for path, _, _ in server.asked)
+    assert all(0 < int(params["limit"]) <= 1000 for _, params, _ in server.asked), "a namespace may be full"
+    assert all(timeout <= 30 for _, _, timeout in server.asked), "a plan waits for no slow list"
+
+
+def scheduled(node, request, phase="Running"):
+    resources = {"requests": {"memory": request}}
+    return {
+        "metadata": {"name": f"{node}-{request}"},
+        "spec": {"nodeName": node, "containers": [{"name": "main", "resources": resources}]},
+        "status": {"phase": phase},
+    }
+
+
+async def test_room_on_nodes_is_what_their_pods_leave():
+    def node(name, **spec):
+        return {
+            "metadata": {"name": name}, "spec": spec, "status": {"allocatable": {"memory": "1Gi"}},
+        }  # fmt: skip
+
+    nodes = {"items": [node("a"), node("b"), node("closed", unschedulable=True)]}
+    pods = {"items": [scheduled("a", "256Mi"), scheduled("a", "128Mi"), scheduled("closed", "1Mi")]}
+    server = Lists(nodes=nodes, pods=pods)
+    found = {one.name: (one.allocatable, one.free) for one in await read_node_space(server)}
+    assert found == {"a": (1024 * MIB, 640 * MIB), "b": (1024 * MIB, 1024 * MIB)}
+    ((_, params, _),) = [one for one in server.asked if one[0].endswith("/pods")]
+    assert 0 < int(params["limit"]) <= 50_000
+    assert "status.phase!=Succeeded" in params["fieldSelector"], "what has ended holds nothing"
+    more = Lists(nodes=nodes, pods=pods | {"metadata": {"remainingItemCount": 9}})
+    assert {one.free for one in await read_node_space(more)} == {None}, "of too many pods it is not known"
