@@ -32,6 +32,16 @@ def test_evidence_is_one_sentence_in_the_words_of_the_field(judgement, sentence)
     assert judgement.evidence() == sentence
 
 
+def test_ends_by_memory_are_told_by_their_kinds():
+    found = Judgement(
+        Verdict.OOM_LOOP, 0.9, memory_deaths=6, heap_deaths=2, evictions=1, samples=99, seconds_lived=1200.0
+    )
+    assert found.evidence() == (
+        "OOM-killed 3 times, ran out of heap twice, evicted for memory once, each about 20 m after its start: "
+        "no growth was seen before"
+    )
+
+
 def test_what_dies_again_and_again_and_does_not_run_has_its_limit_after_each_start():
     found = Judgement(
         Verdict.LEAK, 0.99, 2**20, None, None, 0.0, 0.0, 9.0, 3600, 240, 3, 3, seconds_per_life=190
