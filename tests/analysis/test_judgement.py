@@ -37,8 +37,8 @@ def test_ends_by_memory_are_told_by_their_kinds():
         Verdict.OOM_LOOP, 0.9, memory_deaths=6, heap_deaths=2, evictions=1, samples=99, seconds_lived=1200.0
     )
     assert found.evidence() == (
-        "OOM-killed 3 times, ran out of heap twice, evicted for memory once, each about 20 m after its start: "
-        "no growth was seen before"
+        "OOM-killed 3 times, ran out of heap twice, evicted for memory once, each about 20 m after its "
+        "start: no growth was seen before"
     )
 
 
