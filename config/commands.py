@@ -292,6 +292,18 @@ COMMANDS = (
         at_most=2,
     ),
     CliCommand(
+        "timeline",
+        "Print since when a workload leaks, what changed then, and the cause.",
+        flags=(
+            DEMO,
+            _text("--container", "Only this container; by default the one that grows most.", short="-c"),
+            _output("How to print it.", "table", "json", "markdown"),
+        ),
+        arguments="POD|KIND/NAME",
+        at_least=1,
+        at_most=2,
+    ),
+    CliCommand(
         "set image",
         "Plan another image for a container and, after a yes, set it.",
         flags=(_AS_FILE, *_PLANNED),

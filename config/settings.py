@@ -38,6 +38,19 @@ DEFAULT_PRESETS: dict[str, str] = {
         r"MemoryError|cannot allocate memory|alloc(?:ation)? failed|bad_alloc|killed process|enomem|"
         r"exit code:? 137)\b"
     ),
+    "load": (
+        r"\b(?:load(?:ed|ing)?|fetch(?:ed|ing)?|read(?:ing)?|import(?:ed|ing)?|buffer(?:ed|ing)) "
+        r"(?:(?:about|all|another|over|some|the|whole|entire) ){0,2}"
+        r"(?:[\d.,]+ ?(?:million|thousand|[KMG]i?B|megabytes|gigabytes)\b|"
+        r"\d{5,} ?(?:rows|records|items|entries|documents|objects|bytes)?)|"
+        r"\b(?:large|huge|whole|entire) (?:data ?sets?|file|table|result ?set|response|payload|query)\b|"
+        r"\b(?:dataset|result ?set|payload|response|batch) (?:is )?too (?:large|big)\b"
+    ),
+    "cache": (
+        r"\bcache[sd]? (?:size|is (?:full|large|growing)|grew|has (?:grown|reached)|now holds|exceeds?|at)\b|"
+        r"\bcache\b.{0,40}\b(?:\d{3,} (?:entries|items|keys)|evict\w*|unbounded|no limit|limit reached)|"
+        r"\b(?:entries|items|sessions) in (?:the )?cache\b|\bmaxmemory\b"
+    ),
     "java": (
         r"\b(java\.lang\.OutOfMemoryError|OutOfMemoryError|java heap space|gc overhead limit|metaspace|"
         r"direct buffer memory|unable to create (?:new )?native thread|requested array size|"

@@ -229,6 +229,12 @@ def _watch(invocation: Invocation) -> int:
     return run_watch(invocation, sys.stdout, sys.stderr)
 
 
+def _timeline(invocation: Invocation) -> int:
+    from memtop.commands.timeline import run_timeline
+
+    return run_timeline(invocation, sys.stdout, sys.stderr)
+
+
 def _set_image(invocation: Invocation) -> int:
     from memtop.commands.change import Console, run_set_image
 
@@ -307,6 +313,7 @@ COMMANDS: dict[str, Callable[[Invocation], int]] = {
     "rollout pause": _rollout_pause,
     "rollout resume": _rollout_resume,
     "watch": _watch,
+    "timeline": _timeline,
     "set image": _set_image,
     "set memory": _set_memory,
     "audit": _audit,

@@ -26,6 +26,8 @@ MIN_POINTS = 12
 """Floor points below which nothing is said of a change of their slope."""
 _BLOCKS_PER_WINDOW, _BLOCKS_AT_LEAST = 400, 40
 _SAMPLES_PER_BLOCK = 3
+_WIDTHS, _FEWEST_CLEAR = 4, 48
+"""Widths of blocks that are tried, each twice the one before, and the points that must be left."""
 _CANDIDATES = 240
 _MAX_CORRELATION = 0.9
 _HUBER = 2.5
@@ -125,7 +127,7 @@ class FloorPoints:
 _NO_POINTS = FloorPoints(np.empty(0), np.empty(0), np.empty(0), np.empty(0, np.int64), math.nan)
 
 
-def floor_points(series: Sequence[Series]) -> FloorPoints:
+def floor_points(series: Sequence[Series], blocks: int = _BLOCKS_PER_WINDOW) -> FloorPoints:
     """Cuts containers into lives, leaves out how those begin, and takes the lowest sample of each block.
 
     Blocks are a 400th of the whole time long, or three samples; less where a life is short, so that a life of
@@ -133,6 +135,7 @@ def floor_points(series: Sequence[Series]) -> FloorPoints:
 
     Args:
         series: Of one metric.
+        blocks: How many of them the whole time is cut into, as far as there are samples enough.
     """
     some = [one for one in series if len(one.values) >= MIN_LIFE_SAMPLES]
     if not some:
@@ -146,7 +149,7 @@ def floor_points(series: Sequence[Series]) -> FloorPoints:
         life = np.searchsorted(np.sort(one.restarts), one.timestamps, "right")
         for which in np.unique(life):
             mine = life == which
-            part = _life_blocks(one.timestamps[mine], one.values[mine], window, tooth)
+            part = _life_blocks(one.timestamps[mine], one.values[mine], window / blocks, tooth)
             if len(part[0]) >= 3:
                 parts.append(part)
     if not parts:
@@ -156,7 +159,7 @@ def floor_points(series: Sequence[Series]) -> FloorPoints:
     return FloorPoints(time, value, width, life, float(np.mean([one.values.mean() for one in some])))
 
 
-def _life_blocks(times: Floats, values: Floats, window: float, tooth: float) -> tuple[Floats, Floats, Floats]:
+def _life_blocks(times: Floats, values: Floats, least: float, tooth: float) -> tuple[Floats, Floats, Floats]:
     """Centre, lowest value and width of each block of one life."""
     empty = np.empty(0)
     if len(times) < MIN_LIFE_SAMPLES:
@@ -167,13 +170,15 @@ def _life_blocks(times: Floats, values: Floats, window: float, tooth: float) -> 
     if len(times) < 3:
         return empty, empty, empty
     usual = float(np.median(np.diff(times)))
-    width = max(min(max(window / _BLOCKS_PER_WINDOW, _SAMPLES_PER_BLOCK * usual), length / 12), tooth, 1.0)
+    width = max(min(max(least, _SAMPLES_PER_BLOCK * usual), length / 12), tooth, 1.0)
     block = ((times - times[0]) // width).astype(np.int64)
     begins = np.nonzero(np.append(True, block[1:] != block[:-1]))[0]
     lowest = np.minimum.reduceat(values, begins)
     counts = np.diff(np.append(begins, len(times)))
     centre = np.add.reduceat(times, begins) / counts
-    return centre, lowest, np.full(len(begins), width)
+    # Of a last block that is not full the lowest may be the middle of a tooth.
+    whole = len(begins) - (len(begins) > 4 and float(times[-1] - times[begins[-1]]) < 0.75 * (width - usual))
+    return centre[:whole], lowest[:whole], np.full(whole, width)
 
 
 def find_onset(series: Sequence[Series]) -> Onset:
@@ -189,6 +194,8 @@ def find_onset(series: Sequence[Series]) -> Onset:
     whole = _onset_within(series)
     if whole.since is None or whole.until is None:
         return whole
+    if whole.kind is OnsetKind.BEFORE_WINDOW:
+        return _with_earlier_deaths(whole, _onset_by_deaths(series, _known_span(series)))
     for window in _LATE_WINDOWS:
         begin = whole.until - window
         if begin <= whole.since:
@@ -198,6 +205,17 @@ def find_onset(series: Sequence[Series]) -> Onset:
             late = _onset_within([_since(one, begin) for one in series])
             if late.kind is OnsetKind.BEGAN and not late.by_deaths:
                 return replace(late, since=whole.since)
+    return whole
+
+
+def _with_earlier_deaths(whole: Onset, deaths: Onset) -> Onset:
+    """A climb that is older than the samples that show it, as the OOM kills before them date it."""
+    if deaths.since is None or whole.since is None or deaths.since >= whole.since:
+        return whole
+    if deaths.kind is OnsetKind.BEGAN and deaths.high is not None and deaths.high < whole.since:
+        return replace(deaths, rate_after=whole.rate_after, until=whole.until)
+    if deaths.kind is OnsetKind.BEFORE_WINDOW:
+        return replace(whole, since=deaths.since)
     return whole
 
 
@@ -223,8 +241,25 @@ def _since(series: Series, moment: float) -> Series:
     )
 
 
+def _clearest_points(series: Sequence[Series]) -> FloorPoints:
+    """The floor points that tell most: of the widths tried those with the least noise per time.
+
+    Narrow blocks date a bend more closely, but of teeth that are wider than them they see every phase.
+    """
+    known: list[tuple[float, FloorPoints]] = []
+    for halvings in range(_WIDTHS):
+        points = floor_points(series, _BLOCKS_PER_WINDOW >> halvings)
+        if len(points.time) < MIN_POINTS or (known and len(points.time) < _FEWEST_CLEAR):
+            break
+        candidates = np.unique(np.quantile(points.time, np.linspace(0.05, 0.95, 40)))
+        rest = _try_bends(points, candidates, np.ones(len(points.time)))[2]
+        noise, _, alike = _noise(points, rest)
+        known.append((noise * (1 + alike) / (1 - alike) * float(np.median(points.width)), points))
+    return min(known, key=lambda one: one[0])[1] if known else _NO_POINTS
+
+
 def _onset_within(series: Sequence[Series]) -> Onset:
-    points = floor_points(series)
+    points = _clearest_points(series)
     if len(points.time) < MIN_POINTS:
         return _onset_by_deaths(series, _known_span(series))
     since, until = float(points.time.min()), float(points.time.max())

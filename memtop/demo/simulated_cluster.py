@@ -33,7 +33,7 @@ from memtop.demo.pod_admission import REQUESTS, NamespaceUsage, Scheduler, Simul
 from memtop.demo.simulated_pod import GRACE, STOPPING, ImageCatalogue, SimulatedPod, containers_of
 from memtop.demo.simulated_time import Clock, ScheduledActions
 
-PAST = DAY  # seconds of past at the start
+PAST = 2 * DAY  # seconds of past at the start
 MAX_DELETED_PODS = 4000  # pods that are remembered after they are gone
 
 Reconcile = Callable[["Cluster", Key, float], None]

@@ -19,6 +19,7 @@ from memtop.history.past_series import ORIGIN_DISK, ContainerName, Metric, PastS
 from memtop.history.sample_archive import archived_pods, read_archive
 from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable
 from memtop.kube.client import Client
+from memtop.kube.object_ref import ObjectRef
 from memtop.retry import MAX_DELAY, Backoff
 from memtop.sanitize import sanitize
 from memtop.stabilisation.revision_change import RevisionChange, belongs_to_replica_set
@@ -78,19 +79,30 @@ class PastSamples:
 
 
 def pod_name_pattern(change: RevisionChange) -> str:
-    """A regular expression (RE2 and Python) for the names of a workload's pods, of all revisions compared.
+    """A regular expression for the names of a workload's pods, of all revisions compared."""
+    return pod_names_of(change.ref, [one.name for one in change.revisions])
+
+
+def pod_names_of(ref: ObjectRef, revisions: Sequence[str]) -> str:
+    """A regular expression (RE2 and Python) for the names of a workload's pods.
 
     A Deployment's pods are named after their ReplicaSet, with five characters more; a DaemonSet's after it;
     a StatefulSet's have a number. Names too long for the rest to fit in 63 characters are cut
     (k8s.io/apiserver, pkg/storage/names/generate.go).
+
+    Args:
+        ref: The workload, or a pod.
+        revisions: The names of a Deployment's ReplicaSets.
     """
-    match change.ref.kind:
+    match ref.kind:
         case "Deployment":
-            return "|".join(f"{_escaped_name(f'{one.name}-'[:58])}[a-z0-9]{{5}}" for one in change.revisions)
+            return "|".join(f"{_escaped_name(f'{one}-'[:58])}[a-z0-9]{{5}}" for one in revisions)
         case "StatefulSet":
-            return f"{_escaped_name(change.ref.name)}-[0-9]+"
+            return f"{_escaped_name(ref.name)}-[0-9]+"
+        case "Pod":
+            return _escaped_name(ref.name)
         case _:
-            return f"{_escaped_name(f'{change.ref.name}-'[:58])}[a-z0-9]{{5}}"
+            return f"{_escaped_name(f'{ref.name}-'[:58])}[a-z0-9]{{5}}"
 
 
 def _revision_age(change: RevisionChange, pod: str) -> int:

@@ -69,9 +69,9 @@ LEAKING = {
 
 @pytest.mark.parametrize("name", LEAKING)
 def test_the_interval_holds_the_true_onset_in_nineteen_of_twenty(name: str) -> None:
-    """Of 20 worlds of each kind at least 18 intervals hold it: 19 are promised, and 17 are seldom chance."""
+    """Of 12 worlds of each kind at least 10 intervals hold it: fewer are 1 in 50 by chance."""
     held, margins = 0, []
-    for seed in range(20):
+    for seed in range(12):
         onset, truth, rate = _found(LEAKING[name], seed)
         assert onset.kind is OnsetKind.BEGAN, (name, seed, onset)
         assert onset.low is not None
@@ -81,7 +81,7 @@ def test_the_interval_holds_the_true_onset_in_nineteen_of_twenty(name: str) -> N
         assert onset.rate_after == pytest.approx(rate, rel=0.25)
         held += onset.low <= truth <= onset.high
         margins.append(onset.margin or 0.0)
-    assert held >= 18, name
+    assert held >= 10, name
     assert float(np.median(margins)) < 1.5 * HOUR, "of a week, this is close enough to name a deploy"
 
 
@@ -91,16 +91,16 @@ def test_the_interval_holds_the_true_onset_in_nineteen_of_twenty(name: str) -> N
     ids=["restarts", "one life", "rhythm", "teeth"],
 )
 def test_what_does_not_climb_has_no_onset(world: World) -> None:
-    """At most one of 20 flat floors seems to climb, the warm-up after each start notwithstanding."""
-    kinds = [_found(world, seed, leaks=False)[0].kind for seed in range(20)]
-    assert kinds.count(OnsetKind.NO_CLIMB) >= 19, kinds
+    """At most one of 12 flat floors seems to climb, the warm-up after each start notwithstanding."""
+    kinds = [_found(world, seed, leaks=False)[0].kind for seed in range(12)]
+    assert kinds.count(OnsetKind.NO_CLIMB) >= 11, kinds
     assert OnsetKind.BEGAN not in kinds
 
 
 @pytest.mark.parametrize("restarts", ["random", "none"])
 def test_what_always_climbed_has_climbed_since_before_the_window(restarts: str) -> None:
     """No moment is invented where the climb is older than what is known."""
-    for seed in range(10):
+    for seed in range(6):
         rng = np.random.default_rng(seed)
         onset = find_onset([World(restarts, before=10 * MIB).series(rng, 3 * DAY, 10 * MIB)])
         assert onset.kind is OnsetKind.BEFORE_WINDOW

@@ -39,6 +39,17 @@ TELLING = {
         "exit code 137",
         "std::bad_alloc",
     ],
+    "load": [
+        "loading 250000 rows of orders",
+        "fetched all 1.2 million records",
+        "[ERROR] Cannot allocate memory for large dataset",
+        "payload is too large",
+    ],
+    "cache": [
+        "[WARN] session cache holds 122492 entries, eviction is disabled",
+        "cache size 90000 exceeds its bound",
+        "81233 entries in the cache",
+    ],
     "java": [
         "java.lang.OutOfMemoryError: GC overhead limit exceeded",
         "[gc] GC(9) Pause Full (Allocation Failure)",

@@ -10,6 +10,7 @@ from memtop.demo.memory_curves import DAY, GIB, HOUR, MIB, Curve, fraction_of, s
 from memtop.demo.workload_objects import ContainerTemplate, DemoWorkload
 
 OOM_EVERY = 2.5 * HOUR
+LEAKING_SINCE = 28 * HOUR  # since production runs what leaks: the pods' lives and restarts take as long
 FIXED_AGO = 7 * HOUR  # since staging runs the fix, so that there is a before and an after at the start
 
 STORY_IMAGES: dict[str, Behaviour] = {
@@ -134,6 +135,7 @@ STORY_WORKLOADS: tuple[DemoWorkload, ...] = (
                 "kubectl set image deployment/user-service user-service=user-service:v1.9.3",
             ),
         ),
+        revision_ages=(LEAKING_SINCE,),
         change_cause="kubectl set image deployment/user-service user-service=user-service:v2.0.0",
     ),
     DemoWorkload(

@@ -1,0 +1,1 @@
+"""Since when a workload leaks, and what changed in the cluster then."""
