@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types layers mutants screenshots lock clean
+.PHONY: dist help demo test check lint types layers mutants screenshots lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -39,6 +39,9 @@ mutants: $(READY)  ## put faults into the code and see whether the tests notice 
 
 screenshots: $(READY)  ## a picture of every screen, from the demo
 	$(BIN)/python -m screenshots.make
+
+dist: $(READY)  ## one file that runs, man page, completions; with URL=… also krew manifest and Homebrew formula
+	$(BIN)/python deploy/dist.py --url "$(URL)"
 
 lock:  ## resolve the dependencies afresh into constraints.txt (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet -o constraints.txt
