@@ -304,6 +304,19 @@ COMMANDS = (
         at_most=2,
     ),
     CliCommand(
+        "report",
+        "Print an incident's report: what grew, what happened, what is not known.",
+        flags=(
+            DEMO,
+            _output("How to print it.", "markdown", "html"),
+            CommandFlag("--file", "Write it to this new file instead.", metavar="FILE", files=True),
+            _switch("--redact", "Exchange names for pseudonyms; the report lists what it withholds."),
+        ),
+        arguments="KIND/NAME",
+        at_least=1,
+        at_most=2,
+    ),
+    CliCommand(
         "set image",
         "Plan another image for a container and, after a yes, set it.",
         flags=(_AS_FILE, *_PLANNED),

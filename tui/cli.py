@@ -284,6 +284,12 @@ def _heap_remove(invocation: Invocation) -> int:
     return run_remove(invocation, sys.stdout, sys.stderr)
 
 
+def _report(invocation: Invocation) -> int:
+    from memtop.commands.report import run_report
+
+    return run_report(invocation, sys.stdout, sys.stderr)
+
+
 def _completion(invocation: Invocation) -> int:
     from config.command_line import completion_script
 
@@ -322,6 +328,7 @@ COMMANDS: dict[str, Callable[[Invocation], int]] = {
     "heap what-grew": _heap_what_grew,
     "heap list": _heap_list,
     "heap remove": _heap_remove,
+    "report": _report,
     "completion": _completion,
     "help": _help,
     "version": _version,

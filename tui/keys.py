@@ -22,6 +22,11 @@ CHANGE_BINDINGS: Final[list[BindingType]] = [
 ]
 """For every screen that is about a workload, beside its other bindings."""
 
+REPORT_BINDINGS: Final[list[BindingType]] = [
+    Binding("ctrl+s", "app.change('report')", "Report", show=False),
+]
+"""For every screen of an incident that has no report of its own."""
+
 CHANGE_TITLES: Final = {
     "image": "Set the image",
     "memory": "Set the memory limit and request",
@@ -36,6 +41,7 @@ FOLLOW_TITLES: Final = {
     "rollout": "Status of its rollout",
     "stabilisation": "Stabilisation: did the last change help?",
     "workload": "The workload: its pods and revisions",
+    "report": "Report: write the incident down, as Markdown and HTML",
 }
 """What follows a change or shows what it is about, likewise."""
 
@@ -57,6 +63,7 @@ FOLLOW_GROUP: Final = KeyGroup(
         HelpKey("W", "the workload: its pods, its revisions, their growth"),
         HelpKey("o", "status of its rollout, live"),
         HelpKey("b", "stabilisation: did the last change help?"),
+        HelpKey("ctrl+s", "write a report of the incident, Markdown and HTML, into the present folder"),
     ),
 )
 
@@ -64,6 +71,7 @@ OVERVIEW_BINDINGS: Final[list[BindingType]] = [
     Binding("question_mark", "app.help", "Help", key_display="?"),
     Binding("q", "app.quit", "Quit"),
     *CHANGE_BINDINGS,
+    *REPORT_BINDINGS,
     Binding("tab", "pane(1)", "Pane", priority=True),
     Binding("shift+tab", "pane(-1)", "Previous pane", show=False, priority=True),
     Binding("slash", "filter", "Filter", key_display="/", priority=True),
@@ -202,6 +210,7 @@ ROLLOUT_HELP = (
             HelpKey("ctrl+d", "delete the pod under the cursor"),
             HelpKey("W", "the workload: its pods, its revisions, their growth"),
             HelpKey("enter", "open a pod: its log, the log before it crashed, its events"),
+            HelpKey("ctrl+s", "write a report of the incident into the present folder"),
             HelpKey("esc", "back; the rollout goes on, and the header says how far it is"),
         ),
     ),

@@ -14,7 +14,7 @@ from memtop.commands.frame_output import as_json, as_markdown, as_table
 from memtop.kube.api_errors import KubeconfigError
 from memtop.observe.engine import Engine
 from memtop.observe.frame import Frame
-from memtop.observe.view import SourceCondition, SourceStatus
+from memtop.observe.view import SourceCondition, SourceStatus, View
 from memtop.observe.watchlist import DemoStartError, Watchlist, open_watchlist
 from memtop.wording import ago
 
@@ -83,8 +83,13 @@ class NoFrameError(Exception):
     """There is nothing to print; one sentence."""
 
 
-def observe_once(plan: Watchlist, seconds: float) -> Frame:
+def observe_once(plan: Watchlist, seconds: float, view: View | None = None) -> Frame:
     """The frame after `seconds` of observing, and not before the first answers have come or are overdue.
+
+    Args:
+        plan: What to observe.
+        seconds: How long.
+        view: What the frame shows; by default everything.
 
     Raises:
         BaseException: What ended the engine, which is a mistake of memtop's own.
@@ -92,7 +97,7 @@ def observe_once(plan: Watchlist, seconds: float) -> Frame:
     """
     troubles: list[str] = []
     frames: queue.SimpleQueue[Frame | BaseException] = queue.SimpleQueue()
-    engine = Engine(plan, frames.put, frames.put, on_trouble=troubles.append)
+    engine = Engine(plan, frames.put, frames.put, view, troubles.append)
     started = time.monotonic()
     enough, overdue = started + seconds, started + max(seconds, SETTLE_SECONDS)
     engine.start()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,3 +90,22 @@ async def test_a_pod_that_dies_while_one_looks(open_on: Open, demo: DemoThread) 
         before = restarts()
         demo.advance(2 * 3600)
         await stage.until(lambda: restarts() > before, "another restart")
+
+
+async def test_ctrl_s_writes_the_incident_down(open_on: Open, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with open_on() as stage:
+        await stage.press("slash")
+        await stage.type("user-service")
+        await stage.press("enter")
+        await stage.until(lambda: stage.app.overview.frame.members is not None, "the workload")
+        await stage.press("ctrl+s")
+        await stage.until(lambda: list(tmp_path.glob("*.html")), "the report")
+        await stage.shows("Written to")
+    _check_report(tmp_path)
+
+
+def _check_report(folder: Path) -> None:
+    (text,) = folder.glob("user-service_incident_*.md")
+    assert "# Memory of deployment/user-service in production" in text.read_text()
+    assert "Did it help?" in text.read_text()

@@ -167,6 +167,8 @@ class WorkloadActions:
         """
         if row is None:
             return NO_ROW
+        if action == "report":
+            return ""
         if action == "workload":
             return f"{row.pod} is a bare pod: no workload owns it" if row.workload.kind == "Pod" else ""
         if self._permissions is None:
@@ -327,8 +329,39 @@ class WorkloadActions:
             self._show_rollout(row.workload)
         elif action == "stabilisation":
             self._show_stabilisation(row.workload)
+        elif action == "report":
+            self._work(partial(self._report, row), "report")
         else:
             self._show_workload(type(row).of_workload(row.workload))
+
+    async def _report(self, row: TabSubject) -> None:
+        """Writes down all that is known of the row's workload."""
+        from pathlib import Path
+
+        from memtop.advice.workload_evidence import gather_evidence
+        from memtop.change.audit_log import AuditLog, audit_log_path
+        from memtop.commands.report import write_reports
+        from memtop.files import NewFileError
+        from memtop.kube.api_errors import Unreachable
+        from memtop.stabilisation.stabilisation_watch import StabilisationOptions
+
+        frame = self._frame()
+        if frame is None:
+            self._app.notify("There is nothing to report yet")
+            return
+        self._app.notify(f"Collecting what is known of {row.workload} …", markup=False)
+        options, log = StabilisationOptions.of(self._plan), AuditLog(audit_log_path(os.environ))
+        folders = (Path.cwd(), Path.home())
+        try:
+            evidence = await asyncio.wrap_future(
+                self._ask(lambda client: gather_evidence(client, frame, row.workload, options, log, folders))
+            )
+            written = await asyncio.to_thread(write_reports, Path.cwd(), evidence)
+        except (NewFileError, Unreachable) as error:
+            self._app.notify(str(error), severity="error", markup=False)
+        else:
+            names = " and ".join(one.name for one in written)
+            self._app.notify(f"Written to {Path.cwd()}: {names}", timeout=10, markup=False)
 
     def _show_rollout(self, ref: ObjectRef) -> None:
         from tui.rollout.screen import RolloutScreen

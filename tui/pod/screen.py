@@ -16,7 +16,7 @@ from config.settings import DEFAULT_PRESETS
 from memtop.observe.frame import Frame, WorkloadKey
 from memtop.observe.slots import ContainerIdentity, ContainerKey
 from tui import keys
-from tui.keys import CHANGE_BINDINGS, CHANGE_GROUP, FOLLOW_GROUP
+from tui.keys import CHANGE_BINDINGS, CHANGE_GROUP, FOLLOW_GROUP, REPORT_BINDINGS
 from tui.live_screen import FigureStyle, HelpKey, KeyGroup, OpenSubject
 from tui.overview.cells import row_name
 from tui.overview.row_details import verdict_line
@@ -89,6 +89,7 @@ class PodScreen(ExecScreen):
         Binding("question_mark", "app.help", "Help", key_display="?"),
         Binding("q", "app.quit", "Quit"),
         *CHANGE_BINDINGS,
+        *REPORT_BINDINGS,
         Binding("r", "app.retry", "Ask again now", show=False),
         Binding("S", "successor", "Open the successor of a pod that is gone", show=False),
     ]

@@ -20,7 +20,7 @@ from memtop.kube.object_ref import ObjectRef
 from memtop.kube.pod_facts import StateSeverity
 from memtop.observe.slots import ContainerKey
 from tui.following_screen import FollowingScreen
-from tui.keys import ROLLOUT_HELP
+from tui.keys import REPORT_BINDINGS, ROLLOUT_HELP
 from tui.live_screen import FigureStyle, OpenSubject
 from tui.pod.tab import AskCluster, TabSubject
 from tui.rollout.words import change_line, count_line, progress_line, reason_lines, status_lines
@@ -165,6 +165,7 @@ class RolloutScreen(FollowingScreen):
     RolloutScreen LiveTable { height: 1fr; min-height: 3; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
+        *REPORT_BINDINGS,
         Binding("u", "app.change('undo')", "Undo"),
         Binding("P", "app.change('pause')", "Pause or resume"),
         Binding("b", "app.change('stabilisation')", "Did it help?"),

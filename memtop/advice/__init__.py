@@ -1,0 +1,1 @@
+"""What to do about a workload's memory: sizes, runtime flags, dumps and code, each with its reason."""

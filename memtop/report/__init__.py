@@ -1,0 +1,1 @@
+"""An incident as a report: Markdown, and one HTML file that needs nothing else."""
