@@ -83,11 +83,10 @@ def _install(wheel: Path, version: str, site: Path, constraints: Path, scratch: 
 
 
 def pack(zipapp: Path) -> Path:
-    """The archive that krew and Homebrew take: the zipapp under memtop's name, its licence and man page."""
+    """The archive that krew and Homebrew take: the zipapp as a plugin of kubectl, licence and man page."""
     archive = zipapp.with_suffix(".tar.gz")
     with tarfile.open(archive, "w:gz") as packed:
-        for name in ("memtop", "kubectl-memtop"):
-            packed.add(zipapp, name)
+        packed.add(zipapp, "kubectl-memtop")
         for path in (HERE.parent / "LICENSE", zipapp.with_name("memtop.1")):
             packed.add(path, path.name)
     return archive

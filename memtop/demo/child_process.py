@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -58,6 +59,8 @@ class DemoChild:
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             start_new_session=True,
+            # A zipapp puts its packages on its own path only.
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
         return self
 

@@ -72,3 +72,13 @@ def test_serving_alone_writes_a_kubeconfig_and_ends_on_sigterm(tmp_path):
     process.send_signal(signal.SIGTERM)
     assert process.wait(10) == 0
     process.stdout.close()
+
+
+def test_the_child_looks_for_modules_where_its_parent_does(tmp_path, monkeypatch):
+    """As in a zipapp, whose packages are on the path of its own process only."""
+    marker = tmp_path / "seen"
+    (tmp_path / "sitecustomize.py").write_text(f"open({str(marker)!r}, 'w').close()")
+    monkeypatch.syspath_prepend(tmp_path)
+    with DemoChild(DemoOptions(pods=5)) as child:
+        child.wait()
+    assert marker.exists()
