@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import os
 import secrets
+import select
 import stat
 from contextlib import suppress
-from errno import EPERM
+from errno import EFBIG, EPERM, ETIMEDOUT
 from pathlib import Path
 
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
+PIPE_SECONDS = 10.0
+"""Waits for whoever writes into a pipe, as in ``--config <(vault …)``."""
 
 
 def private_folder(folder: Path) -> None:
@@ -137,3 +140,27 @@ def write_unused(folder: Path, stem: str, suffix: str, content: str) -> Path:
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(content)
     return path
+
+
+def read_file(path: Path, most: int) -> bytes:
+    """The bytes of a file that somebody named; a pipe that nobody writes into is waited for a while only.
+
+    Args:
+        path: Where.
+        most: Bytes that are too many by one; ``/dev/zero`` has no end.
+
+    Raises:
+        OSError: It cannot be read, is a folder, too large, or a pipe that stays silent.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        pipe = stat.S_ISFIFO(os.fstat(descriptor).st_mode)
+        content = bytearray()
+        while len(content) <= most:
+            if pipe and not select.select([descriptor], [], [], PIPE_SECONDS)[0]:
+                raise TimeoutError(ETIMEDOUT, "it is a pipe, and nobody writes into it", str(path))
+            part = file.read(1 << 20)
+            if not part:
+                return bytes(content)
+            content += part
+    raise OSError(EFBIG, f"it is larger than {most >> 20} MiB", str(path))

@@ -20,8 +20,11 @@ from typing import Any, Literal
 from config import values
 from config.errors import ConfigError, did_you_mean
 from config.options import Option, options, sections
+from config.private_files import read_file
 
 CONFIG_VARIABLE = "MEMTOP_CONFIG"
+MAX_FILE = 1 << 20
+"""Bytes of a settings file; the longest one imaginable has some thousands."""
 DEFAULT = "default"
 """The source of a value that is set nowhere."""
 # Not settings: where the tests find their cluster, and what Kubernetes puts into every container of a
@@ -237,7 +240,7 @@ def file_layer(path: Path, *, required: bool) -> Layer:
         ConfigError: It cannot be read, is no TOML, or holds a key that is no option.
     """
     try:
-        content = path.read_bytes().decode()
+        content = read_file(path, MAX_FILE).decode()
     except FileNotFoundError:
         if required:
             raise ConfigError(f"file {path} does not exist") from None

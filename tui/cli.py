@@ -30,19 +30,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 2 for a mistake in the command line, a variable or the settings file, 130 after
-        Ctrl-C, 141 when nobody reads the output any more, else the command's.
+        Ctrl-C, 141 when nobody reads the output any more, 1 when it cannot be written, else the command's.
     """
     # For numpy, before it is imported. Its products are small here, and threads that spin until the next one
     # cost more than they save: judging 20,000 containers takes a third of the CPU without them.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     words = list(sys.argv[1:] if argv is None else argv)
+    printing = sys.stdout is not None  # Python's own word for a descriptor that is closed
+    if sys.stderr is None:
+        sys.stderr = _nowhere()
+    if not printing:
+        sys.stdout = _nowhere()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that knows no "…" is no crash
-    if words == ["--version"]:
-        return _version()
     try:
-        return _run(words)
+        _require_output(open_=printing)
+        code = _version() if words == ["--version"] else _run(words)
+        sys.stdout.flush()
     except ConfigError as error:
         print(f"memtop: {_printable(str(error))}", file=sys.stderr)
         return 2
@@ -51,6 +56,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `memtop config | head`
         _write_nowhere(sys.stdout)
         return 141
+    except OSError as error:  # `memtop config > /dev/full`
+        _write_nowhere(sys.stdout)
+        what = f"{error.filename}" if error.filename else "what is to be printed cannot be written"
+        print(f"memtop: {_printable(f'{what}: {error.strerror or error}')}", file=sys.stderr)
+        return 1
+    return code
+
+
+def _require_output(*, open_: bool) -> None:
+    if not open_:
+        raise ConfigError("standard output is closed: there is nowhere to print to")
+
+
+def _nowhere() -> TextIO:
+    """In place of a stream whose descriptor is closed."""
+    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123  (until the end)
 
 
 def _write_nowhere(*streams: TextIO) -> None:
@@ -78,7 +99,6 @@ def _run(words: Sequence[str]) -> int:
         gc.enable()
     if code == _HUNG_UP:
         _write_nowhere(sys.stdout, sys.stderr)
-    sys.stdout.flush()
     return code
 
 

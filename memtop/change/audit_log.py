@@ -16,13 +16,15 @@ from typing import Literal
 
 import msgspec
 
-from config.private_files import open_own, private_folder
+from config.private_files import open_own, private_folder, read_file
 from config.sources import require_home, state_folder
 from memtop.change.change_plan import ChangePlan
 
 PlanOutcome = Literal["begun", "applied", "declined", "refused", "conflict", "failed", "dry run"]
 MOST_LOG_BYTES = 2 * 1024 * 1024
 """Of one file: some two thousand plans."""
+MAX_READ_BYTES = 4 * MOST_LOG_BYTES
+"""Of one file; it may have been written by a memtop with another limit."""
 KEPT_FILES = 4
 """Files that are full and kept beside the one that is written."""
 _HIDDEN = "(hidden)"
@@ -176,7 +178,7 @@ class AuditLog:
         found: dict[str, AuditEntry] = {}
         for path in (*(self._kept(number) for number in range(KEPT_FILES, 0, -1)), self.path):
             try:
-                lines = path.read_bytes().splitlines()
+                lines = read_file(path, MAX_READ_BYTES).splitlines()
             except FileNotFoundError:
                 continue
             except OSError as error:

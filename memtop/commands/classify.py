@@ -7,6 +7,7 @@ Read are JSON lines, what Prometheus answers to ``query_range``, and the tables 
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import sys
 import zlib
@@ -19,6 +20,7 @@ from typing import TextIO
 import msgspec
 import numpy as np
 
+from config.private_files import read_file
 from memtop.analysis.judgement import Judgement
 from memtop.analysis.memory_series import Batch, Floats, Series
 from memtop.analysis.verdict import judge_batch
@@ -32,6 +34,8 @@ from memtop.commands.sample_tables import (
 
 STDIN = "-"
 """In place of a file's name: what comes in by a pipe."""
+MAX_SAMPLES_BYTES = 256 * 1024 * 1024
+"""Of one file, unpacked: 10,000 series of a day take some 100 MB as JSON."""
 ANY_COLUMNS = TableColumns()
 _NAME_LABELS = ("namespace", "pod", "container")
 
@@ -93,9 +97,12 @@ def read_series_file(name: str, columns: TableColumns = ANY_COLUMNS) -> list[Nam
 
 def _read_text(name: str) -> str:
     try:
-        raw = sys.stdin.buffer.read() if name == STDIN else Path(name).read_bytes()
+        raw = sys.stdin.buffer.read() if name == STDIN else read_file(Path(name), MAX_SAMPLES_BYTES)
         if raw[:2] == b"\x1f\x8b":
-            raw = gzip.decompress(raw)
+            with gzip.open(io.BytesIO(raw)) as content:
+                raw = content.read(MAX_SAMPLES_BYTES + 1)
+            if len(raw) > MAX_SAMPLES_BYTES:
+                raise BadInputError(f"{name}: it unpacks to more than {MAX_SAMPLES_BYTES >> 20} MiB")
         return raw.decode("utf-8-sig")
     except OSError as error:
         raise BadInputError(f"{name}: {error.strerror or error}") from error

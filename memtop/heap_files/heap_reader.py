@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import stat
 import zlib
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -57,6 +58,7 @@ def read_heap_file(path: Path, *, paths: bool = True) -> HeapContents:
     """
     shown = sanitize(str(path))
     try:
+        _require_file(path)
         with path.open("rb") as file:
             return read_heap(file, paths=paths)
     except HeapFileError as error:
@@ -67,6 +69,12 @@ def read_heap_file(path: Path, *, paths: bool = True) -> HeapContents:
         raise HeapFileError(f"{shown}: {error.strerror or error}") from error
     except MemoryError:
         raise HeapFileError(f"{shown}: it takes more memory than there is") from None
+
+
+def _require_file(path: Path) -> None:
+    """Opening a pipe would wait for somebody who writes into it."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise io.UnsupportedOperation
 
 
 def read_heap(file: BinaryIO, *, paths: bool = True) -> HeapContents:

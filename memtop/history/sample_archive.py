@@ -8,6 +8,7 @@ its segment; the next writer begins another. One process writes, which a lock sa
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import struct
 import time
@@ -21,11 +22,13 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from config.private_files import open_new, open_own, private_folder
+from config.private_files import open_new, open_own, private_folder, read_file
 from memtop.history.past_series import Floats, no_times
 
 MAX_FOLDER_BYTES = 32 * 1024 * 1024
 """Of one cluster's folder."""
+MAX_SEGMENT_BYTES = 64 * 1024 * 1024
+"""Of a segment that is read, and of a block unpacked: a block of 30,000 containers has 1 MB."""
 SEGMENT_BYTES = 2 * 1024 * 1024
 SEGMENT_SECONDS = 6 * 3600.0
 MAX_AGE_SECONDS = 7 * 86400.0
@@ -234,20 +237,27 @@ def read_archive(
         if successor is not None and successor.name < f"{int(since):012d}":
             continue  # all of it is older than its successor's beginning
         try:
-            raw = segment.read_bytes()
+            raw = read_file(segment, MAX_SEGMENT_BYTES)
         except OSError:
-            continue  # deleted by the writer meanwhile
+            continue  # deleted by the writer meanwhile, or not a segment of ours
         owner_of = np.empty(0, np.intp)
         for block in _blocks(raw):
-            owner_of = np.append(owner_of, [place.get(SampleOwner(*name), -1) for name in block.names])
-            if block.time < since:
+            names = [place.get(SampleOwner(*name), -1) for name in block.names]
+            owner_of = np.concatenate((owner_of, np.array(names, np.intp)))
+            if not since <= block.time < math.inf:
                 continue
-            owner = owner_of[np.frombuffer(block.numbers, "<u4")].astype(np.intp)
-            found = owner >= 0
+            try:
+                owner = owner_of[np.frombuffer(block.numbers, "<u4")].astype(np.intp)
+                found = owner >= 0
+                time_ = block.time + np.frombuffer(block.offsets, "<i2")[found] / 10.0
+                value = np.frombuffer(block.values, "<f4")[found].astype(np.float64)
+                ended = [(int(owner_of[number]), at, oom) for number, at, oom in block.ends]
+            except (ValueError, IndexError, OverflowError):
+                break  # the block is whole and makes no sense; so will those after it
             owners.append(owner[found])
-            times.append(block.time + np.frombuffer(block.offsets, "<i2")[found] / 10.0)
-            values.append(np.frombuffer(block.values, "<f4")[found].astype(np.float64))
-            ends += [(int(owner_of[number]), at, oom) for number, at, oom in block.ends]
+            times.append(time_)
+            values.append(value)
+            ends += ended
     if not owners:
         return {}
     owner, time_, value = np.concatenate(owners), np.concatenate(times), np.concatenate(values)
@@ -280,9 +290,9 @@ def archived_pods(folder: Path, namespace: str, since: float) -> dict[SampleOwne
         if successor is not None and successor.name < f"{int(since):012d}":
             continue
         try:
-            raw = segment.read_bytes()
+            raw = read_file(segment, MAX_SEGMENT_BYTES)
         except OSError:
-            continue  # deleted by the writer meanwhile
+            continue  # deleted by the writer meanwhile, or not a segment of ours
         for block in _blocks(raw):
             for name, (there, pod) in zip(block.names, block.pods, strict=False):
                 if there == namespace:
@@ -309,7 +319,7 @@ def _blocks(raw: bytes) -> Iterator[_ArchiveBlock]:
         if magic != _MAGIC or len(body) < length or zlib.crc32(body) != checksum:
             return
         try:
-            yield _DECODER.decode(zlib.decompress(body))
+            yield _DECODER.decode(zlib.decompressobj().decompress(body, MAX_SEGMENT_BYTES))
         except (zlib.error, msgspec.MsgspecError):
             return
         at += _BLOCK_HEAD.size + length

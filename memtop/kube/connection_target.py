@@ -14,9 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from config.private_files import read_file
 from config.values import mask_addresses
 from memtop.kube.api_errors import KubeconfigError
 from memtop.sanitize import sanitize
+
+MAX_PEM_BYTES = 16 * 1024 * 1024
+"""Far more than all authorities of a system together take (0.2 MB)."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Pem:
         """
         if self.data is not None:
             return self.data
-        return self.path.read_bytes() if self.path is not None else b""
+        return read_file(self.path, MAX_PEM_BYTES) if self.path is not None else b""
 
 
 @dataclass(frozen=True)

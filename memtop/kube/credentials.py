@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
+from config.private_files import read_file
 from memtop.kube.api_errors import CredentialError
 from memtop.kube.connection_target import Auth, CredentialPluginSpec
 from memtop.kube.credential_plugin import PluginResult, run_plugin
@@ -41,6 +42,8 @@ class Grant:
     certificate: tuple[bytes, bytes] | None = field(default=None, repr=False)
 
 
+MAX_TOKEN_BYTES = 64 * 1024
+"""An API server takes no longer header."""
 _FileStamps = tuple[tuple[int, int, int], ...]
 
 
@@ -148,7 +151,7 @@ class Credentials:
 
     def _token_in(self, path: Path) -> str:
         try:
-            token = path.read_text(encoding="utf-8").strip()
+            token = read_file(path, MAX_TOKEN_BYTES).decode().strip()
         except OSError as error:
             if self._grant is not None and self._grant.authorization is not None:
                 return self._grant.authorization.removeprefix("Bearer ")  # it is being replaced

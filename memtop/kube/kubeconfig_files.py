@@ -16,6 +16,7 @@ from urllib.parse import quote
 import msgspec
 import yaml
 
+from config.private_files import read_file
 from memtop.kube.api_errors import KubeconfigError
 from memtop.kube.connection_target import Auth, CredentialPluginSpec, Pem
 from memtop.sanitize import sanitize
@@ -203,15 +204,11 @@ def read_referenced_file(path: Path, what: str) -> bytes:
         KubeconfigError: It is missing, unreadable, no file, or larger than `MAX_FILE`.
     """
     try:
-        with path.open("rb") as stream:
-            content = stream.read(MAX_FILE + 1)
+        return read_file(path, MAX_FILE)
     except FileNotFoundError:
         raise KubeconfigError(f"{what} {path} does not exist") from None
     except OSError as error:
         raise KubeconfigError(f"{what} {path} cannot be read: {error.strerror or error}") from None
-    if len(content) > MAX_FILE:
-        raise KubeconfigError(f"{what} {path} is larger than {MAX_FILE >> 20} MiB")
-    return content
 
 
 def decode_base64(data: str, what: str, path: Path) -> bytes:

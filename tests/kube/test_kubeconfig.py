@@ -302,7 +302,7 @@ class TestMistakes:
         def refuse(*_):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-        monkeypatch.setattr(Path, "open", refuse)
+        monkeypatch.setattr("memtop.kube.kubeconfig_files.read_file", refuse)
         assert self.fails(path) == f"kubeconfig {path} cannot be read: Permission denied"
 
     def test_a_huge_file(self, tmp_path, monkeypatch):

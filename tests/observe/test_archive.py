@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import zlib
 
 import numpy as np
 import pytest
@@ -172,3 +173,48 @@ def test_what_is_deleted_under_it_is_begun_anew(folder, what):
     assert writer.append(tick(NOW + 120, [one], [2.0]))
     assert read_archive(folder, [one], NOW - 60)[one].values.tolist() == [2.0]
     assert not ArchiveWriter(folder).append(tick(NOW + 120, [one], [3.0])), "the folder is locked again"
+
+
+def _sealed(block):
+    """A block with the right checksum, whatever it holds."""
+    body = zlib.compress(block)
+    return sample_archive._BLOCK_HEAD.pack(sample_archive._MAGIC, len(body), zlib.crc32(body)) + body
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"numbers": b"\xff\xff\xff\xff"},
+        {"numbers": b"abc"},
+        {"offsets": b""},
+        {"values": b"\0"},
+        {"ends": [(99, NOW, True)]},
+        {"names": [], "numbers": b"\0\0\0\0"},
+        {"time": float("inf")},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_block_that_makes_no_sense_ends_its_segment_only(folder, change):
+    one = whose(1)
+    writer = ArchiveWriter(folder)
+    writer.append(tick(NOW, one, [1.0]))
+    writer.close()
+    odd = {
+        "time": NOW + 60, "names": [("uid-0", "app")], "numbers": b"\0\0\0\0", "offsets": b"\0\0",
+        "values": b"\0\0\0\0", "ends": [], "pods": [], **change,
+    }  # fmt: skip
+    fields = sample_archive._ArchiveBlock.__struct_fields__
+    block = sample_archive._ArchiveBlock(**{name: odd[name] for name in fields})
+    segments(folder)[0].open("ab").write(_sealed(sample_archive._ENCODER.encode(block)))
+    kept = read_archive(folder, one, NOW - 60)[one[0]]
+    assert kept.values.tolist()[0] == 1.0
+    assert np.isfinite(kept.times).all()
+
+
+def test_a_pipe_or_a_bomb_among_the_segments_is_passed_over(folder, monkeypatch):
+    monkeypatch.setattr("config.private_files.PIPE_SECONDS", 0.1)
+    writer = ArchiveWriter(folder)
+    writer.append(tick(NOW, whose(1), [1.0]))
+    os.mkfifo(folder / "000000000001-0000.samples")
+    (folder / "000000000002-0000.samples").write_bytes(_sealed(b"\0" * (200 << 20)))
+    assert read_archive(folder, whose(1), 0)[whose(1)[0]].values.tolist() == [1.0]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from config.private_files import read_file
 from memtop import __version__
 from tui import cli
 
@@ -177,3 +178,66 @@ def test_without_a_home_there_is_one_sentence(
     for words in (["--once"], ["doctor"], ["audit"], ["config"]):
         assert cli.main(words) == 2
         assert "HOME is not set" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("command", ["--version", "config", "help set image"])
+def test_output_that_cannot_be_written_is_one_sentence(command: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "tui.cli", *command.split()],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "memtop: what is to be printed cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("command", ["--version", "config"])
+def test_closed_output_is_one_sentence(command: str) -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{shlex.quote(sys.executable)} -m tui.cli {command} >&-"],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr == "memtop: standard output is closed: there is nowhere to print to\n"
+
+
+@pytest.mark.parametrize("command", ["config --config", "--once --kubeconfig", "classify", "heap summary"])
+@pytest.mark.parametrize("kind", ["pipe", "folder"])
+def test_what_is_no_file_is_one_sentence(
+    command: str,
+    kind: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """A pipe that nobody writes into was waited for without end."""
+    monkeypatch.setattr("config.private_files.PIPE_SECONDS", 0.1)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    place = tmp_path / kind
+    if kind == "pipe":
+        os.mkfifo(place)
+    else:
+        place.mkdir()
+    assert cli.main([*command.split(), str(place)]) in {1, 2}
+    said = capfd.readouterr().err
+    assert str(place) in said
+    assert said.count("\n") == 1
+
+
+def test_a_pipe_that_somebody_writes_into_is_read_to_its_end(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    content = b"x" * 300_000
+    with subprocess.Popen(["/bin/sh", "-c", f"head -c 300000 /dev/zero | tr '\\0' x > {pipe}"]):
+        assert read_file(pipe, 1 << 20) == content
+
+
+def test_a_file_without_end_is_too_large() -> None:
+    with pytest.raises(OSError, match="larger than 1 MiB"):
+        read_file(Path("/dev/zero"), 1 << 20)
