@@ -87,6 +87,10 @@ def _text(name: str, words: str, metavar: str = "NAME", short: str = "") -> Comm
     return CommandFlag(name, words, short, metavar, default="")
 
 
+def _folder(name: str, words: str) -> CommandFlag:
+    return CommandFlag(name, words, metavar="FOLDER", default="", files=True)
+
+
 def _time(name: str, words: str) -> CommandFlag:
     return CommandFlag(name, words, metavar="TIME", default=0.0, read=values.duration)
 
@@ -166,6 +170,12 @@ Times are seconds, milli-, micro- or nanoseconds since 1970, seconds since the
 start, or dates; without a zone they are UTC. Memory is in bytes, or in the
 unit that stands in the cell (1.2 GiB, 350 MB) or in the column's name (rss_kb:
 1024 bytes). Empty cells, null and NaN are gaps."""
+_RULES_NOTES = """\
+A workload says by annotation what is not for it, or its own thresholds:
+  memtop/alerts: "off"
+  memtop/alerts: "leak=off, near-limit=97%, limit-soon=2h, restarts=10"
+Rules: near-limit, leak, limit-soon, oom-kill, child-oom-kill, oom-loop,
+restarts, no-limit, pressure."""
 COMMANDS = (
     TUI,
     ONE_SHOT,
@@ -442,6 +452,19 @@ COMMANDS = (
         arguments="deployment/NAME",
         at_least=1,
         at_most=2,
+    ),
+    CliCommand(
+        "rules",
+        "Print alert rules for memory, as this installation names its metrics.",
+        flags=(
+            DEMO,
+            _output("How to print them.", "file", "prometheusrule", "configmap"),
+            _switch("--with-tests", "Write the file for promtool test rules too."),
+            _folder("--to", "Folder to write files to; by default rules are printed."),
+        ),
+        arguments="[KIND/NAME...]",
+        at_most=None,
+        notes=_RULES_NOTES,
     ),
     CliCommand(
         "completion",

@@ -21,7 +21,7 @@ from config import settings as definitions
 from config.settings import OptionDetails, Settings
 from config.values import MASK, mask_addresses
 
-PREFIXED = {"prometheus": "prometheus", "demo": "demo", "logs": "log", "watch": "watch"}
+PREFIXED = {"prometheus": "prometheus", "demo": "demo", "logs": "log", "watch": "watch", "alerts": "alert"}
 GROUPS = {
     "cluster": "Connecting",
     "observe": "What to show",
@@ -29,6 +29,7 @@ GROUPS = {
     "logs": "What to show",
     "safety": "Safety",
     "watch": "Watching a change",
+    "alerts": "Alert rules",
     "ui": "Screen",
     "diagnostics": "Diagnostics",
     "demo": "Demo",

@@ -157,10 +157,23 @@ def _presets(value: object) -> object:
     return DEFAULT_PRESETS | value
 
 
+def _object_labels(value: object) -> object:
+    if not isinstance(value, dict):
+        raise ValueError('is not a table such as {release = "prometheus"}')  # noqa: TRY004
+    return value
+
+
 def _headers(value: object) -> object:
     if not isinstance(value, dict):
         raise ValueError('is not a table such as {X-Scope-OrgID = "team"}')  # noqa: TRY004
     return value
+
+
+def _alert_window(value: object) -> float:
+    seconds = values.duration(value)
+    if not 60 <= seconds <= 86400:
+        raise ValueError("is not between 1m and 24h")
+    return seconds
 
 
 Text = Annotated[str, ValueReader(values.text)]
@@ -302,6 +315,46 @@ class WatchSettings(SettingsSection):
 
 
 @dataclass(frozen=True)
+class AlertSettings(SettingsSection):
+    """From where on alert rules fire, and where they are kept."""
+
+    leak_window: Annotated[float, ValueReader(_alert_window), OptionDetails(metavar="TIME", unit="s")] = (
+        21600.0
+    )
+    """Time over which the floor must grow for an alert of a leak, 1m to 24h."""
+
+    leak_growth: Annotated[Ratio, OptionDetails(metavar="SHARE", unit="%")] = 0.10
+    """Share by which the floor must grow within that time."""
+
+    limit_within: Annotated[float, ValueReader(_alert_window), OptionDetails(metavar="TIME", unit="s")] = (
+        14400.0
+    )
+    """An alert comes where the limit would be reached within that time, 1m to 24h."""
+
+    forecast_window: Annotated[float, ValueReader(_alert_window), OptionDetails(metavar="TIME", unit="s")] = (
+        3600.0
+    )
+    """Time from whose growth that is reckoned, 1m to 24h."""
+
+    restarts: Annotated[int, ValueReader(values.between(1, 100, whole=True)), OptionDetails(metavar="N")] = 3
+    """Restarts, or OOM kills, within an hour from which there is an alert."""
+
+    pressure: Annotated[Ratio, OptionDetails(metavar="SHARE", unit="%")] = 0.10
+    """Share of the time that processes wait for memory from which there is an alert."""
+
+    name: Annotated[Text, OptionDetails(metavar="NAME")] = "memory-alerts"
+    """Name of the ConfigMap or PrometheusRule that holds the rules."""
+
+    namespace: Annotated[Text | None, OptionDetails(metavar="NS")] = None
+    """Its namespace; by default that of Prometheus, else observability."""
+
+    labels: Annotated[dict[Text, Text], ValueReader(_object_labels), OptionDetails(metavar="NAME=VALUE")] = (
+        field(default_factory=dict)
+    )
+    """Label of that object; by default what the Prometheus resource selects rules by."""
+
+
+@dataclass(frozen=True)
 class ScreenSettings(SettingsSection):
     """What the screen looks like."""
 
@@ -347,6 +400,7 @@ class Settings:
     logs: LogSettings = LogSettings()
     safety: SafetySettings = SafetySettings()
     watch: WatchSettings = WatchSettings()
+    alerts: AlertSettings = AlertSettings()
     ui: ScreenSettings = ScreenSettings()
     diagnostics: DiagnosticsSettings = DiagnosticsSettings()
     demo: DemoSettings = DemoSettings()

@@ -310,6 +310,12 @@ def _report(invocation: Invocation) -> int:
     return run_report(invocation, sys.stdout, sys.stderr)
 
 
+def _rules(invocation: Invocation) -> int:
+    from memtop.commands.rules import run_rules
+
+    return run_rules(invocation, sys.stdout, sys.stderr)
+
+
 def _completion(invocation: Invocation) -> int:
     from config.command_line import completion_script
 
@@ -349,6 +355,7 @@ COMMANDS: dict[str, Callable[[Invocation], int]] = {
     "heap list": _heap_list,
     "heap remove": _heap_remove,
     "report": _report,
+    "rules": _rules,
     "completion": _completion,
     "help": _help,
     "version": _version,

@@ -1,0 +1,187 @@
+"""``memtop rules``: alert rules for this installation, printed or written to files."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from memtop.history.prometheus_connection import (
+    PrometheusConnection,
+    PrometheusNotFoundError,
+    connect_prometheus,
+)
+from memtop.kube.api_errors import CLUSTER_FAILURES, KubeconfigError
+from memtop.kube.client import Client
+from memtop.kube.connection_target import ClusterTarget
+from memtop.kube.object_ref import parse_object_name
+from memtop.observe.watchlist import DemoStartError, open_watchlist
+from memtop.rules.alert_rules import RuleSet, RuleThresholds
+from memtop.rules.rule_expressions import PodSelection, RuleWorkload
+from memtop.rules.rule_files import RuleForm, rule_file, rule_object, yaml_text
+from memtop.rules.rule_scope import RuleScope, read_scope
+from memtop.rules.rule_tests import rule_tests
+from memtop.sanitize import sanitize
+
+if TYPE_CHECKING:
+    from config.invocation import Invocation
+
+DONE, FAILED = 0, 1
+RULE_WORKLOAD_KINDS = ("Deployment", "StatefulSet", "DaemonSet", "CronJob")
+
+
+@dataclass(frozen=True)
+class RuleSource:
+    """Where rules come from: a cluster, its Prometheus, and what they are made for.
+
+    Attributes:
+        client: The connection to the API server.
+        found: Its Prometheus; None where none answers.
+        scope: What rules are made for.
+        speed: Seconds of cluster time per second here.
+    """
+
+    client: Client
+    found: PrometheusConnection | None
+    scope: RuleScope
+    speed: float = 1.0
+
+
+@contextlib.asynccontextmanager
+async def rule_source(
+    invocation: Invocation, target: ClusterTarget, speed: float
+) -> AsyncGenerator[RuleSource, None]:
+    """Connects to the cluster and its Prometheus, and probes what they have.
+
+    Raises:
+        ConfigError: A mistake in the arguments.
+        ApiError: The cluster refuses.
+        Unreachable: No whole answer came.
+    """
+    settings = invocation.settings
+    selection = read_selection(invocation, target)
+    async with contextlib.AsyncExitStack() as stack:
+        client = await stack.enter_async_context(Client(target))
+        found = None
+        if settings.prometheus.enabled:
+            with contextlib.suppress(PrometheusNotFoundError):
+                found = await stack.enter_async_context(connect_prometheus(client, settings.prometheus))
+        yield RuleSource(client, found, await read_scope(client, settings, selection, found), speed)
+
+
+def read_selection(invocation: Invocation, target: ClusterTarget) -> PodSelection:
+    """Which pods the settings and the arguments ask for.
+
+    Raises:
+        ConfigError: An argument names no workload, or there is not exactly one namespace for it.
+    """
+    from config.errors import ConfigError  # noqa: PLC0415  (only where something is wrong)
+
+    cluster = invocation.settings.cluster
+    namespaces = () if cluster.all_namespaces else cluster.namespaces
+    if not invocation.arguments:
+        return PodSelection(namespaces)
+    if len(namespaces) > 1:
+        words = f"{invocation.command!r} with workloads needs one namespace"
+        raise invocation.mistake("cluster.namespaces", words)
+    namespace = next(iter(namespaces), target.namespace)
+    found = []
+    for word in invocation.arguments:
+        try:
+            ref = parse_object_name([word], namespace, RULE_WORKLOAD_KINDS)
+        except ValueError as error:
+            raise ConfigError(f"command {invocation.command!r}: {word!r} {error}") from None
+        found.append(RuleWorkload(namespace, ref.kind, ref.name))
+    return PodSelection((namespace,), tuple(found))
+
+
+def run_rules(invocation: Invocation, out: TextIO, err: TextIO) -> int:
+    """Prints rules, or writes them to files.
+
+    Args:
+        invocation: Workloads among its arguments; its options ``output``, ``with_tests`` and ``to``.
+        out: Where rules go.
+        err: Where it is said what is left out, and what is in the way.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        ConfigError: A mistake in the arguments, or a file that cannot be written.
+    """
+    try:
+        with open_watchlist(invocation.settings, os.environ, demo=invocation.options["demo"]) as plan:
+            return asyncio.run(_print_rules(invocation, plan.target, plan.speed, out, err))
+    except (*CLUSTER_FAILURES, KubeconfigError, DemoStartError) as error:
+        print(f"memtop: {sanitize(str(error))}", file=err)
+        return FAILED
+
+
+async def _print_rules(
+    invocation: Invocation, target: ClusterTarget, speed: float, out: TextIO, err: TextIO
+) -> int:
+    async with rule_source(invocation, target, speed) as source:
+        rules = source.scope.rules(RuleThresholds.of(invocation.settings))
+        tell_scope(source.scope, rules, err)
+        form: RuleForm = invocation.options["output"]
+        text = rules_text(invocation, source.scope, rules, form)
+        tests, folder = invocation.options["with_tests"], invocation.options["to"]
+        if not tests and not folder:
+            print(text, end="", file=out)
+            return DONE
+        for path in write_rules(
+            rules, text, form, Path(folder or "."), invocation.settings.alerts.name, tests=tests
+        ):
+            print(path, file=out)
+        return DONE
+
+
+def tell_scope(scope: RuleScope, rules: RuleSet, err: TextIO) -> None:
+    """Says what is to be known of rules, a line each."""
+    for note in scope.notes:
+        print(f"memtop: {note}", file=err)
+    for name, why in rules.left_out.items():
+        print(f"memtop: left out: {name}: {why}", file=err)
+    for rule in rules.rules:
+        if rule.workload is not None:
+            print(
+                f"memtop: {rule.id} of {rule.workload.name} has a threshold of its own: {rule.threshold:g}",
+                file=err,
+            )
+
+
+def rules_text(invocation: Invocation, scope: RuleScope, rules: RuleSet, form: RuleForm) -> str:
+    """The rules in one of their forms."""
+    if form == "file":
+        return rule_file(rules)
+    return yaml_text(rule_object(rules, form, invocation.settings.alerts.name, scope.namespace, scope.labels))
+
+
+def write_rules(
+    rules: RuleSet, text: str, form: RuleForm, folder: Path, name: str, *, tests: bool
+) -> Sequence[Path]:
+    """Writes rules, and their tests if asked for, over what was written before.
+
+    The tests need a plain rule file, so it is written beside an object too.
+
+    Raises:
+        ConfigError: A file cannot be written.
+    """
+    from config.errors import ConfigError  # noqa: PLC0415  (only where something is wrong)
+
+    plain = f"{name}.rules.yml"
+    files = {plain if form == "file" else f"{name}.yaml": text}
+    if tests:
+        files[plain] = rule_file(rules)
+        files[f"{name}.rules.test.yml"] = rule_tests(rules, plain)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for file, content in files.items():
+            (folder / file).write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be written: {error.strerror or error}") from None
+    return [folder / file for file in files]
