@@ -37,6 +37,7 @@ _GROUPS = (
     "Prometheus",
     "Safety",
     "Watching a change",
+    "Alert rules",
     "Screen",
     "Diagnostics",
     "Demo",

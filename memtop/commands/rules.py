@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from memtop.files import NewFileError, new_file
 from memtop.history.prometheus_connection import (
     PrometheusConnection,
     PrometheusNotFoundError,
@@ -164,7 +165,7 @@ def rules_text(invocation: Invocation, scope: RuleScope, rules: RuleSet, form: R
 def write_rules(
     rules: RuleSet, text: str, form: RuleForm, folder: Path, name: str, *, tests: bool
 ) -> Sequence[Path]:
-    """Writes rules, and their tests if asked for, over what was written before.
+    """Writes rules, and their tests if asked for, to new files of a folder that is there.
 
     The tests need a plain rule file, so it is written beside an object too.
 
@@ -179,9 +180,9 @@ def write_rules(
         files[plain] = rule_file(rules)
         files[f"{name}.rules.test.yml"] = rule_tests(rules, plain)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         for file, content in files.items():
-            (folder / file).write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{folder} cannot be written: {error.strerror or error}") from None
+            with new_file(folder / file, str(folder / file)) as stream:
+                stream.write(content)
+    except NewFileError as error:
+        raise ConfigError(str(error)) from None
     return [folder / file for file in files]
