@@ -327,6 +327,12 @@ class TestSamplesThatMakeNoSense:
         tick = shelf.store.put_metrics([world.sample("a", 10**9, app="30Mi")], NOW)
         assert (tick.newest, tick.unread) == (None, ("that of shop/a has a time in the future",))
 
+    def test_a_sample_without_a_time_is_left_out_and_said(self, shelf, world):
+        shelf.put(world.pod("a"))
+        timeless = replace(world.sample("a", 0, app="30Mi"), timestamp=None)
+        tick = shelf.store.put_metrics([timeless], NOW)
+        assert (tick.newest, tick.unread) == (None, ("that of shop/a has no time",))
+
 
 def test_what_of_a_pod_made_no_sense_is_told_in_its_state(shelf, world):
     shelf.put(world.pod("a", world.container(limit="lots")), world.pod("b"))
