@@ -350,6 +350,7 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
             (settings.observe.warn_ratio, settings.observe.critical_ratio),
             read_only=settings.safety.read_only,
             first=first,
+            pace=self._plan.speed,
         )
         self.open_screen(screen)
 

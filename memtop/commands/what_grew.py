@@ -60,7 +60,7 @@ def run_what_grew(invocation: Invocation, console: Console) -> int:
                     "cluster.namespaces", "a heap is of one pod, so it needs one namespace"
                 )
             namespace = next(iter(namespaces), plan.target.namespace)
-            return asyncio.run(_answer(invocation, Client(plan.target), namespace, console))
+            return asyncio.run(_answer(invocation, Client(plan.target), namespace, console, plan.speed))
     except KubeconfigError as error:
         console.warn(str(invocation.blame(error, error.setting)))
         return BAD_INPUT
@@ -77,13 +77,15 @@ def run_what_grew(invocation: Invocation, console: Console) -> int:
         return FAILED
 
 
-async def _answer(invocation: Invocation, client: Client, namespace: str, console: Console) -> int:
+async def _answer(
+    invocation: Invocation, client: Client, namespace: str, console: Console, pace: float
+) -> int:
     options = invocation.options
     async with client:
         place = await _container(invocation, client, namespace, console)
         folder = captures_folder(os.environ)
         captures = await plan_captures(client, place, folder)
-        plan = _chosen(invocation, captures, kept_captures(folder))
+        plan = _chosen(invocation, captures, kept_captures(folder), pace)
         if plan is None:
             for words in why_nothing_can_be_compared(captures):
                 console.warn(words)
@@ -104,14 +106,14 @@ async def _answer(invocation: Invocation, client: Client, namespace: str, consol
 
 
 def _chosen(
-    invocation: Invocation, captures: tuple[CapturePlan, ...], kept: tuple[KeptCapture, ...]
+    invocation: Invocation, captures: tuple[CapturePlan, ...], kept: tuple[KeptCapture, ...], pace: float
 ) -> GrowthPlan | None:
     """The best plan, or the one that begins with the capture that was named."""
     from config.errors import ConfigError  # noqa: PLC0415  (only where something is wrong)
 
     options = invocation.options
     found = growth_plans(
-        captures, (), floor_rate=None, seconds=options["every"] or None, times=options["times"]
+        captures, (), floor_rate=None, seconds=options["every"] or None, times=options["times"], pace=pace
     )
     since = options["since"]
     if not since:
@@ -124,7 +126,7 @@ def _chosen(
     plan = next(fitting, None)
     if plan is None:
         raise ConfigError(f"--since: a {earlier.kind} cannot be compared with what this container offers")
-    return GrowthPlan(plan.capture, 0.0, "", 2, earlier, None)
+    return GrowthPlan(plan.capture, 0.0, "", 2, earlier, None, pace)
 
 
 def why_nothing_can_be_compared(captures: tuple[CapturePlan, ...]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from memtop.heap.capture_methods import CaptureMethod
 from memtop.heap.capture_plan import CapturePlan, CaptureRisk
@@ -41,6 +41,7 @@ class GrowthPlan:
         times: How many are taken.
         earlier: A capture that is here already and is the first; None where all are taken.
         floor_rate: Bytes an hour by which the container's floor rises; None where that is not known.
+        pace: Seconds of the cluster's time that pass in one here; the demo's cluster may be hurried.
     """
 
     capture: CapturePlan
@@ -49,6 +50,7 @@ class GrowthPlan:
     times: int = 2
     earlier: KeptCapture | None = None
     floor_rate: float | None = None
+    pace: float = 1.0
 
     @property
     def title(self) -> str:
@@ -107,6 +109,7 @@ def growth_plans(
     floor_rate: float | None,
     seconds: float | None = None,
     times: int = 2,
+    pace: float = 1.0,
 ) -> tuple[GrowthPlan, ...]:
     """The ways to find out what grew, the best first; none where nothing that can be compared is possible.
 
@@ -116,8 +119,10 @@ def growth_plans(
         floor_rate: Bytes an hour by which the container's floor rises.
         seconds: Between two captures; None for a time that suits the rate.
         times: How many captures.
+        pace: Seconds of the cluster's time that pass in one here.
     """
-    return tuple(_plans(captures, kept, floor_rate, seconds, times))
+    found = _plans(captures, kept, floor_rate, seconds, times)
+    return tuple(replace(one, pace=pace) for one in found)
 
 
 def _plans(

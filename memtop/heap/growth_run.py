@@ -98,7 +98,7 @@ async def find_what_grew(client: Client, plan: GrowthPlan, tell: TellStep) -> Wh
     rounds = 1 if plan.earlier is not None else plan.times
     for number in range(rounds):
         if number:
-            await _wait(plan.seconds, f"capture {number + 1} of {rounds} comes in", tell)
+            await _wait(plan.seconds, plan.pace, f"capture {number + 1} of {rounds} comes in", tell)
             if died := await _ended(client, place, run):
                 raise CaptureFailedError(
                     f"{died}, so the captures are of two different heaps", [f"{files[-1]} is kept"]
@@ -111,7 +111,9 @@ async def find_what_grew(client: Client, plan: GrowthPlan, tell: TellStep) -> Wh
             await remove_file(client, place, taken.left)
         files.append(taken.path)
     tell(CaptureStep("reading the captures"))
-    seconds = moments[-1].at - moments[0].at if plan.earlier is None else time.time() - plan.earlier.taken
+    passed = moments[-1].at - moments[0].at if plan.earlier is None else time.time() - plan.earlier.taken
+    seconds = passed * plan.pace
+    moments = [replace(one, at=one.at * plan.pace) for one in moments]
     try:
         growth = await run_in_thread(_compare, files[0], files[-1], seconds)
     except HeapFileError as error:
@@ -253,10 +255,10 @@ async def _ended(client: Client, place: ContainerRef, run: RunIdentity | None) -
     return await how_it_died(client, place, run)
 
 
-async def _wait(seconds: float, words: str, tell: TellStep) -> None:
+async def _wait(seconds: float, pace: float, words: str, tell: TellStep) -> None:
     begun = time.monotonic()
-    while (left := seconds - (time.monotonic() - begun)) > 0:
-        tell(CaptureStep(f"{words} {duration(left)}", round(seconds - left), 0))
+    while (left := seconds / pace - (time.monotonic() - begun)) > 0:
+        tell(CaptureStep(f"{words} {duration(left * pace)}", round(seconds / pace - left), 0))
         await asyncio.sleep(min(TICK_SECONDS, left))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -12,9 +13,13 @@ import pytest
 
 from memtop.demo.thread import DemoThread
 from memtop.heap.capture_run import CaptureFailedError, TakenCapture
+from memtop.heap.growth_plan import GrowthPlan
+from memtop.heap.growth_run import WhatGrew
+from memtop.heap.kept_captures import captures_folder
 from memtop.kube.api_errors import Unreachable
 from memtop.kube.container_exec import NoSuchProgram, NotRunning
 from tests.tui.conftest import Serve
+from tests.tui.heap_growth import some_growth
 from tests.tui.stage import Stage
 from tui.app import Memtop
 from tui.pod.screen import PodScreen
@@ -40,9 +45,7 @@ def demo() -> Iterator[DemoThread]:
 @pytest.fixture
 def open_pod(demo: DemoThread, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OpenPod:
     """``async with open_pod("billing") as stage``: a pod's screen; files go to a folder of the test's."""
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
 
     @asynccontextmanager
     async def open_(pod: str, user: str = "admin", **sections: Any) -> AsyncIterator[Stage]:
@@ -56,7 +59,7 @@ def open_pod(demo: DemoThread, serve: Serve, tmp_path: Path, monkeypatch: pytest
     return open_
 
 
-async def to_the_plan(stage: Stage, which: str = "") -> None:
+async def to_the_plan(stage: Stage, which: str = "heap dump") -> None:
     """Presses h, chooses, and waits for the plan."""
     await stage.press("h")
     await stage.until(lambda: isinstance(stage.app.screen, Picker), "the choice of captures")
@@ -85,7 +88,7 @@ async def test_nothing_is_captured_without_a_yes(open_pod: OpenPod, demo: DemoTh
         await stage.press("enter")
         await stage.shows("exit code 0")
         assert ".hprof" not in stage.text
-    assert not list(Path.cwd().iterdir())
+    assert not list(captures_folder(os.environ).iterdir())
 
 
 async def test_a_heap_dump_comes_here_and_can_be_removed_there(open_pod: OpenPod) -> None:
@@ -95,7 +98,7 @@ async def test_a_heap_dump_comes_here_and_can_be_removed_there(open_pod: OpenPod
         await stage.shows(
             "Captured:", "SHA-256 equal", "Eclipse MAT", "is still in billing", "d removes it there"
         )
-        (dump,) = Path.cwd().iterdir()
+        (dump,) = captures_folder(os.environ).iterdir()
         assert dump.suffix == ".hprof"
         assert dump.read_bytes().startswith(b"JAVA PROFILE")
         await stage.press("d")
@@ -115,7 +118,7 @@ async def test_a_failure_says_what_is_left_and_can_be_taken_up_again(
     async def whole(*_: Any) -> TakenCapture:
         return TakenCapture(tmp_path / "x.hprof", 5, "size and SHA-256 equal")
 
-    monkeypatch.setattr("tui.pod.capture_screen.take_capture", broken)
+    monkeypatch.setattr("tui.pod.capture_screen.take_watched", broken)
     monkeypatch.setattr("tui.pod.capture_screen.fetch_capture", whole)
     async with open_pod("billing") as stage:
         await to_the_plan(stage)
@@ -145,7 +148,7 @@ async def test_a_folder_that_cannot_be_made_is_a_sentence(
 ) -> None:
     async with open_pod("billing") as stage:
         await to_the_plan(stage)
-        here = Path.cwd()
+        here = captures_folder(os.environ)
         here.rmdir()
         here.write_text("a file where the folder was")
         await stage.press("y")
@@ -160,7 +163,7 @@ async def test_whatever_else_a_capture_raises_is_a_sentence_too(
     async def broken(*_: Any) -> TakenCapture:
         raise ZeroDivisionError("hunter2")
 
-    monkeypatch.setattr("tui.pod.capture_screen.take_capture", broken)
+    monkeypatch.setattr("tui.pod.capture_screen.take_watched", broken)
     async with open_pod("billing") as stage:
         await to_the_plan(stage)
         await stage.press("y")
@@ -173,11 +176,11 @@ async def test_whatever_else_a_capture_raises_is_a_sentence_too(
 
 async def test_what_needs_no_file_is_kept_here_alone(open_pod: OpenPod) -> None:
     async with open_pod("session-api") as stage:
-        await to_the_plan(stage, "memory map")
+        await to_the_plan(stage, "smaps")
         await stage.press("y")
         await stage.shows("Captured:", "exit code 0")
         assert "is still in" not in stage.text
-        (kept,) = Path.cwd().iterdir()
+        (kept,) = captures_folder(os.environ).iterdir()
         assert kept.read_text().count("Rss:") == 2
 
 
@@ -264,3 +267,39 @@ async def test_the_screen_comes_back_where_there_is_no_shell(
         await stage.press("x")
         await stage.shows(words)
         assert handed_over == ["handed over", "taken back"]
+
+
+async def test_what_grew_is_offered_first_and_names_the_leak(
+    open_pod: OpenPod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[GrowthPlan] = []
+
+    async def found(_client: Any, plan: GrowthPlan, _tell: Any) -> WhatGrew:
+        asked.append(plan)
+        return some_growth()
+
+    monkeypatch.setattr("tui.pod.growth_screen.find_what_grew", found)
+    async with open_pod("user-service") as stage:
+        await stage.press("h")
+        await stage.until(lambda: isinstance(stage.app.screen, Picker), "the choice of captures")
+        await stage.shows("what grew: two class histograms", "risky: see the plan")
+        await stage.press("enter")
+        await stage.shows("2, each as follows", "Before each further capture memtop looks again")
+        await stage.press("y")
+        await stage.shows("com.example.Session +6.1 MiB", "GREW BY", "+100,000", "kept: /captures/second")
+        await stage.press("escape")
+        await stage.until(lambda: isinstance(stage.app.screen, PodScreen), "the pod's screen again")
+    assert asked[0].floor_rate, "the verdict's rate sets how long the wait is"
+
+
+async def test_a_capture_that_fails_says_what_is_kept(
+    open_pod: OpenPod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def died(*_: Any) -> WhatGrew:
+        raise CaptureFailedError("user-service has died meanwhile (OOMKilled, exit code 137)", ["x is kept"])
+
+    monkeypatch.setattr("tui.pod.growth_screen.find_what_grew", died)
+    async with open_pod("user-service") as stage:
+        await to_the_plan(stage, "what grew")
+        await stage.press("y")
+        await stage.shows("It failed: user-service has died meanwhile (OOMKilled", "x is kept", "esc closes")

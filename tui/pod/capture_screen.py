@@ -15,7 +15,8 @@ from textual.screen import ModalScreen
 
 from memtop.heap.capture_methods import viewer_for
 from memtop.heap.capture_plan import CapturePlan
-from memtop.heap.capture_run import CaptureFailedError, CaptureStep, TakenCapture, fetch_capture, take_capture
+from memtop.heap.capture_run import CaptureFailedError, CaptureStep, TakenCapture, fetch_capture
+from memtop.heap.capture_watch import take_watched
 from memtop.heap.container_probe import DebugProposal
 from memtop.heap.file_transfer import arrived_bytes, partial_path, remove_file
 from memtop.wording import bytes_
@@ -132,7 +133,7 @@ class CaptureScreen(ModalScreen[None]):
                 lambda client: (
                     fetch_capture(client, plan, there, self._tell)
                     if resume
-                    else take_capture(client, plan, self._tell)
+                    else take_watched(client, plan, self._tell)
                 )
             )
             taken = await asyncio.wrap_future(future)

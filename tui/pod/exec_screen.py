@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import shlex
-from pathlib import Path
+from dataclasses import replace
 from typing import ClassVar
 
 from rich.text import Text
@@ -16,8 +17,11 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from memtop.background import run_in_thread
 from memtop.heap.capture_plan import CapturePlan, NothingToCaptureError, plan_captures
 from memtop.heap.container_probe import NoShellError, propose_debug_container
+from memtop.heap.growth_plan import GrowthPlan, growth_plans
+from memtop.heap.kept_captures import KeptCapture, captures_folder, kept_captures
 from memtop.kube.api_errors import ApiError, CredentialError, Unreachable
 from memtop.kube.client import Client
 from memtop.kube.container_exec import (
@@ -32,6 +36,7 @@ from memtop.observe.frame import Frame
 from memtop.sanitize import sanitize_bytes
 from tui.live_screen import LiveScreen
 from tui.pod.capture_screen import CaptureScreen, capture_choices, capture_plan_lines, debug_proposal_lines
+from tui.pod.growth_screen import GrowthScreen, growth_choices, growth_plan_lines
 from tui.pod.shell_session import run_in_terminal
 from tui.pod.tab import AskCluster, TabSubject
 from widgets.confirm import ConfirmDialog
@@ -148,11 +153,13 @@ class ExecAccess:
     Attributes:
         forbidden: Why the cluster does not let us; empty as long as that is not known.
         state: The container's state in words; empty before the first frame.
+        rate: Bytes an hour by which its floor rises; None where it does not or that is not known.
     """
 
     def __init__(self, subject: TabSubject, *, read_only: bool) -> None:
         self.forbidden = ""
         self.state = ""
+        self.rate: float | None = None
         self._subject = subject
         self._read_only = read_only
 
@@ -179,6 +186,8 @@ class ExecAccess:
         detail = frame.detail
         if detail is not None and detail.key == self._subject.key:
             self.state = frame.rows.states[detail.row] if detail.row is not None else self.state
+            rate = float(frame.rows.rate[detail.row]) if detail.row is not None else math.nan
+            self.rate = rate if rate > 0 else None
         elif frame.view.selected == self._subject.key and frame.settled:
             self.state = "gone"
         return self.state != before
@@ -202,6 +211,7 @@ class ExecScreen(LiveScreen):
         ask: Does something with the cluster.
         inside: Whether that can be done now.
         symbols: Which characters are drawn with.
+        pace: Seconds of the cluster's time that pass in one here.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -210,8 +220,9 @@ class ExecScreen(LiveScreen):
         Binding("h", "heap", "Heap"),
     ]
 
-    def __init__(self, ask: AskCluster, inside: ExecAccess, symbols: Symbols) -> None:
+    def __init__(self, ask: AskCluster, inside: ExecAccess, symbols: Symbols, pace: float) -> None:
         super().__init__()
+        self._pace = pace
         self._ask = ask
         self._inside = inside
         self._symbols = symbols
@@ -281,9 +292,9 @@ class ExecScreen(LiveScreen):
 
     @work(exclusive=True, group="inside")
     async def _capture(self, waiting: WaitingDialog) -> None:
-        place, folder = self._inside.place, _capture_folder()
+        place, rate, pace = self._inside.place, self._inside.rate, self._pace
         try:
-            found = await asyncio.wrap_future(self._ask(lambda client: plan_captures(client, place, folder)))
+            found = await asyncio.wrap_future(self._ask(lambda client: _look_for_plans(client, place)))
         except NoShellError as error:
             waiting.finish()
             await self._propose_debugging(str(error))
@@ -293,22 +304,33 @@ class ExecScreen(LiveScreen):
             return
         finally:
             waiting.finish()
-        plan = await self._chosen(found)
-        if plan is None:
+        captures, kept = found
+        plan = await self._chosen(growth_plans(captures, kept, floor_rate=rate, pace=pace), captures)
+        if isinstance(plan, GrowthPlan):
+            title, lines = f"{plan.title}, of {place.container}", growth_plan_lines(plan)
+        elif plan is not None:
+            title, lines = f"{plan.capture.title} of {place.container}", capture_plan_lines(plan)
+        else:
             return
-        agreed = await self.app.push_screen_wait(
-            ConfirmDialog(
-                f"{plan.capture.title} of {place.container}", capture_plan_lines(plan), apply="Capture"
+        if await self.app.push_screen_wait(ConfirmDialog(title, lines, apply="Capture")):
+            self.app.push_screen(
+                GrowthScreen(plan, self._ask, self._symbols)
+                if isinstance(plan, GrowthPlan)
+                else CaptureScreen(plan, self._ask, self._symbols)
             )
-        )
-        if agreed:
-            self.app.push_screen(CaptureScreen(plan, self._ask, self._symbols))
 
-    async def _chosen(self, found: tuple[CapturePlan, ...]) -> CapturePlan | None:
+    async def _chosen(
+        self, growth: tuple[GrowthPlan, ...], captures: tuple[CapturePlan, ...]
+    ) -> GrowthPlan | CapturePlan | None:
+        """What is chosen: to find out what grew comes first, one capture alone after it."""
+        singles = (replace(item, value=item.value + len(growth)) for item in capture_choices(captures))
+        items = [*growth_choices(growth), *singles]
         number = await self.app.push_screen_wait(
-            Picker(f"Capture what of {found[0].program.words()}?", capture_choices(found))
+            Picker(f"Capture what of {captures[0].program.words()}?", items)
         )
-        return None if number is None else found[number]
+        if number is None:
+            return None
+        return growth[number] if number < len(growth) else captures[number - len(growth)]
 
     async def _propose_debugging(self, why: str) -> None:
         place = self._inside.place
@@ -327,7 +349,9 @@ class ExecScreen(LiveScreen):
         self.notify(str(error), title=title, severity="error", markup=False)
 
 
-def _capture_folder() -> Path:
-    """Where captures go: where memtop was started, or home where that can't be written to."""
-    here = Path.cwd()
-    return here if os.access(here, os.W_OK) else Path.home()
+async def _look_for_plans(
+    client: Client, place: ContainerRef
+) -> tuple[tuple[CapturePlan, ...], tuple[KeptCapture, ...]]:
+    """What can be captured, and what was captured earlier; runs on the engine's loop."""
+    folder = await run_in_thread(captures_folder, os.environ)
+    return await plan_captures(client, place, folder), await run_in_thread(kept_captures, folder)

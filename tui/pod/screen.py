@@ -71,6 +71,7 @@ class PodScreen(ExecScreen):
         presets: Regular expressions to search logs for, by name.
         thresholds: Shares of the limit from which memory is high, and critical.
         read_only: Whether memtop was told to change nothing.
+        pace: Seconds of the cluster's time that pass in one here.
         first: The tab that is open at first, or the action such as ``heap`` to take at once; the first tab if
             empty.
     """
@@ -115,9 +116,10 @@ class PodScreen(ExecScreen):
         *,
         read_only: bool = False,
         first: str = "",
+        pace: float = 1.0,
     ) -> None:
         inside = ExecAccess(subject, read_only=read_only)
-        super().__init__(ask, inside, symbols)
+        super().__init__(ask, inside, symbols, pace)
         self.subject = subject
         self._now = now
         self._warnings = warnings
