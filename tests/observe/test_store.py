@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from memtop.analysis.judgement import Judgements
-from memtop.history.past_series import ContainerName
+from memtop.history.past_series import ORIGIN_PROMETHEUS, ContainerName, PastSeries
 from memtop.kube.api_objects import (
     Node,
     ObjectMeta,
@@ -305,6 +305,21 @@ class TestLastHour:
         assert shelf.column("ooms_hour", "a") == 0
         assert shelf.column("restarts_hour", "a") == 0
         assert shelf.column("restarts", "a") == 1
+
+    def test_what_others_have_counted_before_makes_the_hour_exact(self, shelf, world):
+        shelf.put(world.pod("a", world.container(restarts=7, last=world.ended(-60))))
+        slot = shelf.slot("a")
+        assert not shelf.column("restarts_exact", "a")
+        counted = np.array([NOW - 7200, NOW - 3500, NOW - 600]), np.array([4, 5, 6])
+        kills = np.array([NOW - 3500])
+        past = PastSeries(
+            "working_set", ORIGIN_PROMETHEUS, *np.zeros((2, 0)), oom_kills=kills, counted=counted
+        )
+        shelf.store.take_past_ends(slot, past, NOW)
+        assert shelf.column("restarts_hour", "a") == 3
+        assert shelf.column("ooms_hour", "a") == 2
+        shelf.store.pass_time(NOW + 200)
+        assert shelf.column("ooms_hour", "a") == 1
 
     @pytest.mark.parametrize(("code", "failed"), [(0, False), (1, True), (137, True)])
     def test_the_last_end_is_remembered_while_it_runs_again(self, shelf, world, code, failed):
