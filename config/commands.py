@@ -461,6 +461,7 @@ COMMANDS = (
             _output("How to print them.", "file", "prometheusrule", "configmap"),
             _switch("--with-tests", "Write the file for promtool test rules too."),
             _folder("--to", "Folder to write files to; by default rules are printed."),
+            _time("--backtest", "Say what the rules would have done that far back, at most 30d."),
         ),
         arguments="[KIND/NAME...]",
         at_most=None,

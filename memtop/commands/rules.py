@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from memtop.background import run_in_thread
 from memtop.files import NewFileError, new_file
 from memtop.history.prometheus_connection import (
     PrometheusConnection,
@@ -20,8 +21,10 @@ from memtop.kube.api_errors import CLUSTER_FAILURES, KubeconfigError
 from memtop.kube.client import Client
 from memtop.kube.connection_target import ClusterTarget
 from memtop.kube.object_ref import parse_object_name
+from memtop.observe.source import ServerClock
 from memtop.observe.watchlist import DemoStartError, open_watchlist
 from memtop.rules.alert_rules import RuleSet, RuleThresholds
+from memtop.rules.backtest import HEADINGS, backtest_rows, run_backtest
 from memtop.rules.rule_expressions import PodSelection, RuleWorkload
 from memtop.rules.rule_files import RuleForm, rule_file, rule_object, yaml_text
 from memtop.rules.rule_scope import RuleScope, read_scope
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
     from config.invocation import Invocation
 
 DONE, FAILED = 0, 1
+LONGEST_BACKTEST = 30 * 86400.0
+"""Seconds; a Prometheus seldom remembers more."""
 RULE_WORKLOAD_KINDS = ("Deployment", "StatefulSet", "DaemonSet", "CronJob")
 
 
@@ -128,6 +133,8 @@ async def _print_rules(
     async with rule_source(invocation, target, speed) as source:
         rules = source.scope.rules(RuleThresholds.of(invocation.settings))
         tell_scope(source.scope, rules, err)
+        if invocation.options["backtest"]:
+            return await _print_backtest(invocation, source, rules, out, err)
         form: RuleForm = invocation.options["output"]
         text = rules_text(invocation, source.scope, rules, form)
         tests, folder = invocation.options["with_tests"], invocation.options["to"]
@@ -139,6 +146,44 @@ async def _print_rules(
         ):
             print(path, file=out)
         return DONE
+
+
+async def _print_backtest(
+    invocation: Invocation, source: RuleSource, rules: RuleSet, out: TextIO, err: TextIO
+) -> int:
+    """Prints what the rules would have done in the past."""
+    if source.found is None:
+        print("memtop: no Prometheus answers, so nothing is known of the past", file=err)
+        return FAILED
+    seconds = min(invocation.options["backtest"], LONGEST_BACKTEST)
+    now, prometheus = await server_time(source), source.found.prometheus
+
+    def tell(what: str) -> None:
+        if err.isatty():
+            print(f"memtop: asking Prometheus about {what}", file=err)
+
+    try:
+        found = await run_in_thread(
+            lambda: run_backtest(prometheus, rules, seconds, now, tell=tell)
+        )
+    except ValueError as error:
+        print(f"memtop: {error}", file=err)
+        return FAILED
+    rows = [HEADINGS, *backtest_rows(found)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
+    for row in rows:
+        print(
+            "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip(), file=out
+        )
+    return DONE
+
+
+async def server_time(source: RuleSource) -> float:
+    """The cluster's time, Unix seconds."""
+    clock = ServerClock(source.speed)
+    response = await source.client.request("GET", "/version")
+    clock.observe(response.headers.get("Date"))
+    return clock.now()
 
 
 def tell_scope(scope: RuleScope, rules: RuleSet, err: TextIO) -> None:
