@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from config.private_files import replace_file
 from memtop.analysis.stability import StabilityVerdict
+from memtop.background import run_in_thread
 from memtop.kube.api_errors import ApiError, KubeconfigError
 from memtop.kube.client import Client
 from memtop.kube.object_ref import ROLLING_KINDS, ObjectRef, parse_object_name
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
 
 HOLDING, LEAKING, MISTAKE, TIMED_OUT = 0, 1, 2, 3
 """Exit codes."""
+_OUTCOMES = {HOLDING: "holding", LEAKING: "not holding", MISTAKE: "mistake", TIMED_OUT: "not known in time"}
 MOST_NOTES = 50
 """Different notes that are printed: what goes wrong for two days may go wrong in many words."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -42,7 +47,7 @@ def run_watch(invocation: Invocation, out: TextIO, err: TextIO) -> int:
     Args:
         invocation: The workload among its arguments; its options ``until``, ``timeout`` (seconds, 0 for
             none), ``revision`` (0 for the newest), ``against`` (0 for the last that ran), ``container``,
-            ``bell``, ``exec`` and ``output``.
+            ``bell``, ``exec``, ``output``, ``quiet`` and ``result``.
         out: Where verdicts go.
         err: Where it is said what is in the way.
 
@@ -118,12 +123,35 @@ class _HeadlessWatch:
             against=int(options["against"]) or None,
             record=True,
         )
+        self._quiet = bool(options["quiet"])
+        self._result = Path(options["result"]) if options["result"] else None
         self._verdict: StabilityVerdict | None = None
+        self._last: StabilisationState | None = None
         self._problem = ""
         self._noted: set[str] = set()
 
     async def run(self, ref: ObjectRef) -> int:
-        """Watches until there is a verdict, the time is over, or a signal comes."""
+        """Watches until there is a verdict, the time is over, or a signal comes; tells how it ended."""
+        code = await self._until_the_end(ref)
+        if self._quiet and self._last is not None:
+            self._print(self._last)
+        if self._result is not None:
+            try:
+                await run_in_thread(replace_file, self._result, self._result_document(ref, code))
+            except OSError as error:
+                print(f"memtop: {self._result} cannot be written: {error.strerror or error}", file=self._err)
+                return code or MISTAKE
+        return code
+
+    def _result_document(self, ref: ObjectRef, code: int) -> bytes:
+        """The last verdict with the exit code; all else is null where none came."""
+        seen = self._last
+        found = json.loads(report_json(seen)) if seen is not None else dict.fromkeys(("verdict", "sentence"))
+        found["workload"] = {"kind": ref.kind, "name": ref.name}
+        document = {"exit_code": code, "outcome": _OUTCOMES.get(code, "interrupted"), **found}
+        return json.dumps({**document, "problem": self._problem}, ensure_ascii=False).encode() + b"\n"
+
+    async def _until_the_end(self, ref: ObjectRef) -> int:
         work = asyncio.ensure_future(self._watch(ref))
         with _cancel_on_signal(work) as caught:
             try:
@@ -157,6 +185,7 @@ class _HeadlessWatch:
                 self._note(seen.notes)
                 if seen.problem or seen.without_prometheus:
                     continue
+                self._last = seen
                 verdict = seen.stability.verdict
                 if verdict is not self._verdict:
                     await self._say(seen)
@@ -185,14 +214,18 @@ class _HeadlessWatch:
     async def _say(self, seen: StabilisationState) -> None:
         """Prints a verdict that is new, and runs the user's command."""
         previous, self._verdict = self._verdict, seen.stability.verdict
-        bell = _BELL if self._bell and previous is not None and self._out.isatty() else ""
-        print(bell + (report_json(seen) if self._json else report_line(seen)), file=self._out, flush=True)
+        if not self._quiet:
+            ring = self._bell and previous is not None and self._out.isatty()
+            self._print(seen, _BELL if ring else "")
         if self._command and (previous is not None or self._verdict.decided):
             problem = await verdict_report.run_command(
                 self._command, seen, previous.value if previous else ""
             )
             if problem:
                 print(f"memtop: {problem}", file=self._err, flush=True)
+
+    def _print(self, seen: StabilisationState, before: str = "") -> None:
+        print(before + (report_json(seen) if self._json else report_line(seen)), file=self._out, flush=True)
 
 
 @contextlib.contextmanager

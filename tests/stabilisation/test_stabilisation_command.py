@@ -91,6 +91,40 @@ def test_a_look_in_haste_decides_nothing(watch):
     assert len(lines) == 1
 
 
+def test_quiet_prints_the_last_verdict_only(watch):
+    told = [seen("watching"), seen("holding", AT + 7200, "no growth")]
+    assert watch(told, "--quiet")[1] == ["2026-11-22T18:00:00Z  holding         no growth"]
+    assert watch([seen("watching")], "--quiet", "--timeout", "50ms")[1] == [
+        "2026-11-22T16:01:00Z  watching        because"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("told", "code", "outcome", "verdict"),
+    [
+        ([seen("watching"), seen("holding")], 0, "holding", "holding"),
+        ([seen("still leaking")], 1, "not holding", "still leaking"),
+        ([seen("watching")], 3, "not known in time", "watching"),
+        (["connection refused"], 3, "not known in time", None),
+    ],
+)
+def test_a_result_file_says_how_it_ended(watch, tmp_path, told, code, outcome, verdict):
+    result = tmp_path / "gate" / "result.json"
+    for _ in range(2):  # a second run of the same job writes it anew
+        assert watch(told, "--timeout", "80ms", "--result", str(result))[0] == code
+        found = json.loads(result.read_text())
+        assert (found["exit_code"], found["outcome"], found["verdict"]) == (code, outcome, verdict)
+        assert found["workload"] == {"kind": "Deployment", "name": "web"}
+    assert result.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_result_file_that_cannot_be_written_is_no_success(watch, tmp_path):
+    (tmp_path / "file").write_text("")
+    code, _, err = watch([seen("holding")], "--result", str(tmp_path / "file" / "result.json"))
+    assert code == 2
+    assert "cannot be written" in err[-1]
+
+
 def test_json_has_both_sides(watch):
     _, lines, _ = watch([seen("holding")], "-o", "json")
     told = json.loads(lines[0])
