@@ -322,6 +322,20 @@ COMMANDS = (
         at_most=2,
     ),
     CliCommand(
+        "advise",
+        "Print what to do about a workload's memory: sizes, flags, a dump, code.",
+        flags=(
+            DEMO,
+            _text("--container", "Only this container."),
+            _text("--plan", "Plan this proposal and, after a yes, apply it: sizes, heap, dump …", "ID"),
+            _output("How to print it.", "table", "json"),
+            *_PLANNED,
+        ),
+        arguments="KIND/NAME",
+        at_least=1,
+        at_most=2,
+    ),
+    CliCommand(
         "report",
         "Print an incident's report: what grew, what happened, what is not known.",
         flags=(

@@ -304,6 +304,13 @@ def _heap_remove(invocation: Invocation) -> int:
     return run_remove(invocation, sys.stdout, sys.stderr)
 
 
+def _advise(invocation: Invocation) -> int:
+    from memtop.commands.advise import run_advise
+    from memtop.commands.change import Console
+
+    return run_advise(invocation, Console(sys.stdout, sys.stderr, sys.stdin))
+
+
 def _report(invocation: Invocation) -> int:
     from memtop.commands.report import run_report
 
@@ -354,6 +361,7 @@ COMMANDS: dict[str, Callable[[Invocation], int]] = {
     "heap what-grew": _heap_what_grew,
     "heap list": _heap_list,
     "heap remove": _heap_remove,
+    "advise": _advise,
     "report": _report,
     "rules": _rules,
     "completion": _completion,

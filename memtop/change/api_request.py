@@ -14,6 +14,7 @@ import msgspec
 
 from memtop.change.change_plan import ChangePlanLine, FieldPath, field_differences, path_text, same_value
 from memtop.change.change_request import (
+    DUMP_VOLUME,
     ChangeRequest,
     DeletePod,
     Pause,
@@ -23,6 +24,7 @@ from memtop.change.change_request import (
     Scale,
     SetImage,
     SetMemory,
+    SetVariables,
     Undo,
     pod_template,
     template_path,
@@ -32,7 +34,17 @@ from memtop.change.workload_state import TemplateContainer, WorkloadState
 from memtop.kube.api_errors import ApiError
 from memtop.kube.client import Client
 from memtop.kube.connection_target import ClusterTarget
-from memtop.kube.json_object import Json, decode_object, labels, mapping, number, sanitize_tree, text, uid_of
+from memtop.kube.json_object import (
+    Json,
+    decode_object,
+    labels,
+    mapping,
+    number,
+    objects,
+    sanitize_tree,
+    text,
+    uid_of,
+)
 from memtop.kube.kubeconfig import IN_CLUSTER
 from memtop.kube.workload_revisions import Revision
 
@@ -115,7 +127,7 @@ def build_request(
                 {"metadata": version, **element},
                 changed,
             )
-        case SetImage() | SetMemory() | Restart() | Undo():
+        case SetImage() | SetMemory() | SetVariables() | Restart() | Undo():
             patch, changed = _template_patch(wish, subject, target, now)
             cause = None if subject.ref.kind == "CronJob" else command
             if isinstance(wish, Undo):  # kubectl gives the revision its cause back
@@ -133,7 +145,10 @@ def build_request(
 
 
 def _template_patch(
-    wish: SetImage | SetMemory | Restart | Undo, subject: WorkloadState, target: Revision | None, now: float
+    wish: SetImage | SetMemory | SetVariables | Restart | Undo,
+    subject: WorkloadState,
+    target: Revision | None,
+    now: float,
 ) -> tuple[dict[str, Any], tuple[ChangedField, ...]]:
     """The patch of the pod template, and what it changes."""
     where: FieldPath = template_path(subject.ref.kind)
@@ -153,6 +168,8 @@ def _template_patch(
         before = text(template, "metadata", "annotations", RESTARTED_AT)
         annotation = (*where, "metadata", "annotations", RESTARTED_AT)
         return {"metadata": {"annotations": {RESTARTED_AT: stamp}}}, ((annotation, before, stamp),)
+    if isinstance(wish, SetVariables):
+        return _variables_patch(wish, subject, where)
     return _container_patch(wish, subject, where)
 
 
@@ -173,6 +190,43 @@ def _container_patch(
         changed = list(_memory_changes(wish, container, place))
         element["resources"] = {str(steps[-2]): {"memory": after} for steps, _, after in changed}
     return {"spec": {among: [element]}}, tuple(changed)
+
+
+def _variables_patch(
+    wish: SetVariables, subject: WorkloadState, where: FieldPath
+) -> tuple[dict[str, Any], tuple[ChangedField, ...]]:
+    """The patch that sets variables of one container and mounts room for a dump, and what it changes."""
+    container = subject.container(wish.container)
+    if container is None:
+        raise ValueError(f"there is no container {wish.container!r}")
+    among = "initContainers" if container.init else "containers"
+    template = pod_template(subject.ref.kind, subject.object)
+    found = next(one for one in objects(template, "spec", among) if text(one, "name") == container.name)
+    place: FieldPath = (*where, "spec", among, ("name", container.name))
+    element: dict[str, Any] = {
+        "name": container.name,
+        "env": [{"name": name, "value": value} for name, value in wish.variables],
+    }
+    spec: dict[str, Any] = {among: [element]}
+    present = {text(one, "name"): text(one, "value") for one in objects(found, "env")}
+    changed: list[ChangedField] = []
+    for name, value in wish.variables:
+        if name not in present:
+            changed.append(((*place, "env", ("name", name), "name"), "", name))
+        if present.get(name, "") != value:
+            changed.append(((*place, "env", ("name", name), "value"), present.get(name, ""), value))
+    mounted = {text(one, "mountPath") for one in objects(found, "volumeMounts")}
+    if wish.dump_folder and wish.dump_folder not in mounted:
+        volume, mount = ("volumes", ("name", DUMP_VOLUME)), ("volumeMounts", ("name", DUMP_VOLUME))
+        spec["volumes"] = [{"name": DUMP_VOLUME, "emptyDir": {"sizeLimit": wish.dump_size}}]
+        element["volumeMounts"] = [{"name": DUMP_VOLUME, "mountPath": wish.dump_folder}]
+        changed += [
+            ((*where, "spec", *volume, "name"), "", DUMP_VOLUME),
+            ((*where, "spec", *volume, "emptyDir", "sizeLimit"), "", wish.dump_size),
+            ((*place, *mount, "name"), "", DUMP_VOLUME),
+            ((*place, *mount, "mountPath"), "", wish.dump_folder),
+        ]
+    return {"spec": spec}, tuple(changed)
 
 
 def _memory_changes(
@@ -321,7 +375,10 @@ def kubectl_command(
 
 
 def change_cause(wish: ChangeRequest, subject: WorkloadState) -> str:
-    """The command as a change cause: without what only this machine knows."""
+    """The command as a change cause: without what only this machine knows, nor values of variables."""
+    if isinstance(wish, SetVariables):
+        names = ", ".join(name for name, _ in wish.variables)
+        return f"memtop set {names} of {wish.ref.kind.lower()}/{wish.ref.name}"
     return shlex.join([*_kubectl_words(wish, subject), f"--namespace={subject.ref.namespace}"])
 
 
@@ -338,6 +395,14 @@ def _kubectl_words(wish: ChangeRequest, subject: WorkloadState) -> Iterator[str]
             yield from ("kubectl", "set", "image", name, f"{wish.container}={wish.image}")
         case SetMemory():
             yield from ("kubectl", *_kubectl_memory_words(wish, subject, name))
+        case SetVariables():
+            inside: dict[str, object] = {
+                "template": _variables_patch(wish, subject, template_path(wish.ref.kind))[0]
+            }
+            patch = {"spec": inside}
+            if wish.ref.kind == "CronJob":
+                patch = {"spec": {"jobTemplate": {"spec": inside}}}
+            yield from ("kubectl", "patch", name, "-p", msgspec.json.encode(patch).decode())
         case ResizePod():
             patch = _container_patch(wish, subject, ())[0]
             words = ("--subresource", "resize", "-p", msgspec.json.encode(patch).decode())

@@ -19,6 +19,7 @@ import msgspec
 from config.private_files import open_own, private_folder, read_file
 from config.sources import require_home, state_folder
 from memtop.change.change_plan import ChangePlan
+from memtop.change.change_request import SetVariables
 
 PlanOutcome = Literal["begun", "applied", "declined", "refused", "conflict", "failed", "dry run"]
 MOST_LOG_BYTES = 2 * 1024 * 1024
@@ -103,7 +104,7 @@ def audit_entry(
         server=server,
         user=user,
         changes=tuple(_audit_field(change.path, change.old, change.new) for change in plan.changes),
-        kubectl=plan.kubectl,
+        kubectl="" if isinstance(plan.wish, SetVariables) else plan.kubectl,  # which holds values
         version=version or plan.version,
         why=why,
     )

@@ -58,6 +58,36 @@ class SetMemory:
         return f"Set memory limit and request of {self.ref.name}"
 
 
+DUMP_VOLUME: Final = "memory-dumps"
+"""Name of the volume that memtop adds for dumps."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetVariables:
+    """Other environment variables for one container, and room for a dump if that is wanted.
+
+    Attributes:
+        ref: The workload.
+        container: Its container.
+        variables: Names and values.
+        dump_folder: Where an ``emptyDir`` is mounted, which outlives a container that is killed; empty for
+            none.
+        dump_size: How much may be written there, a Kubernetes quantity.
+    """
+
+    action: ClassVar[str] = "set env"
+    ref: ObjectRef
+    container: str
+    variables: tuple[tuple[str, str], ...]
+    dump_folder: str = ""
+    dump_size: str = ""
+
+    @property
+    def title(self) -> str:
+        """The request in a few words, for a heading."""
+        return f"Set {', '.join(name for name, _ in self.variables)} of {self.ref.name}"
+
+
 @dataclass(frozen=True, slots=True)
 class ResizePod:
     """Another memory limit or request for one container of a running pod, without a new pod.
@@ -176,13 +206,16 @@ class Resume:
         return f"Resume rollouts of {self.ref.name}"
 
 
-ChangeRequest = SetImage | SetMemory | ResizePod | Restart | Undo | Scale | DeletePod | Pause | Resume
+ChangeRequest = (
+    SetImage | SetMemory | SetVariables | ResizePod | Restart | Undo | Scale | DeletePod | Pause | Resume
+)
 
 KINDS_WITH_TEMPLATE: Final = (*ROLLING_KINDS, "CronJob")
 """The kinds whose pod template can be changed."""
 _KINDS_BY_REQUEST: Final[Mapping[type[ChangeRequest], frozenset[str]]] = {
     SetImage: frozenset(KINDS_WITH_TEMPLATE),
     SetMemory: frozenset(KINDS_WITH_TEMPLATE),
+    SetVariables: frozenset(KINDS_WITH_TEMPLATE),
     ResizePod: frozenset({"Pod"}),
     Restart: frozenset(ROLLING_KINDS),
     Undo: frozenset(ROLLING_KINDS),
@@ -194,6 +227,7 @@ _KINDS_BY_REQUEST: Final[Mapping[type[ChangeRequest], frozenset[str]]] = {
 _VERBS: Final[Mapping[type[ChangeRequest], str]] = {
     SetImage: "set the image of",
     SetMemory: "set the memory of",
+    SetVariables: "set the environment of",
     ResizePod: "resize",
     Restart: "restart",
     Undo: "undo a rollout of",

@@ -20,6 +20,7 @@ from memtop.change.change_request import (
     Scale,
     SetImage,
     SetMemory,
+    SetVariables,
     Undo,
 )
 from memtop.change.workload_state import TemplateContainer, template_containers
@@ -62,6 +63,7 @@ _LIMIT_PATHS = {
 }
 _LIMITS_BY_REQUEST: dict[type[ChangeRequest], tuple[str, ...]] = {
     SetImage: ("budgets", "quotas"),
+    SetVariables: ("budgets", "quotas"),
     SetMemory: ("budgets", "quotas", "limit_ranges", "horizontal", "vertical"),
     ResizePod: (),
     Restart: ("budgets", "quotas"),

@@ -30,6 +30,7 @@ from memtop.change.change_request import (
     Scale,
     SetImage,
     SetMemory,
+    SetVariables,
     Undo,
     pod_template,
 )
@@ -64,7 +65,7 @@ _GRACE_SECONDS = 30
 def effect_on_pods(wish: ChangeRequest, subject: WorkloadState) -> PodReplacement:
     """What granting a wish does to the pods."""
     match wish:
-        case SetImage() | SetMemory() | Restart() | Undo():
+        case SetImage() | SetMemory() | SetVariables() | Restart() | Undo():
             return pod_replacement(subject.ref.kind, subject.object)
         case ResizePod():
             return resize_effect(wish, subject.object)
@@ -418,7 +419,7 @@ def _capacity_lines(draft: _PlanDraft) -> Iterator[ChangePlanLine]:
         asked = peak_demand(before, before, had, wish.replicas, 0)
     if asked != ResourceDemand(0, 0, 0):
         yield from quota_lines(draft.around.quotas, asked)
-    if isinstance(wish, SetMemory | Undo):
+    if isinstance(wish, SetMemory | SetVariables | Undo):
         yield from heap_lines(pod_template(kind, draft.subject.object), template)
         yield from limit_range_lines(draft.around.limit_ranges, template)
         impossible = list(pod_level_lines(template))

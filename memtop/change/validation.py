@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from memtop.change.change_request import (
+    DUMP_VOLUME,
     ChangeRequest,
     DeletePod,
     Pause,
@@ -14,13 +15,15 @@ from memtop.change.change_request import (
     Scale,
     SetImage,
     SetMemory,
+    SetVariables,
     Undo,
+    pod_template,
     why_unsupported,
 )
 from memtop.change.images import ImageReferenceError, parse_image
 from memtop.change.pod_resize import resize_problem
 from memtop.change.workload_state import TemplateContainer, WorkloadState
-from memtop.kube.json_object import has
+from memtop.kube.json_object import has, objects, text
 from memtop.kube.workload_revisions import Revision
 from memtop.quantity import QuantityError, parse_bytes
 from memtop.wording import bytes_
@@ -29,13 +32,16 @@ SMALLEST_MEMORY = {"limit": 4 * 1024 * 1024, "request": 4 * 1024}
 """Bytes; no container starts with a smaller limit, nobody means a smaller request: a unit is missing."""
 LARGEST_MEMORY = 2**63 - 1
 LARGEST_REPLICAS = 2**31 - 1
+SAME_VARIABLES = "those are the variables it has"
 SAME_IMAGE = "that is the image it has"
 SAME_MEMORY = "that is the memory it has"
 NOT_PAUSED = "its rollouts are not paused"
 ALREADY_PAUSED = "its rollouts are paused already"
 SAME_REPLICAS = "that is what it is scaled to"
 SAME_REVISION = "that is the revision it has"
-NOTHING_TO_DO = frozenset({SAME_IMAGE, SAME_MEMORY, SAME_REPLICAS, SAME_REVISION, NOT_PAUSED, ALREADY_PAUSED})
+NOTHING_TO_DO = frozenset(
+    {SAME_VARIABLES, SAME_IMAGE, SAME_MEMORY, SAME_REPLICAS, SAME_REVISION, NOT_PAUSED, ALREADY_PAUSED}
+)
 """What is no mistake but done already."""
 PAUSED_ROLLOUTS = "its rollouts are paused: resume it first"
 
@@ -60,6 +66,8 @@ def request_problem(
             return _image_problem(wish, subject)
         case SetMemory():
             return _memory_problem(wish, subject, used or {})
+        case SetVariables():
+            return _variables_problem(wish, subject)
         case ResizePod():
             return _memory_problem(wish, subject, {}) or resize_problem(wish, subject.object)
         case Undo():
@@ -153,6 +161,24 @@ def _memory_problem(wish: SetMemory | ResizePod, subject: WorkloadState, used: M
     if wish.limit is not None and limit is not None and now is not None and limit < now:
         return f"the limit {wish.limit} is below what it uses now, {bytes_(now)}"
     return ""
+
+
+def _variables_problem(wish: SetVariables, subject: WorkloadState) -> str:
+    container, why = _find_container(wish.container, subject)
+    if container is None:
+        return why
+    template = pod_template(subject.ref.kind, subject.object)
+    among = objects(template, "spec", "initContainers" if container.init else "containers")
+    found = next((one for one in among if text(one, "name") == container.name), {})
+    present = {text(one, "name"): one for one in objects(found, "env")}
+    for name, _ in wish.variables:
+        if has(present.get(name, {}), "valueFrom"):
+            return f"{name} of {container.name} comes from elsewhere (valueFrom): change it there"
+    mounts = {text(one, "mountPath"): text(one, "name") for one in objects(found, "volumeMounts")}
+    if wish.dump_folder and mounts.get(wish.dump_folder, DUMP_VOLUME) != DUMP_VOLUME:
+        return f"{wish.dump_folder} of {container.name} is the volume {mounts[wish.dump_folder]} already"
+    same = all(text(present.get(name, {}), "value") == value for name, value in wish.variables)
+    return SAME_VARIABLES if same and (not wish.dump_folder or wish.dump_folder in mounts) else ""
 
 
 def parse_memory(written: str, what: str) -> int:

@@ -30,6 +30,7 @@ from memtop.change.change_request import (
     Scale,
     SetImage,
     SetMemory,
+    SetVariables,
     Undo,
     why_not_allowed,
 )
@@ -122,6 +123,7 @@ DONE, FAILED, MISTAKE = 0, 1, 2
 _DONE_WORDS: Final[dict[type[ChangeRequest], str]] = {
     SetImage: "image updated",
     SetMemory: "resource requirements updated",
+    SetVariables: "env updated",
     ResizePod: "resize asked for",
     Restart: "restarted",
     Undo: "rolled back",

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from memtop.advice.proposals import propose
 from memtop.advice.workload_evidence import WorkloadEvidence, gather_evidence
 from memtop.change.audit_log import AuditLog, audit_log_path
 from memtop.commands.once import NoFrameError, observe_once
@@ -85,7 +86,8 @@ def incident_of(evidence: WorkloadEvidence, *, redacted: bool, environ: Mapping[
         redacted: Whether names are exchanged for pseudonyms.
         environ: The environment variables.
     """
-    incident = describe_incident(evidence)
+    proposed = tuple((f"{one.container}: {one.title}", one.reason) for one in propose(evidence))
+    incident = describe_incident(evidence, proposed)
     return redact(incident, names_of(evidence), redaction_key(environ)) if redacted else incident
 
 
@@ -113,11 +115,13 @@ def write_reports(folder: Path, evidence: WorkloadEvidence) -> tuple[Path, ...]:
     return tuple(written)
 
 
-def gather_for_command(invocation: Invocation) -> WorkloadEvidence:
+def gather_for_command(invocation: Invocation, *, working_set: bool = False) -> WorkloadEvidence:
     """What is known of the workload that a command's arguments name.
 
     Args:
         invocation: The arguments ``KIND/NAME`` and the settings.
+        working_set: Whether the past is wanted as the working set, which limits are compared with, in place
+            of the metric that growth is judged on.
 
     Raises:
         ConfigError: They name none, or there is not exactly one namespace.
@@ -129,7 +133,10 @@ def gather_for_command(invocation: Invocation) -> WorkloadEvidence:
     demo = bool(invocation.options.get("demo"))
     with open_watchlist(invocation.settings, os.environ, demo=demo) as plan:
         ref = named_workload(invocation, invocation.arguments, plan)
-        return gather_from(plan, ref)
+        past = plan.history.prometheus
+        if working_set and past is not None:
+            past = replace(past, metric="working_set")
+        return gather_from(replace(plan, history=replace(plan.history, prometheus=past)), ref)
 
 
 def gather_from(plan: Watchlist, ref: ObjectRef) -> WorkloadEvidence:

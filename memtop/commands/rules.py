@@ -163,9 +163,7 @@ async def _print_backtest(
             print(f"memtop: asking Prometheus about {what}", file=err)
 
     try:
-        found = await run_in_thread(
-            lambda: run_backtest(prometheus, rules, seconds, now, tell=tell)
-        )
+        found = await run_in_thread(lambda: run_backtest(prometheus, rules, seconds, now, tell=tell))
     except ValueError as error:
         print(f"memtop: {error}", file=err)
         return FAILED
