@@ -73,10 +73,12 @@ async def test_data_makes_it_live_with_the_datas_own_time():
 async def test_every_failure_is_a_state_in_words(failure, state, words):
     status = await Play(failure).end()
     assert (status.state, status.words, status.data_at) == (state, words, None)
+    assert status.output == "", "nobody but a plugin writes anything"
 
 
 async def test_what_a_credential_plugin_wrote_is_kept():
     status = await Play(CredentialError("aws failed", "token expired, run aws sso login")).end()
+    assert (status.state, status.words) == (SourceCondition.FAILING, "aws failed")
     assert status.output == "token expired, run aws sso login"
 
 
