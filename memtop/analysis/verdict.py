@@ -44,6 +44,9 @@ STEP_RISE_SHARE = 0.11
 _PROVEN_EVIDENCE = 4.0
 _RETURN_SHARE = 0.3
 _MIN_RISE_POINTS = 3.0
+_SPREAD_SHARE = 0.25
+"""Of even teeth the quartiles are apart by half of the swing and the median is half-way up; half of that is
+left for uneven ones."""
 
 
 def label_shape(lives: ContainerCurves, level: ShapeFits, limits: Floats) -> tuple[Ints, Floats]:
@@ -56,7 +59,7 @@ def label_shape(lives: ContainerCurves, level: ShapeFits, limits: Floats) -> tup
     2. *Step*, *spike*: the uncut series has a shift that stays, or a bulge that comes back.
     3. *Sawtooth*: its steps lean: slow climbs, sudden falls, again and again.
     4. *Spike*: highs far above everything usual.
-    5. *Steady*: anything else, a daily rhythm included.
+    5. *Steady*: a rhythm that comes back, which is shown as the others are; and anything else.
 
     Args:
         lives: The rows of n containers.
@@ -100,8 +103,9 @@ def label_shape(lives: ContainerCurves, level: ShapeFits, limits: Floats) -> tup
             warmup,
             step[whole],
             spike[whole],
-            (has_leaning_steps(curves) & ~shape & (curves.middle > 0.25) & moves)[whole],
+            (has_leaning_steps(curves) & ~shape & is_often_between(curves) & moves)[whole],
             (has_rare_peaks(curves) & (curves.peak > nothing))[whole],
+            (shape & (family == ShapeFamily.CYCLE))[whole],
         ]
     )
     beyond = np.stack(
@@ -113,9 +117,17 @@ def label_shape(lives: ContainerCurves, level: ShapeFits, limits: Floats) -> tup
             proof[whole],
             (curves.skew / _skew_by_chance(curves) * moves)[whole],
             (curves.peak / np.maximum(6 * curves.band, 1.0))[whole],
+            proof[whole],
         ]
     )
-    names = (Verdict.WARMUP, Verdict.STEP, Verdict.SPIKE, Verdict.SAWTOOTH, Verdict.SPIKE)
+    names = (
+        Verdict.WARMUP,
+        Verdict.STEP,
+        Verdict.SPIKE,
+        Verdict.SAWTOOTH,
+        Verdict.SPIKE,
+        Verdict.STEADY,
+    )
     codes = np.select(
         list(held), [VERDICT_CODES[verdict] for verdict in names], VERDICT_CODES[Verdict.STEADY]
     )
@@ -128,6 +140,17 @@ def label_shape(lives: ContainerCurves, level: ShapeFits, limits: Floats) -> tup
 def has_leaning_steps(curves: LifeCurves) -> Bools:
     """Rows whose steps lean further than chance: 2.5 standard errors of a normal sample's skewness."""
     return curves.skew < _skew_by_chance(curves)
+
+
+def is_often_between(curves: LifeCurves) -> Bools:
+    """Rows that are between their floor and their peaks for much of the time, as teeth are.
+
+    Their median is a quarter of the way up; or, where small teeth follow large ones, memory turns again and
+    again and its quartiles are apart by a fair part of the whole swing. Batches stay on the floor for most of
+    the time: their quartiles are not apart.
+    """
+    spread = curves.toothed & (curves.band > _SPREAD_SHARE * curves.swing)
+    return np.asarray((curves.middle > _SPREAD_SHARE) | spread)
 
 
 def _skew_by_chance(curves: LifeCurves) -> Floats:

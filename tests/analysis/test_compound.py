@@ -163,3 +163,16 @@ def test_growth_that_stopped_twice_and_stands_still_is_no_leak():
         return 40 * np.clip((hour - 1) / 1.5, 0, 1) + 40 * np.clip((hour - 5) / 1.5, 0, 1)
 
     assert watched(12, curve).verdict is not Verdict.LEAK
+
+
+def test_large_teeth_after_small_ones_are_a_collectors():
+    def curve(hour):
+        return np.where(hour < 7, saw(hour, 0.2, 60), saw(hour, 0.6, 180))
+
+    assert watched(12, curve).verdict is Verdict.SAWTOOTH
+
+
+def test_a_rhythm_that_comes_back_is_steady_and_sure():
+    found = watched(30, lambda hour: 150 * np.sin(2 * np.pi * hour / 10))
+    assert found.verdict is Verdict.STEADY
+    assert found.confidence > 0.9
