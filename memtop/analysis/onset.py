@@ -15,8 +15,8 @@ import numpy as np
 
 from memtop.analysis.growth_rules import student_quantile
 from memtop.analysis.memory_series import Bools, Floats, Ints, Series
+from memtop.analysis.shape_labels import NEGLIGIBLE_BYTES, NEGLIGIBLE_SHARE
 from memtop.analysis.stability_statistics import DAY, HOUR, NORMAL_95, observe_lives
-from memtop.analysis.verdict import NEGLIGIBLE_BYTES, NEGLIGIBLE_SHARE
 
 WARMUP_SECONDS = 1200.0
 """Seconds at the start of a life that are left out, at most a quarter of it: caches fill."""

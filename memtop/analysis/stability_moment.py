@@ -65,7 +65,7 @@ def judge_moment(before: ChangeEvidence, after: ChangeEvidence, changed_at: floa
 
     1. *Worse*: containers die surely more often than before, or leak faster, or leak and did not before.
     2. *Only postponed*: still leaking as fast, but the limit was raised.
-    3. *Still leaking*: a leak is found in the new pods (`memtop.analysis.verdict.judge_pooled`, which knows
+    3. *Still leaking*: a leak is found in the new pods (`memtop.analysis.workload_verdict`, which knows
        warm-ups), or they have died of it again, or their floor rises steadily by a share of the old growth.
     4. *Holding*: everything in `waits` is over, and the floor's slope is below `MAX_GROWTH_LEFT` of the old
        one with 99 %. Growth as of old would have shown by then; so would its ends. Under less load than

@@ -22,7 +22,8 @@ from memtop.analysis.stability_statistics import (
     ObservedLives,
     count_ends,
 )
-from memtop.analysis.verdict import judge_batch, judge_pooled
+from memtop.analysis.verdict import judge_batch
+from memtop.analysis.workload_verdict import judge_pooled
 
 MAX_GROWTH_LEFT = 0.5
 """A fix must have taken away more than half of the old growth, with 99 %; growth that is left all the same is

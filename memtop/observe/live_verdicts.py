@@ -24,7 +24,8 @@ from memtop.analysis.judgement import (
     verdict_urgency,
 )
 from memtop.analysis.memory_series import Series
-from memtop.analysis.verdict import judge_pooled, judge_series
+from memtop.analysis.verdict import judge_series
+from memtop.analysis.workload_verdict import judge_pooled
 from memtop.log_file import get_logger
 from memtop.observe.container_store import ContainerStore, MetricsTick
 from memtop.observe.frame import WorkloadKey

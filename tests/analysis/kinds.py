@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from memtop.analysis.memory_series import Series
-from memtop.analysis.verdict import NEGLIGIBLE_BYTES, NEGLIGIBLE_SHARE
+from memtop.analysis.shape_labels import NEGLIGIBLE_BYTES, NEGLIGIBLE_SHARE
 from tests.analysis.compound import COMPOUND_HEALTHY, COMPOUND_LEAKS, DAYS
 from tests.analysis.healthy import HEALTHY, SHARE
 from tests.analysis.leaking import LEAKS

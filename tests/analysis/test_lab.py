@@ -12,7 +12,8 @@ import pytest
 from memtop.analysis.incremental import IncrementalJudge
 from memtop.analysis.judgement import Verdict
 from memtop.analysis.memory_series import Series
-from memtop.analysis.verdict import judge_pooled, judge_series
+from memtop.analysis.verdict import judge_series
+from memtop.analysis.workload_verdict import judge_pooled
 
 FOLDER = Path(__file__).parent
 LEAKS = {

@@ -3,7 +3,8 @@ import pytest
 
 from memtop.analysis.judgement import Verdict
 from memtop.analysis.memory_series import EndCause, LifeEnd, Series
-from memtop.analysis.verdict import judge_pooled, judge_series
+from memtop.analysis.verdict import judge_series
+from memtop.analysis.workload_verdict import judge_pooled
 from tests.analysis.window import MIB
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from memtop.analysis.judgement import Verdict
 from memtop.analysis.memory_series import Batch, RaggedTimes, Series
-from memtop.analysis.verdict import judge_batch, judge_pooled, judge_series
+from memtop.analysis.verdict import judge_batch, judge_series
+from memtop.analysis.workload_verdict import judge_pooled
 from tests.analysis.healthy import HEALTHY
 from tests.analysis.kinds import make
 from tests.analysis.leaking import LEAKS
