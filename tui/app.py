@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.text import Text
 from textual import events, work
 from textual.actions import parse
 from textual.app import SystemCommand
@@ -21,9 +22,11 @@ from textual.command import CommandPalette
 from textual.message import Message
 from textual.screen import Screen
 
+from memtop.background import run_in_thread
 from memtop.kube.api_errors import KubeconfigError
 from memtop.kube.kubeconfig import IN_CLUSTER, list_contexts
 from memtop.observe.view import OverviewPane, RowSort, SourceCondition, View
+from memtop.observe.watchlist import DemoStartError
 from tui.change.workload_actions import WorkloadActions
 from tui.live_screen import HelpScreen, LiveScreen, OpenScreen, OpenSubject, key_commands
 from tui.overview import pane_columns
@@ -80,7 +83,8 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
 
     Args:
         settings: Every option.
-        plan: What to observe.
+        plan: What to observe; or a function that blocks until that is known, and is called once the screen
+            is painted. A `DemoStartError` of it ends the app.
         plan_for: The plan for other settings; reads files, so it is called off the UI's thread.
         demo: Whether the cluster is the embedded one.
         watchdog: Is told of signals, and ends the process where the screen does not.
@@ -92,6 +96,7 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
         overview: The screen that everything else lies upon.
     """
 
+    _plan: Watchlist
     TITLE = "memtop"
     ENABLE_COMMAND_PALETTE = True
     CSS_PATH = None
@@ -105,7 +110,7 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
     def __init__(
         self,
         settings: Settings,
-        plan: Watchlist,
+        plan: Watchlist | Callable[[], Watchlist],
         plan_for: Callable[[Settings], Watchlist],
         *,
         demo: bool = False,
@@ -116,7 +121,7 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
         self._plan_for = plan_for
         self._demo = demo
         self.settings = settings
-        self._plan = plan
+        self._first_plan = plan
         self._engine: Engine | None = None
         self._acting: WorkloadActions | None = None
         self.frame: Frame | None = None
@@ -144,7 +149,7 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
                 loop.add_signal_handler(number, self._end, number)
                 if self._watchdog is not None:  # beside the loop, which may stand still
                     signal.signal(number, self._watchdog.asked_to_end)
-        self.call_after_refresh(self._start)
+        self.call_after_refresh(self._begin)
 
     def on_unmount(self) -> None:
         """Ends every request."""
@@ -157,7 +162,16 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
 
     # -- the engine
 
+    async def _begin(self) -> None:
+        """Starts the engine; where that takes seconds, beside the keys."""
+        if callable(self._first_plan):
+            self.run_worker(self._start())
+        else:
+            await self._start()
+
     async def _start(self) -> None:
+        if not await self._know_plan():
+            return
         engine = await asyncio.to_thread(_import_engine)
         gc.freeze()  # modules and widgets stay: no collection needs to look at them again
         gc.enable()
@@ -175,6 +189,20 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
             frame=lambda: self.frame,
         )
         self._engine.start()
+
+    async def _know_plan(self) -> bool:
+        """Waits until it is known what to observe; where that cannot be, ends with the reason."""
+        if not callable(self._first_plan):
+            self._plan = self._first_plan
+            return True
+        try:
+            # Both at once, since both take their time.
+            plan, _ = await asyncio.gather(run_in_thread(self._first_plan), asyncio.to_thread(_import_engine))
+        except DemoStartError as error:
+            self.exit(return_code=1, message=Text(f"memtop: {error}"))
+            return False
+        self._plan = self._first_plan = plan
+        return True
 
     def _arrived(self, frame: Frame) -> None:
         """On the engine's thread: leaves the frame and says so."""
@@ -418,7 +446,7 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
             await self._acting.end()
         if self._engine is not None:
             await asyncio.to_thread(self._engine.stop)
-        self._plan, self.settings, self.frame, self._trouble = plan, settings, None, ""
+        self._first_plan, self.settings, self.frame, self._trouble = plan, settings, None, ""
         self.overview.restart()
         await self._start()
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from textual.theme import BUILTIN_THEMES
 
 from config.errors import ConfigError
 from memtop.kube.api_errors import KubeconfigError
-from memtop.observe.watchlist import make_watchlist, open_watchlist
+from memtop.observe.watchlist import make_watchlist, start_demo
 from tui.app import Memtop
 from widgets.terminal_driver import TerminalWatchdog
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from config.invocation import Invocation
+    from memtop.observe.watchlist import Watchlist
 
 
 def run_app(invocation: Invocation) -> int:
@@ -38,7 +42,12 @@ def run_app(invocation: Invocation) -> int:
     watchdog.start()  # until the process has ended, however long that takes
     try:
         demo = bool(invocation.options.get("demo"))
-        with open_watchlist(settings, os.environ, demo=demo) as first:
+        with ExitStack() as stack:
+            first: Watchlist | Callable[[], Watchlist]
+            if demo:  # the screen is painted while the cluster starts
+                first = stack.enter_context(start_demo(settings, os.environ))
+            else:
+                first = make_watchlist(settings, os.environ)
             app = Memtop(
                 settings, first, lambda other: make_watchlist(other, os.environ), demo=demo, watchdog=watchdog
             )

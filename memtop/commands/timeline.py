@@ -99,6 +99,6 @@ def timeline_options(plan: Watchlist, container: str | None = None) -> TimelineO
         prometheus=plan.history.prometheus,
         folder=plan.history.folder,
         audit=audit_log_path(os.environ),
-        server=plan.target.server,
+        server=plan.target.shown_server,
         speed=plan.speed,
     )

@@ -276,7 +276,7 @@ class Client:
             with contextlib.closing(answer):
                 page = await answer.body(MAX_ERROR_BODY)
             raise Unreachable(
-                f"{sanitize(self.target.server)} answers with a web page in place of the API"
+                f"{self.target.shown_server} answers with a web page in place of the API"
                 f"{_page_title(page)}: a login page of a proxy, or the server in the kubeconfig is another"
             )
         return answer

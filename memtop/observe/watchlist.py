@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,11 +91,27 @@ def open_watchlist(
 
     Raises:
         KubeconfigError: There is no kubeconfig, or it cannot be used.
-        StartError: The embedded cluster did not start.
+        DemoStartError: The embedded cluster did not start.
     """
     if not demo:
         yield make_watchlist(settings, environ)
         return
+    with start_demo(settings, environ) as started:
+        yield started()
+
+
+@contextlib.contextmanager
+def start_demo(settings: Settings, environ: Mapping[str, str]) -> Iterator[Callable[[], Watchlist]]:
+    """Starts the embedded cluster, which lives as long as the context lasts.
+
+    Args:
+        settings: The effective settings.
+        environ: The environment variables.
+
+    Yields:
+        A function that waits until the cluster serves, which takes seconds, and returns the plan of an
+        engine. It raises `DemoStartError` if the cluster does not start.
+    """
     from memtop.demo.child_process import (  # noqa: PLC0415
         DemoChild,
         DemoFailedError,
@@ -105,14 +121,18 @@ def open_watchlist(
     wanted = settings.demo
     options = DemoOptions(pods=wanted.pods, speed=wanted.speed, seed=wanted.seed, churn=wanted.churn)
     with DemoChild(options) as child:
-        try:
-            path = child.wait()
-        except DemoFailedError as error:
-            raise DemoStartError(str(error)) from error
-        mine = replace(settings.cluster, kubeconfig=str(path), context=None)
-        found = make_watchlist(replace(settings, cluster=mine), environ)
-        # Nothing of it is worth keeping: the next one is another cluster.
-        yield at_speed(replace(found, history=replace(found.history, folder=None)), wanted.speed)
+
+        def started() -> Watchlist:
+            try:
+                path = child.wait()
+            except DemoFailedError as error:
+                raise DemoStartError(str(error)) from error
+            mine = replace(settings.cluster, kubeconfig=str(path), context=None)
+            found = make_watchlist(replace(settings, cluster=mine), environ)
+            # Nothing of it is worth keeping: the next one is another cluster.
+            return at_speed(replace(found, history=replace(found.history, folder=None)), wanted.speed)
+
+        yield started
 
 
 def make_watchlist(settings: Settings, environ: Mapping[str, str]) -> Watchlist:

@@ -82,6 +82,19 @@ class TestTrouble:
 
         assert await (await client_for(answer)).get("/") == listed
 
+    async def test_a_login_in_the_address_is_in_no_sentence(self, serve_bytes, connect, unused_tcp_port):
+        """Wherever an address becomes words, user and password are masked."""
+
+        async def page(head, reader, writer):
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>")
+            await writer.drain()
+            writer.close()
+
+        for port in (await serve_bytes(page), unused_tcp_port):
+            text = await unreachable(connect(f"http://someone:hunter2@127.0.0.1:{port}").get("/"))
+            assert "hunter2" not in text
+            assert f"***@127.0.0.1:{port}" in text
+
     async def test_no_answer_at_all(self, serve_bytes, connect):
         async def hang_up(head, reader, writer):
             writer.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -9,8 +10,12 @@ from typing import Any
 
 import pytest
 
+from config import settings_from
 from memtop.demo.thread import DemoThread
+from memtop.observe.watchlist import DemoStartError, Watchlist, make_watchlist
 from tests.tui.conftest import Open, Serve
+from tests.tui.stage import Stage
+from tui.app import Memtop
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +114,37 @@ def _check_report(folder: Path) -> None:
     (text,) = folder.glob("user-service_incident_*.md")
     assert "# Memory of deployment/user-service in production" in text.read_text()
     assert "Did it help?" in text.read_text()
+
+
+async def test_the_screen_is_there_before_the_cluster(demo: DemoThread, tmp_path: Path) -> None:
+    """A demo takes seconds to start, and the screen does not wait for it."""
+    path = tmp_path / "kubeconfig"
+    path.write_text(demo.kubeconfig("admin"))
+    settings = settings_from({"cluster": {"kubeconfig": str(path)}})
+    started = threading.Event()
+
+    def wait_for_it() -> Watchlist:
+        assert started.wait(60)
+        return make_watchlist(settings, {})
+
+    app = Memtop(settings, wait_for_it, lambda other: make_watchlist(other, {}), demo=True)
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        stage = Stage(app, pilot)
+        await stage.shows("Top memory")
+        await stage.press("question_mark")
+        await stage.shows("Keys of the overview")
+        await stage.press("escape", "c", "enter", "i", "w", "plus")
+        assert "user-service" not in stage.text
+        started.set()
+        await stage.shows("user-service")
+
+
+async def test_a_demo_that_does_not_start_ends_in_a_sentence(capfd: pytest.CaptureFixture[str]) -> None:
+    def refuse() -> Watchlist:
+        raise DemoStartError("the demo cluster did not start: [red]no room")
+
+    app = Memtop(settings_from({}), refuse, lambda other: make_watchlist(other, {}), demo=True)
+    async with app.run_test() as pilot:
+        await Stage(app, pilot).until(lambda: not app.is_running or app._exit, "the end")
+    assert app.return_code == 1
+    assert "memtop: the demo cluster did not start: [red]no room" in capfd.readouterr().err
