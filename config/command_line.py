@@ -385,7 +385,9 @@ def completion_script(shell: str) -> str:
         parent = groups[first] if second else groups[""]
         parser = parent.add_parser(second or first, help=_escaped(command.summary), add_help=False)
         _add_all(parser, command)
-        if command.arguments:
+        if any(_is_in(other, command.name) for other in _typed_commands()):
+            groups[first] = parser.add_subparsers()  # a command by itself, with further words for others
+        elif command.arguments:
             names = list(dict.fromkeys(other.name.split()[0] for other in _typed_commands()))
             choices = names if command.name == "help" else command.choices or None
             words = parser.add_argument("words", metavar=command.arguments, nargs="*", choices=choices)

@@ -490,6 +490,18 @@ COMMANDS = (
         notes=_RULES_NOTES,
     ),
     CliCommand(
+        "rules apply",
+        "Plan alert rules as an object and, after a yes, put them there.",
+        flags=(_output("As which object.", "auto", "prometheusrule", "configmap"), *_PLANNED),
+        arguments="[KIND/NAME...]",
+        at_most=None,
+    ),
+    CliCommand(
+        "rules undo",
+        "Plan the way back from the rules applied last and, after a yes, take it.",
+        flags=_PLANNED,
+    ),
+    CliCommand(
         "completion",
         "Print the completion script for a shell.",
         arguments="SHELL",

@@ -323,6 +323,20 @@ def _rules(invocation: Invocation) -> int:
     return run_rules(invocation, sys.stdout, sys.stderr)
 
 
+def _rules_apply(invocation: Invocation) -> int:
+    from memtop.commands.change import Console
+    from memtop.commands.rules import run_rules_apply
+
+    return run_rules_apply(invocation, Console(sys.stdout, sys.stderr, sys.stdin))
+
+
+def _rules_undo(invocation: Invocation) -> int:
+    from memtop.commands.change import Console
+    from memtop.commands.rules import run_rules_undo
+
+    return run_rules_undo(invocation, Console(sys.stdout, sys.stderr, sys.stdin))
+
+
 def _completion(invocation: Invocation) -> int:
     from config.command_line import completion_script
 
@@ -364,6 +378,8 @@ COMMANDS: dict[str, Callable[[Invocation], int]] = {
     "advise": _advise,
     "report": _report,
     "rules": _rules,
+    "rules apply": _rules_apply,
+    "rules undo": _rules_undo,
     "completion": _completion,
     "help": _help,
     "version": _version,

@@ -65,7 +65,7 @@ def audit_table(entries: Sequence[AuditEntry]) -> Iterator[str]:
 
 def _row(one: AuditEntry) -> tuple[str, ...]:
     fields = "; ".join(
-        f"{field_label(field.path)}: {field.old or 'none'} → {field.new or 'none'}" for field in one.changes
+        f"{field_label(field.path)}: {_short(field.old)} → {_short(field.new)}" for field in one.changes
     )
     return (
         one.time.replace("T", " ").replace("Z", " UTC"),  # with each: lines are quoted one by one
@@ -75,6 +75,12 @@ def _row(one: AuditEntry) -> tuple[str, ...]:
         one.user,
         sanitize(one.context),  # as the kubeconfig has it
     )
+
+
+def _short(value: str) -> str:
+    """A value as a cell has room for it: a rule file has hundreds of lines."""
+    lines = value.count("\n") + 1
+    return f"{lines} lines" if lines > 1 else value or "none"
 
 
 def _stamp(moment: datetime) -> str:

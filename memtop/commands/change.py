@@ -397,30 +397,40 @@ class _TerminalChange:
 
     def _agreed(self, plan: ChangePlan, *, anew: bool) -> bool:
         """Whether somebody has said yes, or says so now; a yes given beforehand is no yes to another plan."""
-        terms, name = self._terms, plan.ref.name
-        protected = any(fnmatchcase(plan.context, pattern) for pattern in terms.protected)
-        if terms.confirm and terms.confirm != name:
-            self._console.warn(f"--confirm {terms.confirm!r} is not the name {name!r}")
-            return False
-        if protected and not terms.confirm and not self._console.attended:
-            self._console.warn(f"the context {plan.context} is protected: add --confirm {name}")
-            return False
-        if not anew and ((terms.yes and not protected) or terms.confirm):
-            return True
-        if not self._console.attended:
-            self._console.warn("there is nobody to ask: add --yes to apply it, or --dry-run to see it only")
-            return False
         try:
-            with _signals_end_the_question():
-                if protected:
-                    question = (
-                        f"The context {plan.context} is protected. To apply it, type its name ({name}):"
-                    )
-                    return self._console.ask(question) == name
-                return self._console.ask("Apply it? [y/N]").lower() in {"y", "yes"}
+            return is_agreed(self._console, self._terms, plan.context, plan.ref.name, anew=anew)
         except (KeyboardInterrupt, SystemExit):
             self._note(plan, "declined")
             raise
+
+
+def is_agreed(console: Console, terms: ApplyTerms, context: str, name: str, *, anew: bool = False) -> bool:
+    """Whether somebody has said yes to what is shown, or says so now.
+
+    Args:
+        console: Where to ask.
+        terms: What has been agreed to beforehand.
+        context: The kubeconfig's context, which may be protected.
+        name: The object's name, as protected contexts want it typed.
+        anew: Whether another plan was shown before: a yes given beforehand is no yes to this one.
+    """
+    protected = any(fnmatchcase(context, pattern) for pattern in terms.protected)
+    if terms.confirm and terms.confirm != name:
+        console.warn(f"--confirm {terms.confirm!r} is not the name {name!r}")
+        return False
+    if protected and not terms.confirm and not console.attended:
+        console.warn(f"the context {context} is protected: add --confirm {name}")
+        return False
+    if not anew and ((terms.yes and not protected) or terms.confirm):
+        return True
+    if not console.attended:
+        console.warn("there is nobody to ask: add --yes to apply it, or --dry-run to see it only")
+        return False
+    with _signals_end_the_question():
+        if protected:
+            question = f"The context {context} is protected. To apply it, type its name ({name}):"
+            return console.ask(question) == name
+        return console.ask("Apply it? [y/N]").lower() in {"y", "yes"}
 
 
 @contextlib.contextmanager

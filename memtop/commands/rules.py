@@ -1,16 +1,19 @@
-"""``memtop rules``: alert rules for this installation, printed or written to files."""
+"""``memtop rules``: alert rules for this installation: printed, written, back-tested, applied and undone."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from memtop.background import run_in_thread
+from memtop.change.audit_log import AuditError, AuditLog, PlanOutcome, audit_log_path
+from memtop.change.change_request import READ_ONLY_SENTENCE
+from memtop.commands.change import ApplyTerms, Console, is_agreed, plan_table
 from memtop.files import NewFileError, new_file
 from memtop.history.prometheus_connection import (
     PrometheusConnection,
@@ -22,11 +25,12 @@ from memtop.kube.client import Client
 from memtop.kube.connection_target import ClusterTarget
 from memtop.kube.object_ref import parse_object_name
 from memtop.observe.source import ServerClock
-from memtop.observe.watchlist import DemoStartError, open_watchlist
+from memtop.observe.watchlist import DemoStartError, make_watchlist, open_watchlist
 from memtop.rules.alert_rules import RuleSet, RuleThresholds
 from memtop.rules.backtest import HEADINGS, backtest_rows, run_backtest
 from memtop.rules.rule_expressions import PodSelection, RuleWorkload
 from memtop.rules.rule_files import RuleForm, rule_file, rule_object, yaml_text
+from memtop.rules.rule_plan import RulesPlan, apply_rules, last_applied, plan_rules, plan_undo, record_rules
 from memtop.rules.rule_scope import RuleScope, read_scope
 from memtop.rules.rule_tests import rule_tests
 from memtop.sanitize import sanitize
@@ -34,7 +38,7 @@ from memtop.sanitize import sanitize
 if TYPE_CHECKING:
     from config.invocation import Invocation
 
-DONE, FAILED = 0, 1
+DONE, FAILED, MISTAKE = 0, 1, 2
 LONGEST_BACKTEST = 30 * 86400.0
 """Seconds; a Prometheus seldom remembers more."""
 RULE_WORKLOAD_KINDS = ("Deployment", "StatefulSet", "DaemonSet", "CronJob")
@@ -229,3 +233,109 @@ def write_rules(
     except NewFileError as error:
         raise ConfigError(str(error)) from None
     return [folder / file for file in files]
+
+
+def run_rules_apply(invocation: Invocation, console: Console) -> int:
+    """Plans rules as an object of the cluster and, after a yes, puts them there; returns the exit code."""
+    return _with_plan(invocation, console, _planned_rules)
+
+
+def run_rules_undo(invocation: Invocation, console: Console) -> int:
+    """Plans the way back from the rules applied last and, after a yes, takes it; returns the exit code."""
+    return _with_plan(invocation, console, _planned_undo)
+
+
+_MakePlan = Callable[["Invocation", Client, Console, str], Coroutine[Any, Any, RulesPlan | None]]
+
+
+def _with_plan(invocation: Invocation, console: Console, make: _MakePlan) -> int:
+    options, safety = invocation.options, invocation.settings.safety
+    terms = ApplyTerms(
+        yes=options["yes"],
+        dry_run=options["dry_run"],
+        confirm=options["confirm"],
+        read_only=safety.read_only,
+        protected=safety.protected_contexts,
+    )
+    log = AuditLog(audit_log_path(os.environ))
+    with asyncio.Runner() as runner:
+        try:
+            target = make_watchlist(invocation.settings, os.environ).target
+            client = Client(target)
+        except KubeconfigError as error:
+            console.warn(str(error))
+            return FAILED
+        try:
+            plan = runner.run(
+                make(invocation, client, console, READ_ONLY_SENTENCE if terms.read_only else "")
+            )
+            if plan is None:
+                return FAILED
+            return _apply(runner, client, plan, terms, console, log)
+        except (*CLUSTER_FAILURES, AuditError) as error:
+            console.warn(str(error))
+            return FAILED
+        finally:
+            runner.run(client.close())
+
+
+def _apply(
+    runner: asyncio.Runner,
+    client: Client,
+    plan: RulesPlan,
+    terms: ApplyTerms,
+    console: Console,
+    log: AuditLog,
+) -> int:
+    if not plan.method and not plan.refused:
+        console.say(f"nothing to do: {plan.ref.kind.lower()}/{plan.ref.name} has these rules already")
+        return DONE
+    for line in (*plan.difference, plan.title, *plan_table(plan.lines, None)):
+        console.say(line)
+    outcome: PlanOutcome = "refused" if plan.refused else "dry run"
+    if plan.refused or terms.dry_run:
+        runner.run(record_rules(client, plan, log, outcome))
+        console.warn(f"nothing is changed: {plan.refused}") if plan.refused else console.say(
+            "dry run: nothing is changed"
+        )
+        return FAILED if plan.refused else DONE
+    if not is_agreed(console, terms, plan.context, plan.ref.name):
+        runner.run(record_rules(client, plan, log, "declined"))
+        console.warn("nothing is changed")
+        return FAILED if console.attended else MISTAKE
+    why, warning = runner.run(apply_rules(client, plan, log))
+    if warning:
+        console.warn(warning)
+    if why:
+        console.warn(why)
+        return FAILED
+    done = {"POST": "created", "PATCH": "configured", "DELETE": "deleted"}[plan.method]
+    console.say(f"{plan.ref.kind.lower()}/{plan.ref.name} {done}")
+    return DONE
+
+
+async def _planned_rules(
+    invocation: Invocation, client: Client, console: Console, read_only: str
+) -> RulesPlan | None:
+    async with rule_source(invocation, client.target, 1.0) as source:
+        rules = source.scope.rules(RuleThresholds.of(invocation.settings))
+        tell_scope(source.scope, rules, console.err)
+        form: RuleForm = invocation.options["output"]
+        if form == "auto":
+            form = "prometheusrule" if source.scope.operator else "configmap"
+        made = rule_object(
+            rules, form, invocation.settings.alerts.name, source.scope.namespace, source.scope.labels
+        )
+    return await plan_rules(client, made, read_only=read_only)
+
+
+async def _planned_undo(
+    invocation: Invocation, client: Client, console: Console, read_only: str
+) -> RulesPlan | None:
+    alerts = invocation.settings.alerts
+    entries = list(AuditLog(audit_log_path(os.environ)).entries())
+    last = last_applied(entries, client.target.shown_server, alerts.name, alerts.namespace or "")
+    if last is None:
+        console.warn(f"no rules named {alerts.name} have been applied to this cluster from this machine")
+        return None
+    return await plan_undo(client, last, read_only=read_only)

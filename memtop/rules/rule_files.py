@@ -10,7 +10,7 @@ import yaml
 from memtop.rules.alert_rules import AlertRule, RuleSet
 from memtop.rules.rule_expressions import promql_duration
 
-RuleForm = Literal["file", "prometheusrule", "configmap"]
+RuleForm = Literal["file", "prometheusrule", "configmap", "auto"]
 RULE_FILE_KEY = "alerts.yml"
 """The file in the ConfigMap."""
 GROUP = "memtop-memory"
