@@ -108,6 +108,12 @@ PICTURES = (
     ),
     Picture("plan", MIDDLE, keys=PLAN, shows=("kubectl set image", "Cancel")),
     Picture("rollout", MIDDLE, keys=(*PLAN, "y"), shows=("Waiting for deployment", "3 new", "2 old")),
+    Picture(
+        "timeline",
+        MIDDLE,
+        keys=("home", "down", "L"),
+        shows=("revision 2 (image v2.0.0)", "What changed", "the floor begins to climb"),
+    ),
     Picture("stabilisation", MIDDLE, keys=(*STAGING, "b"), shows=("HOLDING", "before", "OOM kills")),
 )
 

@@ -19,6 +19,7 @@ CHANGE_BINDINGS: Final[list[BindingType]] = [
     Binding("ctrl+d", "app.change('delete')", "Delete the pod", show=False),
     Binding("P", "app.change('pause')", "Pause or resume", show=False),
     Binding("W", "app.change('workload')", "Workload", show=False),
+    Binding("L", "app.change('timeline')", "Timeline", show=False),
 ]
 """For every screen that is about a workload, beside its other bindings."""
 
@@ -42,6 +43,7 @@ FOLLOW_TITLES: Final = {
     "stabilisation": "Stabilisation: did the last change help?",
     "workload": "The workload: its pods and revisions",
     "report": "Report: write the incident down, as Markdown and HTML",
+    "timeline": "Timeline: since when does it leak, and what changed then?",
 }
 """What follows a change or shows what it is about, likewise."""
 
@@ -64,6 +66,7 @@ FOLLOW_GROUP: Final = KeyGroup(
         HelpKey("o", "status of its rollout, live"),
         HelpKey("b", "stabilisation: did the last change help?"),
         HelpKey("ctrl+s", "write a report of the incident, Markdown and HTML, into the present folder"),
+        HelpKey("L", "timeline: since when does it leak, what changed then, and the likely cause"),
     ),
 )
 
@@ -250,6 +253,29 @@ STABILISATION_HELP = (
             HelpKey("still leaking", "the new pods grow too, or die of it"),
             HelpKey("only postponed", "as before, but the limit is higher"),
             HelpKey("worse", "grows or dies faster than before"),
+        ),
+    ),
+    CHANGE_GROUP,
+)
+
+TIMELINE_HELP = (
+    KeyGroup(
+        "Since when?",
+        (
+            HelpKey("g", "range of the graph: all that is known, around the onset, 6 h, 24 h, 7 d"),
+            HelpKey("↑ ↓", "move through what changed, the revisions and the causes"),
+            HelpKey("[  ]", "another container of the pods"),
+            HelpKey("ctrl+s", "write it (Markdown) to a new file in the present folder"),
+            HelpKey("r", "ask again now"),
+            HelpKey("esc", "back"),
+        ),
+    ),
+    KeyGroup(
+        "What it says",
+        (
+            HelpKey("±", "half the width of the onset's 95 % interval"),
+            HelpKey("began", "the floor bent upwards then, across restarts and revisions"),
+            HelpKey("since before", "it climbed already where what is known begins"),
         ),
     ),
     CHANGE_GROUP,

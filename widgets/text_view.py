@@ -88,13 +88,13 @@ class TextView(LineWidget, can_focus=True):
             lines: The lines; the styles of a `Text` are roles (see `widgets.styled_text`).
         """
         anchor = self._rows[self._top].line if self._top < len(self._rows) else 0
-        words = self._lines[anchor].plain if self._lines else ""
+        words = self._lines[anchor].plain if self._lines else None
         self._lines = [_bounded_line(line) for line in lines[:MOST_LINES]]
         if len(lines) > MOST_LINES:
             self._lines.append(Text(f"… {len(lines) - MOST_LINES:,} more lines are not shown", "dim"))
         self._laid_out = None
         self._lay_out(self.size)
-        self._go_to_line(self._nearest(anchor, words))
+        self._go_to_line(0 if words is None else self._nearest(anchor, words))
         self._find()
         self.redraw()
 

@@ -109,14 +109,16 @@ class TrafficFit:
                 return ""
 
     def _per_unit(self) -> str:
-        margin = f" (±{_without_unit(self.per_unit_margin, self.per_unit)})" if self.per_unit_margin else ""
+        margin = f" (±{_in_unit_of(self.per_unit, self.per_unit_margin)})" if self.per_unit_margin else ""
         return f"{bytes_(self.per_unit)} per {self.unit}{margin}"
 
 
-def _without_unit(margin: float, of: float | None) -> str:
-    """A margin in the unit of its figure, without naming that again where both have the same."""
-    words, unit = bytes_(margin).split(" ")
-    return words if of is not None and bytes_(of).endswith(f" {unit}") else f"{words} {unit}"
+def _in_unit_of(figure: float | None, margin: float) -> str:
+    """A margin in the unit of its figure, which is not named again: ``0.8`` beside ``12.4 KiB``."""
+    size, unit = abs(figure or 0.0), 1.0
+    while size >= 999.5:
+        size, unit = size / 1024, unit * 1024
+    return f"{margin / unit:.2g}"
 
 
 def fit_traffic(series: Sequence[Series], work: Sequence[WorkSeries | None]) -> TrafficFit:

@@ -94,7 +94,8 @@ def rollout_changes(
         again = f", which it had been before ({', '.join(map(str, new.earlier))})" if new.earlier else ""
         what = list(_template_changes(old, new)) if old is not None else ["the first that is still known"]
         what = what or ["the same pod template"]
-        short = what[0] if len(what) == 1 or what[0].startswith("image") else f"{what[0]} and more"
+        short = what[0].partition(", before")[0]
+        short = short if len(what) == 1 or short.startswith("image") else f"{short} and more"
         cause = f" – {new.change_cause}" if new.change_cause else ""
         yield ClusterChange(
             time,

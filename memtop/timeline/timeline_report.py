@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, tzinfo
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ import msgspec
 from memtop.analysis.likely_causes import NOTHING_POINTS_TO_ONE
 from memtop.analysis.onset import Onset, OnsetKind
 from memtop.analysis.traffic import TrafficVerdict
+from memtop.files import new_file
 from memtop.timeline.cluster_changes import ClusterChange
 from memtop.timeline.workload_timeline import RevisionRate, WorkloadTimeline
 from memtop.wording import UNKNOWN, bytes_, counted, duration, rate
@@ -170,6 +172,16 @@ def report_markdown(told: WorkloadTimeline, zone: tzinfo | None = None) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def save_timeline(path: Path, told: WorkloadTimeline) -> None:
+    """Writes the timeline as Markdown to a new file. Blocks.
+
+    Raises:
+        NewFileError: There is a file of that name, or it cannot be written.
+    """
+    with new_file(path, str(path)) as file:
+        file.write(report_markdown(told))
+
+
 def _cell(words: str) -> str:
     return words.replace("|", "\\|")
 
@@ -249,7 +261,7 @@ def traffic_line(told: WorkloadTimeline) -> str:
     if words:
         return words
     if told.traffic.verdict is TrafficVerdict.NEITHER:
-        return "the floor does not rise"
+        return f"neither time nor traffic explains it alone, by {told.traffic.origin or 'what is known'}"
     return "not known whether it follows the traffic"
 
 

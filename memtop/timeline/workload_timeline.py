@@ -17,7 +17,7 @@ from memtop.analysis.stability_evidence import ChangeEvidence, SideFigures
 from memtop.analysis.traffic import TrafficFit, TrafficVerdict, fit_traffic
 from memtop.analysis.verdict import judge_series
 from memtop.background import run_in_thread
-from memtop.history.past_series import ContainerName
+from memtop.history.past_series import NOTICED_WITHIN, ContainerName
 from memtop.kube.api_errors import CLUSTER_FAILURES, ApiError
 from memtop.kube.client import Client
 from memtop.kube.json_object import Json, mapping, name_of, objects, text
@@ -365,6 +365,8 @@ def refine_onset(whole: Onset, near: Onset) -> Onset:
 def change_that_brought(onset: Onset, changes: Sequence[ClusterChange]) -> ClusterChange | None:
     """The change that may have brought the climb: in the hour before it, or within its interval.
 
+    Samples tell of a thing some minutes late, so the interval reaches as far beyond its end.
+
     Args:
         onset: When it began.
         changes: All that changed.
@@ -373,7 +375,8 @@ def change_that_brought(onset: Onset, changes: Sequence[ClusterChange]) -> Clust
         return None
     at, high = onset.at, onset.high
     earliest = min(onset.low, at - NEAR_SECONDS)
-    near = [one for one in changes if one.kind.may_cause and earliest <= one.time <= high]
+    latest = high + NOTICED_WITHIN
+    near = [one for one in changes if one.kind.may_cause and earliest <= one.time <= latest]
     return min(near, key=lambda one: (_RANK[one.kind], abs(one.time - at)), default=None)
 
 

@@ -66,7 +66,7 @@ def test_a_rollout_says_what_it_changed_when_and_who() -> None:
     assert first.time == AT + 12 * 3600
     assert first.words == "revision 12: image v2.0.0, before v1, memory limit 1 GiB → 2 GiB – release 7"
     assert first.actor == "kubectl-set"
-    assert first.name == "revision 12 (image v2.0.0, before v1)"
+    assert first.name == "revision 12 (image v2.0.0)"
     assert second.words == "revision 11: the first that is still known"
     assert second.actor == "", "nobody wrote the template at that time"
 

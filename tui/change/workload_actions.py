@@ -103,6 +103,13 @@ _CHECKS, _CHECK_SECONDS = 20, 0.05
 """How often and how far apart a frame is looked at for what it knows of a row."""
 
 
+def why_no_timeline(kind: str) -> str:
+    """Why nobody can say since when a workload leaks; empty if somebody can."""
+    if kind in {"Deployment", "StatefulSet", "DaemonSet", "Pod"}:
+        return ""
+    return f"the pods of a {kind} come and go: they have no floor that could have begun to climb"
+
+
 class WorkloadActions:
     """The actions that change the workload of a row, or follow what became of a change.
 
@@ -169,6 +176,8 @@ class WorkloadActions:
             return NO_ROW
         if action == "report":
             return ""
+        if action == "timeline":
+            return why_no_timeline(row.workload.kind)
         if action == "workload":
             return f"{row.pod} is a bare pod: no workload owns it" if row.workload.kind == "Pod" else ""
         if self._permissions is None:
@@ -331,6 +340,8 @@ class WorkloadActions:
             self._show_stabilisation(row.workload)
         elif action == "report":
             self._work(partial(self._report, row), "report")
+        elif action == "timeline":
+            self._show_timeline(row)
         else:
             self._show_workload(type(row).of_workload(row.workload))
 
@@ -404,6 +415,17 @@ class WorkloadActions:
         app.install_screen(screen, f"stabilisation of {ref}")  # which stays when it is left
         self._watches[ref] = screen
         app.post_message(OpenScreen(screen))
+
+    def _show_timeline(self, row: TabSubject) -> None:
+        from memtop.commands.timeline import timeline_options
+        from tui.timeline.screen import TimelineScreen
+
+        settings = self._settings
+        options = timeline_options(self._plan, row.container or None)
+        screen = TimelineScreen(
+            row.workload, self._ask, self._now, settings.ui.symbols, self._warnings, options=options
+        )
+        self._app.post_message(OpenScreen(screen))
 
     @property
     def lines(self) -> tuple[str, ...]:

@@ -1,0 +1,207 @@
+"""The timeline screen: since when a workload leaks, under a graph with the onset all that changed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from memtop.files import NewFileError
+from memtop.kube.api_errors import CLUSTER_FAILURES
+from memtop.kube.client import Client
+from memtop.kube.object_ref import ObjectRef
+from memtop.timeline.timeline_report import limit_words, save_timeline
+from memtop.timeline.workload_timeline import TimelineOptions, WorkloadTimeline, gather_timeline
+from tui.following_screen import FollowingScreen
+from tui.keys import CHANGE_BINDINGS, TIMELINE_HELP
+from tui.pod.tab import AskCluster, TabSubject
+from tui.timeline.words_and_curves import (
+    TIMELINE_RANGES,
+    curves_around_onset,
+    document_lines,
+    head_lines,
+    noted,
+)
+from widgets.key_and_filter_bars import KeyBar
+from widgets.line_widget import TextBlock
+from widgets.memory_plots import BeforeAfterPlot
+from widgets.styled_text import Symbols
+from widgets.text_view import TextView
+
+SHORT_HEIGHT = 22
+"""Lines of the screen below which the text has the room and the graph has none."""
+
+
+class TimelineScreen(FollowingScreen):
+    """One workload: asked once when it opens, and again on demand. Leaving it ends every request.
+
+    Args:
+        ref: The workload, or a bare pod.
+        ask: Does something with the cluster.
+        now: The cluster's time, Unix seconds.
+        symbols: Which characters graphs are drawn with.
+        warnings: What the header must always say.
+        options: How to gather it.
+        folder: Where reports go.
+
+    Attributes:
+        told: What is known; None before anything is.
+    """
+
+    DEFAULT_CSS = """
+    TimelineScreen BeforeAfterPlot { height: 2fr; min-height: 6; }
+    TimelineScreen TextView { height: 3fr; min-height: 3; }
+    TimelineScreen.-short BeforeAfterPlot { display: none; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("g", "next_range", "Range", priority=True),  # which the text would take
+        Binding("ctrl+s", "report", "Report"),
+        *CHANGE_BINDINGS,
+        Binding("left_square_bracket", "container(-1)", "Container", show=False),
+        Binding("right_square_bracket", "container(1)", "Next container", show=False),
+        Binding("r", "again", "Ask again now", show=False),
+    ]
+    WORDS = ("Keys of the timeline", TIMELINE_HELP)
+
+    def __init__(
+        self,
+        ref: ObjectRef,
+        ask: AskCluster,
+        now: Callable[[], float],
+        symbols: Symbols,
+        warnings: tuple[str, ...] = (),
+        *,
+        options: TimelineOptions | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        super().__init__(ref, ask, now, symbols, warnings, f"Since when? {ref.name}")
+        self.told: WorkloadTimeline | None = None
+        self._symbols: Symbols = symbols
+        self._options = options or TimelineOptions()
+        self._folder = folder
+        self._problem = ""
+        self._range = next(iter(TIMELINE_RANGES))
+        self.head = TextBlock(self._head_lines, 5)
+        self.graph = BeforeAfterPlot(symbols=symbols)
+        self.document = TextView()
+
+    @property
+    def row(self) -> TabSubject:
+        """The workload, for the keys that change it."""
+        return TabSubject.of_workload(self.ref)
+
+    def compose(self) -> ComposeResult:
+        """Header, sentence, graph, what changed, keys."""
+        yield self.header
+        yield self.title_line
+        yield self.head
+        yield self.graph
+        yield self.document
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Begins to ask."""
+        self.set_interval(1.0, self._tick)
+        self.document.focus()
+        self._gather()
+
+    def on_resize(self) -> None:
+        """Gives the graph room where there is some."""
+        self.set_class(self.size.height < SHORT_HEIGHT, "-short")
+        self._draw()
+
+    @work(exclusive=True, group="timeline")
+    async def _gather(self) -> None:
+        async def gather(client: Client) -> None:
+            self.post_message(self.Told(await gather_timeline(client, self.ref, self._options)))
+
+        try:
+            await self._keep_following(gather)
+        except CLUSTER_FAILURES as error:
+            self.post_message(self.Told(str(error)))
+
+    @on(FollowingScreen.Told)
+    def _on_told(self, message: FollowingScreen.Told) -> None:
+        """Shows what is known now."""
+        message.stop()
+        if isinstance(message.told, WorkloadTimeline):
+            self.told, self._problem = message.told, ""
+        else:
+            self._problem = str(message.told)
+        self._draw()
+
+    # -- keys
+
+    def action_next_range(self) -> None:
+        """Draws another stretch of time."""
+        names = list(TIMELINE_RANGES)
+        self._range = names[(names.index(self._range) + 1) % len(names)]
+        self._draw()
+
+    def action_container(self, step: int) -> None:
+        """Tells of another container."""
+        if self.told is None or len(self.told.containers) < 2:
+            self.notify("There is no other container")
+            return
+        names = self.told.containers
+        place = names.index(self.told.container) if self.told.container in names else 0
+        chosen = names[(place + step) % len(names)]
+        self._options = replace(self._options, container=chosen)
+        self.notify(f"Asking for {chosen} …", markup=False)
+        self._gather()
+
+    def action_again(self) -> None:
+        """Asks again now."""
+        self.notify("Asking again now")
+        self._gather()
+
+    @work(exclusive=True, group="report")
+    async def action_report(self) -> None:
+        """Writes the timeline as Markdown to a new file."""
+        if self.told is None:
+            self.notify("There is nothing to report yet")
+            return
+        moment = datetime.fromtimestamp(self.told.at, UTC).strftime("%Y%m%dT%H%M%SZ")
+        path = (self._folder or Path.cwd()) / f"{self.ref.name}_timeline_{moment}.md"
+        try:
+            await asyncio.to_thread(save_timeline, path, self.told)
+        except NewFileError as error:
+            self.notify(str(error), severity="error", markup=False)
+        else:
+            self.notify(f"Written to {path}", markup=False)
+
+    # -- drawing
+
+    def _draw(self) -> None:
+        self._tick()
+        told = self.told
+        self.head.styles.height = len(self._head_lines(max(self.size.width, 20), 5)) or 1
+        self.head.redraw()
+        if told is None:
+            return
+        stretch = TIMELINE_RANGES[self._range]
+        span = (
+            "all that is known"
+            if self._range == "all"
+            else f"around {self._range}"
+            if stretch < 0
+            else self._range
+        )
+        self.graph.show(f"{told.container}, {span}, {limit_words(told)}", curves_around_onset(told, stretch))
+        self.document.show(document_lines(told, self.size.width, self._symbols))
+
+    def _head_lines(self, width: int, height: int) -> Sequence[Text]:
+        if self.told is None:
+            return noted(None, self._problem, self.ref.name)
+        lines = head_lines(self.told, width)
+        if self._problem:
+            lines.append(Text(f"   what is shown is old: {self._problem}", "warn"))
+        return lines[:height]
