@@ -1,6 +1,6 @@
 """Is the confidence honest? A reliability table for a cluster where 1 container in 100 leaks.
 
-    python benchmarks/reliability.py [--each 100] [--seed 7] [--compound]
+    python benchmarks/reliability.py [--each 100] [--seed 7] [--compound] [--set MODULE.NAME=NUMBER]
 
 Generates containers of every kind in tests/analysis/kinds.py, half of them as memtop sees them live (20 to 60
 minutes at 15 s), weighs them as a real cluster would (`kinds.SHARE`; leaks together 1 in 100), and prints,
@@ -12,11 +12,15 @@ leaks must be told from those too.
 With --compound it generates the kinds of tests/analysis/compound.py instead, every kind as often, and prints
 how well leaks are told from the rest, how far rate and time to limit are off (a missed leak counts as 1,
 times to the limit of less than ten minutes as ten minutes), and for each kind what it was called.
+
+With --set a threshold of memtop.analysis has another value, such as ``growth_rules._ASIDE_SHARE=0.3``: the
+scores with half and with double a threshold show its effect.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
@@ -111,7 +115,12 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=100, help="containers of each kind, live and not")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--compound", action="store_true", help="the compound kinds, each as often")
+    parser.add_argument("--set", action="append", default=[], metavar="MODULE.NAME=NUMBER")
     asked = parser.parse_args()
+    for override in asked.set:
+        place, number = override.split("=")
+        module, name = place.split(".")
+        setattr(importlib.import_module(f"memtop.analysis.{module}"), name, float(number))
     if asked.compound:
         compound = list(compound_kinds(asked.seed, asked.each))
         print_scores(compound, judge_named_series([NamedSeries(one.kind, one.series) for one in compound]))
