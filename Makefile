@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: dist help demo test check lint types layers mutants screenshots lock clean
+.PHONY: dist help demo test check lint types layers mutants screenshots docs lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -42,6 +42,10 @@ screenshots: $(READY)  ## a picture of every screen, from the demo
 
 dist: $(READY)  ## one file that runs, man page, completions; with URL=… also krew manifest and Homebrew formula
 	$(BIN)/python deploy/dist.py --url "$(URL)"
+
+docs: $(READY)  ## the manual, as pages for a browser, into build/docs
+	$(BIN)/python -m docs.generated
+	$(BIN)/mkdocs build
 
 lock:  ## resolve the dependencies afresh into constraints.txt (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet -o constraints.txt

@@ -1,6 +1,6 @@
 """A frame as text: JSON for scripts, columns for a terminal, a Markdown table for an incident channel.
 
-The JSON is the schema of ``memtop --once -o json``, which README.md documents and scripts rely on.
+The JSON is the schema of ``memtop --once -o json``, which `docs/json.md` documents and scripts rely on.
 """
 
 from __future__ import annotations

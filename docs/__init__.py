@@ -1,0 +1,1 @@
+"""The manual: pages, and the program that makes some of them."""
