@@ -23,7 +23,7 @@ from memtop.timeline.workload_timeline import TimelineOptions, WorkloadTimeline,
 from tui.following_screen import FollowingScreen
 from tui.keys import CHANGE_BINDINGS, TIMELINE_HELP
 from tui.pod.tab import AskCluster, TabSubject
-from tui.timeline.words_and_curves import (
+from tui.timeline.timeline_document import (
     TIMELINE_RANGES,
     curves_around_onset,
     document_lines,
