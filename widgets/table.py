@@ -206,8 +206,9 @@ class LiveTable(ScrollView, can_focus=True):
         self._cursor = found
         self._resize()
         if visible:
-            page = self._page
-            self._scroll_to_row(scroll if scroll == 0 and found < page else scroll + found - was)
+            # A row that the cursor only rests on does not take the table away from its top.
+            stays = found < self._page and (scroll == 0 or not self._touched)
+            self._scroll_to_row(0 if stays else scroll + found - was)
             self._show_cursor()
         self._repaint()
         self._announce()
@@ -272,6 +273,10 @@ class LiveTable(ScrollView, can_focus=True):
     def on_focus(self) -> None:
         """Shows the cursor as that of the pane that listens."""
         self._repaint()
+
+    def on_mouse_scroll_down(self, _: events.MouseScrollDown) -> None:
+        """Leaves the table where somebody scrolls it to."""
+        self.hold()
 
     def on_blur(self) -> None:
         """Shows the cursor as one that only remembers its place."""

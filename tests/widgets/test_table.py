@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from rich.color import ColorSystem
 from rich.text import Text
+from textual import events
 from textual.app import App, ComposeResult
 from textual.events import MouseScrollDown
 
@@ -110,6 +111,32 @@ async def test_until_it_is_moved_the_cursor_rests_on_the_first_row():
         await pilot.pause()
         assert app.table.cursor_key == "new"
         assert app.heard == [("selected", "pod-0"), ("selected", "new")]
+
+
+async def test_a_row_that_the_cursor_only_rests_on_leaves_the_table_at_its_top():
+    app = Table(Pods.many(30))
+    async with app.run_test(size=(80, 4)) as pilot:
+        app.table.show(app.pods, rest=3)
+        await pilot.pause()
+        assert round(app.table.scroll_y) > 0
+        await pilot.resize_terminal(80, 24)
+        app.table.show(app.pods, rest=3)
+        await pilot.pause()
+        assert (app.table.cursor_key, round(app.table.scroll_y)) == ("pod-3", 0)
+
+
+async def test_a_table_that_somebody_scrolls_stays_there():
+    app = Table(Pods.many(30))
+    async with app.run_test(size=(80, 12)) as pilot:
+        app.table.show(app.pods, rest=8)
+        await pilot.pause()
+        app.table.post_message(events.MouseScrollDown(app.table, 1, 1, 0, 1, 0, False, False, False))
+        await pilot.pause(0.3)
+        scrolled = round(app.table.scroll_y)
+        assert scrolled > 0
+        app.table.show(app.pods, rest=8)
+        await pilot.pause()
+        assert round(app.table.scroll_y) == scrolled
 
 
 async def test_a_held_cursor_follows_its_row_until_it_is_released():
