@@ -98,6 +98,12 @@ PICTURES = (
     Picture("events", MIDDLE, keys=("home", "down", "enter", "e"), shows=("OOMKilling", "✖ OOM kill")),
     Picture("memory", MIDDLE, keys=("home", "down", "enter", "B"), shows=("It is heap", "java -Xmx")),
     Picture("heap", MIDDLE, keys=("home", "down", "enter", "h"), shows=("Capture what", "with jcmd")),
+    Picture(
+        "what-grew",
+        MIDDLE,
+        keys=("home", "down", "enter", "h", "~what grew", "enter", "~each as follows", "y"),
+        shows=("SessionCache$Session", "GREW BY", "kept:"),
+    ),
     Picture("workload", LARGE, keys=("home", "down", "W"), shows=("Revisions", "no pods now", "floor rises")),
     Picture("set-image", MIDDLE, keys=IMAGE, shows=("Images of its revisions", "no revision")),
     Picture(

@@ -35,6 +35,8 @@ from memtop.wording import bytes_, counted, duration
 TICK_SECONDS = 1.0
 TELLING_BYTES = 4 * 1024 * 1024
 """Change of a kind of memory that is worth a sentence."""
+MOST_DISTURBANCE = 48 * 1024 * 1024
+"""Bytes that a capture may take for the memory before and after it to be compared; jcmd takes 24 MiB."""
 TELLING_COUNT = 4
 """Threads or files that have to be added to be worth a sentence; a pool of threads adds two by itself."""
 _SHELL_MARK = "@memtop"
@@ -118,6 +120,8 @@ async def find_what_grew(client: Client, plan: GrowthPlan, tell: TellStep) -> Wh
         growth = await run_in_thread(_compare, files[0], files[-1], seconds)
     except HeapFileError as error:
         raise CaptureFailedError(str(error), [f"{one} is kept" for one in files]) from error
+    if capture.capture.memory > MOST_DISTURBANCE:
+        moments = []  # the first capture itself is most of what memory rose by
     return judge_growth(growth, moments, plan.floor_rate, tuple(files))
 
 
@@ -165,7 +169,7 @@ def _beside_the_heap(first: ProcessMoment, last: ProcessMoment) -> Iterator[str]
             grew = (one.bytes or 0) - ((old.bytes or 0) if old is not None else 0)
             if one.name == ARENA:
                 new = (one.objects or 0) - ((old.objects or 0) if old is not None else 0)
-                if new > 0:
+                if new > 0 and grew >= TELLING_BYTES:
                     yield (
                         f"{counted(new, 'arena')} of 64 MiB appeared ({signed_bytes(grew)} of them in use): "
                         "native memory of threads; MALLOC_ARENA_MAX=2 bounds it."

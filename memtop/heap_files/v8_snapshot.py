@@ -39,6 +39,8 @@ _STRING = re.compile(rb'[,\s]*"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
 LONGEST_STRING = 16 << 20
 """Bytes of a string; V8 cuts them off at 1,024 characters."""
 _NAMED = frozenset({"object", "native", "closure"})
+_WITH_PATH = _NAMED | {"array", "string"}
+"""Types whose holder is looked for: a leak may be arrays of numbers, or strings, and no object of a class."""
 _LUMPED = {
     **{"string": "(string)", "concatenated string": "(string)", "sliced string": "(string)"},
     **{"array": "(array)", "hidden": "(system)", "code": "(compiled code)", "number": "(number)"},
@@ -99,7 +101,7 @@ def read_v8_snapshot(file: BinaryIO, *, paths: bool = True) -> HeapContents:
     about = _Paths(columns, head, kinds, groups)
     if paths:
         largest = sorted(range(len(groups)), key=lambda one: -found[one][0])
-        notes += about.find([one for one in largest if groups[one][0] in _NAMED][:TYPES_WITH_PATH])
+        notes += about.find([one for one in largest if groups[one][0] in _WITH_PATH][:TYPES_WITH_PATH])
     wanted = {name for kind, name, _ in groups if kind in _NAMED} | about.names()
     strings = _strings(text, wanted)
     types = (

@@ -201,7 +201,7 @@ def test_what_is_no_heap_file_is_said_to_be_none_in_one_sentence(content, words)
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
     with pytest.raises(HeapFileError, match=r"gone\.hprof: No such file"):
         read_heap_file(tmp_path / "gone.hprof")
-    with pytest.raises(HeapFileError, match="Is a directory"):
+    with pytest.raises(HeapFileError, match="it is no file on a disk"):
         read_heap_file(tmp_path)
 
 
