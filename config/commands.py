@@ -490,6 +490,11 @@ COMMANDS = (
         notes=_RULES_NOTES,
     ),
     CliCommand(
+        "dashboard",
+        "Print a Grafana dashboard for memory, with the metrics there are.",
+        flags=(DEMO, _output("As what.", "file", "configmap")),
+    ),
+    CliCommand(
         "rules apply",
         "Plan alert rules as an object and, after a yes, put them there.",
         flags=(_output("As which object.", "auto", "prometheusrule", "configmap"), *_PLANNED),

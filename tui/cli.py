@@ -323,6 +323,12 @@ def _rules(invocation: Invocation) -> int:
     return run_rules(invocation, sys.stdout, sys.stderr)
 
 
+def _dashboard(invocation: Invocation) -> int:
+    from memtop.commands.rules import run_dashboard
+
+    return run_dashboard(invocation, sys.stdout, sys.stderr)
+
+
 def _rules_apply(invocation: Invocation) -> int:
     from memtop.commands.change import Console
     from memtop.commands.rules import run_rules_apply
@@ -378,6 +384,7 @@ COMMANDS: dict[str, Callable[[Invocation], int]] = {
     "advise": _advise,
     "report": _report,
     "rules": _rules,
+    "dashboard": _dashboard,
     "rules apply": _rules_apply,
     "rules undo": _rules_undo,
     "completion": _completion,

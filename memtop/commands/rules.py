@@ -28,6 +28,12 @@ from memtop.observe.source import ServerClock
 from memtop.observe.watchlist import DemoStartError, make_watchlist, open_watchlist
 from memtop.rules.alert_rules import RuleSet, RuleThresholds
 from memtop.rules.backtest import HEADINGS, backtest_rows, run_backtest
+from memtop.rules.grafana_dashboard import (
+    DashboardError,
+    dashboard_json,
+    dashboard_object,
+    graph_panels,
+)
 from memtop.rules.rule_expressions import PodSelection, RuleWorkload
 from memtop.rules.rule_files import RuleForm, rule_file, rule_object, yaml_text
 from memtop.rules.rule_plan import RulesPlan, apply_rules, last_applied, plan_rules, plan_undo, record_rules
@@ -339,3 +345,30 @@ async def _planned_undo(
         console.warn(f"no rules named {alerts.name} have been applied to this cluster from this machine")
         return None
     return await plan_undo(client, last, read_only=read_only)
+
+
+def run_dashboard(invocation: Invocation, out: TextIO, err: TextIO) -> int:
+    """Prints a Grafana dashboard, or the ConfigMap that holds it; returns the exit code."""
+    try:
+        with open_watchlist(invocation.settings, os.environ, demo=invocation.options["demo"]) as plan:
+            return asyncio.run(_print_dashboard(invocation, plan.target, plan.speed, out, err))
+    except (*CLUSTER_FAILURES, KubeconfigError, DemoStartError, DashboardError) as error:
+        print(f"memtop: {sanitize(str(error))}", file=err)
+        return FAILED
+
+
+async def _print_dashboard(
+    invocation: Invocation, target: ClusterTarget, speed: float, out: TextIO, err: TextIO
+) -> int:
+    async with rule_source(invocation, target, speed) as source:
+        scope = source.scope
+    for note in scope.notes:
+        print(f"memtop: {note}", file=err)
+    for panel in graph_panels(scope.metrics):
+        if panel.missing:
+            print(f"memtop: left out: {panel.title}: {panel.missing}", file=err)
+    written = dashboard_json(scope.metrics)
+    if invocation.options["output"] == "configmap":
+        written = yaml_text(dashboard_object(written, scope.namespace))
+    print(written, end="", file=out)
+    return DONE
