@@ -48,8 +48,8 @@ hour is a few points of a week, and many of an hour and a half."""
 _LATE_SHARE = 0.05
 """Of the window: a climb as young as this must have led to a new high, else it may be a tooth, or a start."""
 _MOST_BENDS = 4
-_QUIET_SHARE = 0.25
-"""A rate before the bend of at most this share of the rate after it is no climbing of the same leak."""
+_QUIET_SHARE = 0.5
+"""A rate before the bend of more than this share of the rate after it is the same climb, a little steeper."""
 
 
 class OnsetKind(StrEnum):
@@ -263,7 +263,7 @@ def _onset_within(series: Sequence[Series]) -> Onset:
     if len(points.time) < MIN_POINTS:
         return _onset_by_deaths(series, _known_span(series))
     since, until = float(points.time.min()), float(points.time.max())
-    bend = None
+    bend, ended = None, False
     rest = points
     for _ in range(_MOST_BENDS):
         found = _best_bend(rest)
@@ -271,9 +271,13 @@ def _onset_within(series: Sequence[Series]) -> Onset:
             break
         if found.after > found.before:
             early = until - found.at >= _LATE_SHARE * (until - since)
-            bend = found if early or _is_new_high(series, found.at) else bend
-        elif found.after <= max(2 * found.after_error, 0.0) or bend is None:
-            bend = None
+            begins = found.before <= _QUIET_SHARE * found.after
+            if begins and (early or _is_new_high(series, found.at)):
+                bend, ended = found, False
+            elif begins and bend is None:
+                ended = True  # flat before, and after it perhaps a tooth, or a start
+        elif found.after <= max(2 * found.after_error, 0.0):
+            bend, ended = None, True
         later = points.since(found.high)
         if len(later.time) < MIN_POINTS or later.time.min() <= rest.time.min():
             break
@@ -293,8 +297,7 @@ def _onset_within(series: Sequence[Series]) -> Onset:
             until,
         )
     line = _common_line(rest)
-    whole = rest is points
-    if whole and line is not None and _climbs(rest, *line, until - float(rest.time.min())):
+    if not ended and line is not None and _climbs(rest, *line, until - float(rest.time.min())):
         return Onset(OnsetKind.BEFORE_WINDOW, rate_after=line[0] * HOUR, since=since, until=until)
     by_deaths = _onset_by_deaths(series, (since, until))
     if by_deaths.kind is OnsetKind.BEGAN:

@@ -110,6 +110,17 @@ def test_what_always_climbed_has_climbed_since_before_the_window(restarts: str) 
         assert onset.rate_after == pytest.approx(10 * MIB, rel=0.1)
 
 
+def test_a_climb_that_slows_a_little_is_the_same_climb() -> None:
+    """A bend from 220 to 180 MiB an hour neither begins nor ends anything."""
+    rng = np.random.default_rng(5)
+    times = START + np.arange(0.0, DAY, 120.0)
+    climbed = 220 * MIB * np.minimum(times - START, 2 * HOUR) / HOUR
+    climbed += 180 * MIB * np.maximum(times - START - 2 * HOUR, 0.0) / HOUR
+    onset = find_onset([Series(times, 100 * MIB + climbed + MIB * rng.normal(size=len(times)))])
+    assert onset.kind is OnsetKind.BEFORE_WINDOW
+    assert onset.rate_after == pytest.approx(180 * MIB, rel=0.05)
+
+
 def test_a_leak_that_was_mended_has_no_onset() -> None:
     """A climb that has ended is none; the floor since is what counts."""
     rng = np.random.default_rng(1)
