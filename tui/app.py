@@ -122,6 +122,8 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
         self._demo = demo
         self.settings = settings
         self._first_plan = plan
+        if not callable(plan):
+            self._plan = plan  # keys are asked about before the first paint
         self._engine: Engine | None = None
         self._acting: WorkloadActions | None = None
         self.frame: Frame | None = None
