@@ -23,6 +23,13 @@ _ESCAPES = re.compile(
 _UNWANTED = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
+# Marks that stand above and below the letter before them. Four are more than any language needs (Vietnamese
+# takes two, Hebrew with cantillation three); sixty of them cover the lines around.
+_MARK = (
+    "[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u064b-\u065f\u0e31\u0e34-\u0e3a\u0e47-\u0e4e"
+    "\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
+)
+_MARKS = re.compile(f"({_MARK}{{4}}){_MARK}+")
 
 
 def sanitize_text(value: str) -> str:
@@ -30,11 +37,13 @@ def sanitize_text(value: str) -> str:
 
     A whole escape sequence goes, not only its first byte, so that no ``[31m`` is left behind. A carriage
     return that is not part of a line end becomes a newline, since it would overwrite what stands before it.
+    Of the marks on one letter four stay.
     """
     if value.isascii() and value.isprintable():  # nearly always
         return value
     value = value.replace("\r\n", "\n")
-    return _UNWANTED.sub("", _ESCAPES.sub("", value).replace("\r", "\n"))
+    value = _UNWANTED.sub("", _ESCAPES.sub("", value).replace("\r", "\n"))
+    return value if value.isascii() else _MARKS.sub(r"\1", value)
 
 
 def sanitize(value: str) -> str:

@@ -59,3 +59,9 @@ def test_nothing_a_terminal_obeys_is_ever_left(value):
 @given(st.text(alphabet="\x1b\x9b\x9d\x07\\[]P;?0123m\nab"))
 def test_cleaning_twice_changes_nothing_more(value):
     assert sanitize_text(sanitize_text(value)) == sanitize_text(value)
+
+
+def test_marks_on_one_letter_are_bounded():
+    """Sixty of them cover the lines around."""
+    assert sanitize_text("Z" + "\u0301" * 60 + "a\u0300b") == "Z" + "\u0301" * 4 + "a\u0300b"
+    assert sanitize("ệ é שָׁ ที่") == "ệ é שָׁ ที่"
