@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: dist help demo test check lint types layers mutants screenshots docs lock clean
+.PHONY: dist help demo test check lint types layers mutants faults screenshots docs lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -36,6 +36,9 @@ check: lint types layers test  ## all of these
 
 mutants: $(READY)  ## put faults into the code and see whether the tests notice (takes an hour or two)
 	$(BIN)/python benchmarks/mutants.py
+
+faults: $(READY)  ## memtop's engine through every fault of its servers (takes some ten minutes)
+	$(BIN)/python benchmarks/faults.py
 
 screenshots: $(READY)  ## a picture of every screen, from the demo
 	$(BIN)/python -m screenshots.make
