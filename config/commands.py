@@ -144,7 +144,8 @@ Only types, sizes and field names are read, never a value."""
 
 _HEAP_LISTING = _output("How to print it.", "table", "json")
 
-TUI = CliCommand("tui", "open the screen", flags=(DEMO, ONCE), typed=False)
+TOUR = _switch("--tour", "With --demo: go through an incident in ten steps.")
+TUI = CliCommand("tui", "open the screen", flags=(DEMO, ONCE, TOUR), typed=False)
 ONE_SHOT = CliCommand(
     "once",
     "print once",

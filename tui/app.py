@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from tui.pod.trend_tab import TrendTab
     from tui.rollout.screen import RolloutScreen
     from tui.stabilisation.screen import StabilisationScreen
+    from tui.tour import GuidedTour
     from widgets.terminal_driver import TerminalWatchdog
 
 SCREEN_INTERVALS = (1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0)
@@ -56,6 +57,10 @@ THREAD_SWITCH_SECONDS = 0.0005
 """How long one thread may keep the interpreter while another wants it. Between a key and its picture the
 screen lets go of it some ten times, and each time would wait 5 ms (Python's choice) for a busy engine."""
 _SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+
+
+TOUR_SECONDS = 0.2
+"""Seconds until the strip of the tour says the next step: a key's own effect is seen first."""
 
 
 class FrameReady(Message):
@@ -126,6 +131,7 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
             self._plan = plan  # keys are asked about before the first paint
         self._engine: Engine | None = None
         self._acting: WorkloadActions | None = None
+        self._tour: GuidedTour | None = None
         self.frame: Frame | None = None
         self._frame_at = 0.0
         self._trouble = ""
@@ -145,6 +151,8 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
     def on_mount(self) -> None:
         """Watches for the end of the session, and starts the engine once the screen is painted."""
         self.guard()
+        if self._tour is not None:
+            self.set_interval(TOUR_SECONDS, self._draw_tour)
         loop = asyncio.get_running_loop()
         for number in _SIGNALS:
             with suppress(NotImplementedError, ValueError):
@@ -157,6 +165,23 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
         """Ends every request."""
         if self._engine is not None:
             self._engine.stop()
+
+    def begin_tour(self) -> None:
+        """Has the tour begin with the screen."""
+        from tui.tour import GuidedTour  # noqa: PLC0415  (nobody else pays for it)
+
+        self._tour = GuidedTour()
+
+    async def on_event(self, event: events.Event) -> None:
+        """Lets the tour see which keys are pressed; they do what they do."""
+        if self._tour is not None and isinstance(event, events.Key) and not event.is_forwarded:
+            self._tour.pressed(event.key)
+        await super().on_event(event)
+
+    def _draw_tour(self) -> None:
+        """Says the present step on the screen in front."""
+        if self._tour is not None and self.screen_stack:
+            self._tour.draw(self._in_front)
 
     def _end(self, number: signal.Signals) -> None:
         """The session is over (SIGHUP, SIGINT, SIGTERM): leave the terminal as it was."""

@@ -35,6 +35,8 @@ def run_app(invocation: Invocation) -> int:
     if settings.ui.theme not in BUILTIN_THEMES:
         known = ", ".join(sorted(BUILTIN_THEMES))
         raise invocation.mistake("ui.theme", f"{settings.ui.theme!r} is no theme; there are {known}")
+    if invocation.options.get("tour") and not invocation.options.get("demo"):
+        raise ConfigError("flag --tour: the tour is through the demo's incident: add --demo")
     # Keys come from stdin, the screen's size from stdout, and it is drawn on stderr.
     if any(stream is None or not stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise ConfigError("the screen needs a terminal; `memtop --once` prints what it would show")
@@ -51,6 +53,8 @@ def run_app(invocation: Invocation) -> int:
             app = Memtop(
                 settings, first, lambda other: make_watchlist(other, os.environ), demo=demo, watchdog=watchdog
             )
+            if invocation.options.get("tour"):
+                app.begin_tour()
             code = app.run()
     except KubeconfigError as error:
         raise ConfigError(invocation.blame(error, error.setting)) from error
