@@ -329,7 +329,7 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
             return self._acting.refusal(str(parameters[0]), self._acting.row)
         if action == "context" and self._demo:
             return "the demo is a cluster of its own: there is no other context"
-        if action == "context" and self._plan.target.source == IN_CLUSTER:
+        if action == "context" and self._acting is not None and self._plan.target.source == IN_CLUSTER:
             return "memtop runs inside the cluster: there is no kubeconfig with other contexts"
         if action == "context" and self._acting is not None and self._acting.applying:
             return "a change is on its way to this cluster: wait for its outcome"
@@ -454,6 +454,9 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
     @work(exclusive=True, group="context")
     async def action_context(self) -> None:
         """Chooses another context and starts afresh on it."""
+        if self._acting is None:
+            self.notify("memtop is still starting: this cluster is not known yet")
+            return
         cluster = self.settings.cluster
         try:
             known = await asyncio.to_thread(list_contexts, kubeconfig=cluster.kubeconfig)

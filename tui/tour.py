@@ -11,8 +11,8 @@ from typing import Final
 
 from rich.text import Text
 from textual.css.query import NoMatches
-from textual.screen import Screen
 
+from tui.live_screen import LiveScreen
 from widgets.key_and_filter_bars import KeyBar
 from widgets.line_widget import OneLine
 
@@ -81,7 +81,7 @@ class GuidedTour:
         line.append(step.shown, "strong")
         return line
 
-    def draw(self, screen: Screen[object]) -> None:
+    def draw(self, screen: LiveScreen) -> None:
         """Puts the strip above the keys of a screen, or takes it away once the tour has ended."""
         found = screen.query(f"#{STRIP_ID}").results(OneLine)
         strip = next(iter(found), None)
