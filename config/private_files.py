@@ -7,7 +7,6 @@ must not lead what a heap, a log or the audit log holds to a file that others ca
 from __future__ import annotations
 
 import os
-import secrets
 import select
 import stat
 from contextlib import suppress
@@ -79,7 +78,7 @@ def replace_file(path: Path, content: bytes) -> None:
         OSError: It cannot be written; then the old content stays.
     """
     private_folder(path.parent)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     descriptor = open_new(draft)
     try:
         with os.fdopen(descriptor, "wb") as file:

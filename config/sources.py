@@ -29,12 +29,10 @@ DEFAULT = "default"
 """The source of a value that is set nowhere."""
 # Not settings: where the tests find their cluster, and what Kubernetes puts into every container of a
 # namespace with a Service whose name is memtop or starts with it.
-_FOREIGN_VARIABLE = re.compile(
+_FOREIGN_VARIABLE = (
     r"MEMTOP_(CLUSTER_HOME|(\w+_)?SERVICE_(HOST|PORT(_\w+)?)|(\w+_)?PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)"
 )
-_TOML_POSITION = re.compile(
-    r"^(?P<what>.*?) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$"
-)
+_TOML_POSITION = r"^(?P<what>.*?) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$"
 
 
 @dataclass(frozen=True)
@@ -128,7 +126,7 @@ def variable_layer(environ: Mapping[str, str]) -> Layer:
     known = {option.variable: option for option in options()}
     given: dict[tuple[str, ...], GivenValue] = {}
     for name, text in environ.items():
-        if not name.startswith("MEMTOP_") or name == CONFIG_VARIABLE or _FOREIGN_VARIABLE.fullmatch(name):
+        if not name.startswith("MEMTOP_") or name == CONFIG_VARIABLE or re.fullmatch(_FOREIGN_VARIABLE, name):
             continue
         if name not in known:
             meant = did_you_mean(name, [*known, CONFIG_VARIABLE])
@@ -259,7 +257,7 @@ def file_layer(path: Path, *, required: bool) -> Layer:
 
 
 def _toml_sentence(path: Path, error: ValueError, content: str) -> str:
-    match = _TOML_POSITION.match(str(error))
+    match = re.match(_TOML_POSITION, str(error))
     if match is None:
         return f"file {path} is not TOML: {error}"
     line = match["line"] or str(len(content.splitlines()))
@@ -303,8 +301,8 @@ def _from_tables(path: Path, tables: Mapping[str, Any], content: str) -> dict[tu
 
 _NAME = r"""(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')"""
 _NAMES = rf"{_NAME}(?:\s*\.\s*{_NAME})*"
-_HEADER = re.compile(rf"\s*\[\[?\s*({_NAMES})\s*\]")
-_KEY = re.compile(rf"\s*({_NAMES})\s*=")
+_HEADER = rf"\s*\[\[?\s*({_NAMES})\s*\]"
+_KEY = rf"\s*({_NAMES})\s*="
 
 
 def key_lines(content: str) -> dict[tuple[str, ...], int]:
@@ -316,10 +314,10 @@ def key_lines(content: str) -> dict[tuple[str, ...], int]:
     lines: dict[tuple[str, ...], int] = {}
     table: tuple[str, ...] = ()
     for number, line in enumerate(content.splitlines(), start=1):
-        if header := _HEADER.match(line):
+        if header := re.match(_HEADER, line):
             table = _split(header[1])
             lines.setdefault(table, number)
-        elif key := _KEY.match(line):
+        elif key := re.match(_KEY, line):
             lines.setdefault(table + _split(key[1]), number)
     return lines
 

@@ -10,20 +10,21 @@ import math
 import re
 from collections.abc import Callable
 
+# Patterns are texts: each is compiled where it is first needed, not at every start.
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*")
-_DURATION = re.compile(rf"(?:{_DURATION_PART.pattern})+")
-_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_DURATION_PART = r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*"
+_DURATION = rf"(?:{_DURATION_PART})+"
+_NAMESPACE = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 _LABEL = r"(?:[a-z0-9][-.a-z0-9]{0,252}/)?[A-Za-z0-9](?:[-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?"
 _LABEL_VALUE = r"(?:[A-Za-z0-9](?:[-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?)?"
-_REQUIREMENT = re.compile(
+_REQUIREMENT = (
     rf"\s*(?:!\s*{_LABEL}|{_LABEL}|{_LABEL}\s*(?:==?|!=)\s*{_LABEL_VALUE}|"
     rf"{_LABEL}\s+(?:in|notin)\s*\(\s*{_LABEL_VALUE}\s*(?:,\s*{_LABEL_VALUE}\s*)*\))\s*"
 )
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 MASK = "***"
 """What stands in place of what must not be shown."""
-_LOGIN_IN_ADDRESS = re.compile(r"(//+|:/)[^/?#\s]*@")
+_LOGIN_IN_ADDRESS = r"(//+|:/)[^/?#\s]*@"
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
 
@@ -53,8 +54,8 @@ def duration(value: object, *, bare_unit: float = 1.0) -> float:
     number = _number(value)
     if number is not None:
         seconds = number * bare_unit
-    elif isinstance(value, str) and _DURATION.fullmatch(value.strip()):
-        seconds = sum(float(n) * _UNIT_SECONDS[unit] for n, unit in _DURATION_PART.findall(value))
+    elif isinstance(value, str) and re.fullmatch(_DURATION, value.strip()):
+        seconds = sum(float(n) * _UNIT_SECONDS[unit] for n, unit in re.findall(_DURATION_PART, value))
     else:
         raise ValueError("is not a duration such as 15s, 2m or 24h")
     if not math.isfinite(seconds) or seconds < 0:
@@ -137,7 +138,7 @@ def namespaces(value: object) -> tuple[str, ...]:
     """
     names = words(value)
     for name in names:
-        if not _NAMESPACE.fullmatch(name):
+        if not re.fullmatch(_NAMESPACE, name):
             raise ValueError(f"names no possible namespace: {name!r} (lower case letters, digits and '-')")
     return names
 
@@ -162,7 +163,7 @@ def selector(value: object) -> str:
     """
     expression = text(value)
     for requirement in re.split(r",(?![^(]*\))", expression):
-        if not _REQUIREMENT.fullmatch(requirement):
+        if not re.fullmatch(_REQUIREMENT, requirement):
             raise ValueError(
                 f"is not a label selector such as app=shop,tier!=cache: see {requirement.strip()!r}"
             )
@@ -176,7 +177,7 @@ def header_name(value: object) -> str:
         ValueError: It is no token (RFC 9110).
     """
     name = text(value)
-    if not _TOKEN.fullmatch(name):
+    if not re.fullmatch(_TOKEN, name):
         raise ValueError(f"has {name!r}, which cannot be a header's name")
     return name
 
@@ -243,4 +244,4 @@ def between(low: float, high: float, unit: str = "", whole: bool = False) -> Cal
 
 def mask_addresses(value: str) -> str:
     """A text in which no address shows user and password: ``https://***@example.com``."""
-    return _LOGIN_IN_ADDRESS.sub(rf"\1{MASK}@", value) if "@" in value else value
+    return re.sub(_LOGIN_IN_ADDRESS, rf"\1{MASK}@", value) if "@" in value else value

@@ -50,7 +50,7 @@ def keys_page() -> str:
         lines += [f"## {title}\n"]
         for group in groups:
             lines += [f"### {group.title}\n", "| Key | What it does |", "|---|---|"]
-            lines += [f"| {_code(key.keys)} | {_cell(key.does)} |" for key in group.keys]
+            lines += [f"| {_code(key.keys)} | {_cell(key.description)} |" for key in group.keys]
             lines.append("")
     return "\n".join(lines)
 

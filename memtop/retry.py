@@ -1,6 +1,6 @@
-"""Trying again: how long to wait after a failure, and how long a server asks to be left alone.
+"""Retries: how long to wait after a failure, and what a server asks for by ``Retry-After``.
 
-Every source, watch and look that goes on after a failure waits with one `Backoff`.
+Every source, watch and poll that goes on after a failure waits with one `Backoff`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Waiter = Callable[[asyncio.Event | None, float], Awaitable[None]]
 class Backoff:
     """The waits between attempts: exponential with jitter, and never shorter than the server asks for.
 
-    Call `begin` before each attempt, `works` whenever something came of it, and `rest` after it.
+    Call `begin` before each attempt, `succeeded` whenever something came of it, and `wait` after it.
 
     Args:
         first: Longest wait after the first failure, in seconds; by default `FIRST_DELAY`.
@@ -40,14 +40,14 @@ class Backoff:
         self.failures = 0
         self._first = first
         self._longest = longest
-        self._rest = rest
+        self._pause = rest
         self._works_since: float | None = None
 
     def begin(self) -> None:
         """An attempt begins."""
         self._works_since = None
 
-    def works(self) -> None:
+    def succeeded(self) -> None:
         """Something came of the attempt."""
         if self._works_since is None:
             self._works_since = steady_now()
@@ -56,7 +56,7 @@ class Backoff:
         """All is well: the next failure counts as the first."""
         self.failures = 0
 
-    def after(self, error: BaseException | None = None, at_least: float = 0.0) -> float:
+    def next_pause(self, error: BaseException | None = None, at_least: float = 0.0) -> float:
         """Counts one more attempt that has ended, and says how long to wait before the next.
 
         Args:
@@ -82,21 +82,21 @@ class Backoff:
             pause = max(pause, min(asked, MAX_RETRY_AFTER) * random.uniform(1.0, 1.1))
         return pause
 
-    async def rest(
+    async def wait(
         self,
         error: BaseException | None = None,
         *,
         at_least: float = 0.0,
         until: asyncio.Event | None = None,
     ) -> None:
-        """Waits before the next attempt, as long as `after` says.
+        """Waits before the next attempt, as long as `next_pause` says.
 
         Args:
             error: Why the last one ended.
             at_least: Seconds to wait in any case.
             until: Ends the wait at once when it is set.
         """
-        await (self._rest or wait_or_until)(until, self.after(error, at_least))
+        await (self._pause or wait_or_until)(until, self.next_pause(error, at_least))
 
 
 async def wait_or_until(until: asyncio.Event | None, seconds: float) -> None:

@@ -14,7 +14,7 @@ from config.settings import PrometheusSettings
 from memtop import retry
 from memtop.change import rollout_watch
 from memtop.change import workload_state as follow_module
-from memtop.change.rollout_objects import ObjectKeeper, keep_collection
+from memtop.change.rollout_objects import ObjectCache, follow_collection
 from memtop.change.rollout_watch import follow_rollout as rollout_follow
 from memtop.change.workload_state import follow_workload as change_follow
 from memtop.describe import description_facts
@@ -97,21 +97,21 @@ def clock(monkeypatch):
 async def test_waits_grow_and_an_attempt_that_worked_for_long_ends_that(clock):
     backoff = Backoff()
     for _ in range(10):
-        await backoff.rest()
+        await backoff.wait()
     assert all(0.1 <= wait <= MAX_DELAY for wait in clock.waited)
     assert clock.waited[-1] >= MAX_DELAY / 4
     backoff.begin()
-    backoff.works()
+    backoff.succeeded()
     clock.now += STEADY_SECONDS
-    assert backoff.after() <= FIRST_DELAY
+    assert backoff.next_pause() <= FIRST_DELAY
 
 
 async def test_an_attempt_that_works_and_breaks_at_once_ends_nothing(clock):
     backoff = Backoff()
     for _ in range(10):
         backoff.begin()
-        backoff.works()
-        await backoff.rest()
+        backoff.succeeded()
+        await backoff.wait()
     assert clock.waited[-1] >= MAX_DELAY / 4
 
 
@@ -120,13 +120,13 @@ async def test_a_long_wait_for_an_answer_is_no_attempt_that_works(clock):
     for _ in range(10):
         backoff.begin()
         clock.now += 60.0
-        await backoff.rest()
+        await backoff.wait()
     assert clock.waited[-1] >= MAX_DELAY / 4
 
 
 def test_retry_after_is_kept_to_but_not_for_ever():
-    assert 17.0 <= Backoff().after(ApiError(429, "", "", 17.0)) <= 17.0 * 1.1
-    assert MAX_RETRY_AFTER <= Backoff().after(ApiError(429, "", "", 1e9)) <= MAX_RETRY_AFTER * 1.1
+    assert 17.0 <= Backoff().next_pause(ApiError(429, "", "", 17.0)) <= 17.0 * 1.1
+    assert MAX_RETRY_AFTER <= Backoff().next_pause(ApiError(429, "", "", 1e9)) <= MAX_RETRY_AFTER * 1.1
 
 
 POD = ObjectRef("Pod", "ns", "a", "uid-a")
@@ -187,13 +187,13 @@ class Answered:
 async def source(client):
     async def run(source):
         async for _ in list_and_watch(client, pod_collection("ns"), WatchPosition()):
-            source.live()
+            source.set_live()
 
     await Source("pods", run, lambda: 0.0, lambda: None).loop()
 
 
 async def collection(client):
-    await keep_collection(client, pod_collection("ns"), ObjectKeeper({}), {}, asyncio.Event())
+    await follow_collection(client, pod_collection("ns"), ObjectCache({}), {}, asyncio.Event())
 
 
 async def pod_events(client):

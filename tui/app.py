@@ -262,7 +262,7 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
             if isinstance(screen, LiveScreen):
                 screen.show(frame)
         if self._acting is not None:
-            self._acting.look(frame)
+            self._acting.show_frame(frame)
 
     def _noted(self, frame: Frame) -> Frame:
         """The frame with a note on each rollout and watch left running, and on newer frames that fail."""
@@ -299,13 +299,13 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
         """Has the engine draw the row that the open screen is about."""
         if self._engine is not None:
             view = view_of_row(self.overview.view, message.subject.key)
-            self._engine.show(replace(view, reach=message.reach))
+            self._engine.show(replace(view, look_back_seconds=message.reach))
 
     def on_trend_tab_reached(self, message: TrendTab.Reached) -> None:
         """Has the engine draw the row for as far back as its graph reaches."""
         if self._engine is not None and self._in_front.row == message.subject:
             view = view_of_row(self.overview.view, message.subject.key)
-            self._engine.show(replace(view, reach=message.seconds))
+            self._engine.show(replace(view, look_back_seconds=message.seconds))
 
     def action_interval(self, step: int) -> None:
         """Asks for the metrics less often (1) or more often (-1)."""
@@ -435,7 +435,7 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
     def on_background_rollout_news(self, message: BackgroundRolloutNews) -> None:
         """Says in every header how the rollouts stand that were left running."""
         if self._acting is not None:
-            self._acting.left.told(message.left)
+            self._acting.left.show(message.left)
             self.on_frame_ready()
 
     def action_namespace(self) -> None:
@@ -473,7 +473,7 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
             self.notify(str(error), title="The context stays as it was", severity="error", markup=False)
             return
         if self._acting is not None:
-            await self._acting.end()
+            await self._acting.stop_watches()
         if self._engine is not None:
             await asyncio.to_thread(self._engine.stop)
         self._first_plan, self.settings, self.frame, self._trouble = plan, settings, None, ""

@@ -30,13 +30,13 @@ class HelpKey:
 
     Attributes:
         keys: What to press.
-        does: What it does.
-        not_now: Why it cannot be used at present; empty if it can.
+        description: What it does.
+        unavailable: Why it cannot be used at present; empty if it can.
     """
 
     keys: str
-    does: str
-    not_now: str = ""
+    description: str
+    unavailable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +83,10 @@ class HelpScreen(ModalScreen[None]):
             table.add_column(width=18, no_wrap=True)
             table.add_column(ratio=1)
             for key in group.keys:
-                words = Text(key.does, "dim" if key.not_now else "")
-                if key.not_now:
-                    words.append(f"  (not now: {key.not_now})", "italic")
-                table.add_row(Text(key.keys, "dim" if key.not_now else "bold cyan"), words)
+                words = Text(key.description, "dim" if key.unavailable else "")
+                if key.unavailable:
+                    words.append(f"  (not now: {key.unavailable})", "italic")
+                table.add_row(Text(key.keys, "dim" if key.unavailable else "bold cyan"), words)
             yield table
 
     def action_scroll(self, lines: int) -> None:

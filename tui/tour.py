@@ -96,4 +96,4 @@ class GuidedTour:
                 return
             strip = OneLine(id=STRIP_ID)
             screen.mount(strip, before=keys)
-        strip.say(self.line)
+        strip.show_text(self.line)

@@ -184,7 +184,7 @@ class ConfirmDialog(ModalScreen[bool]):
         plan.styles.max_height = max(_LEAST_PLAN, room)
 
     @property
-    def agreeable(self) -> bool:
+    def can_confirm(self) -> bool:
         """Whether a yes is possible now: there is none to a plan that nobody can have seen yet."""
         if not self._apply or not self._painted:
             return False
@@ -192,7 +192,7 @@ class ConfirmDialog(ModalScreen[bool]):
 
     def action_decide(self, agreed: bool) -> None:
         """Ends the dialog; there is no yes without anything to agree to, or before the name is typed."""
-        if not agreed or self.agreeable:
+        if not agreed or self.can_confirm:
             self.dismiss(agreed)
 
     def action_copy(self) -> None:
@@ -208,13 +208,13 @@ class ConfirmDialog(ModalScreen[bool]):
 
     @on(Input.Changed)
     def _typing(self) -> None:
-        self.query_one("#apply", Button).disabled = not self.agreeable
+        self.query_one("#apply", Button).disabled = not self.can_confirm
         self._say(self._demand)
 
     @on(Input.Submitted)
     def _named(self) -> None:
         """The name alone is not yet the yes: enter only goes on to the button, and says so."""
-        if self.agreeable:
+        if self.can_confirm:
             self.query_one("#apply", Button).focus()
         else:
             self._say(f'! that is not "{self._typed}"')

@@ -106,7 +106,7 @@ class FilterBar(Horizontal):
         self.problem = ""
         self.post_message(self.Changed(event.value))
 
-    def keep(self) -> None:
+    def submit_in_order(self) -> None:
         """Submits after all earlier keys have arrived, so that the handler sees the whole text."""
         self._input.call_later(self._input.action_submit)
 

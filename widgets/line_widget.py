@@ -119,7 +119,7 @@ class OneLine(LineWidget):
         self._words = Text()
         self._right = Text()
 
-    def say(self, words: Text, right: Text | None = None) -> None:
+    def show_text(self, words: Text, right: Text | None = None) -> None:
         """Says something else."""
         self._words = words
         self._right = right or Text()

@@ -145,7 +145,7 @@ class Picker(ModalScreen[V | None]):
         self._table = LiveTable(
             [
                 TableColumn("label", "Name", 20, flex=3, sortable=False),
-                TableColumn("note", "", 12, flex=2, drop=1, sortable=False),
+                TableColumn("note", "", 12, flex=2, drop_order=1, sortable=False),
             ],
             empty="Nothing matches",
             always_lit=True,

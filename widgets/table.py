@@ -34,8 +34,9 @@ from widgets.table_parts import (
 class LiveTable(ScrollView, can_focus=True):
     """Rows of columns with a cursor that stays on its row while the rows move.
 
-    Until someone moves the cursor, or `hold` is called, it rests on the first row, whichever that is; then it
-    follows the row's key. The first line holds the titles, the rightmost cell of each line the scroll bar.
+    The cursor rests on the first row, whichever row that is at the time, until a key moves it or `pin_cursor`
+    is called. From then on it follows the key of its row. The first line holds the titles, the rightmost cell
+    of each line the scroll bar.
     """
 
     DEFAULT_CSS = """
@@ -221,11 +222,11 @@ class LiveTable(ScrollView, can_focus=True):
         self._move(found)
         return True
 
-    def hold(self) -> None:
+    def pin_cursor(self) -> None:
         """Keeps the cursor on its row from now on, as if someone had put it there."""
         self._touched = self._touched or self._cursor_key is not None
 
-    def release(self) -> None:
+    def unpin_cursor(self) -> None:
         """Rests the cursor again where nobody has moved it."""
         self._touched = False
 
@@ -276,7 +277,7 @@ class LiveTable(ScrollView, can_focus=True):
 
     def on_mouse_scroll_down(self, _: events.MouseScrollDown) -> None:
         """Leaves the table where somebody scrolls it to."""
-        self.hold()
+        self.pin_cursor()
 
     def on_blur(self) -> None:
         """Shows the cursor as one that only remembers its place."""
@@ -384,7 +385,7 @@ class LiveTable(ScrollView, can_focus=True):
         cells, part = self._contents(y)
         look = (part, self._look)
         old = self._painted.get(y)
-        if old and old.shows(cells, look):
+        if old and old.is_picture_of(cells, look):
             return old
         base = self._styles[part]
         roles = {} if base.reverse else self._styles  # colours would tear holes into a reversed line

@@ -27,7 +27,7 @@ class TableColumn:
         flex: Its share of the width that is left over; 0 keeps it at ``width``.
         max_width: Where it stops growing, in cells; 0 for no such bound.
         justify: The side its text is set against; numbers go right.
-        drop: The order in which columns are left out when the screen is narrow, 1 first; 0 for never.
+        drop_order: The order in which columns are left out when the screen is narrow, 1 first; 0 for never.
         sortable: Whether a click on its title asks for sorting by it.
     """
 
@@ -37,7 +37,7 @@ class TableColumn:
     flex: int = 0
     max_width: int = 0
     justify: Literal["left", "right"] = "left"
-    drop: int = 0
+    drop_order: int = 0
     sortable: bool = True
 
 
@@ -56,7 +56,7 @@ def column_gap(width: int) -> int:
 def place_columns(columns: Sequence[TableColumn], width: int) -> list[PlacedColumn]:
     """Fits ``columns`` into ``width`` cells.
 
-    Columns are left out in their ``drop`` order until the rest fits. What must stay and still doesn't fit
+    Columns are left out in their ``drop_order`` until the rest fits. What must stay and still doesn't fit
     shrinks, the widest first. Space left over goes to the flexible columns in proportion to their ``flex``.
 
     Returns:
@@ -69,8 +69,8 @@ def place_columns(columns: Sequence[TableColumn], width: int) -> list[PlacedColu
     def left() -> int:
         return width - sum(column.width for column in shown) - space * (len(shown) - 1)
 
-    while left() < 0 and (droppable := [column for column in shown if column.drop]):
-        shown.remove(min(droppable, key=lambda column: column.drop))
+    while left() < 0 and (droppable := [column for column in shown if column.drop_order]):
+        shown.remove(min(droppable, key=lambda column: column.drop_order))
     widths = [column.width for column in shown]
     spare = left()
     for _ in range(-spare):
@@ -158,7 +158,7 @@ class PaintedLine:
     look: Hashable
     strip: Strip
 
-    def shows(self, cells: tuple[Cell, ...], look: Hashable) -> bool:
+    def is_picture_of(self, cells: tuple[Cell, ...], look: Hashable) -> bool:
         """Tells whether this is the picture of these cells."""
         return (
             self.look == look

@@ -33,19 +33,19 @@ class TimeMark:
     """Something that happened.
 
     Attributes:
-        at: When, epoch seconds.
-        what: What.
+        time: When, epoch seconds.
+        kind: What.
         until: When it happened last if it happened several times, epoch seconds; a line joins the two.
     """
 
-    at: float
-    what: MarkKind
+    time: float
+    kind: MarkKind
     until: float | None = None
 
     @property
     def end(self) -> float:
         """When it happened last, epoch seconds."""
-        return self.at if self.until is None else self.until
+        return self.time if self.until is None else self.until
 
 
 class TimeStrip(LineWidget):
@@ -94,16 +94,16 @@ class TimeStrip(LineWidget):
         return min(width - 1, int((at - self._start) / (self._end - self._start) * width))
 
     def _inside(self) -> list[TimeMark]:
-        return [mark for mark in self._marks if mark.at <= self._end and mark.end >= self._start]
+        return [mark for mark in self._marks if mark.time <= self._end and mark.end >= self._start]
 
     def _heading(self, width: int) -> Text:
         key = Text()
         inside = self._inside()
-        shown = {mark.what for mark in inside}
+        shown = {mark.kind for mark in inside}
         for what, (sign, plain, role, words) in _MARK_SIGNS.items():
             if what in shown:
                 key.append("  ").append(plain if self._ascii else sign, role).append(f" {words}", "dim")
-        if any(mark.end > mark.at for mark in inside):
+        if any(mark.end > mark.time for mark in inside):
             key.append(f"  {_SPAN_ASCII if self._ascii else _SPAN} again and again", "dim")
         title = Text(f" {self._title}", "strong")
         room = width - cell_len(title.plain) - 1
@@ -114,12 +114,12 @@ class TimeStrip(LineWidget):
         cells: dict[int, MarkKind] = {}
         spans: dict[int, MarkKind] = {}
         for mark in self._inside():
-            first = self._column(max(mark.at, self._start), width)
+            first = self._column(max(mark.time, self._start), width)
             last = self._column(min(mark.end, self._end), width)
-            ends = [column for at, column in ((mark.at, first), (mark.end, last)) if self._within(at)]
+            ends = [column for at, column in ((mark.time, first), (mark.end, last)) if self._within(at)]
             for seen, columns in ((cells, ends), (spans, range(first, last + 1 if first < last else first))):
                 for column in columns:
-                    seen[column] = min(seen.get(column, "ordinary"), mark.what, key=order.index)
+                    seen[column] = min(seen.get(column, "ordinary"), mark.kind, key=order.index)
         row = Text()
         for column in range(width):
             if column in cells:

@@ -35,7 +35,7 @@ class Trend:
             where nothing was fitted.
         restarts: When the container restarted, epoch seconds, OOM kills not among them.
         oom_kills: When it was OOM-killed, epoch seconds.
-        parted: Moments across which samples are not joined by a line: when it died or began again.
+        breaks: Moments across which samples are not joined by a line: when it died or began again.
         unit: What the values are: ``"bytes"``, or the words to put behind a plain number.
         caption: The evidence in one sentence.
         note: What stretch of time it is, and what is missing of it, in a few words.
@@ -49,7 +49,7 @@ class Trend:
     floor: tuple[Sequence[float], Sequence[float]] | None = None
     restarts: Sequence[float] = ()
     oom_kills: Sequence[float] = ()
-    parted: Sequence[float] = ()
+    breaks: Sequence[float] = ()
     unit: str = "bytes"
     caption: str = ""
     note: str = ""

@@ -178,7 +178,7 @@ def _graph_lines(
     start, end = trend.span or (0.0, 0.0)
     end = max(end, start + 1.0)
     marks = _TREND_MARKS[symbols]
-    lines = binned_stretches(trend.times, trend.values, width, trend.parted)
+    lines = binned_stretches(trend.times, trend.values, width, trend.breaks)
     highest = max(float(values.max()) for _, values in lines)
     scale = max(highest, trend.limit or 0.0, trend.request or 0.0) or 1.0
     rows = max(1, height - 2)

@@ -130,7 +130,7 @@ def _heap_setting(
     if flag is None:
         evidence = f"no flag sets its heap; the limit is {bytes_(limit)}"
     else:
-        evidence = f"{flag.words} allows {share(flag.size / limit)} of the limit of {bytes_(limit)}"
+        evidence = f"{flag.text} allows {share(flag.size / limit)} of the limit of {bytes_(limit)}"
     size = int(HEAP_SHARE * limit)
     match runtime:
         case LanguageRuntime.JVM:

@@ -245,9 +245,9 @@ async def gather_evidence(
     )
     if state is not None:
         missing += [note for note in state.notes if note.startswith("Prometheus:")]
-    before = {name: one.before.series for name, one in state.sides.items()} if state else {}
-    after = {name: one.after.series for name, one in state.sides.items()} if state else {}
-    basis = state.sides[state.container].basis if state else ""
+    before = {name: one.before.series for name, one in state.by_container.items()} if state else {}
+    after = {name: one.after.series for name, one in state.by_container.items()} if state else {}
+    basis = state.by_container[state.container].basis if state else ""
     if not any(after.values()) and frame.detail is not None and seen is not None and len(members) == 1:
         drawn = frame.detail
         after = {members[0].container: (Series(drawn.times, drawn.values, limit=drawn.limit),)}

@@ -79,26 +79,26 @@ class ApiRequest:
 
 
 def build_request(
-    wish: ChangeRequest,
+    change: ChangeRequest,
     subject: WorkloadState,
     collection: str,
     command: str,
     target: Revision | None,
     now: float,
 ) -> ApiRequest:
-    """The request that grants a wish in which nothing is wrong.
+    """The request that grants a change in which nothing is wrong.
 
     Args:
-        wish: The wish.
+        change: The change.
         subject: The object as it is.
         collection: The path of its collection.
-        command: The change cause, where the wish makes a new revision.
+        command: The change cause, where the change makes a new revision.
         target: The revision that an undo leads to.
         now: Unix seconds, for a restart.
     """
     path = f"{collection}/{quote(subject.ref.name, safe='')}"
     version = {"resourceVersion": subject.resource_version}
-    match wish:
+    match change:
         case DeletePod():
             body: dict[str, Any] = {
                 "apiVersion": "v1",
@@ -108,18 +108,18 @@ def build_request(
             return ApiRequest("DELETE", path, "application/json", body, ())
         case Scale():
             now_ = "" if subject.replicas is None else str(subject.replicas)
-            body = {"metadata": version, "spec": {"replicas": wish.replicas}}
-            changed: tuple[ChangedField, ...] = ((("spec", "replicas"), now_, str(wish.replicas)),)
+            body = {"metadata": version, "spec": {"replicas": change.replicas}}
+            changed: tuple[ChangedField, ...] = ((("spec", "replicas"), now_, str(change.replicas)),)
             return ApiRequest("PATCH", f"{path}/scale", MERGE_PATCH, body, changed)
         case Pause() | Resume():
-            paused = isinstance(wish, Pause)
+            paused = isinstance(change, Pause)
             body = {"metadata": version, "spec": {"paused": True if paused else None}}
             before, after = ("", "true") if paused else ("true", "")
             return ApiRequest(
                 "PATCH", path, STRATEGIC_MERGE_PATCH, body, ((("spec", "paused"), before, after),)
             )
         case ResizePod():
-            element, changed = _container_patch(wish, subject, ())
+            element, changed = _container_patch(change, subject, ())
             return ApiRequest(
                 "PATCH",
                 f"{path}/resize",
@@ -128,9 +128,9 @@ def build_request(
                 changed,
             )
         case SetImage() | SetMemory() | SetVariables() | Restart() | Undo():
-            patch, changed = _template_patch(wish, subject, target, now)
+            patch, changed = _template_patch(change, subject, target, now)
             cause = None if subject.ref.kind == "CronJob" else command
-            if isinstance(wish, Undo):  # kubectl gives the revision its cause back
+            if isinstance(change, Undo):  # kubectl gives the revision its cause back
                 cause = target.change_cause if target is not None else ""
             body = {"metadata": dict(version)}
             had = CHANGE_CAUSE in labels(subject.object, "metadata", "annotations")
@@ -145,7 +145,7 @@ def build_request(
 
 
 def _template_patch(
-    wish: SetImage | SetMemory | SetVariables | Restart | Undo,
+    change: SetImage | SetMemory | SetVariables | Restart | Undo,
     subject: WorkloadState,
     target: Revision | None,
     now: float,
@@ -153,7 +153,7 @@ def _template_patch(
     """The patch of the pod template, and what it changes."""
     where: FieldPath = template_path(subject.ref.kind)
     template = pod_template(subject.ref.kind, subject.object)
-    if isinstance(wish, Undo):
+    if isinstance(change, Undo):
         if target is None:
             raise ValueError("an undo needs the revision it leads to")
         return {"$patch": "replace", **target.template}, tuple(
@@ -163,78 +163,78 @@ def _template_patch(
                 where,
             )
         )
-    if isinstance(wish, Restart):
+    if isinstance(change, Restart):
         stamp = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         before = text(template, "metadata", "annotations", RESTARTED_AT)
         annotation = (*where, "metadata", "annotations", RESTARTED_AT)
         return {"metadata": {"annotations": {RESTARTED_AT: stamp}}}, ((annotation, before, stamp),)
-    if isinstance(wish, SetVariables):
-        return _variables_patch(wish, subject, where)
-    return _container_patch(wish, subject, where)
+    if isinstance(change, SetVariables):
+        return _variables_patch(change, subject, where)
+    return _container_patch(change, subject, where)
 
 
 def _container_patch(
-    wish: SetImage | SetMemory | ResizePod, subject: WorkloadState, where: FieldPath
+    change: SetImage | SetMemory | ResizePod, subject: WorkloadState, where: FieldPath
 ) -> tuple[dict[str, Any], tuple[ChangedField, ...]]:
     """The patch of one container of a pod or pod template, and what it changes."""
-    container = subject.container(wish.container)
+    container = subject.container(change.container)
     if container is None:
-        raise ValueError(f"there is no container {wish.container!r}")
+        raise ValueError(f"there is no container {change.container!r}")
     among = "initContainers" if container.init else "containers"
     place: FieldPath = (*where, "spec", among, ("name", container.name))
     element: dict[str, Any] = {"name": container.name}
-    if isinstance(wish, SetImage):
-        element["image"] = wish.image
-        changed: list[ChangedField] = [((*place, "image"), container.image, wish.image)]
+    if isinstance(change, SetImage):
+        element["image"] = change.image
+        changed: list[ChangedField] = [((*place, "image"), container.image, change.image)]
     else:
-        changed = list(_memory_changes(wish, container, place))
+        changed = list(_memory_changes(change, container, place))
         element["resources"] = {str(steps[-2]): {"memory": after} for steps, _, after in changed}
     return {"spec": {among: [element]}}, tuple(changed)
 
 
 def _variables_patch(
-    wish: SetVariables, subject: WorkloadState, where: FieldPath
+    change: SetVariables, subject: WorkloadState, where: FieldPath
 ) -> tuple[dict[str, Any], tuple[ChangedField, ...]]:
     """The patch that sets variables of one container and mounts room for a dump, and what it changes."""
-    container = subject.container(wish.container)
+    container = subject.container(change.container)
     if container is None:
-        raise ValueError(f"there is no container {wish.container!r}")
+        raise ValueError(f"there is no container {change.container!r}")
     among = "initContainers" if container.init else "containers"
     template = pod_template(subject.ref.kind, subject.object)
     found = next(one for one in objects(template, "spec", among) if text(one, "name") == container.name)
     place: FieldPath = (*where, "spec", among, ("name", container.name))
     element: dict[str, Any] = {
         "name": container.name,
-        "env": [{"name": name, "value": value} for name, value in wish.variables],
+        "env": [{"name": name, "value": value} for name, value in change.variables],
     }
     spec: dict[str, Any] = {among: [element]}
     present = {text(one, "name"): text(one, "value") for one in objects(found, "env")}
     changed: list[ChangedField] = []
-    for name, value in wish.variables:
+    for name, value in change.variables:
         if name not in present:
             changed.append(((*place, "env", ("name", name), "name"), "", name))
         if present.get(name, "") != value:
             changed.append(((*place, "env", ("name", name), "value"), present.get(name, ""), value))
     mounted = {text(one, "mountPath") for one in objects(found, "volumeMounts")}
-    if wish.dump_folder and wish.dump_folder not in mounted:
+    if change.dump_folder and change.dump_folder not in mounted:
         volume, mount = ("volumes", ("name", DUMP_VOLUME)), ("volumeMounts", ("name", DUMP_VOLUME))
-        spec["volumes"] = [{"name": DUMP_VOLUME, "emptyDir": {"sizeLimit": wish.dump_size}}]
-        element["volumeMounts"] = [{"name": DUMP_VOLUME, "mountPath": wish.dump_folder}]
+        spec["volumes"] = [{"name": DUMP_VOLUME, "emptyDir": {"sizeLimit": change.dump_size}}]
+        element["volumeMounts"] = [{"name": DUMP_VOLUME, "mountPath": change.dump_folder}]
         changed += [
             ((*where, "spec", *volume, "name"), "", DUMP_VOLUME),
-            ((*where, "spec", *volume, "emptyDir", "sizeLimit"), "", wish.dump_size),
+            ((*where, "spec", *volume, "emptyDir", "sizeLimit"), "", change.dump_size),
             ((*place, *mount, "name"), "", DUMP_VOLUME),
-            ((*place, *mount, "mountPath"), "", wish.dump_folder),
+            ((*place, *mount, "mountPath"), "", change.dump_folder),
         ]
     return {"spec": spec}, tuple(changed)
 
 
 def _memory_changes(
-    wish: SetMemory | ResizePod, container: TemplateContainer, place: FieldPath
+    change: SetMemory | ResizePod, container: TemplateContainer, place: FieldPath
 ) -> Iterator[ChangedField]:
     for key, before, after in (
-        ("limits", container.limit, wish.limit),
-        ("requests", container.request, wish.request),
+        ("limits", container.limit, change.limit),
+        ("requests", container.request, change.request),
     ):
         if after is not None and not same_value(after, before):
             yield (*place, "resources", key, "memory"), before, after
@@ -259,12 +259,12 @@ class DryRunAnswer:
     Attributes:
         lines: In words.
         refused: Why it would refuse it; empty if it would not.
-        after: The object as it would be; None where the server does not say.
+        object_after: The object as it would be; None where the server does not say.
     """
 
     lines: tuple[ChangePlanLine, ...]
     refused: str = ""
-    after: Json | None = None
+    object_after: Json | None = None
 
 
 async def dry_run(client: Client, request: ApiRequest, before: Json) -> DryRunAnswer:
@@ -356,17 +356,17 @@ def _other_field_lines(
 
 
 def kubectl_command(
-    wish: ChangeRequest, subject: WorkloadState, target: ClusterTarget, environ: Mapping[str, str]
+    change: ChangeRequest, subject: WorkloadState, target: ClusterTarget, environ: Mapping[str, str]
 ) -> str:
     """The command for a shell, which reaches the same cluster from the same machine.
 
     Args:
-        wish: The wish.
+        change: The change.
         subject: The object.
         target: The cluster.
         environ: The environment variables, where kubectl looks for its kubeconfig.
     """
-    words = [*_kubectl_words(wish, subject), "-n", subject.ref.namespace]
+    words = [*_kubectl_words(change, subject), "-n", subject.ref.namespace]
     if target.source != IN_CLUSTER:
         words += ["--context", target.context]
         if not _is_default_kubeconfig(target.source, environ):
@@ -374,12 +374,12 @@ def kubectl_command(
     return shlex.join(words)
 
 
-def change_cause(wish: ChangeRequest, subject: WorkloadState) -> str:
+def change_cause(change: ChangeRequest, subject: WorkloadState) -> str:
     """The command as a change cause: without what only this machine knows, nor values of variables."""
-    if isinstance(wish, SetVariables):
-        names = ", ".join(name for name, _ in wish.variables)
-        return f"memtop set {names} of {wish.ref.kind.lower()}/{wish.ref.name}"
-    return shlex.join([*_kubectl_words(wish, subject), f"--namespace={subject.ref.namespace}"])
+    if isinstance(change, SetVariables):
+        names = ", ".join(name for name, _ in change.variables)
+        return f"memtop set {names} of {change.ref.kind.lower()}/{change.ref.name}"
+    return shlex.join([*_kubectl_words(change, subject), f"--namespace={subject.ref.namespace}"])
 
 
 def _is_default_kubeconfig(source: str, environ: Mapping[str, str]) -> bool:
@@ -388,32 +388,32 @@ def _is_default_kubeconfig(source: str, environ: Mapping[str, str]) -> bool:
     return source in (named or [f"{home}/.kube/config"])
 
 
-def _kubectl_words(wish: ChangeRequest, subject: WorkloadState) -> Iterator[str]:
-    name = f"{wish.ref.kind.lower()}/{wish.ref.name}"
-    match wish:
+def _kubectl_words(change: ChangeRequest, subject: WorkloadState) -> Iterator[str]:
+    name = f"{change.ref.kind.lower()}/{change.ref.name}"
+    match change:
         case SetImage():
-            yield from ("kubectl", "set", "image", name, f"{wish.container}={wish.image}")
+            yield from ("kubectl", "set", "image", name, f"{change.container}={change.image}")
         case SetMemory():
-            yield from ("kubectl", *_kubectl_memory_words(wish, subject, name))
+            yield from ("kubectl", *_kubectl_memory_words(change, subject, name))
         case SetVariables():
             inside: dict[str, object] = {
-                "template": _variables_patch(wish, subject, template_path(wish.ref.kind))[0]
+                "template": _variables_patch(change, subject, template_path(change.ref.kind))[0]
             }
             patch = {"spec": inside}
-            if wish.ref.kind == "CronJob":
+            if change.ref.kind == "CronJob":
                 patch = {"spec": {"jobTemplate": {"spec": inside}}}
             yield from ("kubectl", "patch", name, "-p", msgspec.json.encode(patch).decode())
         case ResizePod():
-            patch = _container_patch(wish, subject, ())[0]
+            patch = _container_patch(change, subject, ())[0]
             words = ("--subresource", "resize", "-p", msgspec.json.encode(patch).decode())
             yield from ("kubectl", "patch", name, *words)
         case Restart():
             yield from ("kubectl", "rollout", "restart", name)
         case Undo():
-            to = () if wish.revision is None else (f"--to-revision={wish.revision}",)
+            to = () if change.revision is None else (f"--to-revision={change.revision}",)
             yield from ("kubectl", "rollout", "undo", name, *to)
         case Scale():
-            yield from ("kubectl", "scale", name, f"--replicas={wish.replicas}")
+            yield from ("kubectl", "scale", name, f"--replicas={change.replicas}")
         case DeletePod():
             yield from ("kubectl", "delete", name)
         case Pause():
@@ -422,16 +422,16 @@ def _kubectl_words(wish: ChangeRequest, subject: WorkloadState) -> Iterator[str]
             yield from ("kubectl", "rollout", "resume", name)
 
 
-def _kubectl_memory_words(wish: SetMemory, subject: WorkloadState, name: str) -> Iterator[str]:
-    given = [("limits", wish.limit), ("requests", wish.request)]
-    container = subject.container(wish.container)
+def _kubectl_memory_words(change: SetMemory, subject: WorkloadState, name: str) -> Iterator[str]:
+    given = [("limits", change.limit), ("requests", change.request)]
+    container = subject.container(change.container)
     if container is not None and container.init:  # `kubectl set resources` leaves init containers alone
         resources = {key: {"memory": value} for key, value in given if value is not None}
-        element = {"name": wish.container, "resources": resources}
+        element = {"name": change.container, "resources": resources}
         patch: dict[str, object] = {"spec": {"template": {"spec": {"initContainers": [element]}}}}
-        if wish.ref.kind == "CronJob":
+        if change.ref.kind == "CronJob":
             patch = {"spec": {"jobTemplate": patch}}
         yield from ("patch", name, "-p", msgspec.json.encode(patch).decode())
         return
-    yield from ("set", "resources", name, f"-c={wish.container}")
+    yield from ("set", "resources", name, f"-c={change.container}")
     yield from (f"--{key}=memory={value}" for key, value in given if value is not None)

@@ -58,7 +58,7 @@ async def current_user(client: Client) -> str:
             break
         if name:
             return sanitize(name)
-    return user_from_credentials(client.target.auth, client.credentials.at_hand())
+    return user_from_credentials(client.target.auth, client.credentials.current())
 
 
 def user_from_credentials(auth: Auth, grant: Grant | None) -> str:
@@ -141,12 +141,12 @@ class Applied:
 
     Attributes:
         version: The object's resourceVersion now; empty where the server does not say.
-        at: Unix seconds, by this machine's clock.
+        time: Unix seconds, by this machine's clock.
         warning: What went wrong afterwards, such as the log; empty if nothing.
     """
 
     version: str
-    at: float
+    time: float
     warning: str = ""
 
 
@@ -244,8 +244,8 @@ async def _send_until_current(
             return await record.applied(version)
         try:
             _, found = await fetch_object(client, plan.ref)
-            if object_digest(plan.ref.kind, found) != plan.essence:
-                newer = await planning.make_plan(client, plan.wish, plan.context)
+            if object_digest(plan.ref.kind, found) != plan.digest:
+                newer = await planning.make_plan(client, plan.change, plan.context)
                 return await record.changed(_name_writer(newer, last_writer(found)))
         except (ApiError, Unreachable) as error:  # after a conflict there is no doubt whether it was done
             return await record.failed(f"it was changed meanwhile and nothing is written: {error}")
@@ -272,11 +272,11 @@ async def _settle_unanswered(
             return await record.applied("", f"no clear answer came, and {plan.ref} is gone")
         return await record.failed(f"no clear answer came: it may or may not have been applied: {error}")
     if (
-        validation.request_problem(plan.wish, workload_from_object(plan.ref, found))
+        validation.request_problem(plan.change, workload_from_object(plan.ref, found))
         in validation.NOTHING_TO_DO
     ):
         return await record.applied(text(found, "metadata", "resourceVersion"))
-    if object_digest(plan.ref.kind, found) == plan.essence:
+    if object_digest(plan.ref.kind, found) == plan.digest:
         return await record.failed(f"no clear answer came, and the object is as it was: {error}")
     return await record.failed(f"no clear answer came; look at what the object is like now: {error}")
 
@@ -303,7 +303,7 @@ class _AuditRecord:
         self._user = self._user or await current_user(self._client)
         server = self._client.target.shown_server
         LOGGER.info(
-            "plan %s: %s of %s: %s %s", self._plan.id, self._plan.wish.action, self._plan.ref, outcome, why
+            "plan %s: %s of %s: %s %s", self._plan.id, self._plan.change.action, self._plan.ref, outcome, why
         )
         line = audit_entry(self._plan, outcome, server=server, user=self._user, why=why, version=version)
         await run_in_thread(self._log.write, line)  # it waits for the disk

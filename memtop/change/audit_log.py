@@ -96,7 +96,7 @@ def audit_entry(
         time=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         id=plan.id,
         outcome=outcome,
-        action=plan.wish.action,
+        action=plan.change.action,
         kind=plan.ref.kind,
         namespace=plan.ref.namespace,
         name=plan.ref.name,
@@ -104,7 +104,7 @@ def audit_entry(
         server=server,
         user=user,
         changes=tuple(_audit_field(change.path, change.old, change.new) for change in plan.changes),
-        kubectl="" if isinstance(plan.wish, SetVariables) else plan.kubectl,  # which holds values
+        kubectl="" if isinstance(plan.change, SetVariables) else plan.kubectl,  # which holds values
         version=version or plan.version,
         why=why,
     )

@@ -87,7 +87,7 @@ class ChangePlan:
     """One change, ready to be shown and, after a yes, to be applied.
 
     Attributes:
-        wish: What was asked for.
+        change: What was asked for.
         context: The kubeconfig's context.
         ref: The object that is changed.
         title: The request in a few words, for a heading.
@@ -101,11 +101,11 @@ class ChangePlan:
         version: The resourceVersion of the object that the plan was made from.
         refused: Why it cannot be applied (the dry run's words, no such right); empty if it can.
         opens_rollout: Whether pods are replaced, so that there is a rollout to watch.
-        essence: Stands for all of the object that the plan depends on; see `memtop.change.change_plan`.
+        digest: Stands for all of the object that the plan depends on; see `memtop.change.change_plan`.
         id: Names the plan in the audit log.
     """
 
-    wish: ChangeRequest
+    change: ChangeRequest
     context: str
     ref: ObjectRef
     title: str
@@ -119,7 +119,7 @@ class ChangePlan:
     version: str
     refused: str
     opens_rollout: bool
-    essence: str = ""
+    digest: str = ""
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12], compare=False)
 
     @property

@@ -274,38 +274,38 @@ class AccessRight:
         return f"{self.verb} {name}{'/' + self.subresource if self.subresource else ''}"
 
 
-def why_unsupported(ref: ObjectRef, wish: type[ChangeRequest]) -> str:
+def why_unsupported(ref: ObjectRef, change: type[ChangeRequest]) -> str:
     """Why objects of this kind can't be changed so; empty if they can."""
-    if ref.kind in _KINDS_BY_REQUEST[wish]:
+    if ref.kind in _KINDS_BY_REQUEST[change]:
         return ""
-    if wish in {Pause, Resume} and ref.kind in KINDS_WITH_TEMPLATE:
+    if change in {Pause, Resume} and ref.kind in KINDS_WITH_TEMPLATE:
         return f"only Deployments can be paused, and {ref.name} is a {ref.kind}"
-    if wish in {DeletePod, ResizePod}:
-        verb = "deleted from here" if wish is DeletePod else "resized in place"
+    if change in {DeletePod, ResizePod}:
+        verb = "deleted from here" if change is DeletePod else "resized in place"
         return f"{ref.name} is a {ref.kind}, and only single pods are {verb}"
-    if wish is Scale and ref.kind == "DaemonSet":
+    if change is Scale and ref.kind == "DaemonSet":
         return "a DaemonSet has one pod on each node that fits: there is no number to set"
     if ref.kind == "CronJob":
-        return f"a CronJob has no pods of its own to {_VERBS[wish].split()[0]}"
+        return f"a CronJob has no pods of its own to {_VERBS[change].split()[0]}"
     if ref.kind in _WHY_UNSUPPORTED:
         return _WHY_UNSUPPORTED[ref.kind]
     kind = f"{ref.kind} ({ref.api_version})" if ref.api_version else ref.kind
     return (
         f"{ref.name} belongs to a {kind}, which its own controller looks after: memtop doesn't know how to "
-        f"{_VERBS[wish]} one"
+        f"{_VERBS[change]} one"
     )
 
 
-def required_right(kind: str, wish: type[ChangeRequest]) -> AccessRight:
-    """The right that a wish needs.
+def required_right(kind: str, change: type[ChangeRequest]) -> AccessRight:
+    """The right that a change needs.
 
     Raises:
-        KeyError: There is no such wish for that kind.
+        KeyError: There is no such change for that kind.
     """
     group, plural = _GROUP_AND_PLURAL[kind]
-    if wish is DeletePod:
+    if change is DeletePod:
         return AccessRight("delete", group, plural)
-    return AccessRight("patch", group, plural, {Scale: "scale", ResizePod: "resize"}.get(wish, ""))
+    return AccessRight("patch", group, plural, {Scale: "scale", ResizePod: "resize"}.get(change, ""))
 
 
 def template_path(kind: str) -> tuple[str, ...]:
@@ -324,7 +324,7 @@ READ_ONLY_SENTENCE = "memtop is read-only (--read-only, MEMTOP_READ_ONLY or safe
 
 
 async def why_not_allowed(
-    client: Client, ref: ObjectRef, wish: type[ChangeRequest], *, read_only: bool
+    client: Client, ref: ObjectRef, change: type[ChangeRequest], *, read_only: bool
 ) -> str:
     """Why an object can't be changed so: the setting, its kind, or the lack of a right.
 
@@ -333,7 +333,7 @@ async def why_not_allowed(
     Args:
         client: As whom.
         ref: Which object.
-        wish: What for, such as `memtop.change.change_request.SetImage`.
+        change: What for, such as `memtop.change.change_request.SetImage`.
         read_only: Whether the settings forbid every change.
 
     Returns:
@@ -341,9 +341,9 @@ async def why_not_allowed(
     """
     if read_only:
         return READ_ONLY_SENTENCE
-    if why := why_unsupported(ref, wish):
+    if why := why_unsupported(ref, change):
         return why
-    needed = required_right(ref.kind, wish)
+    needed = required_right(ref.kind, change)
     permitted = await is_allowed(
         client, ref.namespace, needed.verb, needed.resource, needed.subresource, needed.group
     )

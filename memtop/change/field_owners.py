@@ -48,12 +48,12 @@ class FieldManager:
 
     Attributes:
         name: Such as ``argocd-controller``.
-        applies: Whether by server-side apply, so that the next apply sets it again.
+        server_side_apply: Whether by server-side apply, so that the next apply sets it again.
         time: When, as the API writes it.
     """
 
     name: str
-    applies: bool
+    server_side_apply: bool
     time: str
 
     def words(self) -> str:
@@ -116,11 +116,11 @@ def owner_lines(
     tools = dict(_managing_tools(found))
     for name, holder in holders.items():
         tool = _TOOL_NAMES.get(name.lower(), "")
-        if tool == "Helm" and holder.applies:
+        if tool == "Helm" and holder.server_side_apply:
             tools[tool] = f"the next helm upgrade {_CONFLICT}: change the release's values too"
         elif tool and tool not in tools:
             tools[tool] = f"this will be reverted by {tool} at its next sync or upgrade: change it there too"
-        elif not tool and holder.applies:
+        elif not tool and holder.server_side_apply:
             yield ChangePlanLine(
                 OWNER_LABEL,
                 f"the next server-side apply by {holder.name} {_CONFLICT}: change its manifest to the same",
@@ -135,7 +135,7 @@ def owner_lines(
     for name, holder in holders.items():
         if (
             name.lower() not in _TOOL_NAMES
-            and not holder.applies
+            and not holder.server_side_apply
             and not name.startswith(_UNREMARKABLE_MANAGERS)
         ):
             yield ChangePlanLine(OWNER_LABEL, f"last set by {holder.words()}: it may set it again", "warn")

@@ -26,11 +26,11 @@ class HeapFlag:
     """The size of a heap, as the container's command or environment sets it.
 
     Attributes:
-        words: The flag as it is written: ``-Xmx1843m``.
+        text: The flag as it is written: ``-Xmx1843m``.
         size: Bytes.
     """
 
-    words: str
+    text: str
     size: int
 
 
@@ -98,14 +98,14 @@ def heap_lines(before: Json, after: Json) -> Iterator[ChangePlanLine]:
         if flag.size >= limit:
             yield ChangePlanLine(
                 "heap",
-                f"{flag.words} of {name} lets the heap grow to {bytes_(flag.size)}, and the limit is "
+                f"{flag.text} of {name} lets the heap grow to {bytes_(flag.size)}, and the limit is "
                 f"{bytes_(limit)}: it is OOM-killed before the heap is full",
                 "critical",
             )
         elif flag.size < USABLE_SHARE * limit:
             yield ChangePlanLine(
                 "heap",
-                f"{flag.words} of {name} ends its heap at {bytes_(flag.size)}: of {bytes_(limit)} it cannot "
+                f"{flag.text} of {name} ends its heap at {bytes_(flag.size)}: of {bytes_(limit)} it cannot "
                 "use more than that and what it needs beside the heap; the flag has to be raised too",
                 "warn",
             )

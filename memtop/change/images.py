@@ -177,16 +177,16 @@ def _check_digest(whole: str, digest: str) -> None:
 IMAGE_LABEL = "image"
 
 
-def image_lines(wish: SetImage, subject: WorkloadState) -> Iterator[ChangePlanLine]:
+def image_lines(change: SetImage, subject: WorkloadState) -> Iterator[ChangePlanLine]:
     """What is known of the new image.
 
     Args:
-        wish: With a well-formed image.
+        change: With a well-formed image.
         subject: The workload.
     """
     if subject.ref.kind != "CronJob":
-        yield _history_line(wish, subject)
-    reference = parse_image(wish.image)
+        yield _history_line(change, subject)
+    reference = parse_image(change.image)
     if reference.mutable:
         tag = f"the tag {reference.tag}" if reference.tag else "no tag, which means latest,"
         yield ChangePlanLine(
@@ -195,7 +195,7 @@ def image_lines(wish: SetImage, subject: WorkloadState) -> Iterator[ChangePlanLi
             "runs now",
             "warn",
         )
-    if _pull_policy(wish, subject) == "Never":
+    if _pull_policy(change, subject) == "Never":
         yield ChangePlanLine(
             IMAGE_LABEL,
             "its pull policy is Never: nodes that don't have the image already can't run it",
@@ -203,13 +203,13 @@ def image_lines(wish: SetImage, subject: WorkloadState) -> Iterator[ChangePlanLi
         )
 
 
-def _history_line(wish: SetImage, subject: WorkloadState) -> ChangePlanLine:
+def _history_line(change: SetImage, subject: WorkloadState) -> ChangePlanLine:
     known = subject.revisions
     if not known:
         return ChangePlanLine(
             IMAGE_LABEL, f"whether it has run here before is not known{_why_unknown(subject)}"
         )
-    tried = [one for one in known if one.images.get(wish.container) == wish.image]
+    tried = [one for one in known if one.images.get(change.container) == change.image]
     if not tried:
         oldest = min(known, key=lambda one: one.created)
         since = f"since {utc_minute(oldest.created)}" if oldest.created else "that are known"
@@ -218,7 +218,7 @@ def _history_line(wish: SetImage, subject: WorkloadState) -> ChangePlanLine:
         )
     proven = [one for one in tried if became_ready(one, subject)]
     return ChangePlanLine(
-        IMAGE_LABEL, "; ".join(_revision_story(one, subject, wish.container) for one in proven or tried)
+        IMAGE_LABEL, "; ".join(_revision_story(one, subject, change.container) for one in proven or tried)
     )
 
 
@@ -279,10 +279,10 @@ def utc_minute(created: float) -> str:
     return datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _pull_policy(wish: SetImage, subject: WorkloadState) -> str:
+def _pull_policy(change: SetImage, subject: WorkloadState) -> str:
     spec = pod_template(subject.ref.kind, subject.object).get("spec")
     for key in ("containers", "initContainers"):
         for one in objects(spec, key):
-            if text(one, "name") == wish.container:
+            if text(one, "name") == change.container:
                 return text(one, "imagePullPolicy")
     return ""

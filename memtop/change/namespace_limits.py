@@ -77,7 +77,7 @@ _LIMITS_BY_REQUEST: dict[type[ChangeRequest], tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class NamespaceLimits:
-    """What there is in the object's namespace; what a wish has nothing to do with is not asked for.
+    """What there is in the object's namespace; what the change has nothing to do with is not asked for.
 
     Attributes:
         budgets: PodDisruptionBudgets.
@@ -94,14 +94,16 @@ class NamespaceLimits:
     vertical: ObjectsOrReason = ()
 
 
-async def read_namespace_limits(client: Client, ref: ObjectRef, wish: type[ChangeRequest]) -> NamespaceLimits:
+async def read_namespace_limits(
+    client: Client, ref: ObjectRef, change: type[ChangeRequest]
+) -> NamespaceLimits:
     """Asks for what lies around an object, all at the same time.
 
     Raises:
         CredentialError: No credential could be had.
         KubeconfigError: A certificate or key is not usable.
     """
-    names = _LIMITS_BY_REQUEST[wish]
+    names = _LIMITS_BY_REQUEST[change]
     found = await asyncio.gather(*(_list_objects(client, ref.namespace, name) for name in names))
     return NamespaceLimits(**dict(zip(names, found, strict=True)))
 

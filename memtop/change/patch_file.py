@@ -73,7 +73,7 @@ def patch_file(plan: ChangePlan, form: Literal["patch", "kustomize"], evidence: 
 
 def _object_patch(plan: ChangePlan) -> dict[str, Any]:
     if plan.content_type not in {STRATEGIC_MERGE_PATCH, MERGE_PATCH} or not plan.body:
-        why = plan.refused or f"{plan.wish.action} changes no field that a manifest has"
+        why = plan.refused or f"{plan.change.action} changes no field that a manifest has"
         raise PatchFileError(f"there is no patch file for this: {why}")
     body: dict[str, Any] = msgspec.json.decode(plan.body)
     body.pop("metadata", None)
@@ -169,11 +169,11 @@ def helm_values(plan: ChangePlan, release: HelmRelease, evidence: Sequence[str] 
     Raises:
         PatchFileError: The chart's values do not name a field, or several of them could.
     """
-    if not isinstance(plan.wish, SetImage | SetMemory):
-        raise PatchFileError(f"there are no Helm values for {plan.wish.action}")
+    if not isinstance(plan.change, SetImage | SetMemory):
+        raise PatchFileError(f"there are no Helm values for {plan.change.action}")
     values: dict[str, Any] = {}
     for change in plan.changes:
-        for steps, value in _value_for(change, plan.wish, release):
+        for steps, value in _value_for(change, plan.change, release):
             inside = values
             for step in steps[:-1]:
                 inside = inside.setdefault(step, {})

@@ -62,15 +62,15 @@ _GRACE_SECONDS = 30
 """Seconds a pod has to stop, unless it says otherwise."""
 
 
-def effect_on_pods(wish: ChangeRequest, subject: WorkloadState) -> PodReplacement:
-    """What granting a wish does to the pods."""
-    match wish:
+def effect_on_pods(change: ChangeRequest, subject: WorkloadState) -> PodReplacement:
+    """What granting a change does to the pods."""
+    match change:
         case SetImage() | SetMemory() | SetVariables() | Restart() | Undo():
             return pod_replacement(subject.ref.kind, subject.object)
         case ResizePod():
-            return resize_effect(wish, subject.object)
+            return resize_effect(change, subject.object)
         case Scale():
-            return _scale_effect(wish, subject)
+            return _scale_effect(change, subject)
         case DeletePod():
             return _delete_effect(subject)
         case Pause():
@@ -97,16 +97,16 @@ def rollout_under_way(subject: WorkloadState) -> bool:
     return (number(status, updated) or 0) < max(wanted, total)
 
 
-def _scale_effect(wish: Scale, subject: WorkloadState) -> PodReplacement:
+def _scale_effect(change: Scale, subject: WorkloadState) -> PodReplacement:
     before = subject.replicas or 0
-    count = abs(wish.replicas - before)
+    count = abs(change.replicas - before)
     stateful = subject.ref.kind == "StatefulSet"
-    if wish.replicas > before:
+    if change.replicas > before:
         order = ", one after the other" if stateful and count > 1 else ""
         return PodReplacement(
-            f"{pod_count_text(count)} more{order}: {pod_count_text(wish.replicas)} then", replaced=count
+            f"{pod_count_text(count)} more{order}: {pod_count_text(change.replicas)} then", replaced=count
         )
-    if wish.replicas == 0:
+    if change.replicas == 0:
         return PodReplacement(
             f"No pod is left: all {before} stop" if before > 1 else "No pod is left", "critical"
         )
@@ -160,13 +160,13 @@ MOST_FIELDS = 20
 class _PlanDraft:
     """All that the lines of a plan are made from."""
 
-    wish: ChangeRequest
+    change: ChangeRequest
     context: str
     subject: WorkloadState
     request: api_request.ApiRequest
     answer: DryRunAnswer
     effect: PodReplacement
-    around: NamespaceLimits
+    limits: NamespaceLimits
     spaces: Sequence[NodeSpace] | str
     target: Revision | None
     leak: str | None
@@ -174,9 +174,9 @@ class _PlanDraft:
     command: str
 
     @property
-    def after(self) -> Json:
+    def object_after(self) -> Json:
         """The object as it would be."""
-        return self.answer.after or self.subject.object
+        return self.answer.object_after or self.subject.object
 
 
 ReadLeak = Callable[[Client, ObjectRef, int], Awaitable[str | None]]
@@ -184,13 +184,13 @@ ReadLeak = Callable[[Client, ObjectRef, int], Awaitable[str | None]]
 
 
 async def make_plan(
-    client: Client, wish: ChangeRequest, context: str, read_leak: ReadLeak | None = None
+    client: Client, change: ChangeRequest, context: str, read_leak: ReadLeak | None = None
 ) -> ChangePlan:
     """Makes a plan; nothing is changed.
 
     Args:
         client: The connection.
-        wish: What is wanted.
+        change: What is wanted.
         context: The kubeconfig's context, to be shown.
         read_leak: Tells of the revision that is gone back to whether it leaked; None where nobody can.
 
@@ -203,36 +203,36 @@ async def make_plan(
         CredentialError: No credential could be had.
         KubeconfigError: A certificate or key is not usable.
     """
-    nearby = asyncio.ensure_future(read_namespace_limits(client, wish.ref, type(wish)))
-    nodes = asyncio.ensure_future(_node_space(client, wish))
+    nearby = asyncio.ensure_future(read_namespace_limits(client, change.ref, type(change)))
+    nodes = asyncio.ensure_future(_node_space(client, change))
     try:
         for _ in range(READ_TRIES):
-            collection, subject = await _read_object(client, wish)
-            why, target, used = validation.request_problem(wish, subject), None, None
-            if isinstance(wish, ResizePod):
+            collection, subject = await _read_object(client, change)
+            why, target, used = validation.request_problem(change, subject), None, None
+            if isinstance(change, ResizePod):
                 why = why or await why_no_resize(client)
-                used = (await memory_in_use(client, subject)).get(wish.container)
-            if not why and isinstance(wish, Undo):
-                target, why = validation.undo_target(wish, subject)
+                used = (await memory_in_use(client, subject)).get(change.container)
+            if not why and isinstance(change, Undo):
+                target, why = validation.undo_target(change, subject)
                 if target is not None:  # what is shown is what is meant, whatever comes in between
-                    wish = Undo(wish.ref, target.number)
-            command = api_request.kubectl_command(wish, subject, client.target, os.environ)
+                    change = Undo(change.ref, target.number)
+            command = api_request.kubectl_command(change, subject, client.target, os.environ)
             if why:
-                return _refused_plan(wish, subject, context, command, why)
-            cause = api_request.change_cause(wish, subject)
-            request = api_request.build_request(wish, subject, collection, cause, target, time.time())
+                return _refused_plan(change, subject, context, command, why)
+            cause = api_request.change_cause(change, subject)
+            request = api_request.build_request(change, subject, collection, cause, target, time.time())
             try:
                 answer = await dry_run(client, request, subject.object)
             except ApiError:  # somebody wrote in between
                 continue
-            leak = await read_leak(client, wish.ref, target.number) if read_leak and target else ""
+            leak = await read_leak(client, change.ref, target.number) if read_leak and target else ""
             draft = _PlanDraft(
-                wish,
+                change,
                 context,
                 subject,
                 request,
                 answer,
-                effect_on_pods(wish, subject),
+                effect_on_pods(change, subject),
                 await nearby,
                 await nodes,
                 target,
@@ -246,33 +246,47 @@ async def make_plan(
         nodes.cancel()
         await asyncio.gather(nearby, nodes, return_exceptions=True)
     why = f"it is written so often that it changed {READ_TRIES} times while the plan was made: try again"
-    return _refused_plan(wish, subject, context, command, why)
+    return _refused_plan(change, subject, context, command, why)
 
 
-async def _read_object(client: Client, wish: ChangeRequest) -> tuple[str, WorkloadState]:
-    collection, found = await fetch_object(client, wish.ref)
+async def _read_object(client: Client, change: ChangeRequest) -> tuple[str, WorkloadState]:
+    collection, found = await fetch_object(client, change.ref)
     known: tuple[Revision, ...] = ()
     note = ""
-    if isinstance(wish, SetImage | Undo | Resume):
+    if isinstance(change, SetImage | Undo | Resume):
         try:
-            known = await list_revisions(client, wish.ref, found)
+            known = await list_revisions(client, change.ref, found)
         except (ApiError, Unreachable) as error:
             note = str(error)
-    return collection, workload_from_object(wish.ref, found, known, note)
+    return collection, workload_from_object(change.ref, found, known, note)
 
 
-async def _node_space(client: Client, wish: ChangeRequest) -> Sequence[NodeSpace] | str:
-    return await read_node_space(client) if isinstance(wish, SetMemory | ResizePod | Scale) else ()
+async def _node_space(client: Client, change: ChangeRequest) -> Sequence[NodeSpace] | str:
+    return await read_node_space(client) if isinstance(change, SetMemory | ResizePod | Scale) else ()
 
 
 def _refused_plan(
-    wish: ChangeRequest, subject: WorkloadState, context: str, command: str, why: str
+    change: ChangeRequest, subject: WorkloadState, context: str, command: str, why: str
 ) -> ChangePlan:
-    lines = (_object_line(wish.ref, context), ChangePlanLine("refused", why, "critical"))
+    lines = (_object_line(change.ref, context), ChangePlanLine("refused", why, "critical"))
     version = subject.resource_version
-    digest = object_digest(wish.ref.kind, subject.object)
+    digest = object_digest(change.ref.kind, subject.object)
     return ChangePlan(
-        wish, context, wish.ref, wish.title, (), lines, command, "", "", "", b"", version, why, False, digest
+        change,
+        context,
+        change.ref,
+        change.title,
+        (),
+        lines,
+        command,
+        "",
+        "",
+        "",
+        b"",
+        version,
+        why,
+        False,
+        digest,
     )
 
 
@@ -280,10 +294,10 @@ def _finished_plan(draft: _PlanDraft) -> ChangePlan:
     request, subject = draft.request, draft.subject
     changes = tuple(FieldChange(path_text(steps), old, new) for steps, old, new in request.changed)
     return ChangePlan(
-        wish=draft.wish,
+        change=draft.change,
         context=draft.context,
         ref=subject.ref,
-        title=draft.wish.title,
+        title=draft.change.title,
         changes=changes,
         lines=tuple(_plan_lines(draft, changes)),
         kubectl=draft.command,
@@ -293,17 +307,17 @@ def _finished_plan(draft: _PlanDraft) -> ChangePlan:
         body=msgspec.json.encode(request.body),
         version=subject.resource_version,
         refused=draft.answer.refused,
-        opens_rollout=draft.effect.moves and not isinstance(draft.wish, DeletePod),
-        essence=object_digest(subject.ref.kind, subject.object),
+        opens_rollout=draft.effect.replaces_pods and not isinstance(draft.change, DeletePod),
+        digest=object_digest(subject.ref.kind, subject.object),
     )
 
 
 def _plan_lines(draft: _PlanDraft, changes: Sequence[FieldChange]) -> Iterator[ChangePlanLine]:
-    wish, subject = draft.wish, draft.subject
+    change, subject = draft.change, draft.subject
     yield _object_line(subject.ref, draft.context)
-    for change in changes[:MOST_FIELDS]:
+    for field in changes[:MOST_FIELDS]:
         yield ChangePlanLine(
-            field_label(change.path), f"{_short_value(change.old)} → {_short_value(change.new)}"
+            field_label(field.path), f"{_short_value(field.old)} → {_short_value(field.new)}"
         )
     if len(changes) > MOST_FIELDS:
         yield ChangePlanLine("", f"and {len(changes) - MOST_FIELDS} other fields")
@@ -315,28 +329,28 @@ def _plan_lines(draft: _PlanDraft, changes: Sequence[FieldChange]) -> Iterator[C
             yield ChangePlanLine("leak", f"whether revision {draft.target.number} leaked is not known")
     yield from draft.answer.lines
     yield ChangePlanLine("pods", draft.effect.words, draft.effect.weight)
-    if isinstance(wish, ResizePod):
-        yield from resize_lines(wish, subject, draft.spaces, draft.used)
-        yield from heap_lines(subject.object, draft.after)
+    if isinstance(change, ResizePod):
+        yield from resize_lines(change, subject, draft.spaces, draft.used)
+        yield from heap_lines(subject.object, draft.object_after)
     else:
         yield from _workload_lines(draft)
     if draft.request.cause:
-        again = " of that revision" if isinstance(wish, Undo) else ""
+        again = " of that revision" if isinstance(change, Undo) else ""
         yield ChangePlanLine("recorded", f"change cause{again}: {draft.request.cause}")
     yield ChangePlanLine("kubectl", draft.command, "command")
 
 
 def _workload_lines(draft: _PlanDraft) -> Iterator[ChangePlanLine]:
     """What a change means for a workload, its pods and what surrounds it."""
-    wish, subject = draft.wish, draft.subject
-    yield from _present_lines(subject, wish)
-    if isinstance(wish, SetImage):
-        yield from image_lines(wish, subject)
+    change, subject = draft.change, draft.subject
+    yield from _present_lines(subject, change)
+    if isinstance(change, SetImage):
+        yield from image_lines(change, subject)
     yield from _affected_lines(draft)
     yield from _capacity_lines(draft)
     template = pod_template(subject.ref.kind, subject.object)
     yield from budget_lines(
-        draft.around.budgets, labels(template, "metadata", "labels"), deletes=isinstance(wish, DeletePod)
+        draft.limits.budgets, labels(template, "metadata", "labels"), deletes=isinstance(change, DeletePod)
     )
 
 
@@ -358,7 +372,7 @@ def _revision_text(target: Revision, subject: WorkloadState) -> str:
     return f"{target.number}, first on {utc_minute(target.created)}{cause}{doubt}"
 
 
-def _present_lines(subject: WorkloadState, wish: ChangeRequest) -> Iterator[ChangePlanLine]:
+def _present_lines(subject: WorkloadState, change: ChangeRequest) -> Iterator[ChangePlanLine]:
     """How the workload is doing before it is changed."""
     if subject.replicas is None:
         return
@@ -370,30 +384,30 @@ def _present_lines(subject: WorkloadState, wish: ChangeRequest) -> Iterator[Chan
         yield ChangePlanLine("now", words, "warn")
     else:
         yield ChangePlanLine("now", words)
-    if rollout_under_way(subject) and not subject.paused and not isinstance(wish, Pause):
+    if rollout_under_way(subject) and not subject.paused and not isinstance(change, Pause):
         yield ChangePlanLine("now", "another rollout is under way: this one takes its place", "warn")
 
 
 def _affected_lines(draft: _PlanDraft) -> Iterator[ChangePlanLine]:
     """Who will revert it, or is affected by it."""
-    wish, subject, near = draft.wish, draft.subject, draft.around
-    if isinstance(wish, DeletePod):
+    change, subject, near = draft.change, draft.subject, draft.limits
+    if isinstance(change, DeletePod):
         return
     changed = [steps for steps, _, _ in draft.request.changed]
-    if isinstance(wish, Restart | Pause | Resume):  # what no manifest names, only a controller takes back
+    if isinstance(change, Restart | Pause | Resume):  # what no manifest names, only a controller takes back
         yield from controller_lines(subject.object)
     else:
         becoming = {steps: new for steps, _, new in draft.request.changed}
         yield from owner_lines(subject.object, changed, becoming)
     ref = subject.ref
-    if isinstance(wish, Scale):
+    if isinstance(change, Scale):
         if isinstance(near.horizontal, str):
             yield ChangePlanLine(
                 "owner", f"whether a HorizontalPodAutoscaler scales it is not known: {near.horizontal}"
             )
         else:
-            yield from autoscaler_lines(near.horizontal, ref.kind, ref.name, wish.replicas)
-    if isinstance(wish, SetMemory | Undo):
+            yield from autoscaler_lines(near.horizontal, ref.kind, ref.name, change.replicas)
+    if isinstance(change, SetMemory | Undo):
         if isinstance(near.vertical, str):
             yield ChangePlanLine(
                 "owner", f"whether a VerticalPodAutoscaler sets it is not known: {near.vertical}"
@@ -401,33 +415,33 @@ def _affected_lines(draft: _PlanDraft) -> Iterator[ChangePlanLine]:
         else:
             for words in vpa_sentences(near.vertical, (ref,)):
                 yield ChangePlanLine("owner", words, "warn")
-    if isinstance(wish, SetMemory) and not isinstance(near.horizontal, str):
+    if isinstance(change, SetMemory) and not isinstance(near.horizontal, str):
         for words in hpa_sentences(near.horizontal, (ref,)):
             yield ChangePlanLine("scaling", words, "warn")
 
 
 def _capacity_lines(draft: _PlanDraft) -> Iterator[ChangePlanLine]:
     """Whether there is room for the pods that come."""
-    wish, kind = draft.wish, draft.subject.ref.kind
-    if isinstance(wish, DeletePod | Pause) or draft.subject.replicas is None or draft.answer.refused:
+    change, kind = draft.change, draft.subject.ref.kind
+    if isinstance(change, DeletePod | Pause) or draft.subject.replicas is None or draft.answer.refused:
         return
-    template = pod_template(kind, draft.after)
+    template = pod_template(kind, draft.object_after)
     before, after = pod_footprint(pod_template(kind, draft.subject.object)), pod_footprint(template)
     had = draft.subject.replicas
     asked = peak_demand(before, after, had, had, draft.effect.surge)
-    if isinstance(wish, Scale):
-        asked = peak_demand(before, before, had, wish.replicas, 0)
+    if isinstance(change, Scale):
+        asked = peak_demand(before, before, had, change.replicas, 0)
     if asked != ResourceDemand(0, 0, 0):
-        yield from quota_lines(draft.around.quotas, asked)
-    if isinstance(wish, SetMemory | SetVariables | Undo):
+        yield from quota_lines(draft.limits.quotas, asked)
+    if isinstance(change, SetMemory | SetVariables | Undo):
         yield from heap_lines(pod_template(kind, draft.subject.object), template)
-        yield from limit_range_lines(draft.around.limit_ranges, template)
+        yield from limit_range_lines(draft.limits.limit_ranges, template)
         impossible = list(pod_level_lines(template))
         yield from impossible
         if impossible:
             return  # whether a node has room for it is beside the point
-    more = after.request > before.request if isinstance(wish, SetMemory) else asked.pods > 0
-    if isinstance(wish, SetMemory | Scale) and more:
-        line = node_line(draft.spaces, after.request, asked.pods if isinstance(wish, Scale) else 1)
+    more = after.request > before.request if isinstance(change, SetMemory) else asked.pods > 0
+    if isinstance(change, SetMemory | Scale) and more:
+        line = node_line(draft.spaces, after.request, asked.pods if isinstance(change, Scale) else 1)
         if line is not None:
             yield line

@@ -257,10 +257,10 @@ async def await_resize(
         except ApiError as error:
             if error.status == 404:
                 return ResizeProgress("gone", f"{request.ref.name} is gone")
-            await looks.rest(error, at_least=_RETRY_SECONDS)
+            await looks.wait(error, at_least=_RETRY_SECONDS)
             continue
         except Unreachable as error:
-            await looks.rest(error, at_least=_RETRY_SECONDS)
+            await looks.wait(error, at_least=_RETRY_SECONDS)
             continue
         params = {
             "fieldSelector": f"metadata.name={request.ref.name}",

@@ -43,19 +43,19 @@ class StuckReason:
     Attributes:
         cause: What kind of reason it is.
         words: A sentence that names it.
-        said: What the cluster said of it, word for word; empty if nothing.
+        message: What the cluster said of it, word for word; empty if nothing.
         blocking: Whether it takes somebody to do something; the others may pass by themselves.
         container: Which container it is about; empty for none in particular.
     """
 
     cause: StuckCause
     words: str
-    said: str = ""
+    message: str = ""
     blocking: bool = True
     container: str = ""
 
     def __str__(self) -> str:
-        return f"{self.words}: {self.said}" if self.said else f"{self.words}."
+        return f"{self.words}: {self.message}" if self.message else f"{self.words}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +75,9 @@ class RolloutPod:
         limit: Sum of their memory limits, bytes; None where one has none.
         created: Unix seconds; None where the API does not say.
         node: Where it runs; empty before it is scheduled.
-        leaving: Whether it is being deleted.
+        terminating: Whether it is being deleted.
         uid: Its uid.
-        speaker: The container that asks most for attention; empty where it has none.
+        worst_container: The container that asks most for attention; empty where it has none.
     """
 
     name: str
@@ -92,14 +92,14 @@ class RolloutPod:
     limit: int | None
     created: float | None
     node: str
-    leaving: bool
+    terminating: bool
     uid: str = ""
-    speaker: str = ""
+    worst_container: str = ""
 
     @property
-    def works(self) -> bool:
+    def is_working(self) -> bool:
         """Whether all its containers are ready and it is there to stay."""
-        return not self.leaving and 0 < self.containers == self.ready
+        return not self.terminating and 0 < self.containers == self.ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class Rollout:
         started: When it began, Unix seconds; None where that cannot be told.
         finished: When it was done, Unix seconds; None where that cannot be told. One that was done may not
             be so any more, when pods have become unavailable since.
-        gone: Whether the workload has been deleted.
+        deleted: Whether the workload has been deleted.
         notes: What could not be learned, a sentence each.
     """
 
@@ -129,15 +129,15 @@ class Rollout:
     stuck: tuple[StuckReason, ...] = ()
     started: float | None = None
     finished: float | None = None
-    gone: bool = False
+    deleted: bool = False
     notes: tuple[str, ...] = ()
 
     @property
-    def arrived(self) -> int:
+    def working_new_pods(self) -> int:
         """New pods that do their work, as far as the new revision's share of the pods goes."""
         if self.status.done:
             return self.status.target
-        return min(self.status.target, sum(pod.works for pod in self.pods if pod.new))
+        return min(self.status.target, sum(pod.is_working for pod in self.pods if pod.new))
 
     @property
     def blocked(self) -> StuckReason | None:
@@ -145,14 +145,14 @@ class Rollout:
         return next((reason for reason in self.stuck if reason.blocking), None)
 
     @property
-    def over(self) -> bool:
+    def is_over(self) -> bool:
         """Whether it has succeeded, or there is nothing left to follow.
 
         Of the strategy OnDelete kubectl never says that it is done; it is once all pods are new and work.
         """
         now = self.status
         arrived = not now.old and now.updated >= now.target and now.available >= now.desired
-        return now.done or self.gone or (now.failed and now.seen and arrived)
+        return now.done or self.deleted or (now.failed and now.observed and arrived)
 
 
 _MOOD_URGENCY = (
@@ -192,9 +192,9 @@ def rollout_pod(pod: Pod, *, new: bool, revision: int | None, memory: Mapping[st
         limit=sum(limit for limit in limits if limit) if limits and all(limits) else None,
         created=unix_seconds(pod.metadata.creation_timestamp),
         node=sanitize(pod.spec.node_name),
-        leaving=is_terminating(pod),
+        terminating=is_terminating(pod),
         uid=pod.metadata.uid,
-        speaker=min(facts, key=_container_urgency).name if facts else "",
+        worst_container=min(facts, key=_container_urgency).name if facts else "",
     )
 
 
@@ -253,7 +253,7 @@ class RolloutFacts:
         status: How far it is.
         new: The pods of the revision that is rolled out.
         old: The pods of other revisions.
-        makers: The uids of what creates the new pods: the ReplicaSet, or the workload itself.
+        owner_uids: The uids of what creates the new pods: the ReplicaSet, or the workload itself.
         events: The warnings told of pods and makers.
         nodes: The nodes that new pods are on, as far as they may be read.
         now: The cluster's time, Unix seconds.
@@ -264,12 +264,12 @@ class RolloutFacts:
     status: RolloutStatus
     new: Sequence[Pod] = ()
     old: Sequence[Pod] = ()
-    makers: frozenset[str] = frozenset()
+    owner_uids: frozenset[str] = frozenset()
     events: Sequence[CoreEvent] = ()
     nodes: Mapping[str, Node] = field(default_factory=dict)
     now: float = 0.0
 
-    def told(self, uid: str, reasons: Iterable[str]) -> CoreEvent | None:
+    def recent_warning(self, uid: str, reasons: Iterable[str]) -> CoreEvent | None:
         """The newest warning with one of these reasons about an object, if it is still fresh."""
         wanted = set(reasons)
         found = [

@@ -70,8 +70,8 @@ class RolloutObjects:
     Attributes:
         ref: Which workload.
         workload: It, sanitised; None before it was read, and once it is gone.
-        gone: Whether it has been deleted.
-        kept: Its ReplicaSets or ControllerRevisions (and those of others that look like its own), by name.
+        deleted: Whether it has been deleted.
+        revision_objects: ReplicaSets or ControllerRevisions with its labels, of any owner, by name.
         pods: Its pods (and those of others that look like its own), by name.
         events: Warnings of its namespace about any of these, by uid of the event.
         memory: The working set of each pod, bytes by name.
@@ -81,8 +81,8 @@ class RolloutObjects:
 
     ref: ObjectRef
     workload: Json | None = None
-    gone: bool = False
-    kept: dict[str, FullObject] = field(default_factory=dict)
+    deleted: bool = False
+    revision_objects: dict[str, FullObject] = field(default_factory=dict)
     pods: dict[str, Pod] = field(default_factory=dict)
     events: dict[str, CoreEvent] = field(default_factory=dict)
     memory: Mapping[str, float] = field(default_factory=dict)
@@ -114,7 +114,7 @@ class RolloutObjects:
             stuck=stuck_reasons(scene),
             started=_start_time(current, known, scene),
             finished=_finish_time(judged, scene),
-            gone=self.gone,
+            deleted=self.deleted,
             notes=tuple(dict.fromkeys(self.notes.values())),
         )
 
@@ -126,7 +126,7 @@ class RolloutObjects:
         if self.ref.kind == "Deployment":
             makers = {
                 kept.metadata.uid
-                for kept in self.kept.values()
+                for kept in self.revision_objects.values()
                 if (owner := controller_reference(kept.metadata)) is not None and owner.uid in makers
             }
         return [
@@ -136,7 +136,7 @@ class RolloutObjects:
         ]
 
     def _revisions(self, workload: Json, pods: Mapping[str, int]) -> tuple[Revision, ...]:
-        kept = [one.json for one in self.kept.values()]
+        kept = [one.json for one in self.revision_objects.values()]
         if self.ref.kind == "Deployment":
             return revisions_from_replica_sets(workload, kept)
         return revisions_from_controller(workload, self.ref.kind, kept, pods)
@@ -146,8 +146,8 @@ class RolloutObjects:
     ) -> RolloutFacts:
         wanted = current.hash if current is not None else None
         makers = {uid_of(workload)}
-        if self.ref.kind == "Deployment" and current is not None and current.name in self.kept:
-            makers = {self.kept[current.name].metadata.uid}
+        if self.ref.kind == "Deployment" and current is not None and current.name in self.revision_objects:
+            makers = {self.revision_objects[current.name].metadata.uid}
         return RolloutFacts(
             workload,
             self.ref.kind,
@@ -204,7 +204,7 @@ def _finish_time(judged: RolloutStatus, scene: RolloutFacts) -> float | None:
     """
     if scene.kind == "Deployment":
         progress = workload_condition(scene.workload, "Progressing")
-        if not judged.seen or text(progress, "reason") != "NewReplicaSetAvailable":
+        if not judged.observed or text(progress, "reason") != "NewReplicaSetAvailable":
             return None
         moment = parse_timestamp(text(progress, "lastUpdateTime"))
         return moment.timestamp() if moment is not None else None
@@ -231,7 +231,7 @@ T = TypeVar("T", FullObject, Pod, CoreEvent)
 class FullObjectCollection(ApiCollection[FullObject]):
     """A collection whose objects are wanted whole."""
 
-    def item(self, raw: bytes | msgspec.Raw) -> FullObject:
+    def decode_item(self, raw: bytes | msgspec.Raw) -> FullObject:
         """Reads one object, all of it."""
         try:
             metadata = decode_lenient(raw, PartialObjectMetadata, f"an object of {self.path}").metadata
@@ -240,7 +240,7 @@ class FullObjectCollection(ApiCollection[FullObject]):
             raise Unreadable(f"an object of {self.path} cannot be read: {error}") from error
 
 
-class ObjectKeeper(Generic[T]):
+class ObjectCache(Generic[T]):
     """Keeps objects by name.
 
     Args:
@@ -248,30 +248,30 @@ class ObjectKeeper(Generic[T]):
         most: How many at most; those that came first are given up first.
 
     Attributes:
-        heard: Whether the collection, or why it cannot be had, has been told at all.
+        answered: Whether the collection, or why it cannot be had, has been told at all.
     """
 
-    def __init__(self, into: MutableMapping[str, T], most: int | None = None) -> None:
-        self._into: MutableMapping[str, T] = into
+    def __init__(self, objects: MutableMapping[str, T], most: int | None = None) -> None:
+        self._objects: MutableMapping[str, T] = objects
         self._most = most
-        self.heard = False
+        self.answered = False
 
     def listed(self, items: Iterable[T]) -> None:
         """These are all there are."""
         found = {item.metadata.name: item for item in items}
-        self._into.clear()
-        self._into.update(found)
+        self._objects.clear()
+        self._objects.update(found)
         self._bound()
 
     def changed(self, how: str, item: T) -> None:
         """One was ADDED, MODIFIED or DELETED."""
         if how == "DELETED":
-            self._into.pop(item.metadata.name, None)
+            self._objects.pop(item.metadata.name, None)
         else:
-            self._into[item.metadata.name] = item
+            self._objects[item.metadata.name] = item
             self._bound()
 
-    async def otherwise(self) -> bool:
+    async def fetch_without_list(self) -> bool:
         """Where list and watch are forbidden: whether there was another way to learn the same.
 
         Raises:
@@ -280,14 +280,14 @@ class ObjectKeeper(Generic[T]):
         return False
 
     def _bound(self) -> None:
-        while self._most is not None and len(self._into) > self._most:
-            del self._into[next(iter(self._into))]
+        while self._most is not None and len(self._objects) > self._most:
+            del self._objects[next(iter(self._objects))]
 
 
-async def keep_collection(
+async def follow_collection(
     client: Client,
     collection: ApiCollection[T],
-    keeper: ObjectKeeper[T],
+    cache: ObjectCache[T],
     notes: MutableMapping[str, str],
     news: asyncio.Event,
 ) -> None:
@@ -296,7 +296,7 @@ async def keep_collection(
     Args:
         client: The connection.
         collection: What to follow.
-        keeper: Who takes in what is told.
+        cache: Who takes in what is told.
         notes: Where it is said why nothing can be learned at present, by the collection's path.
         news: Is set whenever something was learned, or could not be.
     """
@@ -306,33 +306,33 @@ async def keep_collection(
         try:
             async for step in list_and_watch(client, collection, position):
                 if isinstance(step, FullList):
-                    keeper.listed(step.items)
+                    cache.listed(step.items)
                 elif isinstance(step, ObjectChange):
-                    keeper.changed(step.type, step.object)
-                backoff.works()
+                    cache.changed(step.type, step.object)
+                backoff.succeeded()
                 notes.pop(collection.path, None)
-                keeper.heard = True
+                cache.answered = True
                 news.set()
         except WatchExpired as expired:
             position.version = None
-            await backoff.rest(expired)
+            await backoff.wait(expired)
         except CLUSTER_FAILURES as error:
-            got_otherwise = await _note_failure(error, collection, keeper, notes)
-            keeper.heard = True
+            got_otherwise = await _note_failure(error, collection, cache, notes)
+            cache.answered = True
             news.set()
             if got_otherwise:
                 backoff.reset()
-            await backoff.rest(error, at_least=RETRY_SECONDS)
+            await backoff.wait(error, at_least=RETRY_SECONDS)
 
 
 async def _note_failure(
-    error: Exception, collection: ApiCollection[T], keeper: ObjectKeeper[T], notes: MutableMapping[str, str]
+    error: Exception, collection: ApiCollection[T], keeper: ObjectCache[T], notes: MutableMapping[str, str]
 ) -> bool:
     """Says why nothing can be learned; returns whether the same was learned in another way."""
     why = str(error)
     if isinstance(error, ApiError) and error.status == HTTPStatus.FORBIDDEN:
         try:
-            why = "" if await keeper.otherwise() else why
+            why = "" if await keeper.fetch_without_list() else why
         except CLUSTER_FAILURES as other:
             why = str(other)
     if why:

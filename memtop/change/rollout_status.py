@@ -18,7 +18,7 @@ class RolloutStatus:
         done: Whether it is over and has succeeded.
         failed: Whether kubectl would end with an error now: the progress deadline has passed, or there is
             nothing to follow.
-        seen: Whether the controller has seen the change yet; the numbers are of an earlier state if not.
+        observed: Whether the controller has seen the change yet; the numbers are of an earlier state if not.
         desired: Pods there should be.
         updated: Pods of the new revision.
         ready: Ready pods of any revision.
@@ -33,7 +33,7 @@ class RolloutStatus:
     words: str
     done: bool
     failed: bool
-    seen: bool
+    observed: bool
     desired: int
     updated: int
     ready: int

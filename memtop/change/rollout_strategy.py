@@ -34,7 +34,7 @@ class PodReplacement:
     surge: int = 0
 
     @property
-    def moves(self) -> bool:
+    def replaces_pods(self) -> bool:
         """Whether any pod is replaced at once, so that there is a rollout to watch."""
         return self.replaced > 0
 

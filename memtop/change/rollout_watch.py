@@ -17,9 +17,9 @@ from memtop.change.rollout_objects import (
     RETRY_SECONDS,
     FullObject,
     FullObjectCollection,
-    ObjectKeeper,
+    ObjectCache,
     RolloutObjects,
-    keep_collection,
+    follow_collection,
 )
 from memtop.kube.api_errors import CLUSTER_FAILURES, ApiError
 from memtop.kube.api_objects import METRICS_PATH, Node, Pod, PodMetricsList
@@ -46,7 +46,7 @@ _Work = Coroutine[Any, Any, None]
 
 
 async def follow_rollout(
-    client: Client, ref: ObjectRef, now: Callable[[], float] = time.time, *, measure: bool = True
+    client: Client, ref: ObjectRef, now: Callable[[], float] = time.time, *, with_memory: bool = True
 ) -> AsyncGenerator[Rollout | str, None]:
     """Tells how a rollout stands, and again whenever that has changed; ends when the caller does.
 
@@ -56,7 +56,7 @@ async def follow_rollout(
         client: The connection.
         ref: The Deployment, StatefulSet or DaemonSet.
         now: The cluster's clock, Unix seconds.
-        measure: Whether to ask for the pods' memory and for nodes as well.
+        with_memory: Whether to ask for the pods' memory and for nodes as well.
 
     Yields:
         The rollout; or, while nothing at all is known of it, in one sentence why.
@@ -71,7 +71,7 @@ async def follow_rollout(
     news.set()
     works, enough = _watches(client, seen, news)
     tasks = [asyncio.ensure_future(work) for work in works]
-    if measure:
+    if with_memory:
         tasks.append(asyncio.ensure_future(_poll_memory_and_nodes(client, seen, news)))
     told: Rollout | None = None
     try:
@@ -101,7 +101,7 @@ async def _first_reading(client: Client, seen: RolloutObjects) -> AsyncIterator[
             _, seen.workload = await fetch_object(client, seen.ref)
         except CLUSTER_FAILURES as error:
             yield str(error)
-            await backoff.rest(error, at_least=RETRY_SECONDS)
+            await backoff.wait(error, at_least=RETRY_SECONDS)
 
 
 def _watches(
@@ -110,27 +110,31 @@ def _watches(
     """The watches, and whether all that a first judgement needs has been told."""
     ref, scope, selected = seen.ref, f"namespaces/{seen.ref.namespace}", _selector_params(seen)
     histories = "replicasets" if ref.kind == "Deployment" else "controllerrevisions"
-    workload = _WorkloadKeeper(client, seen)
+    workload = _WorkloadCache(client, seen)
     kept, pods, events = (
-        ObjectKeeper(seen.kept),
-        ObjectKeeper(seen.pods),
-        ObjectKeeper(seen.events, MOST_EVENTS),
+        ObjectCache(seen.revision_objects),
+        ObjectCache(seen.pods),
+        ObjectCache(seen.events, MOST_EVENTS),
     )
     own = {"fieldSelector": f"metadata.name={ref.name}"}
     warnings = {"fieldSelector": "type!=Normal"}
     rest = (seen.notes, news)
     works = [
-        keep_collection(client, FullObjectCollection(ref.collections()[0], FullObject, own), workload, *rest),
-        keep_collection(
+        follow_collection(
+            client, FullObjectCollection(ref.collections()[0], FullObject, own), workload, *rest
+        ),
+        follow_collection(
             client,
             FullObjectCollection(f"/apis/apps/v1/{scope}/{histories}", FullObject, selected),
             kept,
             *rest,
         ),
-        keep_collection(client, ApiCollection(f"/api/v1/{scope}/pods", Pod, selected), pods, *rest),
-        keep_collection(client, ApiCollection(f"/api/v1/{scope}/events", CoreEvent, warnings), events, *rest),
+        follow_collection(client, ApiCollection(f"/api/v1/{scope}/pods", Pod, selected), pods, *rest),
+        follow_collection(
+            client, ApiCollection(f"/api/v1/{scope}/events", CoreEvent, warnings), events, *rest
+        ),
     ]
-    return works, lambda: workload.heard and kept.heard and pods.heard
+    return works, lambda: workload.answered and kept.answered and pods.answered
 
 
 def _selector_params(seen: RolloutObjects) -> dict[str, str]:
@@ -138,7 +142,7 @@ def _selector_params(seen: RolloutObjects) -> dict[str, str]:
     return {"labelSelector": selector} if selector else {}
 
 
-class _WorkloadKeeper(ObjectKeeper[FullObject]):
+class _WorkloadCache(ObjectCache[FullObject]):
     """Keeps the workload itself, which may be got by its name where listing is forbidden."""
 
     def __init__(self, client: Client, seen: RolloutObjects) -> None:
@@ -149,23 +153,23 @@ class _WorkloadKeeper(ObjectKeeper[FullObject]):
     def listed(self, items: Iterable[FullObject]) -> None:
         """It, or nothing."""
         found = next(iter(items), None)
-        self._seen.gone = found is None
+        self._seen.deleted = found is None
         if found is not None:
             self._seen.workload = mapping(sanitize_tree(found.json))
 
     def changed(self, how: str, item: FullObject) -> None:
         """It has changed, is gone, or is there again."""
-        self._seen.gone = how == "DELETED"
+        self._seen.deleted = how == "DELETED"
         self._seen.workload = mapping(sanitize_tree(item.json))
 
-    async def otherwise(self) -> bool:
+    async def fetch_without_list(self) -> bool:
         """Gets it by its name."""
         try:
             _, self._seen.workload = await fetch_object(self._client, self._seen.ref)
         except ApiError as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 return False
-            self._seen.gone = True
+            self._seen.deleted = True
         return True
 
 
@@ -191,7 +195,7 @@ async def _poll_memory_and_nodes(client: Client, seen: RolloutObjects, news: asy
         if failure is None:
             await asyncio.sleep(MEASURE_SECONDS)
         else:
-            await backoff.rest(failure, at_least=MEASURE_SECONDS)
+            await backoff.wait(failure, at_least=MEASURE_SECONDS)
 
 
 def _memory_by_pod(answer: PodMetricsList) -> dict[str, float]:
@@ -250,7 +254,7 @@ class BackgroundRollout:
     why: str = ""
 
     @property
-    def over(self) -> bool:
+    def is_over(self) -> bool:
         """Whether there is nothing more to be told."""
         return self.state in {BackgroundState.DONE, BackgroundState.GONE}
 
@@ -259,11 +263,11 @@ def background_rollout(rollout: Rollout) -> BackgroundRollout:
     """A rollout in a short line."""
     ref, status = rollout.ref, rollout.status
     name = f"rollout {ref.name}"
-    if rollout.gone:
+    if rollout.deleted:
         return BackgroundRollout(ref, BackgroundState.GONE, f"{name}: deleted")
-    if rollout.over:
+    if rollout.is_over:
         return BackgroundRollout(ref, BackgroundState.DONE, f"{name} done")
-    counted = f"{name} {rollout.arrived}/{status.target}"
+    counted = f"{name} {rollout.working_new_pods}/{status.target}"
     if (reason := rollout.blocked) is not None:
         return BackgroundRollout(
             ref,
@@ -311,7 +315,7 @@ async def _follow_until_over(
     client: Client, ref: ObjectRef, tell: Callable[[BackgroundRollout], None], now: Callable[[], float]
 ) -> None:
     told: BackgroundRollout | None = None
-    async with aclosing(follow_rollout(client, ref, now, measure=False)) as rollouts:
+    async with aclosing(follow_rollout(client, ref, now, with_memory=False)) as rollouts:
         async for rollout in rollouts:
             if not isinstance(rollout, str):
                 line = background_rollout(rollout)
@@ -322,7 +326,7 @@ async def _follow_until_over(
             if told is None or (line.state, line.words) != (told.state, told.words):
                 told = line
                 tell(line)
-            if line.over:
+            if line.is_over:
                 return
 
 

@@ -66,7 +66,7 @@ def pod_problems(scene: RolloutFacts, pod: Pod) -> Iterator[StuckReason]:
             yield replace(reason, container=facts.name)
     if (
         not found
-        and (event := scene.told(pod.metadata.uid, _SETUP_EVENTS)) is not None
+        and (event := scene.recent_warning(pod.metadata.uid, _SETUP_EVENTS)) is not None
         and not _is_running(pod)
     ):
         volume = event.reason != "FailedCreatePodSandBox"
@@ -154,7 +154,7 @@ def _termination_message(status: ContainerStatus) -> str:
 def _not_ready_reason(scene: RolloutFacts, pod: Pod, facts: ContainerFacts) -> StuckReason | None:
     seconds = scene.now - (facts.started_at or scene.now)
     slow = seconds > SLOW_READY_SECONDS
-    event = scene.told(pod.metadata.uid, ("Unhealthy",))
+    event = scene.recent_warning(pod.metadata.uid, ("Unhealthy",))
     if event is None:
         if not slow:
             return None
@@ -235,7 +235,7 @@ def _refused_reasons(scene: RolloutFacts) -> Iterator[StuckReason]:
     failure = workload_condition(scene.workload, "ReplicaFailure")
     said = text(failure, "message") if text(failure, "status") == "True" else ""
     if not said and scene.status.updated < scene.status.target:
-        events = (scene.told(uid, ("FailedCreate",)) for uid in scene.makers)
+        events = (scene.recent_warning(uid, ("FailedCreate",)) for uid in scene.owner_uids)
         event = max((event for event in events if event is not None), key=last_event_time, default=None)
         said = sanitize(event.message or "") if event is not None else ""
     if said:

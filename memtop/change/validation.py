@@ -47,35 +47,35 @@ PAUSED_ROLLOUTS = "its rollouts are paused: resume it first"
 
 
 def request_problem(
-    wish: ChangeRequest, subject: WorkloadState, used: Mapping[str, float] | None = None
+    change: ChangeRequest, subject: WorkloadState, used: Mapping[str, float] | None = None
 ) -> str:
-    """Why a wish makes no plan; empty if it may make one.
+    """Why a change makes no plan; empty if it may make one.
 
     Args:
-        wish: What is wanted.
+        change: What is wanted.
         subject: The object as it is now.
         used: Working set in bytes by container, the most that any pod of it has; None if not known.
 
     Returns:
         One sentence.
     """
-    if why := why_unsupported(wish.ref, type(wish)):
+    if why := why_unsupported(change.ref, type(change)):
         return why
-    match wish:
+    match change:
         case SetImage():
-            return _image_problem(wish, subject)
+            return _image_problem(change, subject)
         case SetMemory():
-            return _memory_problem(wish, subject, used or {})
+            return _memory_problem(change, subject, used or {})
         case SetVariables():
-            return _variables_problem(wish, subject)
+            return _variables_problem(change, subject)
         case ResizePod():
-            return _memory_problem(wish, subject, {}) or resize_problem(wish, subject.object)
+            return _memory_problem(change, subject, {}) or resize_problem(change, subject.object)
         case Undo():
-            return PAUSED_ROLLOUTS if subject.paused else undo_target(wish, subject)[1]
+            return PAUSED_ROLLOUTS if subject.paused else undo_target(change, subject)[1]
         case Restart():
             return PAUSED_ROLLOUTS if subject.paused else ""
         case Scale():
-            return _scale_problem(wish, subject)
+            return _scale_problem(change, subject)
         case Pause():
             return ALREADY_PAUSED if subject.paused else ""
         case Resume():
@@ -97,7 +97,7 @@ def parse_replicas(text: str) -> int:
     return int(written)
 
 
-def undo_target(wish: Undo, subject: WorkloadState) -> tuple[Revision | None, str]:
+def undo_target(change: Undo, subject: WorkloadState) -> tuple[Revision | None, str]:
     """The revision that an undo leads to, or why there is none.
 
     As kubectl has it, the one before is the second highest number, whichever is the current one.
@@ -105,15 +105,15 @@ def undo_target(wish: Undo, subject: WorkloadState) -> tuple[Revision | None, st
     known = [one for one in subject.revisions if one.number]
     if not known:
         return None, subject.revisions_note or "no revision of it is known"
-    if wish.revision is None:
+    if change.revision is None:
         if len(known) < 2:
             return None, f"there is nothing to go back to: only revision {known[0].number} is known"
         chosen: Revision | None = known[1]
     else:
-        chosen = next((one for one in known if one.number == wish.revision), None)
+        chosen = next((one for one in known if one.number == change.revision), None)
     if chosen is None:
         numbers = ", ".join(str(one.number) for one in reversed(known))
-        return None, f"there is no revision {wish.revision}; there are {numbers}"
+        return None, f"there is no revision {change.revision}; there are {numbers}"
     if chosen.current:
         return None, SAME_REVISION
     return chosen, ""
@@ -127,58 +127,60 @@ def _find_container(name: str, subject: WorkloadState) -> tuple[TemplateContaine
     return None, f"{subject.ref.name} has no container {name!r}; it has {names or 'none'}"
 
 
-def _image_problem(wish: SetImage, subject: WorkloadState) -> str:
-    container, why = _find_container(wish.container, subject)
+def _image_problem(change: SetImage, subject: WorkloadState) -> str:
+    container, why = _find_container(change.container, subject)
     if container is None:
         return why
     try:
-        parse_image(wish.image)
+        parse_image(change.image)
     except ImageReferenceError as error:
         return str(error)
-    return SAME_IMAGE if wish.image == container.image else ""
+    return SAME_IMAGE if change.image == container.image else ""
 
 
-def _memory_problem(wish: SetMemory | ResizePod, subject: WorkloadState, used: Mapping[str, float]) -> str:
-    container, why = _find_container(wish.container, subject)
+def _memory_problem(change: SetMemory | ResizePod, subject: WorkloadState, used: Mapping[str, float]) -> str:
+    container, why = _find_container(change.container, subject)
     if container is None:
         return why
-    if wish.limit is None and wish.request is None:
+    if change.limit is None and change.request is None:
         return "neither a limit nor a request is given"
     try:
-        limit = container.limit_bytes if wish.limit is None else parse_memory(wish.limit, "limit")
-        request = container.request_bytes if wish.request is None else parse_memory(wish.request, "request")
+        limit = container.limit_bytes if change.limit is None else parse_memory(change.limit, "limit")
+        request = (
+            container.request_bytes if change.request is None else parse_memory(change.request, "request")
+        )
     except ValueError as error:
         return str(error)
     if (limit, request) == (container.limit_bytes, container.request_bytes):
         return SAME_MEMORY
     if limit is not None and request is not None and limit < request:
-        lower, upper = wish.limit or container.limit, wish.request or container.request
+        lower, upper = change.limit or container.limit, change.request or container.request
         below = f"the limit {lower} is below the request {upper}"
-        if wish.request is None:
+        if change.request is None:
             return f"{below}: lower that too"
-        return f"{below}: raise that too" if wish.limit is None else below
-    now = used.get(wish.container)
-    if wish.limit is not None and limit is not None and now is not None and limit < now:
-        return f"the limit {wish.limit} is below what it uses now, {bytes_(now)}"
+        return f"{below}: raise that too" if change.limit is None else below
+    now = used.get(change.container)
+    if change.limit is not None and limit is not None and now is not None and limit < now:
+        return f"the limit {change.limit} is below what it uses now, {bytes_(now)}"
     return ""
 
 
-def _variables_problem(wish: SetVariables, subject: WorkloadState) -> str:
-    container, why = _find_container(wish.container, subject)
+def _variables_problem(change: SetVariables, subject: WorkloadState) -> str:
+    container, why = _find_container(change.container, subject)
     if container is None:
         return why
     template = pod_template(subject.ref.kind, subject.object)
     among = objects(template, "spec", "initContainers" if container.init else "containers")
     found = next((one for one in among if text(one, "name") == container.name), {})
     present = {text(one, "name"): one for one in objects(found, "env")}
-    for name, _ in wish.variables:
+    for name, _ in change.variables:
         if has(present.get(name, {}), "valueFrom"):
             return f"{name} of {container.name} comes from elsewhere (valueFrom): change it there"
     mounts = {text(one, "mountPath"): text(one, "name") for one in objects(found, "volumeMounts")}
-    if wish.dump_folder and mounts.get(wish.dump_folder, DUMP_VOLUME) != DUMP_VOLUME:
-        return f"{wish.dump_folder} of {container.name} is the volume {mounts[wish.dump_folder]} already"
-    same = all(text(present.get(name, {}), "value") == value for name, value in wish.variables)
-    return SAME_VARIABLES if same and (not wish.dump_folder or wish.dump_folder in mounts) else ""
+    if change.dump_folder and mounts.get(change.dump_folder, DUMP_VOLUME) != DUMP_VOLUME:
+        return f"{change.dump_folder} of {container.name} is the volume {mounts[change.dump_folder]} already"
+    same = all(text(present.get(name, {}), "value") == value for name, value in change.variables)
+    return SAME_VARIABLES if same and (not change.dump_folder or change.dump_folder in mounts) else ""
 
 
 def parse_memory(written: str, what: str) -> int:
@@ -210,9 +212,9 @@ def parse_memory(written: str, what: str) -> int:
     return found
 
 
-def _scale_problem(wish: Scale, subject: WorkloadState) -> str:
-    if wish.replicas < 0:
-        return f"{wish.replicas} is below 0: a workload cannot have fewer pods than none"
-    if wish.replicas > LARGEST_REPLICAS:
-        return f"{wish.replicas} is more than the API can count"
-    return SAME_REPLICAS if wish.replicas == subject.replicas else ""
+def _scale_problem(change: Scale, subject: WorkloadState) -> str:
+    if change.replicas < 0:
+        return f"{change.replicas} is below 0: a workload cannot have fewer pods than none"
+    if change.replicas > LARGEST_REPLICAS:
+        return f"{change.replicas} is more than the API can count"
+    return SAME_REPLICAS if change.replicas == subject.replicas else ""

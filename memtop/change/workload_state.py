@@ -166,11 +166,11 @@ class WorkloadUpdate:
 
     Attributes:
         subject: The workload with its revisions.
-        born: When each of its pods was created, Unix seconds by name; those not known are missing.
+        pods_created: When each of its pods was created, Unix seconds by name; those not known are missing.
     """
 
     subject: WorkloadState
-    born: Mapping[str, float] = field(default_factory=dict)
+    pods_created: Mapping[str, float] = field(default_factory=dict)
 
 
 async def follow_workload(
@@ -193,7 +193,7 @@ async def follow_workload(
             await asyncio.sleep(FOLLOW_PAUSE)
         except (ApiError, Unreachable, CredentialError, KubeconfigError) as error:
             publish(str(error))
-            await backoff.rest(error, at_least=FOLLOW_RETRY)
+            await backoff.wait(error, at_least=FOLLOW_RETRY)
 
 
 async def _pod_creation_times(client: Client, found: WorkloadState) -> dict[str, float]:

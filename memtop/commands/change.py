@@ -72,11 +72,11 @@ class Console:
     keyboard: TextIO
 
     @property
-    def attended(self) -> bool:
+    def is_interactive(self) -> bool:
         """Whether there is somebody to ask."""
         return self.keyboard.isatty()
 
-    def tell(self, plan: ChangePlan) -> None:
+    def show_plan(self, plan: ChangePlan) -> None:
         """Shows a plan in full."""
         width = min(_WIDEST_PLAN, shutil.get_terminal_size().columns) if self.out.isatty() else None
         print(plan.title, file=self.out)
@@ -215,13 +215,13 @@ def named_object(
         raise _config_error(invocation, f"{' '.join(words)!r} {error}") from None
 
 
-def run_change(invocation: Invocation, target: ClusterTarget, wish: ChangeRequest, console: Console) -> int:
+def run_change(invocation: Invocation, target: ClusterTarget, change: ChangeRequest, console: Console) -> int:
     """Plans, asks and applies, under the conditions of the flags and settings; returns the exit code.
 
     Args:
         invocation: Its options ``yes``, ``dry_run`` and ``confirm``; the settings' ``safety``.
         target: The cluster.
-        wish: What is wanted.
+        change: What is wanted.
         console: Where to show the plan and ask.
     """
     options, safety = invocation.options, invocation.settings.safety
@@ -234,7 +234,7 @@ def run_change(invocation: Invocation, target: ClusterTarget, wish: ChangeReques
         file="" if options.get("output") in {None, "table"} else options["output"],
     )
     log = AuditLog(audit_log_path(os.environ))
-    return plan_and_apply(target, wish, terms, console, log, _leak_reader(invocation, target))
+    return plan_and_apply(target, change, terms, console, log, _leak_reader(invocation, target))
 
 
 def _leak_reader(invocation: Invocation, target: ClusterTarget) -> ReadLeak:
@@ -252,7 +252,7 @@ def _leak_reader(invocation: Invocation, target: ClusterTarget) -> ReadLeak:
 
 def plan_and_apply(
     target: ClusterTarget,
-    wish: ChangeRequest,
+    change: ChangeRequest,
     terms: ApplyTerms,
     console: Console,
     log: AuditLog,
@@ -264,7 +264,7 @@ def plan_and_apply(
 
     Args:
         target: The cluster.
-        wish: What is wanted; a container's name may be empty where the workload has only one.
+        change: What is wanted; a container's name may be empty where the workload has only one.
         terms: Under which conditions.
         console: Where to show the plan and ask.
         log: Where every plan is recorded.
@@ -276,7 +276,7 @@ def plan_and_apply(
     with asyncio.Runner() as runner:
         client = Client(target)
         try:
-            return _TerminalChange(runner, client, terms, console, log, read_leak).run(wish)
+            return _TerminalChange(runner, client, terms, console, log, read_leak).run(change)
         except (ApiError, Unreachable, CredentialError, KubeconfigError) as error:
             console.warn(str(error))
             return FAILED
@@ -285,7 +285,7 @@ def plan_and_apply(
 
 
 class _TerminalChange:
-    """One wish on its way through plan and question."""
+    """One change on its way through plan and question."""
 
     def __init__(
         self,
@@ -303,57 +303,57 @@ class _TerminalChange:
         self._console = console
         self._log = log
 
-    def run(self, wish: ChangeRequest) -> int:
+    def run(self, change: ChangeRequest) -> int:
         context = self._client.target.context
-        found, wish, why = self._runner.run(self._prepared(wish))
+        found, change, why = self._runner.run(self._prepared(change))
         if why:
             self._console.warn(why)
             return FAILED
-        why = validation.request_problem(wish, found, self._runner.run(memory_in_use(self._client, found)))
+        why = validation.request_problem(change, found, self._runner.run(memory_in_use(self._client, found)))
         if why in validation.NOTHING_TO_DO:
             self._console.say(f"nothing to do: {why}")
             return DONE
         if why:
             self._console.warn(why)
             return MISTAKE
-        plan, anew = self._runner.run(plan_of(self._client, wish, context, self._read_leak)), False
+        plan, anew = self._runner.run(plan_of(self._client, change, context, self._read_leak)), False
         if self._terms.file:
             return self._as_file(plan, self._terms.file)
         while True:
-            self._console.tell(plan)
+            self._console.show_plan(plan)
             if plan.refused or self._terms.dry_run:
                 return self._only_shown(plan)
             if not self._agreed(plan, anew=anew):
                 return self._declined(plan)
             match self._runner.run(apply_plan(self._client, plan, self._log)):
                 case Applied(warning=warning):
-                    self._console.say(f"{plan.ref.kind.lower()}/{plan.ref.name} {_DONE_WORDS[type(wish)]}")
+                    self._console.say(f"{plan.ref.kind.lower()}/{plan.ref.name} {_DONE_WORDS[type(change)]}")
                     if warning:
                         self._console.warn(warning)
-                    return self._resized(wish) if isinstance(wish, ResizePod) else DONE
+                    return self._resized(change) if isinstance(change, ResizePod) else DONE
                 case NotApplied(why):
                     self._console.warn(why)
                     return FAILED
                 case ObjectChanged(newer):
                     self._console.warn("it was changed in the meantime: nothing is written; the plan is now:")
                     plan, anew = newer, True
-                    if not self._console.attended:
-                        self._console.tell(plan)
+                    if not self._console.is_interactive:
+                        self._console.show_plan(plan)
                         self._note(plan, "declined")
                         self._console.warn("agree to that plan by running the command again")
                         return FAILED
 
-    async def _prepared(self, wish: ChangeRequest) -> tuple[WorkloadState, ChangeRequest, str]:
-        """The object, the wish with its container's name filled in, and why it can't be granted."""
-        why = await why_not_allowed(self._client, wish.ref, type(wish), read_only=self._terms.read_only)
-        found = await read_workload(self._client, wish.ref)
-        if isinstance(wish, SetMemory | ResizePod) and not wish.container:
+    async def _prepared(self, change: ChangeRequest) -> tuple[WorkloadState, ChangeRequest, str]:
+        """The object, the change with its container's name filled in, and why it can't be granted."""
+        why = await why_not_allowed(self._client, change.ref, type(change), read_only=self._terms.read_only)
+        found = await read_workload(self._client, change.ref)
+        if isinstance(change, SetMemory | ResizePod) and not change.container:
             ordinary = [one.name for one in found.containers if not one.init]
             if len(ordinary) != 1:
-                why = why or f"{wish.ref.name} has several containers: say which of {', '.join(ordinary)}"
+                why = why or f"{change.ref.name} has several containers: say which of {', '.join(ordinary)}"
             else:
-                wish = replace(wish, container=ordinary[0])
-        return found, wish, why
+                change = replace(change, container=ordinary[0])
+        return found, change, why
 
     def _as_file(self, plan: ChangePlan, form: PatchFormat) -> int:
         """Prints the change as a file; nothing is changed."""
@@ -388,7 +388,7 @@ class _TerminalChange:
     def _declined(self, plan: ChangePlan) -> int:
         self._note(plan, "declined")
         self._console.warn("nothing is changed")
-        return FAILED if self._console.attended else MISTAKE
+        return FAILED if self._console.is_interactive else MISTAKE
 
     def _note(self, plan: ChangePlan, outcome: PlanOutcome) -> None:
         warning = self._runner.run(record_not_applied(self._client, plan, self._log, outcome=outcome))
@@ -418,12 +418,12 @@ def is_agreed(console: Console, terms: ApplyTerms, context: str, name: str, *, a
     if terms.confirm and terms.confirm != name:
         console.warn(f"--confirm {terms.confirm!r} is not the name {name!r}")
         return False
-    if protected and not terms.confirm and not console.attended:
+    if protected and not terms.confirm and not console.is_interactive:
         console.warn(f"the context {context} is protected: add --confirm {name}")
         return False
     if not anew and ((terms.yes and not protected) or terms.confirm):
         return True
-    if not console.attended:
+    if not console.is_interactive:
         console.warn("there is nobody to ask: add --yes to apply it, or --dry-run to see it only")
         return False
     with _signals_end_the_question():

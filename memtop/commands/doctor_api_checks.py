@@ -238,7 +238,7 @@ async def check_metrics(client: Client, namespaces: Sequence[str], now: Callable
                 return optional_missing(
                     "metrics API", "has no samples yet; metrics-server needs a minute after its start"
                 )
-            age = now() - max(item.taken_at or 0.0 for item in items)
+            age = now() - max(item.time or 0.0 for item in items)
             words = f"{len(items)} pods, the newest sample {ago(max(age, 0.0))}"
             return (
                 optional_missing("metrics API", f"{words}, which is old")

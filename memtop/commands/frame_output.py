@@ -160,7 +160,7 @@ class TableField:
 def container_name(listing: ListedContainer) -> str:
     """The pod's name, and the container's where the pod has several."""
     who = listing.identity
-    return who.pod if who.only else f"{who.pod}/{who.container}"
+    return who.pod if who.is_only_container else f"{who.pod}/{who.container}"
 
 
 def verdict_words(frame: Frame, listing: ListedContainer) -> str:

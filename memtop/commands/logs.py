@@ -71,8 +71,8 @@ async def _print_log(
         if sought is not None:
             await _set_expression(grep, sought, typed=bool(options["grep"]))  # says what is wrong at once
         found = await find_log_target(client, ref, options["container"])
-        if found.note:
-            print(f"memtop: {found.note}", file=err)
+        if found.how_chosen:
+            print(f"memtop: {found.how_chosen}", file=err)
         request = LogRequest(
             ref.namespace,
             found.pod,

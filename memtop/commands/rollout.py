@@ -258,7 +258,7 @@ async def _print_until_over(client: Client, ref: ObjectRef, out: TextIO, err: Te
     await fetch_object(client, ref)  # what is not there is not waited for
     clock = await _cluster_clock(client)
     said, told = "", set[StuckReason]()
-    async with aclosing(follow_rollout(client, ref, clock.now, measure=False)) as rollouts:
+    async with aclosing(follow_rollout(client, ref, clock.now, with_memory=False)) as rollouts:
         async for rollout in rollouts:
             if isinstance(rollout, str):
                 print(f"memtop: {rollout}", file=err, flush=True)
@@ -278,7 +278,7 @@ async def _print_until_over(client: Client, ref: ObjectRef, out: TextIO, err: Te
 
 def _exit_code(rollout: Rollout, err: TextIO) -> int | None:
     """The exit code, if it is over."""
-    if rollout.gone:
+    if rollout.deleted:
         print("error: object has been deleted", file=err)
         return FAILED
     if rollout.status.failed:

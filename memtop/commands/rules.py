@@ -308,7 +308,7 @@ def _apply(
     if not is_agreed(console, terms, plan.context, plan.ref.name):
         runner.run(record_rules(client, plan, log, "declined"))
         console.warn("nothing is changed")
-        return FAILED if console.attended else MISTAKE
+        return FAILED if console.is_interactive else MISTAKE
     why, warning = runner.run(apply_rules(client, plan, log))
     if warning:
         console.warn(warning)

@@ -183,7 +183,7 @@ def _from_csv(where: str, text: str, columns: TableColumns) -> list[RecordedMemo
             if table is None:
                 table = _CsvTable(line, [cell.strip() for cell in row], columns)
             else:
-                table.take(line, row)
+                table.add_row(line, row)
     except csv.Error as error:
         raise BadInputError(f"{where}, line {lines.line_num}: {error}") from error
     return [] if table is None else table.series()
@@ -214,7 +214,7 @@ class _CsvTable:
         self._units = {at: _header_unit(header[at]) for at in self._values}
         self._found: dict[tuple[str, int], RecordedMemory] = {}
 
-    def take(self, where: str, row: Sequence[str]) -> None:
+    def add_row(self, where: str, row: Sequence[str]) -> None:
         """Takes in a row; an empty cell is a gap."""
         wanted = max(self._time, *self._values) + 1
         if len(row) < wanted and (len(self._values) == 1 or len(row) <= self._time):

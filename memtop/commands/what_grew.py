@@ -94,7 +94,7 @@ async def _answer(
         if options["dry_run"]:
             return 0
         if not options["yes"]:
-            if not console.attended:
+            if not console.is_interactive:
                 console.warn("nobody is there to agree: --yes takes the captures")
                 return NOT_AGREED
             if (await asyncio.to_thread(console.ask, "Take the captures? [y/N]")).lower() not in ("y", "yes"):
@@ -148,8 +148,8 @@ async def _container(
         except ValueError as error:
             raise ConfigError(f"command {invocation.command!r}: {' '.join(words)!r} {error}") from None
     found = await find_log_target(client, ref, invocation.options["container"])
-    if found.note:
-        console.warn(found.note)
+    if found.how_chosen:
+        console.warn(found.how_chosen)
     if len(found.containers) != 1:
         names = ", ".join(found.containers)
         raise ConfigError(f"pod {found.pod} has several containers: name one with --container ({names})")
@@ -160,12 +160,12 @@ def show_plan(plan: GrowthPlan, console: Console) -> None:
     """Prints a plan in full, what may cost the container its life first."""
     risks = plan.risks()
     lines = [
-        *(ChangePlanLine("risk", risk.words, "critical") for risk in risks if risk.grave),
+        *(ChangePlanLine("risk", risk.sentence, "critical") for risk in risks if risk.is_severe),
         *(
             ChangePlanLine(name, words, "command" if name == "runs there" else "plain")
             for name, words in plan.facts()
         ),
-        *(ChangePlanLine("risk", risk.words, "warn") for risk in risks if not risk.grave),
+        *(ChangePlanLine("risk", risk.sentence, "warn") for risk in risks if not risk.is_severe),
     ]
     width = shutil.get_terminal_size().columns if console.err.isatty() else None
     console.warn(f"plan: {plan.title}")

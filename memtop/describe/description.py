@@ -124,9 +124,9 @@ def description_lines(known: DescribedObject, moment: ZonedNow) -> list[str]:
     """
     first: list[str] = []
     if known.ref.kind == "Pod":
-        first = memory_lines(known.object, known.around, moment)
-    elif known.around.autoscalers:
-        first = ["Memory:", *(f"  {sentence}" for sentence in known.around.autoscalers)]
+        first = memory_lines(known.object, known.surroundings, moment)
+    elif known.surroundings.autoscalers:
+        first = ["Memory:", *(f"  {sentence}" for sentence in known.surroundings.autoscalers)]
     if known.events is None:
         first = [*(first or ["Memory:"]), f"  Events cannot be read: {known.events_note}"]
     return [*first, "", *describe_object(known, moment)] if first else describe_object(known, moment)

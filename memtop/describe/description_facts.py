@@ -52,7 +52,7 @@ class DescribedObject:
         events: Its events; None where they could not be had.
         events_note: Why not.
         lease: A node's heartbeat, or why it could not be had.
-        around: What lies around a pod.
+        surroundings: What lies around a pod.
         watches: What to watch for the next change.
         minor: The server's minor version, whose kubectl's words are used.
     """
@@ -63,7 +63,7 @@ class DescribedObject:
     events: Sequence[Json] | None = ()
     events_note: str = ""
     lease: Json | str = ""
-    around: PodSurroundings = field(default_factory=PodSurroundings)
+    surroundings: PodSurroundings = field(default_factory=PodSurroundings)
     watches: tuple[ChangeWatch, ...] = ()
     minor: int = USUAL_MINOR
 
@@ -117,14 +117,17 @@ async def follow_object(
             if loop.time() >= expires:
                 around, expires = None, loop.time() + SURROUNDINGS_SECONDS
             known = await gather_facts(client, ref, around)
-            ref, around = known.ref, known.around  # which says where it is, so that nobody has to search
+            ref, around = (
+                known.ref,
+                known.surroundings,
+            )  # which says where it is, so that nobody has to search
             publish(known)
             backoff.reset()
             await _wait_for_change(client, known.watches, of_watches)
             await asyncio.sleep(PAUSE_SECONDS)
         except (ApiError, Unreachable, CredentialError, KubeconfigError) as error:
             publish(str(error))
-            await backoff.rest(error, at_least=UNWATCHED_SECONDS)
+            await backoff.wait(error, at_least=UNWATCHED_SECONDS)
 
 
 async def _already_known(around: PodSurroundings) -> PodSurroundings:

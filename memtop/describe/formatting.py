@@ -97,7 +97,7 @@ class ZonedNow:
             f"{local:%H:%M:%S} {sign}{minutes // 60:02}{minutes % 60:02}"
         )
 
-    def since(self, text: str) -> str:
+    def age_of(self, text: str) -> str:
         """How long ago an API time stamp was: ``5m``, ``3h20m``; ``<unknown>`` where there is none."""
         time = parse_timestamp(text)
         return UNKNOWN_AGE if time is None else human_duration(self.now - time.timestamp())
@@ -170,13 +170,13 @@ def event_lines(events: Sequence[Json] | None, moment: ZonedNow) -> Iterator[str
 
 def _event_age(event: Json, moment: ZonedNow) -> str:
     """When it was last seen; and for one that repeats, how often over how long."""
-    first = moment.since(text(event, "eventTime") or text(event, "firstTimestamp"))
+    first = moment.age_of(text(event, "eventTime") or text(event, "firstTimestamp"))
     count = number(event, "count") or 0
     if has(event, "series"):
-        last = moment.since(text(event, "series", "lastObservedTime"))
+        last = moment.age_of(text(event, "series", "lastObservedTime"))
         return f"{last} (x{number(event, 'series', 'count') or 0} over {first})"
     if count > 1:
-        return f"{moment.since(text(event, 'lastTimestamp'))} (x{count} over {first})"
+        return f"{moment.age_of(text(event, 'lastTimestamp'))} (x{count} over {first})"
     return first
 
 

@@ -218,7 +218,7 @@ def _container_lines(container: Json, status: Json, moment: ZonedNow, pod_limit:
         yield f"      Reason:\t{reason or 'not given'}"
         yield f"      Exit Code:\t{code}{f' ({words})' if words else ''}"
         yield f"      Started:\t{moment.stamp(started)}"
-        yield f"      Finished:\t{moment.stamp(finished)} ({moment.since(finished)} ago)"
+        yield f"      Finished:\t{moment.stamp(finished)} ({moment.age_of(finished)} ago)"
         if ran is not None:
             yield f"      Ran For:\t{human_duration(ran)}"
     for key, title, none in (

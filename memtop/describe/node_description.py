@@ -142,7 +142,7 @@ def _pod_lines(status: Json, pods: Sequence[Json], moment: ZonedNow) -> Iterator
         shares = "\t".join(
             _share(part, name, allocatable) for name in ("cpu", "memory") for part in (asked, most)
         )
-        age = moment.since(text(pod, "metadata", "creationTimestamp"))
+        age = moment.age_of(text(pod, "metadata", "creationTimestamp"))
         yield f"  {namespace_of(pod)}\t{name_of(pod)}\t\t{shares}\t{age}"
     yield "Allocated resources:"
     yield "  (Total limits may be over 100 percent, i.e., overcommitted.)"

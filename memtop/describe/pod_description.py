@@ -90,7 +90,7 @@ def _status_lines(pod: Json, moment: ZonedNow) -> Iterator[str]:
     status, phase = mapping(pod, "status"), text(pod, "status", "phase")
     deleted = text(pod, "metadata", "deletionTimestamp")
     if deleted and phase not in {"Failed", "Succeeded"}:
-        yield f"Status:\tTerminating (lasts {moment.since(deleted)})"
+        yield f"Status:\tTerminating (lasts {moment.age_of(deleted)})"
         grace = number(pod, "metadata", "deletionGracePeriodSeconds") or 0
         yield f"Termination Grace Period:\t{grace}s"
     else:

@@ -39,7 +39,7 @@ class HeapCapture:
 
     Attributes:
         title: What one gets.
-        how: How it is done.
+        method: How it is done.
         pid: The process, by its number in the container.
         command: What is run in the container.
         remote: The file it writes there; empty where there is none or its name is not known yet.
@@ -49,11 +49,11 @@ class HeapCapture:
         cost: What the process suffers meanwhile, in a sentence.
         missing: Why it can't be done; empty if it can.
         port: What to connect to.
-        says: What the command says once it has succeeded; not every tool's exit code tells.
+        success_text: What the command says once it has succeeded; not every tool's exit code tells.
     """
 
     title: str
-    how: CaptureMethod
+    method: CaptureMethod
     pid: int
     command: tuple[str, ...]
     suffix: str
@@ -63,10 +63,10 @@ class HeapCapture:
     size: int = 0
     missing: str = ""
     port: int = 0
-    says: str = ""
+    success_text: str = ""
 
     @property
-    def shown(self) -> str:
+    def command_text(self) -> str:
         """The command as one would type it."""
         return shlex.join(self.command)
 
@@ -136,7 +136,7 @@ def _jvm_captures(program: RuntimeProgram, means: CaptureMeans) -> Iterator[Heap
         memory=JCMD_MEMORY,
         size=heap,
         missing=_missing_means(means, "jcmd", "jmap"),
-        says="Heap dump file created",
+        success_text="Heap dump file created",
     )
     yield HeapCapture(
         "class histogram with jcmd",
@@ -358,12 +358,12 @@ class CaptureViewer:
     Attributes:
         name: What it is called.
         command: How it is started on the file; empty where that takes a mouse.
-        note: What to look at first.
+        first_look: What to look at first.
     """
 
     name: str
     command: str
-    note: str
+    first_look: str
 
 
 def viewer_for(path: Path) -> CaptureViewer:

@@ -63,7 +63,7 @@ class CaptureConstraints:
 
 
 @dataclass(frozen=True, slots=True)
-class CaptureRoom:
+class CaptureSpace:
     """What there is to capture into.
 
     Attributes:
@@ -84,12 +84,12 @@ class CaptureRisk:
     """Something that may go wrong, in a sentence.
 
     Attributes:
-        words: The sentence.
-        grave: Whether it is likely, or would cost the container its life.
+        sentence: The sentence.
+        is_severe: Whether it is likely, or would cost the container its life.
     """
 
-    words: str
-    grave: bool = False
+    sentence: str
+    is_severe: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,20 +97,20 @@ class CapturePlan:
     """One capture, ready to be shown and, after a yes, to be taken.
 
     Attributes:
-        place: The container.
+        container_ref: The container.
         program: The process and its runtime.
         capture: What is done.
-        room: What there is to capture into.
-        surroundings: What it may run into.
+        space: What there is to capture into.
+        constraints: What it may run into.
         target: The file on this machine.
         probe: What the container answered.
     """
 
-    place: ContainerRef
+    container_ref: ContainerRef
     program: RuntimeProgram
     capture: HeapCapture
-    room: CaptureRoom
-    surroundings: CaptureConstraints
+    space: CaptureSpace
+    constraints: CaptureConstraints
     target: Path
     probe: ContainerProbe
 
@@ -118,13 +118,13 @@ class CapturePlan:
         """What may go wrong, with figures."""
         capture = self.capture
         found = [*self._memory_risks(), *self._disk_risks()]
-        if capture.how is not CaptureMethod.LEFT:
+        if capture.method is not CaptureMethod.LEFT:
             found.append(CaptureRisk(capture.cost))
-        if self.surroundings.liveness is not None and capture.memory:
+        if self.constraints.liveness is not None and capture.memory:
             found.append(
                 CaptureRisk(
                     "A liveness probe that gets no answer for about "
-                    f"{duration(self.surroundings.liveness)} has the kubelet restart the container."
+                    f"{duration(self.constraints.liveness)} has the kubelet restart the container."
                 )
             )
         if capture.suffix not in (".pb.gz", "-histogram.txt", "-smaps.txt"):
@@ -133,12 +133,12 @@ class CapturePlan:
                     "The file holds what the process knows, secrets included; here only you may read it."
                 )
             )
-        return tuple(sorted(found, key=lambda risk: not risk.grave))
+        return tuple(sorted(found, key=lambda risk: not risk.is_severe))
 
     def _memory_risks(self) -> Iterator[CaptureRisk]:
-        memory, capture = self.room.memory, self.capture
-        takes = capture.memory + (capture.size if self.room.in_memory and capture.remote else 0)
-        if self.room.in_memory and capture.remote and capture.how is not CaptureMethod.LEFT:
+        memory, capture = self.space.memory, self.capture
+        takes = capture.memory + (capture.size if self.space.in_memory and capture.remote else 0)
+        if self.space.in_memory and capture.remote and capture.method is not CaptureMethod.LEFT:
             yield CaptureRisk(
                 f"{PurePosixPath(capture.remote).parent} is a tmpfs: the file counts as memory.", True
             )
@@ -170,20 +170,20 @@ class CapturePlan:
             )
 
     def _disk_risks(self) -> Iterator[CaptureRisk]:
-        capture, room = self.capture, self.room
-        if room.free_here < capture.size:
+        capture, space = self.capture, self.space
+        if space.free_here < capture.size:
             yield CaptureRisk(
-                f"Only {bytes_(room.free_here)} is free here; it may need {bytes_(capture.size)}.", True
+                f"Only {bytes_(space.free_here)} is free here; it may need {bytes_(capture.size)}.", True
             )
-        if not capture.remote or capture.how is CaptureMethod.LEFT:
+        if not capture.remote or capture.method is CaptureMethod.LEFT:
             return
-        if room.free_there is not None and room.free_there < capture.size:
+        if space.free_there is not None and space.free_there < capture.size:
             yield CaptureRisk(
-                f"Only {bytes_(room.free_there)} is free in the container; "
+                f"Only {bytes_(space.free_there)} is free in the container; "
                 f"the file may need {bytes_(capture.size)}.",
                 True,
             )
-        limit = self.surroundings.disk_limit
+        limit = self.constraints.disk_limit
         if limit is not None and limit < capture.size:
             yield CaptureRisk(
                 f"The container may write {bytes_(limit)} (ephemeral-storage) before its pod is evicted; "
@@ -193,23 +193,26 @@ class CapturePlan:
 
     def facts(self) -> tuple[tuple[str, str], ...]:
         """Name and value of what is to be done, for a person who decides."""
-        capture, memory, room = self.capture, self.room.memory, self.room
+        capture, memory, space = self.capture, self.space.memory, self.space
         found = [
-            ("container", f"{self.place.container} of {self.place.namespace}/{self.place.pod}"),
+            (
+                "container",
+                f"{self.container_ref.container} of {self.container_ref.namespace}/{self.container_ref.pod}",
+            ),
             ("process", self.program.words()),
         ]
         if capture.command:
-            found.append(("runs there", capture.shown))
-        found.append(("how", capture.how.value))
+            found.append(("runs there", capture.command_text))
+        found.append(("how", capture.method.value))
         if memory is not None:
             limit = "no limit" if memory.limit is None else f"limit {bytes_(memory.limit)}"
             left = "" if memory.headroom is None else f", {bytes_(memory.headroom)} left"
             found.append(("memory", f"working set {bytes_(memory.working_set)}, {limit}{left}"))
         if capture.size:
             found.append(("size", f"up to about {bytes_(capture.size)}"))
-        if capture.remote and capture.how is not CaptureMethod.LEFT:
-            found.append(("written there", f"{capture.remote} ({bytes_(room.free_there)} free)"))
-        found.append(("kept here", f"{self.target} ({bytes_(room.free_here)} free)"))
+        if capture.remote and capture.method is not CaptureMethod.LEFT:
+            found.append(("written there", f"{capture.remote} ({bytes_(space.free_there)} free)"))
+        found.append(("kept here", f"{self.target} ({bytes_(space.free_here)} free)"))
         return tuple(found)
 
 
@@ -223,12 +226,12 @@ class NothingToCaptureError(Exception):
     """The container has no process whose heap could be captured."""
 
 
-async def plan_captures(client: Client, place: ContainerRef, folder: Path) -> tuple[CapturePlan, ...]:
+async def plan_captures(client: Client, container_ref: ContainerRef, folder: Path) -> tuple[CapturePlan, ...]:
     """Looks into a container and proposes captures of the process that holds the most; nothing is run.
 
     Args:
         client: As whom.
-        place: The container.
+        container_ref: The container.
         folder: Where results go on this machine.
 
     Returns:
@@ -242,53 +245,59 @@ async def plan_captures(client: Client, place: ContainerRef, folder: Path) -> tu
         Unreachable: No whole answer came.
         CredentialError: No credential could be had.
     """
-    around = capture_constraints(await client.get(place.path), place.container)
+    constraints = capture_constraints(await client.get(container_ref.path), container_ref.container)
     free_here = shutil.disk_usage(folder).free
     stamp = time.strftime("%Y%m%d-%H%M%S")
     try:
-        asked = await probe_container(client, place)
+        probe = await probe_container(client, container_ref)
     except (NoShellError, ApiError) as error:
         if isinstance(error, ApiError) and error.status != 403:
             raise
-        usual = () if around.host_network else USUAL_PPROF_PORTS  # there they would be the node's
-        served = await find_pprof_ports(client, place, (*around.ports, *usual))
+        usual = () if constraints.host_network else USUAL_PPROF_PORTS  # there they would be the node's
+        served = await find_pprof_ports(client, container_ref, (*constraints.ports, *usual))
         if not served:
             raise
-        return plans_from_ports(place, served, around, folder, free_here, stamp)
-    unknown = [program for program in detect_programs(asked) if program.runtime is LanguageRuntime.UNKNOWN]
+        return plans_from_ports(container_ref, served, constraints, folder, free_here, stamp)
+    unknown = [program for program in detect_programs(probe) if program.runtime is LanguageRuntime.UNKNOWN]
     pids = [program.process.pid for program in unknown[:_MOST_UNKNOWN]]
-    asked = await find_go_programs(client, place, asked, pids)
-    return plans_from_probe(place, asked, around, folder, free_here, stamp)
+    probe = await find_go_programs(client, container_ref, probe, pids)
+    return plans_from_probe(container_ref, probe, constraints, folder, free_here, stamp)
 
 
 def plans_from_ports(
-    place: ContainerRef,
+    container_ref: ContainerRef,
     served: Sequence[PprofPort],
-    around: CaptureConstraints,
+    constraints: CaptureConstraints,
     folder: Path,
     free_here: int,
     stamp: str,
 ) -> tuple[CapturePlan, ...]:
     """The plans where nothing but some ports, which serve Go's profiles, can be asked."""
-    room = CaptureRoom(None, None, in_memory=False, free_here=free_here)
+    space = CaptureSpace(None, None, in_memory=False, free_here=free_here)
     found = []
     for one in served:
         means = CaptureMeans({}, "", stamp, [("127.0.0.1", one.port)])
         for capture in possible_captures(one.program, means):
-            if capture.how is CaptureMethod.PORT:
-                target = folder / _capture_file_name(place, capture, stamp)
+            if capture.method is CaptureMethod.PORT:
+                target = folder / _capture_file_name(container_ref, capture, stamp)
                 found.append(
                     CapturePlan(
-                        place, one.program, capture, room, around, target, ContainerProbe({}, shell=False)
+                        container_ref,
+                        one.program,
+                        capture,
+                        space,
+                        constraints,
+                        target,
+                        ContainerProbe({}, shell=False),
                     )
                 )
     return tuple(found)
 
 
 def plans_from_probe(
-    place: ContainerRef,
-    asked: ContainerProbe,
-    around: CaptureConstraints,
+    container_ref: ContainerRef,
+    probe: ContainerProbe,
+    constraints: CaptureConstraints,
     folder: Path,
     free_here: int,
     stamp: str,
@@ -298,28 +307,36 @@ def plans_from_probe(
     Raises:
         NothingToCapture: There is no process.
     """
-    programs = detect_programs(asked)
+    programs = detect_programs(probe)
     if not programs:
-        raise NothingToCaptureError(f"{place.container} shows no process whose heap could be captured")
+        raise NothingToCaptureError(
+            f"{container_ref.container} shows no process whose heap could be captured"
+        )
     program = programs[0]
     try:
-        memory = read_breakdown(asked)
+        memory = read_breakdown(probe)
     except NoCgroupFiguresError:
         memory = None
-    closed = _read_only_folders(asked)  # which `test -w` of BusyBox calls writable when root asks
+    closed = _read_only_folders(probe)  # which `test -w` of BusyBox calls writable when root asks
     writable = next(
-        (name for name in TEMP_FOLDERS if name in asked.lines("writable") and name not in closed), ""
+        (name for name in TEMP_FOLDERS if name in probe.lines("writable") and name not in closed), ""
     )
-    room = CaptureRoom(memory, _free_bytes(asked, writable), writable in _tmpfs_folders(asked), free_here)
-    means = CaptureMeans(asked.tools, writable, stamp, _ports_to_ask(asked, around))
+    space = CaptureSpace(memory, _free_bytes(probe, writable), writable in _tmpfs_folders(probe), free_here)
+    means = CaptureMeans(probe.tools, writable, stamp, _ports_to_ask(probe, constraints))
     found = sorted(
-        [*possible_captures(program, means), *_files_left(asked)], key=lambda capture: bool(capture.missing)
+        [*possible_captures(program, means), *_files_left(probe)], key=lambda capture: bool(capture.missing)
     )
-    if not asked.shell:
-        found = [capture for capture in found if capture.how in (CaptureMethod.OUTPUT, CaptureMethod.PORT)]
+    if not probe.shell:
+        found = [capture for capture in found if capture.method in (CaptureMethod.OUTPUT, CaptureMethod.PORT)]
     return tuple(
         CapturePlan(
-            place, program, capture, room, around, folder / _capture_file_name(place, capture, stamp), asked
+            container_ref,
+            program,
+            capture,
+            space,
+            constraints,
+            folder / _capture_file_name(container_ref, capture, stamp),
+            probe,
         )
         for capture in found
     )
@@ -340,16 +357,16 @@ def capture_constraints(pod: bytes, container: str) -> CaptureConstraints:
     return CaptureConstraints(seconds, disk, ports, bool(spec.get("hostNetwork")))
 
 
-def _capture_file_name(place: ContainerRef, capture: HeapCapture, stamp: str) -> str:
+def _capture_file_name(container_ref: ContainerRef, capture: HeapCapture, stamp: str) -> str:
     """The name of the local file; a file that was left there keeps the time that it was made."""
-    if capture.how is CaptureMethod.LEFT and (made := _STAMP.search(capture.remote)) is not None:
+    if capture.method is CaptureMethod.LEFT and (made := _STAMP.search(capture.remote)) is not None:
         stamp = made[0]
-    return capture_name(place, stamp, capture.suffix)
+    return capture_name(container_ref, stamp, capture.suffix)
 
 
-def _files_left(asked: ContainerProbe) -> Iterator[HeapCapture]:
+def _files_left(probe: ContainerProbe) -> Iterator[HeapCapture]:
     """Files of earlier captures that are still in the container."""
-    for line in asked.lines("left"):
+    for line in probe.lines("left"):
         if (file := _LEFT_FILE.search(line)) is not None:
             path = file[2]
             size = next((int(word) for word in line.split()[4:5] if word.isdecimal()), 0)
@@ -365,27 +382,27 @@ def _files_left(asked: ContainerProbe) -> Iterator[HeapCapture]:
             )
 
 
-def _free_bytes(asked: ContainerProbe, folder: str) -> int | None:
+def _free_bytes(probe: ContainerProbe, folder: str) -> int | None:
     """Bytes free in a folder of the container, as ``df -P -k`` says, in the order of `TEMP_FOLDERS`."""
-    answers = [line.split() for line in asked.lines("space") if not line.startswith("Filesystem")]
+    answers = [line.split() for line in probe.lines("space") if not line.startswith("Filesystem")]
     fitting = [words for words in answers if len(words) >= 6 and folder.startswith(words[5])]
     best = max(fitting, key=lambda words: len(words[5]), default=None)
     return int(best[3]) * 1024 if folder and best is not None and best[3].isdecimal() else None
 
 
-def _tmpfs_folders(asked: ContainerProbe) -> set[str]:
+def _tmpfs_folders(probe: ContainerProbe) -> set[str]:
     """Which of `TEMP_FOLDERS` are in a tmpfs."""
-    return {folder for folder, mount in _mounts(asked).items() if mount[0] in ("tmpfs", "ramfs")}
+    return {folder for folder, mount in _mounts(probe).items() if mount[0] in ("tmpfs", "ramfs")}
 
 
-def _read_only_folders(asked: ContainerProbe) -> set[str]:
+def _read_only_folders(probe: ContainerProbe) -> set[str]:
     """Which of `TEMP_FOLDERS` are on a file system that is mounted read-only."""
-    return {folder for folder, mount in _mounts(asked).items() if "ro" in mount[1].split(",")}
+    return {folder for folder, mount in _mounts(probe).items() if "ro" in mount[1].split(",")}
 
 
-def _mounts(asked: ContainerProbe) -> dict[str, tuple[str, str]]:
+def _mounts(probe: ContainerProbe) -> dict[str, tuple[str, str]]:
     """The file system of each of `TEMP_FOLDERS`, and the options that it is mounted with."""
-    mounts = [line.split() for line in asked.lines("mounts")]
+    mounts = [line.split() for line in probe.lines("mounts")]
     known = {words[1]: (words[2], words[3]) for words in mounts if len(words) > 3}
     found = {}
     for folder in TEMP_FOLDERS:
@@ -396,18 +413,21 @@ def _mounts(asked: ContainerProbe) -> dict[str, tuple[str, str]]:
     return found
 
 
-def _ports_to_ask(asked: ContainerProbe, around: CaptureConstraints) -> tuple[tuple[str, int], ...]:
+def _ports_to_ask(probe: ContainerProbe, constraints: CaptureConstraints) -> tuple[tuple[str, int], ...]:
     """TCP ports to ask for a profile: those that are listened on, the declared ones first."""
     listening: dict[int, str] = {}
-    for line in asked.lines("ports"):
+    for line in probe.lines("ports"):
         words = line.split()
         if len(words) > 3 and words[3] == _TCP_LISTEN:
             address, _, port = words[1].partition(":")
             listening.setdefault(int(port, 16), _ipv4_address(address))
-    declared = [(listening.get(port, "127.0.0.1"), port) for port in around.ports]
-    if around.host_network:
+    declared = [(listening.get(port, "127.0.0.1"), port) for port in constraints.ports]
+    if constraints.host_network:
         return tuple(declared)  # what else listens there is the node's
-    return (*declared, *((address, port) for port, address in listening.items() if port not in around.ports))
+    return (
+        *declared,
+        *((address, port) for port, address in listening.items() if port not in constraints.ports),
+    )
 
 
 def _ipv4_address(text: str) -> str:

@@ -62,12 +62,12 @@ class CaptureStep:
 
     Attributes:
         words: What is being done.
-        done: Bytes that have arrived.
+        bytes_done: Bytes that have arrived.
         size: Bytes in all; 0 where that is not known.
     """
 
     words: str
-    done: int = 0
+    bytes_done: int = 0
     size: int = 0
 
 
@@ -78,14 +78,14 @@ class TakenCapture:
     Attributes:
         path: The file.
         size: Bytes.
-        checked: What of it was verified, in words.
-        left: What is still in the container: a file's path; empty if nothing is.
+        verification: What of it was verified, in words.
+        left_file: What is still in the container: a file's path; empty if nothing is.
     """
 
     path: Path
     size: int
-    checked: str
-    left: str = ""
+    verification: str
+    left_file: str = ""
 
 
 class CaptureFailedError(Exception):
@@ -121,10 +121,10 @@ async def take_capture(client: Client, plan: CapturePlan, tell: TellStep) -> Tak
         private_folder(plan.target.parent)
     except OSError as error:
         raise CaptureFailedError(_error_words(error)) from error
-    if capture.how in (CaptureMethod.OUTPUT, CaptureMethod.PORT, CaptureMethod.INSPECTOR):
+    if capture.method in (CaptureMethod.OUTPUT, CaptureMethod.PORT, CaptureMethod.INSPECTOR):
         return await _capture_directly(client, plan, tell)
     remote = capture.remote
-    if capture.how is not CaptureMethod.LEFT:
+    if capture.method is not CaptureMethod.LEFT:
         remote = await _write_in_container(client, plan, tell)
     return await fetch_capture(client, plan, remote, tell)
 
@@ -137,7 +137,7 @@ async def fetch_capture(client: Client, plan: CapturePlan, path: str, tell: Tell
     """
     try:
         tell(CaptureStep(f"measuring {path}"))
-        remote = await measure_file(client, plan.place, path, plan.probe.tools)
+        remote = await measure_file(client, plan.container_ref, path, plan.probe.tools)
         moving = f"bringing {path} here"
 
         def progress(done: int, size: int) -> None:
@@ -155,19 +155,25 @@ async def _write_in_container(client: Client, plan: CapturePlan, tell: TellStep)
     """Has the file written in the container; returns its path."""
     capture = plan.capture
     try:
-        before = await _snapshot_files(client, plan) if capture.how is CaptureMethod.SIGNAL else frozenset()
+        before = (
+            await _snapshot_files(client, plan) if capture.method is CaptureMethod.SIGNAL else frozenset()
+        )
     except CAPTURE_FAILURES as error:
         raise CaptureFailedError(_error_words(error)) from error
-    tell(CaptureStep(f"running {capture.shown}"))
+    tell(CaptureStep(f"running {capture.command_text}"))
     try:
         done = await run_command(
-            client, plan.place, capture.command, timeout=LONGEST_CAPTURE_SECONDS, most=_MOST_ERROR_BYTES
+            client,
+            plan.container_ref,
+            capture.command,
+            timeout=LONGEST_CAPTURE_SECONDS,
+            most=_MOST_ERROR_BYTES,
         )
         said = sanitize_bytes(done.errors + done.output).strip()
-        if done.code != 0 or capture.says not in said:
+        if done.code != 0 or capture.success_text not in said:
             why = said.splitlines()[-1] if said else "it said nothing"
             raise TransferFailedError(f"{capture.command[0]} failed (exit code {done.code}): {why}")
-        if capture.how is CaptureMethod.SIGNAL:
+        if capture.method is CaptureMethod.SIGNAL:
             return await _wait_for_snapshot(client, plan, before)
     except CAPTURE_FAILURES as error:
         raise CaptureFailedError(_error_words(error), await _clean_up(client, plan)) from error
@@ -178,15 +184,15 @@ async def _clean_up(client: Client, plan: CapturePlan) -> tuple[str, ...]:
     """Deletes what a failed command may have begun to write; says so if that fails."""
     if not plan.capture.remote:
         return ()
-    why = await remove_file(client, plan.place, plan.capture.remote)
-    return (f"{plan.capture.remote} may be left in {plan.place.container}: {why}",) if why else ()
+    why = await remove_file(client, plan.container_ref, plan.capture.remote)
+    return (f"{plan.capture.remote} may be left in {plan.container_ref.container}: {why}",) if why else ()
 
 
 async def _snapshot_files(client: Client, plan: CapturePlan) -> frozenset[str]:
     """The heap snapshots in the process's working directory."""
     pattern = f"/proc/{plan.capture.pid}/cwd/*.heapsnapshot"
     with contextlib.suppress(Unreachable):
-        done = await run_command(client, plan.place, ["sh", "-c", f"ls -1 {pattern} 2>/dev/null"])
+        done = await run_command(client, plan.container_ref, ["sh", "-c", f"ls -1 {pattern} 2>/dev/null"])
         return frozenset(sanitize_bytes(done.output).splitlines())
     return frozenset()
 
@@ -197,7 +203,7 @@ async def _wait_for_snapshot(client: Client, plan: CapturePlan, before: frozense
     for _ in range(int(WRITING_SECONDS)):
         new = sorted(await _snapshot_files(client, plan) - before)
         if new:
-            remote = await measure_file(client, plan.place, new[-1], {})
+            remote = await measure_file(client, plan.container_ref, new[-1], {})
             if remote.size and remote.size == size:
                 return f"{plan.program.process.folder}/{PurePosixPath(new[-1]).name}".replace("//", "/")
             size = remote.size
@@ -208,21 +214,21 @@ async def _wait_for_snapshot(client: Client, plan: CapturePlan, before: frozense
 async def _capture_directly(client: Client, plan: CapturePlan, tell: TellStep) -> TakenCapture:
     """Keeps here what a command or a port gives, without a file in the container."""
     capture, part = plan.capture, partial_path(plan.target)
-    words = f"running {capture.shown}" if capture.command else f"asking port {capture.port}"
+    words = f"running {capture.command_text}" if capture.command else f"asking port {capture.port}"
     tell(CaptureStep(words))
     try:
         part.unlink(missing_ok=True)
         with os.fdopen(open_new(part), "wb") as file:
-            if capture.how is CaptureMethod.OUTPUT:
+            if capture.method is CaptureMethod.OUTPUT:
                 await _keep_output(client, plan, file, lambda: tell(CaptureStep(words, file.tell())))
-            elif capture.how is CaptureMethod.INSPECTOR:
+            elif capture.method is CaptureMethod.INSPECTOR:
 
                 async def signal() -> None:
-                    await run_command(client, plan.place, capture.command)
+                    await run_command(client, plan.container_ref, capture.command)
 
                 await take_heap_snapshot(
                     client,
-                    plan.place,
+                    plan.container_ref,
                     capture.port,
                     signal,
                     file,
@@ -245,7 +251,7 @@ async def _capture_directly(client: Client, plan: CapturePlan, tell: TellStep) -
 
 async def _keep_output(client: Client, plan: CapturePlan, file: BinaryIO, tell: Callable[[], None]) -> None:
     said = b""
-    async with execute(client, plan.place, plan.capture.command) as execution:
+    async with execute(client, plan.container_ref, plan.capture.command) as execution:
         async for channel, data in execution:
             if channel is ExecChannel.ERRORS:
                 said = (said + data)[:_MOST_ERROR_BYTES]
@@ -276,7 +282,7 @@ async def _download_profile(client: Client, plan: CapturePlan, file: BinaryIO) -
 
 @contextlib.asynccontextmanager
 async def _port_forward(client: Client, plan: CapturePlan) -> AsyncGenerator[str, None]:
-    forward = PortForward(client, plan.place.namespace, plan.place.pod, plan.capture.port)
+    forward = PortForward(client, plan.container_ref.namespace, plan.container_ref.pod, plan.capture.port)
     await forward.check()
     async with forward.listening() as url:
         yield url
@@ -307,7 +313,7 @@ def _check_complete(part: Path) -> str:
 
 
 def _left_behind(plan: CapturePlan, path: str) -> tuple[str, ...]:
-    left = [f"{path} is in {plan.place.container}"]
+    left = [f"{path} is in {plan.container_ref.container}"]
     if (size := arrived_bytes(plan.target)) is not None:
         left.append(f"{partial_path(plan.target)} is here, with {size} bytes of it")
     return tuple(left)
@@ -322,6 +328,6 @@ def _error_words(error: BaseException) -> str:
 def plan_to_resume(plan: CapturePlan, remote: str) -> CapturePlan:
     """The plan for fetching a file that an earlier try left in the container."""
     capture = replace(
-        plan.capture, how=CaptureMethod.LEFT, remote=remote, command=(), title=f"fetch {remote}", memory=0
+        plan.capture, method=CaptureMethod.LEFT, remote=remote, command=(), title=f"fetch {remote}", memory=0
     )
     return replace(plan, capture=capture)

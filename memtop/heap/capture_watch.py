@@ -107,7 +107,7 @@ async def take_watched(client: Client, plan: CapturePlan, tell: TellStep) -> Tak
     Raises:
         CaptureFailedError: It came to nothing, was given up, or the container died meanwhile.
     """
-    before = await container_run(client, plan.place)
+    before = await container_run(client, plan.container_ref)
     last = CaptureStep("beginning")
     memory = ""
 
@@ -126,7 +126,7 @@ async def take_watched(client: Client, plan: CapturePlan, tell: TellStep) -> Tak
             lambda: take_capture(client, plan, say), lambda: _watch_memory(client, plan, see)
         )
     except CaptureFailedError as error:
-        died = await how_it_died(client, plan.place, before)
+        died = await how_it_died(client, plan.container_ref, before)
         if not died:
             raise
         raise _after_death(plan, died, error) from error
@@ -137,7 +137,9 @@ def _after_death(plan: CapturePlan, died: str, error: CaptureFailedError) -> Cap
     with contextlib.suppress(OSError):
         partial_path(plan.target).unlink(missing_ok=True)
     left = (
-        [f"what was written to {plan.place.container} is gone with its file system"] if error.remote else []
+        [f"what was written to {plan.container_ref.container} is gone with its file system"]
+        if error.remote
+        else []
     )
     return CaptureFailedError(f"{died}; the capture ended with it: {error}", left)
 
@@ -164,8 +166,8 @@ async def _watch_memory(client: Client, plan: CapturePlan, see: Callable[[str], 
 
     Ends without a word where it cannot be looked at; then only its death will tell.
     """
-    memory = plan.room.memory
-    if memory is None or memory.limit is None or plan.capture.how is CaptureMethod.LEFT:
+    memory = plan.space.memory
+    if memory is None or memory.limit is None or plan.capture.method is CaptureMethod.LEFT:
         return ""
     base, names = (
         (CGROUP_V2, ("memory.current", "memory.stat"))
@@ -177,7 +179,7 @@ async def _watch_memory(client: Client, plan: CapturePlan, see: Callable[[str], 
     while failures < 3:
         await asyncio.sleep(WATCH_SECONDS)
         try:
-            done = await run_command(client, plan.place, command, timeout=10.0)
+            done = await run_command(client, plan.container_ref, command, timeout=10.0)
         except _FAILURES:
             failures += 1  # the node may be busy with just this capture
             continue

@@ -45,24 +45,25 @@ class _ServerVersion(msgspec.Struct, rename="camel"):
 
 
 async def propose_debug_container(
-    client: Client, place: ContainerRef, image: str = DEBUG_IMAGE
+    client: Client, container_ref: ContainerRef, image: str = DEBUG_IMAGE
 ) -> DebugProposal:
     """Proposes an ephemeral container; nothing is changed.
 
     Args:
         client: As whom.
-        place: The container without a shell.
+        container_ref: The container without a shell.
         image: What to look with.
     """
-    words = ("kubectl", "debug", "-it", place.pod, "-n", place.namespace)
-    command = shlex.join((*words, f"--image={image}", f"--target={place.container}", "--", "sh"))
+    words = ("kubectl", "debug", "-it", container_ref.pod, "-n", container_ref.namespace)
+    command = shlex.join((*words, f"--image={image}", f"--target={container_ref.container}", "--", "sh"))
     return DebugProposal(
         command,
         await _debug_obstacle(client),
         (
             "It changes the pod: the container that is added can't be removed again while the pod lives.",
             "It counts against the pod, not against the container's own limit.",
-            f"There, /proc/1/root is the file system of {place.container}, and its processes are in sight.",
+            f"There, /proc/1/root is the file system of {container_ref.container}, "
+            "and its processes are in sight.",
             "For a JVM take an image with the same JDK: jcmd 1 GC.heap_dump /tmp/heap.hprof writes into the "
             "target's own file system.",
         ),
@@ -171,7 +172,7 @@ def parse_sections(output: bytes, mark: str) -> dict[str, str]:
     return {name: body for name, body in zip(parts[1::2], parts[2::2], strict=True) if body.strip()}
 
 
-async def probe_container(client: Client, place: ContainerRef) -> ContainerProbe:
+async def probe_container(client: Client, container_ref: ContainerRef) -> ContainerProbe:
     """Asks a container.
 
     Raises:
@@ -183,14 +184,16 @@ async def probe_container(client: Client, place: ContainerRef) -> ContainerProbe
     """
     mark = f"@{secrets.token_hex(8)}"
     try:
-        done = await run_command(client, place, ["sh", "-c", probe_script(mark)], timeout=_PROBE_SECONDS)
+        done = await run_command(
+            client, container_ref, ["sh", "-c", probe_script(mark)], timeout=_PROBE_SECONDS
+        )
     except NoSuchProgram:
-        return await _probe_without_shell(client, place)
+        return await _probe_without_shell(client, container_ref)
     return ContainerProbe(parse_sections(done.output, mark))
 
 
 async def find_go_programs(
-    client: Client, place: ContainerRef, asked: ContainerProbe, pids: Iterable[int]
+    client: Client, container_ref: ContainerRef, probe: ContainerProbe, pids: Iterable[int]
 ) -> ContainerProbe:
     """Adds the section ``go``: which of some processes are Go programs, by a mark in the file they run.
 
@@ -201,18 +204,18 @@ async def find_go_programs(
         CredentialError: As `probe`.
     """
     files = [f"/proc/{pid}/exe" for pid in pids]
-    if not files or not asked.shell:
-        return asked
+    if not files or not probe.shell:
+        return probe
     try:
         done = await run_command(
-            client, place, ["grep", "-l", "Go buildinf:", *files], timeout=_PROBE_SECONDS
+            client, container_ref, ["grep", "-l", "Go buildinf:", *files], timeout=_PROBE_SECONDS
         )
     except NoSuchProgram:
-        return asked
-    return replace(asked, sections={**asked.sections, "go": sanitize_bytes(done.output)})
+        return probe
+    return replace(probe, sections={**probe.sections, "go": sanitize_bytes(done.output)})
 
 
-async def _probe_without_shell(client: Client, place: ContainerRef) -> ContainerProbe:
+async def _probe_without_shell(client: Client, container_ref: ContainerRef) -> ContainerProbe:
     """The files that matter most, each by a ``cat`` of its own."""
     files = {
         **{f"v1 {name}": f"{CGROUP_V1}/{name}" for name in CGROUP_V1_FILES},
@@ -223,10 +226,10 @@ async def _probe_without_shell(client: Client, place: ContainerRef) -> Container
     found = {}
     for name, path in files.items():
         try:
-            done = await run_command(client, place, ["cat", path], timeout=_PROBE_SECONDS)
+            done = await run_command(client, container_ref, ["cat", path], timeout=_PROBE_SECONDS)
         except NoSuchProgram:
             raise NoShellError(
-                f"the image of {place.container} has neither a shell nor cat (distroless)"
+                f"the image of {container_ref.container} has neither a shell nor cat (distroless)"
             ) from None
         if done.code == 0 and done.output:
             head = "==> /proc/1/cmdline <==\n" if name == "command" else ""
@@ -270,7 +273,7 @@ class ContainerProcess:
 
 
 def read_processes(probe: ContainerProbe) -> tuple[ContainerProcess, ...]:
-    """The container's processes, the largest first; those that asked are left out."""
+    """The container's processes, the largest first; those of the probe itself are left out."""
     own = probe.text("self").strip()
     commands, programs, folders = _commands(probe), _links(probe, "program"), _links(probe, "folder")
     found = []

@@ -53,14 +53,14 @@ class RemoteFile:
     """A file in a container.
 
     Attributes:
-        place: Whose.
+        container_ref: Whose.
         path: Where.
         size: Bytes.
         digest: Its SHA-256 in hexadecimal; empty where the image has no ``sha256sum``.
         tools: Programs in the image.
     """
 
-    place: ContainerRef
+    container_ref: ContainerRef
     path: str
     size: int
     digest: str
@@ -68,7 +68,7 @@ class RemoteFile:
 
 
 async def measure_file(
-    client: Client, place: ContainerRef, path: str, tools: Mapping[str, str]
+    client: Client, container_ref: ContainerRef, path: str, tools: Mapping[str, str]
 ) -> RemoteFile:
     """Measures a file in a container.
 
@@ -79,15 +79,15 @@ async def measure_file(
         Unreachable: No answer came.
         CredentialError: No credential could be had.
     """
-    counted = await run_command(client, place, ["sh", "-c", 'wc -c < "$1"', "sh", path])
+    counted = await run_command(client, container_ref, ["sh", "-c", 'wc -c < "$1"', "sh", path])
     if counted.code != 0 or not counted.output.strip().isdigit():
         raise TransferFailedError(f"{path} is not there: {sanitize_bytes(counted.errors).strip()}")
     digest = ""
     if "sha256sum" in tools:
-        summed = await run_command(client, place, ["sha256sum", path], timeout=CHECKSUM_SECONDS)
+        summed = await run_command(client, container_ref, ["sha256sum", path], timeout=CHECKSUM_SECONDS)
         if summed.code == 0:
             digest = sanitize_bytes(summed.output).split(" ")[0].lstrip("\\")
-    return RemoteFile(place, path, int(counted.output), digest, tools)
+    return RemoteFile(container_ref, path, int(counted.output), digest, tools)
 
 
 def partial_path(target: Path) -> Path:
@@ -170,10 +170,10 @@ async def verify_file(remote: RemoteFile, target: Path) -> str:
     return f"size equal; the image has no sha256sum to compare SHA-256 {digest} with"
 
 
-async def remove_file(client: Client, place: ContainerRef, path: str) -> str:
+async def remove_file(client: Client, container_ref: ContainerRef, path: str) -> str:
     """Deletes a file in the container; returns why that failed, empty if it did not."""
     try:
-        done = await run_command(client, place, ["rm", "-f", path])
+        done = await run_command(client, container_ref, ["rm", "-f", path])
     except (ApiError, Unreachable, CredentialError, NotRunning, NoSuchProgram) as error:
         return str(error)
     return "" if done.code == 0 else sanitize_bytes(done.errors).strip() or f"rm ended with {done.code}"
@@ -209,7 +209,7 @@ async def _read_on(
     drop = 0 if offset == 0 or "tail" in remote.tools else offset % _BLOCK  # dd begins with a whole block
     unzip = zlib.decompressobj(wbits=31) if compressed else None
     said = b""
-    async with execute(client, remote.place, command) as execution:
+    async with execute(client, remote.container_ref, command) as execution:
         async for channel, data in execution:
             if channel is ExecChannel.ERRORS:
                 said = (said + data)[:1000]

@@ -56,7 +56,7 @@ class GrowthPlan:
     def title(self) -> str:
         """What it is, for a list of choices."""
         if self.earlier is not None:
-            whose = "" if self.earlier.pod == self.capture.place.pod else f" of {self.earlier.pod}"
+            whose = "" if self.earlier.pod == self.capture.container_ref.pod else f" of {self.earlier.pod}"
             when = ago(time.time() - self.earlier.taken)
             return f"what grew since the {self.earlier.kind}{whose} {when}"
         many = "two" if self.times == 2 else str(self.times)
@@ -133,10 +133,12 @@ def _plans(
     times: int,
 ) -> Iterator[GrowthPlan]:
     fitting = [
-        plan for plan in captures if not plan.capture.missing and plan.capture.how is not CaptureMethod.LEFT
+        plan
+        for plan in captures
+        if not plan.capture.missing and plan.capture.method is not CaptureMethod.LEFT
     ]
     fitting = [plan for plan in fitting if plan.capture.suffix in GROWTH_SUFFIXES]
-    grave = {id(plan): any(risk.grave for risk in plan.risks()) for plan in fitting}
+    grave = {id(plan): any(risk.is_severe for risk in plan.risks()) for plan in fitting}
     fitting.sort(key=lambda plan: (grave[id(plan)], GROWTH_SUFFIXES.index(plan.capture.suffix)))
     seen: set[str] = set()
     for plan in fitting:
@@ -145,7 +147,7 @@ def _plans(
         seen.add(plan.capture.suffix)
         wait, reason = (seconds, "as asked for") if seconds else waiting_time(plan, floor_rate)
         yield GrowthPlan(plan, wait, reason, times, None, floor_rate)
-        for earlier in earlier_captures(kept, plan.place, plan.capture.suffix)[:1]:
+        for earlier in earlier_captures(kept, plan.container_ref, plan.capture.suffix)[:1]:
             yield GrowthPlan(plan, 0.0, "", 2, earlier, floor_rate)
 
 
@@ -160,7 +162,7 @@ def waiting_time(plan: CapturePlan, floor_rate: float | None) -> tuple[float, st
     wait = min(MOST_SECONDS, max(LEAST_SECONDS, TELLING_BYTES / floor_rate * 3600))
     wait = round(wait / 60) * 60.0
     adds = f"at {rate(floor_rate)} it adds about {bytes_(floor_rate * wait / 3600)}"
-    memory = plan.room.memory
+    memory = plan.space.memory
     if memory is not None and memory.headroom is not None:
         left = memory.headroom / floor_rate * 3600
         if wait > left / 2:

@@ -90,7 +90,7 @@ async def find_what_grew(client: Client, plan: GrowthPlan, tell: TellStep) -> Wh
     Raises:
         CaptureFailedError: A capture came to nothing, the container died, or a file cannot be read.
     """
-    place = plan.capture.place
+    place = plan.capture.container_ref
     run = await container_run(client, place)
     files: list[Path] = []
     moments: list[ProcessMoment] = []
@@ -109,8 +109,8 @@ async def find_what_grew(client: Client, plan: GrowthPlan, tell: TellStep) -> Wh
         moments.append(await look_at_process(client, capture))
         words = f"capture {number + 1} of {rounds}" if rounds > 1 else "the second capture"
         taken = await take_watched(client, capture, _prefixed(tell, words))
-        if taken.left:
-            await remove_file(client, place, taken.left)
+        if taken.left_file:
+            await remove_file(client, place, taken.left_file)
         files.append(taken.path)
     tell(CaptureStep("reading the captures"))
     passed = moments[-1].at - moments[0].at if plan.earlier is None else time.time() - plan.earlier.taken
@@ -205,8 +205,8 @@ async def look_at_process(client: Client, plan: CapturePlan) -> ProcessMoment:
     pid = plan.program.process.pid
     script = f"ls /proc/{pid}/fd | wc -l; echo {_SHELL_MARK}; cat /proc/{pid}/smaps"
     try:
-        probe = await probe_container(client, plan.place)
-        said = await run_command(client, plan.place, ["sh", "-c", script])
+        probe = await probe_container(client, plan.container_ref)
+        said = await run_command(client, plan.container_ref, ["sh", "-c", script])
     except (NoShellError, *CAPTURE_FAILURES):
         return ProcessMoment(at)
     try:
@@ -233,14 +233,14 @@ async def _planned_again(client: Client, plan: GrowthPlan) -> CapturePlan:
     """
     first = plan.capture
     try:
-        found = await plan_captures(client, first.place, first.target.parent)
+        found = await plan_captures(client, first.container_ref, first.target.parent)
     except (NoShellError, NothingToCaptureError, *CAPTURE_FAILURES) as error:
         raise CaptureFailedError(f"the next capture could not be planned: {error}") from error
     again = next((one for one in found if _alike(one.capture, first.capture)), None)
     if again is None:
         raise CaptureFailedError(f"{first.capture.title} is not possible any more")
-    known = {risk.words[:20] for risk in first.risks() if risk.grave}
-    new = [risk.words for risk in again.risks() if risk.grave and risk.words[:20] not in known]
+    known = {risk.sentence[:20] for risk in first.risks() if risk.is_severe}
+    new = [risk.sentence for risk in again.risks() if risk.is_severe and risk.sentence[:20] not in known]
     if new:
         raise CaptureFailedError(
             f"the next capture was not taken, to do no harm: {new[0]}", ["the first is kept"]
@@ -249,7 +249,7 @@ async def _planned_again(client: Client, plan: GrowthPlan) -> CapturePlan:
 
 
 def _alike(one: HeapCapture, other: HeapCapture) -> bool:
-    return (one.how, one.suffix, one.port, one.missing) == (other.how, other.suffix, other.port, "")
+    return (one.method, one.suffix, one.port, one.missing) == (other.method, other.suffix, other.port, "")
 
 
 async def _ended(client: Client, place: ContainerRef, run: RunIdentity | None) -> str:

@@ -31,7 +31,7 @@ _CLOSE_INSPECTOR = (
 
 async def take_heap_snapshot(
     client: Client,
-    place: ContainerRef,
+    container_ref: ContainerRef,
     port: int,
     signal: Callable[[], Awaitable[None]],
     file: BinaryIO,
@@ -41,7 +41,7 @@ async def take_heap_snapshot(
 
     Args:
         client: As whom.
-        place: The pod that Node.js runs in.
+        container_ref: The pod that Node.js runs in.
         port: Where its inspector listens, or will.
         signal: Makes it listen; called only if it does not yet.
         file: Where to write.
@@ -53,7 +53,7 @@ async def take_heap_snapshot(
         CredentialError: No credential could be had.
         OSError: It could not be written here.
     """
-    forward = PortForward(client, place.namespace, place.pod, port)
+    forward = PortForward(client, container_ref.namespace, container_ref.pod, port)
     await forward.check()
     async with forward.listening() as url, aiohttp.ClientSession(trust_env=False) as session:
         try:
@@ -65,7 +65,7 @@ async def take_heap_snapshot(
             async with session.ws_connect(address, max_msg_size=_MOST_MESSAGE) as socket:
                 talk = _DevToolsSession(socket)
                 try:
-                    await talk.take(file, progress)
+                    await talk.write_snapshot(file, progress)
                 finally:
                     if opened:
                         with contextlib.suppress(
@@ -73,7 +73,7 @@ async def take_heap_snapshot(
                         ):
                             await asyncio.wait_for(talk.close_inspector(), OPENING_SECONDS)
         except aiohttp.ClientError as error:
-            raise Unreachable(f"the inspector of {place.container} broke off: {error}") from error
+            raise Unreachable(f"the inspector of {container_ref.container} broke off: {error}") from error
 
 
 async def _websocket_address(session: aiohttp.ClientSession, url: str, seconds: float) -> str:
@@ -99,7 +99,7 @@ class _DevToolsSession:
         self._socket = socket
         self._numbers = itertools.count(1)
 
-    async def take(self, file: BinaryIO, progress: Callable[[int], None]) -> None:
+    async def write_snapshot(self, file: BinaryIO, progress: Callable[[int], None]) -> None:
         """Writes the snapshot."""
 
         def event(said: dict[str, Any]) -> None:

@@ -150,25 +150,25 @@ class PprofPort:
 
 
 async def find_pprof_ports(
-    client: Client, place: ContainerRef, ports: Iterable[int]
+    client: Client, container_ref: ContainerRef, ports: Iterable[int]
 ) -> tuple[PprofPort, ...]:
     """Which ports of a pod serve Go's profiles; asks for two small pages only.
 
     Args:
         client: As whom.
-        place: The container; its pod's containers share their ports, so the command tells whose one is.
+        container_ref: The container. A pod's containers share their ports; the command tells them apart.
         ports: Which to try, of which `MOST_PPROF_PORTS` are.
 
     Returns:
         Those that do; none where port-forwards are refused.
     """
     tried = list(dict.fromkeys(ports))[:MOST_PPROF_PORTS]
-    answers = await asyncio.gather(*(_ask_port(client, place, port) for port in tried))
+    answers = await asyncio.gather(*(_ask_port(client, container_ref, port) for port in tried))
     return tuple(answer for answer in answers if answer is not None)
 
 
-async def _ask_port(client: Client, place: ContainerRef, port: int) -> PprofPort | None:
-    forward = PortForward(client, place.namespace, place.pod, port)
+async def _ask_port(client: Client, container_ref: ContainerRef, port: int) -> PprofPort | None:
+    forward = PortForward(client, container_ref.namespace, container_ref.pod, port)
     try:
         async with (
             asyncio.timeout(PPROF_SECONDS),

@@ -20,7 +20,7 @@ A day of one container is about 30 KiB in two metrics, so all of them are 15 MiB
 requests, which a Prometheus of usual size answers within the 20 s that ``memtop --once`` waits.
 """
 SETTLE_SECONDS = 0.3
-"""Seconds that wishes may go on coming in before they are asked for: rows move while a screen fills."""
+"""Seconds that requests may go on coming in before they are asked for: rows move while a screen fills."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +63,10 @@ class PastCache:
         self._changed: set[ContainerName] = set()
         self._requested: frozenset[ContainerName] = frozenset()
 
-    def request(self, wishes: Iterable[PastRequest]) -> None:
+    def request(self, requests: Iterable[PastRequest]) -> None:
         """Says what is looked at now, what matters most first."""
-        self.requests = tuple(dict.fromkeys(wishes))[: self._most]
-        self._requested = names = frozenset(wish.name for wish in self.requests)
+        self.requests = tuple(dict.fromkeys(requests))[: self._most]
+        self._requested = names = frozenset(request.name for request in self.requests)
         if not names <= self._seen:
             self._seen = set(names) | (self._seen if len(self._seen) < 10 * self._most else set())
             for listener in self._listeners:
@@ -92,13 +92,13 @@ class PastCache:
             return found if found is not None and len(found) else None
         merged = self._merged.get((name, metric))
         if merged is None:
-            pasts = [past for (of, _), past in kept.items() if of == metric and past.tells]
+            pasts = [past for (of, _), past in kept.items() if of == metric and past.has_data]
             if not pasts:
                 return None
             merged = self._merged[name, metric] = merge_pasts(pasts)
         return merged
 
-    def keep(
+    def add(
         self, pasts: Mapping[tuple[ContainerName, Metric], PastSeries], told_at: float | None = None
     ) -> None:
         """Takes in what was remembered.
@@ -178,9 +178,9 @@ class LookBack:
         self._known: Mapping[ContainerName, PastSeries] | None = None
         self._changed = asyncio.Event()
 
-    def look_at(self, wishes: Iterable[PastRequest], seconds: float) -> None:
+    def set_wanted(self, requests: Iterable[PastRequest], seconds: float) -> None:
         """Says whose past is looked at, and from how many seconds ago on; nobody's, where there are none."""
-        chosen = tuple(wishes)[:MAX_LOOK_BACK]
+        chosen = tuple(requests)[:MAX_LOOK_BACK]
         asked = LookBackRequest(chosen, seconds) if chosen else None
         if asked != self.request:
             self.request, self.problem, self._known = asked, "", None

@@ -69,7 +69,7 @@ class PastSeries:
         return len(self.times)
 
     @property
-    def tells(self) -> bool:
+    def has_data(self) -> bool:
         """Whether it has a sample, or knows of an end."""
         return bool(len(self.times) or len(self.restarts) or len(self.oom_kills))
 
@@ -192,7 +192,7 @@ def merge_past_and_live(past: PastSeries | None, live: Series) -> Series:
         past: What is remembered, in the metric of `live`; None for nothing.
         live: What was seen.
     """
-    if past is None or not past.tells:
+    if past is None or not past.has_data:
         return live
     times, values = merge_samples(past.times, past.values, live.timestamps, live.values)
     return replace(

@@ -340,7 +340,7 @@ def extend_past(
 
 def overlapping_grid(grid: QueryGrid, known_until: float) -> QueryGrid:
     """The newest part of a grid, from early enough that echoes of the dead are seen as such."""
-    return grid.since(known_until - 2 * LOOKBACK_DELTA)
+    return grid.starting_at(known_until - 2 * LOOKBACK_DELTA)
 
 
 def _query_ends(

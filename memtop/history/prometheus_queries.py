@@ -236,7 +236,7 @@ class QueryGrid:
     end: float
     step: float
 
-    def since(self, moment: float) -> QueryGrid:
+    def starting_at(self, moment: float) -> QueryGrid:
         """The part of it from the last of its moments that is not after the given one."""
         steps = max(0, int((moment - self.start) // self.step))
         return QueryGrid(self.start + steps * self.step, self.end, self.step)

@@ -142,12 +142,12 @@ class PodStatus(_Object, frozen=True):
 
 
 class Pod(_Object, frozen=True):
-    """A pod; `unread` names the parts that were of another type (`memtop.kube.lenient_decoding`)."""
+    """A pod; `unreadable` names the parts that were of another type (`memtop.kube.lenient_decoding`)."""
 
     metadata: ObjectMeta
     spec: PodSpec = PodSpec()
     status: PodStatus = PodStatus()
-    unread: tuple[str, ...] = msgspec.field(name=UNREAD_NAME, default=())
+    unreadable: tuple[str, ...] = msgspec.field(name=UNREAD_NAME, default=())
 
 
 class PartialObjectMetadata(_Object, frozen=True):
@@ -215,7 +215,7 @@ class PodMetrics(_Object, frozen=True):
     containers: tuple[ContainerMetrics, ...] = ()
 
     @property
-    def taken_at(self) -> float | None:
+    def time(self) -> float | None:
         """When it was taken, Unix seconds; None where that is not told, or is the API's zero time."""
         return None if self.timestamp is None or self.timestamp.year < 1971 else self.timestamp.timestamp()
 

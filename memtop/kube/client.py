@@ -332,10 +332,10 @@ class Client:
             task.add_done_callback(self._closing.discard)
 
     async def _granted(self) -> Grant:
-        if (grant := self.credentials.at_hand()) is not None:
+        if (grant := self.credentials.current()) is not None:
             return grant
         async with self._renewing:  # one thread waits, however many requests do
-            if (grant := self.credentials.at_hand()) is not None:
+            if (grant := self.credentials.current()) is not None:
                 return grant
             return await asyncio.to_thread(self.credentials.obtain)
 

@@ -105,10 +105,10 @@ class Execution:
         end: How it ended; None until the iteration is over.
     """
 
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse, place: ContainerRef) -> None:
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse, container_ref: ContainerRef) -> None:
         self.end: ExecEnd | None = None
         self._socket = socket
-        self._place = place
+        self._container_ref = container_ref
 
     async def __aiter__(self) -> AsyncIterator[tuple[ExecChannel, bytes]]:
         """Yields the channel (output or errors) and the bytes.
@@ -125,7 +125,9 @@ class Execution:
                 return
             if data and channel in (ExecChannel.OUTPUT, ExecChannel.ERRORS):
                 yield ExecChannel(channel), data
-        raise Unreachable(f"the connection to {self._place.container} was lost before the command ended")
+        raise Unreachable(
+            f"the connection to {self._container_ref.container} was lost before the command ended"
+        )
 
     async def write(self, data: bytes) -> None:
         """Sends bytes to the command's input; waits while it does not take them.
@@ -148,13 +150,13 @@ class Execution:
         try:
             await self._socket.send_bytes(bytes([channel]) + data)
         except (aiohttp.ClientError, ConnectionError, RuntimeError) as error:
-            raise Unreachable(f"the connection to {self._place.container} is closed") from error
+            raise Unreachable(f"the connection to {self._container_ref.container} is closed") from error
 
 
 @contextlib.asynccontextmanager
 async def execute(
     client: Client,
-    place: ContainerRef,
+    container_ref: ContainerRef,
     command: Sequence[str],
     *,
     terminal: bool = False,
@@ -166,7 +168,7 @@ async def execute(
 
     Args:
         client: As whom.
-        place: Where.
+        container_ref: Where.
         command: The program and its arguments; no shell looks at them.
         terminal: Whether it gets a terminal. Then its errors come as output.
         typing: Whether it has an input.
@@ -178,7 +180,7 @@ async def execute(
         CredentialError: No credential could be had.
     """
     params = [
-        ("container", place.container),
+        ("container", container_ref.container),
         ("stdin", str(typing).lower()),
         ("stdout", "true"),
         ("stderr", str(not terminal).lower()),
@@ -186,17 +188,17 @@ async def execute(
         *(("command", word) for word in command),
     ]
     async with contextlib.AsyncExitStack() as stack:
-        opening = open_websocket(client, f"{place.path}/exec", params, [EXEC_PROTOCOL])
+        opening = open_websocket(client, f"{container_ref.path}/exec", params, [EXEC_PROTOCOL])
         try:
             socket = await stack.enter_async_context(opening)
         except ApiError as error:
-            raise await _handshake_error(client, place, error) from None
-        yield Execution(socket, place)
+            raise await _handshake_error(client, container_ref, error) from None
+        yield Execution(socket, container_ref)
 
 
 async def run_command(
     client: Client,
-    place: ContainerRef,
+    container_ref: ContainerRef,
     command: Sequence[str],
     *,
     timeout: float = 30.0,
@@ -206,7 +208,7 @@ async def run_command(
 
     Args:
         client: As whom.
-        place: Where.
+        container_ref: Where.
         command: The program and its arguments.
         timeout: Seconds for all of it.
         most: Bytes to keep of its output and of its errors; the rest is read and dropped.
@@ -221,14 +223,14 @@ async def run_command(
     kept = {ExecChannel.OUTPUT: bytearray(), ExecChannel.ERRORS: bytearray()}
     cut = False
     try:
-        async with asyncio.timeout(timeout), execute(client, place, command) as execution:
+        async with asyncio.timeout(timeout), execute(client, container_ref, command) as execution:
             async for channel, data in execution:
                 room = most - len(kept[channel])
                 cut = cut or len(data) > room
                 kept[channel] += data[: max(0, room)]
     except TimeoutError:
         raise Unreachable(
-            f"{sanitize(command[0])} in {place.container} took longer than {timeout:g} s"
+            f"{sanitize(command[0])} in {container_ref.container} took longer than {timeout:g} s"
         ) from None
     code = exit_code_of(execution, command)
     return CommandResult(code, bytes(kept[ExecChannel.OUTPUT]), bytes(kept[ExecChannel.ERRORS]), cut)
@@ -299,7 +301,7 @@ def _parse_end(data: bytes) -> ExecEnd:
     return ExecEnd(None, sanitize(said.message))
 
 
-async def _handshake_error(client: Client, place: ContainerRef, error: ApiError) -> Exception:
+async def _handshake_error(client: Client, container_ref: ContainerRef, error: ApiError) -> Exception:
     """The reason behind a refused handshake, which itself says no more than a number.
 
     The same request without an upgrade is refused in words, unless the kubelet is the one that refused:
@@ -307,16 +309,22 @@ async def _handshake_error(client: Client, place: ContainerRef, error: ApiError)
     """
     if error.status not in (403, 404):
         try:
-            pod = decode_lenient(await client.get(place.path), Pod, "the pod")
+            pod = decode_lenient(await client.get(container_ref.path), Pod, "the pod")
         except ApiError as other:
             return other
         except Unreachable:
             return error
-        state = next((each.state for each in container_facts(pod) if each.name == place.container), None)
+        state = next(
+            (each.state for each in container_facts(pod) if each.name == container_ref.container), None
+        )
         if state is not None and state != "Running":
-            return NotRunning(f"{place.container} does not run ({state}): there is nothing to look into")
+            return NotRunning(
+                f"{container_ref.container} does not run ({state}): there is nothing to look into"
+            )
     try:
-        await client.request("GET", f"{place.path}/exec", {"container": place.container, "command": "true"})
+        await client.request(
+            "GET", f"{container_ref.path}/exec", {"container": container_ref.container, "command": "true"}
+        )
     except ApiError as other:
         return error if "pgrade" in other.message else other
     except Unreachable:

@@ -38,7 +38,7 @@ _MEMORY_WORDS = re.compile(r"\b(?:oom|out of memory|insufficient memory|memory)\
 _OOM_REASONS = frozenset({"OOMKilling", "SystemOOM", "OOMKilled"})
 
 
-class Concern(StrEnum):
+class EventConcern(StrEnum):
     """How much an event asks for attention."""
 
     ORDINARY = "ordinary"
@@ -76,13 +76,13 @@ class ClusterEvent:
     last: float | None
 
     @property
-    def concern(self) -> Concern:
+    def concern(self) -> EventConcern:
         """Whether it has to do with memory."""
         if self.reason in _OOM_REASONS:
-            return Concern.OOM
+            return EventConcern.OOM
         if self.reason in _MEMORY_REASONS or (self.warning and _MEMORY_WORDS.search(self.message)):
-            return Concern.MEMORY
-        return Concern.WARNING if self.warning else Concern.ORDINARY
+            return EventConcern.MEMORY
+        return EventConcern.WARNING if self.warning else EventConcern.ORDINARY
 
 
 class _EventSeries(msgspec.Struct, rename="camel"):
@@ -146,12 +146,12 @@ class KnownEvents:
 
     Attributes:
         events: Merged, the newest first.
-        about: Whose events were asked for.
+        involved_objects: Whose events were asked for.
         notes: Why some could not be had, a sentence each.
     """
 
     events: tuple[ClusterEvent, ...]
-    about: tuple[ObjectRef, ...] = ()
+    involved_objects: tuple[ObjectRef, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -213,7 +213,7 @@ class EventCollector:
         while len(own) > MAX_EVENTS:
             del own[next(iter(own))]
 
-    def seen(self) -> KnownEvents:
+    def known_events(self) -> KnownEvents:
         """All that is known now."""
         everything = (event for own in self._events.values() for event in own.values())
         return KnownEvents(merge_events(everything), self.about, tuple(dict.fromkeys(self.notes.values())))
@@ -226,21 +226,21 @@ _MAX_VICTIMS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class ArrangedEvents:
+class PodEvents:
     """Events in the order in which they matter to one pod.
 
     Attributes:
-        own: Of the pod and of what owns it, and the OOM kills of the node that were this pod's; newest first.
+        of_pod: Of the pod and its owners, and the node's OOM kills that were this pod's; newest first.
         node: What else the node said; newest first.
-        others: OOM kills on the node that match no kill of this pod; newest first.
+        unmatched_oom_kills: OOM kills on the node that match no kill of this pod; newest first.
     """
 
-    own: tuple[ClusterEvent, ...]
+    of_pod: tuple[ClusterEvent, ...]
     node: tuple[ClusterEvent, ...]
-    others: tuple[ClusterEvent, ...]
+    unmatched_oom_kills: tuple[ClusterEvent, ...]
 
 
-def arrange_events(events: Iterable[ClusterEvent], kills: Sequence[float]) -> ArrangedEvents:
+def events_of_pod(events: Iterable[ClusterEvent], kills: Sequence[float]) -> PodEvents:
     """Tells a pod's own events from its node's.
 
     The node's words for an OOM kill name a process and no pod, so the time has to tell whose it was.
@@ -255,11 +255,11 @@ def arrange_events(events: Iterable[ClusterEvent], kills: Sequence[float]) -> Ar
     for event in events:
         if event.kind != "Node":
             own.append(event)
-        elif event.concern is not Concern.OOM:
+        elif event.concern is not EventConcern.OOM:
             node.append(event)
         else:
             (own if _is_own_kill(event, kills) else others).append(event)
-    return ArrangedEvents(tuple(own), tuple(node), tuple(others))
+    return PodEvents(tuple(own), tuple(node), tuple(others))
 
 
 def _is_own_kill(event: ClusterEvent, kills: Sequence[float]) -> bool:

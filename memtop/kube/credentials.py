@@ -1,7 +1,7 @@
 """Credentials kept fresh: one thread-safe place that every connection of a target asks.
 
 Blocking calls (`Credentials.obtain`, `Credentials.rejected`) may run a plugin or read a file; callers on an
-event loop ask `Credentials.at_hand` first and send the rest to a thread.
+event loop ask `Credentials.current` first and send the rest to a thread.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Credentials:
         self._failure_until = 0.0  # monotonic
         self._renewed_for_rejection = float("-inf")  # monotonic
 
-    def at_hand(self) -> Grant | None:
+    def current(self) -> Grant | None:
         """The current grant if it still holds; None means `obtain` has to be called. Does not block."""
         grant = self._grant
         if grant is None or monotonic() >= self._good_until or self._stamp != _file_stamps(self._files):
@@ -90,7 +90,7 @@ class Credentials:
             CredentialError: There is none to be had.
         """
         with self._lock:
-            return self.at_hand() or self._renew()
+            return self.current() or self._renew()
 
     def rejected(self, grant: Grant) -> bool:
         """Takes note that the server answered 401 to ``grant``; whether another try makes sense.

@@ -65,7 +65,7 @@ async def _publish_news(
         await news.wait()
         await asyncio.sleep(GATHER_SECONDS)
         news.clear()
-        publish(log.seen())
+        publish(log.known_events())
 
 
 async def _review_related(client: Client, ref: ObjectRef, known: tuple[list[ObjectRef], str]) -> None:
@@ -111,18 +111,18 @@ async def _watch_object(client: Client, ref: ObjectRef, log: EventCollector, new
                     log.listed(ref, step.items)
                 elif isinstance(step, ObjectChange):
                     log.changed(ref, step.type, step.object)
-                backoff.works()
+                backoff.succeeded()
                 log.notes.pop(str(ref), None)
                 news.set()
         except WatchExpired as expired:
-            await backoff.rest(expired)
+            await backoff.wait(expired)
         except (ApiError, Unreachable, CredentialError, KubeconfigError) as error:
             if isinstance(error, ApiError) and error.status == 403 and not namespace:
                 namespace = _NODE_NAMESPACE
                 continue
             log.notes[str(ref)] = str(error)
             news.set()
-            await backoff.rest(error, at_least=RETRY_SECONDS)
+            await backoff.wait(error, at_least=RETRY_SECONDS)
 
 
 def _event_collection(ref: ObjectRef, namespace: str) -> ApiCollection[CoreEvent]:

@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 MAX_NAMED = 3
 """Parts of one object that are named as unread; the first ones say enough."""
-_UNREAD_FIELD = "unread"
+_UNREAD_FIELD = "unreadable"
 UNREAD_NAME = "(unread)"
 """What that field is called on the wire: nothing that a server sends."""
 _EMPTY = object()
@@ -41,7 +41,7 @@ class _DoesNotFit(Exception):  # noqa: N818  (handled where the value can be lef
 def decode_lenient(raw: bytes | msgspec.Raw, kind: type[T], what: str) -> T:
     """Decodes JSON as `kind`, leaving out what in it is of another type.
 
-    A struct with a field ``unread`` gets the paths of what was left out there, such as ``status.conditions``.
+    A struct with a field ``unreadable`` gets the paths of what was left out, such as ``status.conditions``.
 
     Args:
         raw: One JSON value.

@@ -117,7 +117,7 @@ class ApiCollection(Generic[T]):
         params: Selectors, sent with every request.
         accept_list: Media type of a list.
         accept_watch: Media type of a watch.
-        unread: What is wrong with each object of the newest list, or of the watch since, that was left out.
+        unreadable: Why each object that was left out of the newest list, or of the watch since, was left out.
     """
 
     path: str
@@ -125,7 +125,7 @@ class ApiCollection(Generic[T]):
     params: Mapping[str, str] = field(default_factory=dict)
     accept_list: str = "application/json"
     accept_watch: str = "application/json"
-    unread: list[str] = field(default_factory=list, compare=False)
+    unreadable: list[str] = field(default_factory=list, compare=False)
 
     async def page(self, client: Client, params: Mapping[str, str]) -> tuple[ListMeta, FullList[T]]:
         """Asks for one page.
@@ -139,7 +139,7 @@ class ApiCollection(Generic[T]):
         )
         page = decode_lenient(answer.body, _ListPage, f"the list {self.path}")
         items = page.items or []
-        self.unread.clear()
+        self.unreadable.clear()
         return page.metadata, FullList(self._readable(items), len(items), answer.headers.get("Date"))
 
     async def parts(
@@ -154,17 +154,17 @@ class ApiCollection(Generic[T]):
         async with client.answer(
             self.path, {**self.params, **params}, accept=self.accept_list, timeout=LIST_TIMEOUT
         ) as answer:
-            listing = ListReader(self.item, f"the list {self.path}", MAX_BODY)
+            listing = ListReader(self.decode_item, f"the list {self.path}", MAX_BODY)
             async with contextlib.aclosing(answer.chunks()) as chunks:
                 async for chunk in chunks:
                     if items := listing.feed(chunk):
                         yield items
             items, metadata = listing.end()
-            self.unread[:] = listing.unread
+            self.unreadable[:] = listing.unread
             yield items
             yield _ListEnd(metadata, answer.headers.get("Date"))
 
-    def item(self, raw: bytes | msgspec.Raw) -> T:
+    def decode_item(self, raw: bytes | msgspec.Raw) -> T:
         """Reads one object; what of it is of another type is left out.
 
         Raises:
@@ -175,9 +175,9 @@ class ApiCollection(Generic[T]):
     def _readable(self, items: Iterable[bytes | msgspec.Raw]) -> Iterator[T]:
         for raw in items:
             try:
-                yield self.item(raw)
+                yield self.decode_item(raw)
             except Unreadable as error:
-                self.unread.append(str(error))
+                self.unreadable.append(str(error))
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,14 +266,14 @@ async def list_and_watch(
             backoff.begin()
             async with contextlib.aclosing(_watch_once(client, collection, position.version)) as changes:
                 async for change in changes:
-                    backoff.works()
+                    backoff.succeeded()
                     if isinstance(change, str):
                         position.version = change
                         yield WatchAlive()
                     else:
                         position.version = change.object.metadata.resource_version or position.version
                         yield change
-            await backoff.rest(at_least=EMPTY_PAUSE - (loop.time() - begun))
+            await backoff.wait(at_least=EMPTY_PAUSE - (loop.time() - begun))
     except (WatchExpired, Unreadable):
         position.version = None
         raise
@@ -305,7 +305,7 @@ async def await_change(
     failure: Exception | None = None
     try:
         async with client.stream(path, {**params, "watch": "true"}, idle_timeout=idle_timeout) as lines:
-            backoff.works()
+            backoff.succeeded()
             async for line in lines:
                 event = decode_lenient(line, WatchEvent, f"an event of {path}")
                 if event.type == "ERROR":
@@ -314,7 +314,7 @@ async def await_change(
                 return True
     except (ApiError, Unreachable, CredentialError, KubeconfigError) as error:
         failure = error
-    await backoff.rest(failure, at_least=at_least if failure is not None else 0.0)
+    await backoff.wait(failure, at_least=at_least if failure is not None else 0.0)
     return False
 
 
@@ -390,10 +390,10 @@ async def _watch_once(
                     raise _status_error(decode_lenient(event.object, ApiStatus, "an error event"))
                 else:
                     try:
-                        changed = collection.item(event.object)
+                        changed = collection.decode_item(event.object)
                     except Unreadable as error:  # costs this object; the version goes on with the next event
-                        del collection.unread[:-MAX_UNREAD]
-                        collection.unread.append(str(error))
+                        del collection.unreadable[:-MAX_UNREAD]
+                        collection.unreadable.append(str(error))
                     else:
                         yield ObjectChange(event.type, changed)
     except ApiError as error:

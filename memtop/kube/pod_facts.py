@@ -122,7 +122,7 @@ class ContainerFacts(Struct, frozen=True):
         severity: How much that state asks for attention.
         started_at: Start of the current run, Unix seconds; None while it does not run.
         terminations: The ends that the status still tells of, oldest first (at most two).
-        unread: Which parts of the pod made no sense and were left out, in words; empty for none.
+        unreadable: Which parts of the pod made no sense and were left out, in words; empty for none.
         limit_of_pod: Whether the limit is the pod's, which counts what its other containers hold too.
         pod_limited: Whether the pod itself has a limit, beside those of its containers.
         resize: What is under way or in the way of a resize in place, in words; empty for none.
@@ -137,15 +137,15 @@ class ContainerFacts(Struct, frozen=True):
     severity: StateSeverity
     started_at: float | None
     terminations: tuple[Termination, ...]
-    unread: str = ""
+    unreadable: str = ""
     limit_of_pod: bool = False
     pod_limited: bool = False
     resize: str = ""
 
     @property
-    def marked_state(self) -> str:
+    def state_with_notes(self) -> str:
         """The state, and behind it a resize that is not done and what could not be read."""
-        unread = f"unread: {self.unread}" if self.unread else ""
+        unread = f"unread: {self.unreadable}" if self.unreadable else ""
         return ", ".join(part for part in (self.state, self.resize, unread) if part)
 
 
@@ -203,7 +203,7 @@ def _facts_of(
         ends = [_eviction_of(pod)]
     if severity is StateSeverity.WAITING and words == "CrashLoopBackOff":
         severity = StateSeverity.OOM if ends and ends[-1].oom else StateSeverity.FAILING
-    unread = list(pod.unread)
+    unread = list(pod.unreadable)
     told = status.restart_count if status is not None else 0
     restarts = min(max(told, 0), MAX_RESTARTS)
     if restarts != told:
@@ -224,7 +224,7 @@ def _facts_of(
         severity=severity,
         started_at=unix_seconds(state.running.started_at) if state is not None and state.running else None,
         terminations=tuple(ends),
-        unread=", ".join(unread),
+        unreadable=", ".join(unread),
         limit_of_pod=limit is None and pod_limit is not None,
         pod_limited=pod_limit is not None,
         resize=_resize_words(pod, wanted, limit),
@@ -349,7 +349,7 @@ class OwnerIndex:
         owner = controller_reference(pod)
         return ObjectMeta(name=pod.name) if owner is None else _owner_metadata(owner, _template_hash(pod))
 
-    def learn(self, metadata: ObjectMeta) -> bool:
+    def add(self, metadata: ObjectMeta) -> bool:
         """Remembers who owns a ReplicaSet or a Job; true if that is news."""
         owner = controller_reference(metadata)
         if self._owner_of.get(metadata.uid, self) == owner:

@@ -107,7 +107,7 @@ class _SigningAdapter(HTTPAdapter):
         return tls
 
     def _sign(self, request: requests.PreparedRequest) -> Grant:
-        grant = self._credentials.at_hand() or self._credentials.obtain()
+        grant = self._credentials.current() or self._credentials.obtain()
         with self._showing:
             if grant.certificate is not None and grant.certificate != self._certificate:
                 load_client_certificate(self._context, grant.certificate, self._target)  # on new connections

@@ -72,7 +72,7 @@ async def open_websocket(
 
 
 async def _current_grant(credentials: Credentials) -> Grant:
-    grant = credentials.at_hand()
+    grant = credentials.current()
     return grant if grant is not None else await run_in_thread(credentials.obtain)
 
 

@@ -93,7 +93,7 @@ class LogBuffer:
             block.text += line.text.encode("utf-8", "replace")
             block.text += b"\n"
             block.ends.append(len(block.text))
-            block.times.append(line.at)
+            block.times.append(line.time)
             block.owners.append(self._code(line.container))
             block.marks.append(line.mark)
             self._bytes += len(block.text) - before

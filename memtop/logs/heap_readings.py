@@ -36,7 +36,7 @@ class HeapReading:
         heap_total: What the heap may grow to without asking the system for more, or its limit, in bytes.
         pause_seconds: How long the program stood still.
         share: Part of the heap in use where the line says it, 0..1; finer than its ``1.9GB / 2GB``.
-        at: When the line was written, Unix seconds.
+        time: When the line was written, Unix seconds.
     """
 
     kind: ReadingKind
@@ -45,7 +45,7 @@ class HeapReading:
     heap_total: float | None = None
     pause_seconds: float | None = None
     share: float | None = None
-    at: float | None = None
+    time: float | None = None
 
     @property
     def finite(self) -> bool:

@@ -36,13 +36,13 @@ class LogLine(NamedTuple):
     """One line.
 
     Attributes:
-        at: When the runtime got it, nanoseconds since 1970; `NO_TIME` if it didn't say.
+        time: When the runtime got it, nanoseconds since 1970; `NO_TIME` if it didn't say.
         text: Clean text of one line; tabs stay.
         container: Whose it is.
         mark: Whether it is whole, cut, or a note.
     """
 
-    at: int
+    time: int
     text: str
     container: str
     mark: LogMark = LogMark.PLAIN
@@ -50,7 +50,7 @@ class LogLine(NamedTuple):
     @property
     def seconds(self) -> float | None:
         """When the runtime got it, Unix seconds."""
-        return None if self.at == NO_TIME else self.at * NANOSECOND
+        return None if self.time == NO_TIME else self.time * NANOSECOND
 
 
 def parse_line(raw: bytes, container: str, *, cut: bool = False) -> LogLine:
@@ -125,15 +125,15 @@ class LogPosition:
         self._again = self._same
         self._replaying = self.last is not None
 
-    def is_new(self, at: int) -> bool:
+    def is_new(self, time: int) -> bool:
         """Whether a line of that time is new; to be asked once for each line, in order."""
-        if at == NO_TIME:
+        if time == NO_TIME:
             return True
-        if self.last is None or at > self.last:
-            self.last, self._same = at, 1
+        if self.last is None or time > self.last:
+            self.last, self._same = time, 1
             self._replaying = False
             return True
-        if at < self.last:
+        if time < self.last:
             return not self._replaying  # two writers need not be in order
         if self._replaying and self._again:
             self._again -= 1

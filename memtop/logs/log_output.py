@@ -53,8 +53,8 @@ def save_log(path: Path, lines: Iterable[LogLine], *, times: bool, owners: bool)
 def format_log_line(line: LogLine, *, times: bool, owners: bool) -> str:
     """A line as it stands in a file: its time in UTC and its container, if wanted, before its text."""
     parts = []
-    if times and line.at != NO_TIME:
-        second, nanoseconds = divmod(line.at, 1_000_000_000)
+    if times and line.time != NO_TIME:
+        second, nanoseconds = divmod(line.time, 1_000_000_000)
         parts.append(f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z")
     if owners:
         parts.append(line.container)
@@ -130,7 +130,7 @@ class MatchPrinter:
         await self._search.advance()
         rows = self._search.rows()
         for number in rows[rows > self._last].tolist():
-            if self._search.sought.context and 0 <= self._last < number - 1:
+            if self._search.log_filter.context and 0 <= self._last < number - 1:
                 self._out.write("--\n")
             self._lines.write((self._buffer.line(number),))
             self._last = number
@@ -159,7 +159,7 @@ class FigurePrinter:
 
 
 def _figure_cells(reading: HeapReading) -> tuple[str, ...]:
-    at = reading.at
+    at = reading.time
     moment = f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}" if at is not None else wording.UNKNOWN
     after = wording.share(reading.share) if reading.heap_after is None else _size_words(reading.heap_after)
     pause = wording.UNKNOWN if reading.pause_seconds is None else f"{reading.pause_seconds * 1000:,.1f} ms"

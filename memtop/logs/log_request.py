@@ -64,7 +64,7 @@ class LogRequest:
         """Where the API server has the pod."""
         return f"/api/v1/namespaces/{quote(self.namespace, safe='')}/pods/{quote(self.pod, safe='')}"
 
-    def of(self, *containers: str) -> Self:
+    def with_containers(self, *containers: str) -> Self:
         """The same of other containers."""
         return replace(self, containers=containers)
 
@@ -222,12 +222,12 @@ class LogTarget:
     Attributes:
         pod: Its name.
         containers: Their names.
-        note: How the pod was chosen, where there were several; else empty.
+        how_chosen: How the pod was chosen, where there were several; else empty.
     """
 
     pod: str
     containers: tuple[str, ...]
-    note: str = ""
+    how_chosen: str = ""
 
 
 async def find_log_target(client: Client, ref: ObjectRef, container: str) -> LogTarget:

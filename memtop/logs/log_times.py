@@ -54,9 +54,9 @@ def parse_typed_time(text: str, *, newest: float, zone: tzinfo | None = None) ->
         raise TimeFormatError(f"{text!r} is no time: {error}") from error
 
 
-def zone_name(at: float) -> str:
+def zone_name(time: float) -> str:
     """What this machine's time zone is called at a moment (Unix seconds): ``UTC``, ``CET``."""
-    return datetime.fromtimestamp(at).astimezone().tzname() or "local time"
+    return datetime.fromtimestamp(time).astimezone().tzname() or "local time"
 
 
 def _parse_zone(text: str | None) -> tzinfo | None:

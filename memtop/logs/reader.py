@@ -98,7 +98,7 @@ class LogReader:
                     self._forget()
                 raise
         if together:
-            together.sort(key=lambda line: line.at)
+            together.sort(key=lambda line: line.time)
             await self._deliver(together)
         if missing and len(missing) == len(self.request.containers):
             self._channel.set_status(LogStatus("; ".join(missing), ended=True, failed=True))
@@ -126,7 +126,7 @@ class LogReader:
                 raise _NothingMore(str(error)) from error
             else:
                 return
-            await backoff.rest(failure)
+            await backoff.wait(failure)
         raise _NothingMore(
             f"the kubelet does not find {name}'s log: it may have been removed with its container"
         )
@@ -145,7 +145,7 @@ class LogReader:
             raise
         finally:
             self.request = whole
-        together.sort(key=lambda line: line.at)
+        together.sort(key=lambda line: line.time)
         await self._deliver(together)
 
     # -- following
@@ -175,7 +175,7 @@ class LogReader:
                         continue
                 if failure:
                     self._say(name, LogStatus(f"{failure}{_RECONNECTING}", failed=True))
-                await backoff.rest(error)
+                await backoff.wait(error)
         except _NothingMore as nothing_more:
             self._say(name, replace(nothing_more.status, ending=life.ending if life is not None else None))
 
@@ -208,10 +208,10 @@ class LogReader:
         except ApiError as error:
             if error.status == 404:
                 raise _NothingMore("the pod is gone; what was read stays", failed=False) from error
-            await self._looking.rest(error)
+            await self._looking.wait(error)
             return None
         except Unreachable as error:
-            await self._looking.rest(error)
+            await self._looking.wait(error)
             return None
         self._looking.reset()
         if name not in known:
@@ -279,7 +279,7 @@ class LogReader:
                     raise _LogRotating
                 first = False
                 line = parse_line(raw, name, cut=cut)
-                if place.is_new(line.at):
+                if place.is_new(line.time):
                     lines.append(line)
                 if len(lines) >= LINES_PER_PORTION:
                     yield lines
@@ -292,7 +292,7 @@ class LogReader:
             if first and log_request.is_kubelet_error(raw):
                 raise _LogRotating
             line = parse_line(raw, name, cut=cut)
-            if place.is_new(line.at):
+            if place.is_new(line.time):
                 yield [line]
 
     async def _deliver(self, lines: list[LogLine]) -> None:
@@ -300,7 +300,7 @@ class LogReader:
         for line in lines:
             reading = self._events[line.container].read(line.text)
             if reading is not None:
-                readings.append(replace(reading, at=line.seconds))
+                readings.append(replace(reading, time=line.seconds))
         await self._channel.put(lines, readings)
 
     def _say(self, name: str, status: LogStatus) -> None:

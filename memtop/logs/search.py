@@ -219,7 +219,7 @@ class LogSearch:
     """Looks for one filter's expression in a buffer; for one thread and event loop.
 
     Args:
-        sought: What to look for; `invert` and `context` may change as one goes.
+        log_filter: What to look for; `invert` and `context` may change as one goes.
         buffer: Where.
         grep: Does it.
 
@@ -227,8 +227,8 @@ class LogSearch:
         scanned: One more than the number of the last line that was searched.
     """
 
-    def __init__(self, sought: LogFilter, buffer: LogBuffer, grep: Grep) -> None:
-        self.sought = sought
+    def __init__(self, log_filter: LogFilter, buffer: LogBuffer, grep: Grep) -> None:
+        self.log_filter = log_filter
         self.scanned = buffer.first
         self._buffer = buffer
         self._grep = grep
@@ -237,7 +237,7 @@ class LogSearch:
 
     def restarted(self, buffer: LogBuffer) -> LogSearch:
         """The same search of other lines."""
-        return LogSearch(self.sought, buffer, self._grep)
+        return LogSearch(self.log_filter, buffer, self._grep)
 
     async def advance(self) -> bool:
         """Searches the lines that have come since; tells whether there were any.
@@ -245,7 +245,7 @@ class LogSearch:
         Raises:
             PatternError: The expression is wrong or takes too long.
         """
-        await self._grep.use(self.sought.pattern, ignore_case=self.sought.ignore_case)
+        await self._grep.use(self.log_filter.pattern, ignore_case=self.log_filter.ignore_case)
         end = self._buffer.end
         if self.scanned >= end:
             return False
@@ -266,7 +266,7 @@ class LogSearch:
         """Lines shown for themselves: those that match, or with ``invert`` the others."""
         first, end = self._buffer.first, self.scanned
         matching = bisect_left(self._lines, end) - bisect_left(self._lines, first)
-        return max(0, end - first) - matching if self.sought.invert else matching
+        return max(0, end - first) - matching if self.log_filter.invert else matching
 
     def rate(self) -> float | None:
         """Such lines a minute over the last ten minutes of the log; None if it is too short to say."""
@@ -279,14 +279,14 @@ class LogSearch:
         if minutes < 0.2 or self._buffer.time(begin) < 0:
             return None
         matching = bisect_left(self._lines, end) - bisect_left(self._lines, begin)
-        return ((end - begin - matching) if self.sought.invert else matching) / minutes
+        return ((end - begin - matching) if self.log_filter.invert else matching) / minutes
 
     def rows(self) -> LineNumbers:
         """The numbers of the lines to show, with gaps; see `memtop.logs.search`."""
         first, end = self._buffer.first, self.scanned
-        if self.sought.context == ALL_CONTEXT:
+        if self.log_filter.context == ALL_CONTEXT:
             return np.arange(first, self._buffer.end, dtype=np.int64)
-        return rows_with_context(self._chosen(), first, end, self.sought.context)
+        return rows_with_context(self._chosen(), first, end, self.log_filter.context)
 
     def step(self, number: int, direction: int) -> int | None:
         """The next match after a line (1), or the one before it (-1); None beyond the last or first."""
@@ -298,7 +298,7 @@ class LogSearch:
     def is_chosen(self, number: int) -> bool:
         """Whether a line is shown for itself, and not as context."""
         at = bisect_left(self._lines, number)
-        return (at < len(self._lines) and self._lines[at] == number) != self.sought.invert
+        return (at < len(self._lines) and self._lines[at] == number) != self.log_filter.invert
 
     def spans(self, number: int) -> list[tuple[int, int]]:
         """Where in a line the matches begin and end, in characters."""
@@ -309,7 +309,7 @@ class LogSearch:
     def _chosen(self) -> LineNumbers:
         matching = np.array(self._lines, np.int64)
         first, end = self._buffer.first, self.scanned
-        if self.sought.invert:
+        if self.log_filter.invert:
             return lines_not_in(matching, first, end)
         return matching[np.searchsorted(matching, first) :]
 

@@ -36,7 +36,7 @@ from memtop.observe.slots import (
     ContainerLives,
     DepartedContainers,
     SlotColumns,
-    Vocabulary,
+    WordNumbers,
 )
 from memtop.quantity import bytes_or_none
 from memtop.sanitize import sanitize
@@ -107,8 +107,8 @@ class ContainerStore:
         self.last_terminations: list[Termination | None] = [None] * slots
         self.lives: dict[int, ContainerLives] = {}
         self.departed = DepartedContainers()
-        self.states = Vocabulary()
-        self.namespaces = Vocabulary()
+        self.states = WordNumbers()
+        self.namespaces = WordNumbers()
         self.workloads: list[tuple[str, Workload]] = []
         self.pressured_nodes: frozenset[str] = frozenset()
         self.version = 0
@@ -205,7 +205,7 @@ class ContainerStore:
             del self._uid_of[entry.namespace, entry.name]
         for container, slot in entry.slots.items():
             if slot in self.lives:
-                self.departed.note(uid, container, entry.namespace, self.lives[slot])
+                self.departed.add(uid, container, entry.namespace, self.lives[slot])
             self._release(slot)
 
     def _fit_slots(self, pod: Pod, entry: _PodEntry, facts: tuple[ContainerFacts, ...]) -> None:
@@ -230,7 +230,7 @@ class ContainerStore:
                     pod=entry.name,
                     container=sys.intern(fact.name),
                     kind=fact.kind,
-                    only=len(pod.spec.containers) == 1 and fact.kind is ContainerKind.CONTAINER,
+                    is_only_container=len(pod.spec.containers) == 1 and fact.kind is ContainerKind.CONTAINER,
                     workload=workload,
                     node=node,
                     labels=labels,
@@ -247,7 +247,7 @@ class ContainerStore:
         columns.limit[slot] = np.nan if fact.limit is None else fact.limit
         columns.request[slot] = np.nan if fact.request is None else fact.request
         columns.restarts[slot] = fact.restarts
-        columns.state[slot] = self.states.number(fact.marked_state)
+        columns.state[slot] = self.states.number(fact.state_with_notes)
         columns.severity[slot] = SEVERITY_CODES[fact.severity]
         if fact.started_at is None:
             columns.started_at[slot] = np.nan
@@ -283,7 +283,7 @@ class ContainerStore:
         """What the other containers of a pod hold of its limit."""
         slots = np.array(list(entry.slots.values()), np.intp)
         held = np.nan_to_num(self.columns.working_set[slots])
-        self.columns.beside[slots] = np.where(self.columns.pod_limit[slots], held.sum() - held, 0.0)
+        self.columns.held_by_others[slots] = np.where(self.columns.pod_limit[slots], held.sum() - held, 0.0)
 
     def _put_last_hour(self, slot: int, lives: ContainerLives, now: float) -> None:
         columns = self.columns
@@ -339,7 +339,7 @@ class ContainerStore:
             lives.take_past(*past.counted, past.oom_kills)
             self._put_last_hour(slot, lives, now)
 
-    def pass_time(self, now: float) -> None:
+    def advance_clock(self, now: float) -> None:
         """Brings up to date what changes by the passing of time alone."""
         for slot in np.flatnonzero(self.columns.recheck_at <= now).tolist():
             self._put_last_hour(slot, self.lives[slot], now)
@@ -383,7 +383,7 @@ class ContainerStore:
 
     def learn_owners(self, owners: Iterable[PartialObjectMetadata]) -> None:
         """ReplicaSets and Jobs say who owns them."""
-        news = {owner.metadata.uid for owner in owners if self._owners.learn(owner.metadata)}
+        news = {owner.metadata.uid for owner in owners if self._owners.add(owner.metadata)}
         if not news:
             return
         for entry in self._pods.values():
@@ -428,7 +428,7 @@ class ContainerStore:
         newest: float | None = None
         unread: list[str] = []
         for pod in metrics:
-            taken = pod.taken_at
+            taken = pod.time
             if taken is None or taken > now + MAX_AHEAD:
                 when = "no time" if taken is None else "a time in the future"
                 unread.append(f"that of {_full_name(pod)} has {when}")

@@ -44,7 +44,7 @@ class EngineStopped(Unreachable):
     """The engine does not run: nothing can be asked any more, or not yet."""
 
 
-class _ScopeChanged(Exception):  # noqa: N818  (a wish and not a failure)
+class _ScopeChanged(Exception):  # noqa: N818  (a request and not a failure)
     """A screen asked for another scope."""
 
 
@@ -281,12 +281,12 @@ def build_next_frame(observer: Observer, snapshots: FrameBuilder, view: View) ->
         snapshots: Builds its frames.
         view: What to show.
     """
-    observer.store.pass_time(observer.clock.now())
+    observer.store.advance_clock(observer.clock.now())
     arranged = snapshots.arrange(view)
-    observer.past_sources.look_at(arranged.looked_at)
-    observer.past_sources.look_back(arranged.looked_back, view.reach)
-    observer.workload_verdicts.look_at(arranged.pooled)
-    observer.last_words.look_at(arranged.levelled_off)
+    observer.past_sources.set_wanted(arranged.looked_at)
+    observer.past_sources.set_look_back(arranged.looked_back, view.look_back_seconds)
+    observer.workload_verdicts.set_wanted(arranged.pooled)
+    observer.last_words.set_wanted(arranged.levelled_off)
     return snapshots.build(arranged)
 
 

@@ -66,7 +66,7 @@ class FrameRows:
         limit: Bytes; of a workload, the sum, unknown if any container has none.
         pod_limit: Whether that is the pod's limit, which its containers share.
         limit_counts: Whether it counts where limits are added up: that of a pod counts once.
-        beside: Bytes of the pod's limit that its other containers hold.
+        held_by_others: Bytes of the pod's limit that its other containers hold.
         request: Bytes, likewise.
         share: Part of the limit in use, 0..1; of a workload, the highest of its containers.
         restarts: Restarts since the pods were created.
@@ -81,7 +81,7 @@ class FrameRows:
         seconds_to_limit: Until the limit is reached at that rate.
         verdict: Code as in `memtop.analysis.judgement.VERDICTS`.
         confidence: Of the verdict, 0..1.
-        spark: Highest value of each part of the recent past, shape (rows, `SPARK_BINS`), bytes.
+        sparkline: Highest value of each part of the recent past, shape (rows, `SPARK_BINS`), bytes.
         states: The current state in words.
         severities: How much it asks for attention.
         last_terminations: The last end, or None.
@@ -97,7 +97,7 @@ class FrameRows:
     limit: Floats
     pod_limit: npt.NDArray[np.bool_]
     limit_counts: npt.NDArray[np.bool_]
-    beside: Floats
+    held_by_others: Floats
     request: Floats
     share: Floats
     restarts: npt.NDArray[np.int32]
@@ -112,7 +112,7 @@ class FrameRows:
     seconds_to_limit: Floats
     verdict: npt.NDArray[np.uint8]
     confidence: Floats
-    spark: npt.NDArray[np.float32]
+    sparkline: npt.NDArray[np.float32]
     states: Sequence[str]
     severities: CodedColumn[StateSeverity]
     last_terminations: list[Termination | None]

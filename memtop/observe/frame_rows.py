@@ -56,8 +56,8 @@ def container_rows(
         request=columns.request.copy(),
         pod_limit=columns.pod_limit.copy(),
         limit_counts=columns.limit_counts.copy(),
-        beside=columns.beside.copy(),
-        share=(columns.working_set + columns.beside) / columns.limit,
+        held_by_others=columns.held_by_others.copy(),
+        share=(columns.working_set + columns.held_by_others) / columns.limit,
         restarts=columns.restarts.copy(),
         restarts_hour=columns.restarts_hour.copy(),
         restarts_exact=columns.restarts_exact.copy(),
@@ -70,7 +70,7 @@ def container_rows(
         seconds_to_limit=judgements.seconds_to_limit,
         verdict=judgements.codes,
         confidence=judgements.confidence,
-        spark=spark,
+        sparkline=spark,
         states=CodedColumn(columns.state.copy(), store.states.words),
         severities=CodedColumn(columns.severity.copy(), SEVERITIES),
         last_terminations=store.last_terminations.copy(),
@@ -88,7 +88,7 @@ def _seconds_to_limit(columns: SlotColumns, judgements: Judgements, now: float) 
     run now holds no memory, and nothing approaches its limit. What dies below its limit, or too fast to be
     seen to grow, has as long as its lives before had, unless the present one has outlasted them by half.
     """
-    reached = np.fmin(columns.limit - columns.beside, judgements.death_level)
+    reached = np.fmin(columns.limit - columns.held_by_others, judgements.death_level)
     room = np.maximum(reached - columns.working_set, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         by_rate = np.where(np.isfinite(judgements.seconds_to_limit), room / judgements.rate * 3600.0, np.nan)
@@ -130,7 +130,7 @@ class WorkloadGroups:
     namespace: npt.NDArray[np.int32]
     pods: npt.NDArray[np.int32]
 
-    def of(self, workload: int) -> npt.NDArray[np.intp]:
+    def members_of(self, workload: int) -> npt.NDArray[np.intp]:
         """The members of one workload."""
         ends = np.append(self.starts, len(self.members))
         return self.members[ends[workload] : ends[workload + 1]]
@@ -182,7 +182,7 @@ def workload_rows(groups: WorkloadGroups, rows: FrameRows, pools: WorkloadVerdic
         pools: What is judged of workloads.
     """
     members, starts = groups.members, groups.starts
-    judgements = pools.laid_over(
+    judgements = pools.overlay(
         select_judgements(rows.judgements, _worst_containers(groups, rows)), groups.identities
     )
     states, severities = _workload_states(groups, rows)
@@ -193,7 +193,7 @@ def workload_rows(groups: WorkloadGroups, rows: FrameRows, pools: WorkloadVerdic
         limit=np.add.reduceat(np.where(rows.limit_counts, rows.limit, 0.0)[members], starts),
         pod_limit=np.logical_or.reduceat(rows.pod_limit[members], starts),
         limit_counts=np.ones(len(starts), np.bool_),
-        beside=np.zeros(len(starts)),
+        held_by_others=np.zeros(len(starts)),
         request=np.add.reduceat(rows.request[members], starts),
         share=np.fmax.reduceat(rows.share[members], starts),
         restarts=_group_sums(rows.restarts[members], starts),
@@ -208,7 +208,7 @@ def workload_rows(groups: WorkloadGroups, rows: FrameRows, pools: WorkloadVerdic
         seconds_to_limit=np.fmin.reduceat(rows.seconds_to_limit[members], starts),
         verdict=judgements.codes,
         confidence=judgements.confidence,
-        spark=np.add.reduceat(np.nan_to_num(rows.spark[members]), starts, axis=0),
+        sparkline=np.add.reduceat(np.nan_to_num(rows.sparkline[members]), starts, axis=0),
         states=states,
         severities=severities,
         last_terminations=_last_terminations(groups, rows),

@@ -93,7 +93,7 @@ class LastWords:
         """Whether every log that can be asked for now has been."""
         return not self._asking and not self._open()
 
-    def look_at(self, slots: Iterable[int]) -> None:
+    def set_wanted(self, slots: Iterable[int]) -> None:
         """Says which containers somebody looks at whose heap may be full, what matters most first."""
         self._looked_at = tuple(slots)[:MAX_HEAPS]
 

@@ -65,8 +65,8 @@ _PoolKnown = tuple[tuple[ContainerKey, float | None, float, float, Known], ...]
 class _PoolJudgement:
     """What is judged of a workload and its parts, and of what was known of pools as of each moment."""
 
-    at: float
-    told: int
+    time: float
+    news_count: int
     worst: Judgement
     parts: Mapping[PoolPart, Judgement]
     moments: Mapping[_PoolKnown, Judgement]
@@ -100,7 +100,7 @@ class WorkloadVerdicts:
         self._wanted: list[PooledWorkload] = []
         self._judged: dict[WorkloadKey, _PoolJudgement] = {}
 
-    def look_at(self, wanted: Iterable[PooledWorkload]) -> None:
+    def set_wanted(self, wanted: Iterable[PooledWorkload]) -> None:
         """Says which workloads are looked at, what matters most first; others are forgotten."""
         self._wanted = list(wanted)
         keys = {one.key for one in self._wanted}
@@ -112,7 +112,7 @@ class WorkloadVerdicts:
         for wanted in self._wanted:
             judged = self._judged.get(wanted.key)
             told = sum(self._told(slot) for slot in wanted.slots[:MAX_POOLED].tolist())
-            if judged is None or now - judged.at >= POOL_SECONDS or told > judged.told:
+            if judged is None or now - judged.time >= POOL_SECONDS or told > judged.news_count:
                 parts, moments = self._judge(wanted.slots, {} if judged is None else judged.moments)
                 worst = max(parts.values(), key=verdict_urgency, default=judge_pooled(()))
                 if judged is None or judged.worst.verdict is not worst.verdict:
@@ -132,7 +132,7 @@ class WorkloadVerdicts:
         judged = self._judged.get(key)
         return {} if judged is None else judged.parts
 
-    def laid_over(self, live: Judgements, identities: Iterable[object]) -> Judgements:
+    def overlay(self, live: Judgements, identities: Iterable[object]) -> Judgements:
         """The judgements of rows with the pooled ones in place of what one container says.
 
         Args:
@@ -240,10 +240,10 @@ class LiveVerdicts:
         self._match()
         columns, slots = self._store.columns, tick.slots
         newcomers = slots[self._seat[slots] == NO_SEAT]
-        self._seat[newcomers] = self._judge.admit(columns.reach(newcomers))
+        self._seat[newcomers] = self._judge.admit(columns.usable_limit(newcomers))
         self._generation[newcomers] = columns.generation[newcomers]
         self._started_at[newcomers] = columns.started_at[newcomers]
-        self._judge.limits(self._seat[slots], columns.reach(slots))
+        self._judge.limits(self._seat[slots], columns.usable_limit(slots))
         self._judge.started(self._seat[slots], columns.started_at[slots])
         self._note_restarts()
         for first in range(0, len(slots), CHUNK_SIZE):
@@ -295,7 +295,7 @@ class LiveVerdicts:
         """What there is to judge one container by."""
         times, values = self._store.history.series(slot)
         lives = self._store.lives.get(slot)
-        limit = float(self._store.columns.reach(np.array([slot]))[0])
+        limit = float(self._store.columns.usable_limit(np.array([slot]))[0])
         started_at = float(self._store.columns.started_at[slot])
         young = lives is not None and self._now - lives.created_at <= self._window
         return Series(

@@ -242,7 +242,9 @@ class Observer:
                         self.store.put_pod(pod, self.clock.now())
                     case WatchAlive():
                         pass
-                source.live(words=_unread_words(len(collection.unread), "pod", collection.unread[-1:]))
+                source.set_live(
+                    words=_unread_words(len(collection.unreadable), "pod", collection.unreadable[-1:])
+                )
                 self._on_change()
         except ApiError as error:
             # Once they have been listed, a refusal is a state of the source as any other, and may pass.
@@ -300,7 +302,7 @@ class Observer:
                     self.store.learn_owners([owner])
                 case WatchAlive():
                     pass
-            source.live()
+            source.set_live()
             self._on_change()
 
     async def _watch_nodes(self, position: WatchPosition, source: Source) -> None:
@@ -312,7 +314,7 @@ class Observer:
                     self.store.put_node(node, gone=kind == "DELETED")
                 case FirstPage() | WatchAlive():
                     pass
-            source.live()
+            source.set_live()
             self._on_change()
 
     async def _poll_metrics(self, source: Source) -> None:
@@ -325,7 +327,7 @@ class Observer:
                 silence = self._unread_samples if metrics else "metrics-server has no samples yet"
                 source.waiting(refusal or silence)
             else:
-                source.live(newest, refusal or self._unread_samples)
+                source.set_live(newest, refusal or self._unread_samples)
             del metrics
             release_memory()
             self._poll_now.clear()

@@ -56,7 +56,7 @@ class DiskSamples:
     Args:
         folder: Where they are.
         store: Whose samples are kept.
-        pasts: Where wishes come from and what is remembered goes.
+        pasts: Where requests come from and what is remembered goes.
         hours: How far back.
         now: The cluster's time.
         on_change: Called whenever something is remembered.
@@ -104,9 +104,9 @@ class DiskSamples:
 
     async def _remember(self) -> None:
         wanted = {
-            SampleOwner(wish.uid, wish.name.container): wish.name
-            for wish in self._pasts.requests
-            if wish.uid and (SampleOwner(wish.uid, wish.name.container) not in self._read)
+            SampleOwner(request.uid, request.name.container): request.name
+            for request in self._pasts.requests
+            if request.uid and (SampleOwner(request.uid, request.name.container) not in self._read)
         }
         if not wanted:
             return
@@ -116,7 +116,7 @@ class DiskSamples:
             (wanted[whose], "working_set"): _past_from_archive(of) for whose, of in kept.items()
         }
         if found:
-            self._pasts.keep(found)
+            self._pasts.add(found)
             self._on_change()
 
     async def _record(self) -> None:
@@ -251,30 +251,30 @@ class PastSources:
         """
         return [make("prometheus", self._ask)] if self._history.prometheus is not None else []
 
-    def look_at(self, slots: Iterable[int]) -> None:
+    def set_wanted(self, slots: Iterable[int]) -> None:
         """Says which containers are looked at, what matters most first."""
-        self.cache.request(wish for slot in slots if (wish := self._request_of(slot)) is not None)
+        self.cache.request(request for slot in slots if (request := self._request_of(slot)) is not None)
 
-    def look_back(self, slots: Iterable[int], seconds: float) -> None:
+    def set_look_back(self, slots: Iterable[int], seconds: float) -> None:
         """Says whose past is looked at from how many seconds ago on; nobody's, where that much is kept."""
         far = self._history.prometheus is not None and seconds > self._hours * 3600.0
-        self.look_backs.look_at(
-            (wish for slot in slots if far and (wish := self._request_of(slot)) is not None), seconds
+        self.look_backs.set_wanted(
+            (request for slot in slots if far and (request := self._request_of(slot)) is not None), seconds
         )
 
     def series_to_draw(self, slot: int) -> Series:
         """One container's working set over the whole time known, and further back if that was asked for."""
-        wish, whole = self._request_of(slot), self.verdicts.series(slot)
-        return whole if wish is None else merge_past_and_live(self.look_backs.get(wish.name), whole)
+        request, whole = self._request_of(slot), self.verdicts.series(slot)
+        return whole if request is None else merge_past_and_live(self.look_backs.get(request.name), whole)
 
     def is_asking(self, slot: int) -> bool:
         """Whether what is looked at will be judged by more as soon as Prometheus has answered."""
-        wish = self._request_of(slot) if self._history.prometheus is not None else None
-        if wish is None or not self.cache.is_requested(wish.name):
+        request = self._request_of(slot) if self._history.prometheus is not None else None
+        if request is None or not self.cache.is_requested(request.name):
             return False
         return (
             self._asking is None
-            or self._asking.has_yet_to_ask(wish.name)
+            or self._asking.is_outstanding(request.name)
             or self.verdicts.has_unjudged_news(slot)
         )
 
@@ -332,7 +332,7 @@ class PastSources:
         """Every container, those that started last first; what is down has no start, and comes before all."""
         slots = self._store.live_slots()
         slots = slots[np.argsort(-np.nan_to_num(self._store.columns.started_at[slots], nan=np.inf))].tolist()
-        return [wish for slot in slots if (wish := self._request_of(slot)) is not None]
+        return [request for slot in slots if (request := self._request_of(slot)) is not None]
 
     def _request_of(self, slot: int) -> PastRequest | None:
         identity = self._store.identities[slot]
@@ -340,4 +340,4 @@ class PastSources:
             return None
         name = ContainerName(identity.namespace, identity.pod, identity.container)
         restarted = bool(self._store.columns.restarts[slot] > 0)
-        return PastRequest(name, restarted, identity.key.uid, identity.only)
+        return PastRequest(name, restarted, identity.key.uid, identity.is_only_container)

@@ -85,7 +85,7 @@ class _PastJudgement:
     """
 
     generation: int
-    at: float
+    time: float
     judgement: Judgement
     moments: Mapping[float, tuple[Known, Judgement]]
 
@@ -184,7 +184,7 @@ class PastVerdicts:
         if not self._due:
             self._due = self._pasts.changes()
             self._due |= set(filter(None, map(self._name_of, self._store.take_news_of_ends())))
-            self._due |= {name for name, judged in self._judged.items() if judged.at != self._moment(name)}
+            self._due |= {name for name, judged in self._judged.items() if judged.time != self._moment(name)}
         return bool(self._due)
 
     def judge_next(self) -> list[tuple[ContainerName, int]]:

@@ -63,7 +63,7 @@ class PrometheusPast:
     Args:
         client: The connection to the API server.
         settings: Those of Prometheus.
-        pasts: Where wishes come from and answers go.
+        pasts: Where requests come from and answers go.
         hours: How far back.
         speed: Seconds of cluster time per second here.
         now: The cluster's time.
@@ -113,7 +113,7 @@ class PrometheusPast:
         self._growers: tuple[ContainerName, ...] = ()
         self._growers_at = float("-inf")
 
-    def has_yet_to_ask(self, name: ContainerName) -> bool:
+    def is_outstanding(self, name: ContainerName) -> bool:
         """Whether a container's past has not been asked for, and will be."""
         return name not in self._asked_at and (self._serving or not self.asked_once)
 
@@ -167,12 +167,12 @@ class PrometheusPast:
         Where they are more than that, those that started last come first, for they are young or restart; and
         Prometheus is asked which of the others grow.
         """
-        live = {wish.name: wish for wish in self._live()}
+        live = {request.name: request for request in self._live()}
         for known in (self._asked_at, self._known_until, self._whole_at):
             for name in known.keys() - live.keys():
                 del known[name]
-        looked_at = {wish.name for wish in self._pasts.requests}
-        others = [wish for name, wish in live.items() if name not in looked_at]
+        looked_at = {request.name for request in self._pasts.requests}
+        others = [request for name, request in live.items() if name not in looked_at]
         room = MAX_REMEMBERED - len(looked_at)
         if len(others) <= room:
             return await self.ask_for(prometheus, schema, others)
@@ -208,12 +208,12 @@ class PrometheusPast:
         if newest is None:
             source.waiting(words)
         else:
-            source.live(newest, words)
+            source.set_live(newest, words)
 
     async def _schema(self, prometheus: PrometheusClient) -> MetricSchema:
-        wishes = (*self._pasts.requests, *self._live())[: 4 * CONTAINERS_PER_BATCH]
+        requests = (*self._pasts.requests, *self._live())[: 4 * CONTAINERS_PER_BATCH]
         schema = await run_in_thread(
-            probe_schema, prometheus, {wish.name.pod for wish in wishes}, self._now()
+            probe_schema, prometheus, {request.name.pod for request in requests}, self._now()
         )
         if not schema.memory:
             raise ApiError(
@@ -222,7 +222,7 @@ class PrometheusPast:
         return schema
 
     async def ask_for(
-        self, prometheus: PrometheusClient, schema: MetricSchema, wishes: Sequence[PastRequest]
+        self, prometheus: PrometheusClient, schema: MetricSchema, requests: Sequence[PastRequest]
     ) -> list[str]:
         """Asks for what is not known, then for what is known and no longer fresh; the warnings.
 
@@ -230,30 +230,34 @@ class PrometheusPast:
         """
         now = self._now()
         grid = prometheus_queries.query_grid(now, self._window)
-        due = [wish for wish in wishes if now - self._asked_at.get(wish.name, -math.inf) >= REFRESH_SECONDS]
+        due = [
+            request
+            for request in requests
+            if now - self._asked_at.get(request.name, -math.inf) >= REFRESH_SECONDS
+        ]
         known = {
-            wish.name: self._known_until.get(wish.name, grid.start)
-            for wish in due
-            if wish.name in self._pasts  # else it was forgotten meanwhile
+            request.name: self._known_until.get(request.name, grid.start)
+            for request in due
+            if request.name in self._pasts  # else it was forgotten meanwhile
         }
         # What restarted long ago is told less exactly as it grows old, and everybody is to be told the same.
         stale = {
-            wish.name
-            for wish in due
-            if wish.restarted and now - self._whole_at.get(wish.name, now) >= WHOLE_SECONDS
+            request.name
+            for request in due
+            if request.restarted and now - self._whole_at.get(request.name, now) >= WHOLE_SECONDS
         }
         horizon = max(grid.start, now - prometheus_queries.RECENT_SECONDS + 2 * LOOKBACK_DELTA)
         fresh = {name for name, until in known.items() if until > horizon and name not in stale}
-        whole = [wish for wish in due if wish.name not in fresh]
-        newest = [wish for wish in due if wish.name in fresh]
+        whole = [request for request in due if request.name not in fresh]
+        newest = [request for request in due if request.name in fresh]
         warnings: list[str] = []
         recent = prometheus_queries.recent_grid(now, schema.interval)
         for part in _request_batches(whole):
             grids = (grid, recent) if recent.step < grid.step else (grid,)
             warnings += await self._ask(prometheus, schema, part, grids)
-            self._whole_at.update(dict.fromkeys((wish.name for wish in part), now))
+            self._whole_at.update(dict.fromkeys((request.name for request in part), now))
         for part in _request_batches(newest):
-            since = min(known[wish.name] for wish in part)
+            since = min(known[request.name] for request in part)
             newer = prometheus_past.overlapping_grid(recent, since)
             warnings += await self._ask(prometheus, schema, part, (newer,), grid)
         return warnings
@@ -262,7 +266,7 @@ class PrometheusPast:
         self,
         prometheus: PrometheusClient,
         schema: MetricSchema,
-        wishes: Sequence[PastRequest],
+        requests: Sequence[PastRequest],
         grids: Sequence[QueryGrid],
         whole: QueryGrid | None = None,
     ) -> list[str]:
@@ -271,7 +275,7 @@ class PrometheusPast:
         Args:
             prometheus: Whom to ask.
             schema: What it calls things.
-            wishes: The containers.
+            requests: The containers.
             grids: The moments.
             whole: The grid of what is known, where the answers extend that.
 
@@ -279,9 +283,9 @@ class PrometheusPast:
             The warnings.
         """
         now = self._now()
-        names = [wish.name for wish in wishes]
-        restarted = [wish.name for wish in wishes if wish.restarted]
-        alone = [wish.name for wish in wishes if wish.alone]
+        names = [request.name for request in requests]
+        restarted = [request.name for request in requests if request.restarted]
+        alone = [request.name for request in requests if request.alone]
         metrics: tuple[Metric, ...] = tuple(dict.fromkeys(("working_set", self._pasts.metric)))
         pasts: dict[tuple[ContainerName, Metric], PastSeries] = {}
         if whole is not None:
@@ -300,7 +304,7 @@ class PrometheusPast:
                     if key in pasts
                     else news
                 )
-        self._pasts.keep(pasts, now)
+        self._pasts.add(pasts, now)
         for name in names:
             self._asked_at[name] = now
         for (name, _), past in pasts.items():
@@ -314,9 +318,9 @@ class PrometheusPast:
     ) -> dict[ContainerName, PastSeries]:
         """Asks once for the working set of what is looked at further back, as coarse as that is drawn."""
         grid = prometheus_queries.query_grid(self._now(), asked.seconds)
-        names = [wish.name for wish in asked.requests]
-        restarted = [wish.name for wish in asked.requests if wish.restarted]
-        alone = [wish.name for wish in asked.requests if wish.alone]
+        names = [request.name for request in asked.requests]
+        restarted = [request.name for request in asked.requests if request.restarted]
+        alone = [request.name for request in asked.requests if request.alone]
         told = await run_in_thread(
             prometheus_past.ask_past, prometheus, schema, names, ("working_set",), grid, restarted, alone
         )
@@ -344,7 +348,8 @@ class PrometheusPast:
         return []
 
 
-def _request_batches(wishes: Sequence[PastRequest]) -> list[Sequence[PastRequest]]:
+def _request_batches(requests: Sequence[PastRequest]) -> list[Sequence[PastRequest]]:
     return [
-        wishes[first : first + CONTAINERS_PER_BATCH] for first in range(0, len(wishes), CONTAINERS_PER_BATCH)
+        requests[first : first + CONTAINERS_PER_BATCH]
+        for first in range(0, len(requests), CONTAINERS_PER_BATCH)
     ]

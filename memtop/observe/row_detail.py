@@ -33,7 +33,7 @@ class DetailBuilder:
         self._observer = observer
         self._built: tuple[object, RowDetail | None] | None = None
 
-    def of(
+    def build(
         self,
         view: View,
         rows: FrameRows,
@@ -51,7 +51,7 @@ class DetailBuilder:
         key, back = view.selected, self._back(view)
         if isinstance(key, WorkloadKey):
             row = None if workloads is None else workloads.row_of(key)
-            slots = [] if row is None or workloads is None else workloads.of(row).tolist()
+            slots = [] if row is None or workloads is None else workloads.members_of(row).tolist()
         elif isinstance(key, ContainerKey):
             slot = self._observer.store.slot_of(key)
             row, slots = (None if workloads is not None else slot), ([] if slot is None else [slot])
@@ -64,7 +64,7 @@ class DetailBuilder:
         state = (
             (key, row, until, tuple(slots)),
             (self._observer.ticks, self._observer.past_sources.verdicts.judgements()),
-            np.nan_to_num(columns.reach(np.array(slots))).tobytes()
+            np.nan_to_num(columns.usable_limit(np.array(slots))).tobytes()
             + np.nan_to_num(columns.started_at[slots]).tobytes(),
             self._observer.workload_verdicts.get(key) if isinstance(key, WorkloadKey) else None,
             self._observer.past_sources.look_backs.version,
@@ -93,7 +93,7 @@ class DetailBuilder:
             sources = (one for one in self._observer.statuses() if one.name == "prometheus")
             problem = next((one.words for one in sources if one.state not in _ANSWERING_STATES), "")
             if not problem:
-                return f"asking Prometheus for {duration(view.reach)} …"
+                return f"asking Prometheus for {duration(view.look_back_seconds)} …"
         return f"Prometheus does not say what was before: {problem}" if problem else ""
 
     def _of_container(
@@ -110,7 +110,7 @@ class DetailBuilder:
         return RowDetail(
             key=key,
             row=row,
-            title=identity.pod if identity.only else f"{identity.pod}/{identity.container}",
+            title=identity.pod if identity.is_only_container else f"{identity.pod}/{identity.container}",
             times=series.timestamps,
             values=series.values,
             limit=series.limit,

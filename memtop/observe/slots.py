@@ -39,7 +39,7 @@ SEVERITIES = tuple(StateSeverity)
 SEVERITY_CODES = {severity: code for code, severity in enumerate(SEVERITIES)}
 
 
-class Vocabulary:
+class WordNumbers:
     """Numbers for words of which there are few: namespaces, states."""
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Vocabulary:
             self.words.append(word)
         return number
 
-    def known(self, word: str) -> int:
+    def find(self, word: str) -> int:
         """The word's number, or −1 if it has none."""
         return self._numbers.get(word, -1)
 
@@ -95,7 +95,7 @@ class SlotColumns:
         working_set: Bytes.
         sampled_at: Time of the newest sample, Unix seconds.
         limit: Memory limit in bytes; the pod's where the container has none.
-        beside: Bytes that the pod's other containers hold, where the limit is the pod's; else 0.
+        held_by_others: Bytes that the pod's other containers hold, where the limit is the pod's; else 0.
         pod_limit: Whether the limit is the pod's.
         limit_counts: Whether the limit counts where limits are added up: that of a pod counts once.
         request: Memory request in bytes.
@@ -122,7 +122,7 @@ class SlotColumns:
         "working_set": (np.nan, np.float64),
         "sampled_at": (np.nan, np.float64),
         "limit": (np.nan, np.float64),
-        "beside": (0.0, np.float64),
+        "held_by_others": (0.0, np.float64),
         "pod_limit": (False, np.bool_),
         "limit_counts": (True, np.bool_),
         "request": (np.nan, np.float64),
@@ -146,7 +146,7 @@ class SlotColumns:
     working_set: npt.NDArray[np.float64]
     sampled_at: npt.NDArray[np.float64]
     limit: npt.NDArray[np.float64]
-    beside: npt.NDArray[np.float64]
+    held_by_others: npt.NDArray[np.float64]
     pod_limit: npt.NDArray[np.bool_]
     limit_counts: npt.NDArray[np.bool_]
     request: npt.NDArray[np.float64]
@@ -172,10 +172,10 @@ class SlotColumns:
             setattr(self, name, np.full(slots, empty, kind))
         self.generation = np.zeros(slots, np.int64)
 
-    def reach(self, slots: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
+    def usable_limit(self, slots: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
         """What these containers may hold: their limit, less what others in the pod hold of it."""
-        reach: npt.NDArray[np.float64] = np.maximum(self.limit[slots] - self.beside[slots], 0.0)
-        return reach
+        usable: npt.NDArray[np.float64] = np.maximum(self.limit[slots] - self.held_by_others[slots], 0.0)
+        return usable
 
     def grow(self, slots: int) -> None:
         """Makes room for more slots."""
@@ -347,7 +347,7 @@ class DepartedContainers:
     def __init__(self) -> None:
         self._killed: dict[tuple[str, str], tuple[float, str]] = {}
 
-    def note(self, uid: str, container: str, namespace: str, lives: ContainerLives) -> None:
+    def add(self, uid: str, container: str, namespace: str, lives: ContainerLives) -> None:
         """Takes in that a container is gone.
 
         Args:
@@ -391,7 +391,7 @@ class ContainerIdentity(Struct, frozen=True):
         pod: The pod's name.
         container: The container's name.
         kind: What part the container has in the pod.
-        only: Whether it is the pod's only ordinary container, so that the pod's name says it all.
+        is_only_container: Whether the pod has no other ordinary container; the pod's name is enough then.
         workload: The controller a person would name.
         node: The node's name, empty before the pod is scheduled.
         labels: The pod's labels.
@@ -402,7 +402,7 @@ class ContainerIdentity(Struct, frozen=True):
     pod: str
     container: str
     kind: ContainerKind
-    only: bool
+    is_only_container: bool
     workload: Workload
     node: str
     labels: dict[str, str]

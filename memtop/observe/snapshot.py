@@ -58,7 +58,7 @@ def selected_workload(
     store, columns = observer.store, observer.store.columns
     if isinstance(selected, WorkloadKey):
         row = None if groups is None else groups.row_of(selected)
-        return None if row is None or groups is None else PooledWorkload(selected, groups.of(row))
+        return None if row is None or groups is None else PooledWorkload(selected, groups.members_of(row))
     slot = store.slot_of(selected) if isinstance(selected, ContainerKey) else None
     if slot is None:
         return None
@@ -200,7 +200,7 @@ class FrameBuilder:
         elif self._seen_selected is not None and self._seen_selected[0] == view.selected:
             groups = self._workloads()
             row = groups.row_of(self._seen_selected[1])
-            return None if row is None else PooledWorkload(self._seen_selected[1], groups.of(row))
+            return None if row is None else PooledWorkload(self._seen_selected[1], groups.members_of(row))
         return shown
 
     def build(self, arranged: ArrangedRows) -> Frame:
@@ -221,7 +221,7 @@ class FrameBuilder:
             view=view,
             rows=rows,
             pane_rows=orders,
-            detail=self._details.of(view, rows, self._workloads() if view.workloads else None, awaited),
+            detail=self._details.build(view, rows, self._workloads() if view.workloads else None, awaited),
             remaining=observer.remaining,
             settled=observer.settled,
             namespaces=tuple(sorted(store.live_namespaces())),
@@ -242,7 +242,7 @@ class FrameBuilder:
                 if row is None:
                     continue
                 if view.workloads:
-                    yield from self._workloads().of(row)[:CONTAINERS_PER_WORKLOAD].tolist()
+                    yield from self._workloads().members_of(row)[:CONTAINERS_PER_WORKLOAD].tolist()
                 else:
                     yield row
 
@@ -253,7 +253,7 @@ class FrameBuilder:
             return [] if slot is None else [slot]
         if isinstance(view.selected, WorkloadKey) and view.workloads:
             row = self._workloads().row_of(view.selected)
-            return [] if row is None else self._workloads().of(row)[:MOST_BACK].tolist()
+            return [] if row is None else self._workloads().members_of(row)[:MOST_BACK].tolist()
         return []
 
     def _awaited(self, rows: FrameRows, orders: dict[OverviewPane, Slots]) -> dict[int, AwaitedData]:
@@ -266,7 +266,7 @@ class FrameBuilder:
             if rows.verdict[row] != UNJUDGED_CODE or identity is None:
                 continue
             group = isinstance(identity, WorkloadIdentity)
-            slots = self._workloads().of(row)[:CONTAINERS_PER_WORKLOAD].tolist() if group else [row]
+            slots = self._workloads().members_of(row)[:CONTAINERS_PER_WORKLOAD].tolist() if group else [row]
             if any(map(past_sources.is_asking, slots)):
                 awaited[row] = AwaitedData.PAST
             elif isinstance(identity, WorkloadIdentity) and pools.get(identity.key) is None:
@@ -286,7 +286,7 @@ class FrameBuilder:
         for row in shown:
             identity = workloads.identities[row]
             if isinstance(identity, WorkloadIdentity):
-                yield PooledWorkload(identity.key, workloads.of(row))
+                yield PooledWorkload(identity.key, workloads.members_of(row))
 
     def _renew(self) -> None:
         """Drops what was kept of identities that have changed since."""
@@ -303,7 +303,7 @@ class FrameBuilder:
         """The rows of the namespaces in view, before the text filter, ascending."""
         if not view.namespaces:
             return np.flatnonzero(rows.namespace >= 0)
-        numbers = [self._observer.store.namespaces.known(name) for name in view.namespaces]
+        numbers = [self._observer.store.namespaces.find(name) for name in view.namespaces]
         return np.flatnonzero(np.isin(rows.namespace, [number for number in numbers if number >= 0]))
 
     def _recent_past(self) -> npt.NDArray[np.float32]:
@@ -333,7 +333,7 @@ class FrameBuilder:
             over_critical=int((share >= self._thresholds.critical).sum()) if measured else None,
             oom_killed_last_hour=int(np.count_nonzero(rows.ooms_hour[everyone]))
             + store.departed.oom_killed(self._observer.clock.now(), view.namespaces),
-            evicted=int((store.columns.state[pods] == store.states.known("Evicted")).sum()),
+            evicted=int((store.columns.state[pods] == store.states.find("Evicted")).sum()),
             nodes_under_pressure=len(store.pressured_nodes) if nodes_known else None,
             child_oom_kills_last_hour=_whole_or_none(rows.child_ooms_hour[everyone]),
         )

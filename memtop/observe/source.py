@@ -93,7 +93,7 @@ class Source:
 
     Args:
         name: What the header calls it.
-        run: Works until something goes wrong; it calls `live` whenever data has come.
+        run: Works until something goes wrong; it calls `set_live` whenever data has come.
         now: The cluster's time.
         on_change: Called whenever the status has changed.
         rest: Waits between two attempts: for so many seconds, or until the event is set.
@@ -115,14 +115,14 @@ class Source:
         self._retry = asyncio.Event()
         self._refusals = 0
 
-    def live(self, data_at: float | None = None, words: str = "") -> None:
+    def set_live(self, data_at: float | None = None, words: str = "") -> None:
         """Data has come: the source answers.
 
         Args:
             data_at: Cluster time of the newest data, Unix seconds; by default now.
             words: What is missing all the same.
         """
-        self._backoff.works()
+        self._backoff.succeeded()
         self._refusals = 0
         before = self.status
         self._become(
@@ -140,7 +140,7 @@ class Source:
 
     def waiting(self, words: str) -> None:
         """The source answers, but has nothing yet; words say why."""
-        self._backoff.works()
+        self._backoff.succeeded()
         self._become(replace(self.status, state=SourceCondition.LIVE, words=words, output="", code=None))
         self._on_change()
 
@@ -173,7 +173,7 @@ class Source:
                 failure = error
                 self._failed(SourceCondition.FAILING, failure_sentence(error))
             self._retry.clear()
-            await self._backoff.rest(failure, at_least=at_least, until=self._retry)
+            await self._backoff.wait(failure, at_least=at_least, until=self._retry)
 
     def _refused(self, error: ApiError) -> float:
         """Says it in the status; returns the seconds to wait at least."""

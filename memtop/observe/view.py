@@ -217,8 +217,8 @@ class View:
         workloads: One row per workload instead of one per container.
         sorts: The order of each pane.
         selected: The row to be drawn large, as its key; None for none.
-        reach: Seconds back that it is drawn for; what lies further back than samples are kept is asked of
-            Prometheus.
+        look_back_seconds: Length of the time that is drawn. Samples older than those in memory are
+            asked of Prometheus.
     """
 
     namespaces: frozenset[str] = frozenset()
@@ -226,4 +226,4 @@ class View:
     workloads: bool = False
     sorts: Mapping[OverviewPane, RowSort] = field(default_factory=lambda: dict(DEFAULT_SORTS))
     selected: object = None
-    reach: float = 0.0
+    look_back_seconds: float = 0.0

@@ -54,7 +54,7 @@ class _KnownContainer:
 
     pod: str
     series: Series
-    begin: float
+    start: float
     end: float
 
 
@@ -184,7 +184,7 @@ def _loads(
         series = [*([told] if told is not None else live.get(one.pod, ())), received]
         for load in series:
             if load is not None:
-                inside = (load.times >= one.begin) & (load.times <= one.end)
+                inside = (load.times >= one.start) & (load.times <= one.end)
                 found.append(LoadSeries(load.signal, load.times[inside], load.values[inside]))
     return tuple(found)
 
@@ -194,7 +194,7 @@ def _evidence(
 ) -> ChangeEvidence:
     return ChangeEvidence(
         tuple(one.series for one in known),
-        tuple((one.begin, one.end) for one in known),
+        tuple((one.start, one.end) for one in known),
         float(limit) if limit is not None else None,
         loads,
     )
@@ -278,7 +278,7 @@ def _new_containers(
             if past is None or not len(past):
                 continue
             series = with_live_limit(past, series)
-        end = now if one.present else one.last_seen
+        end = now if one.is_present else one.last_seen
         yield _KnownContainer(
             one.pod, _series_since(series, change.changed_at), max(one.created, change.changed_at), end
         )

@@ -38,7 +38,7 @@ class LiveContainer:
         limit: Memory limit, bytes, or None.
         lives: Its ends and starts.
         restarts: Restarts since the pod was created.
-        present: Whether it was there when one looked last.
+        is_present: Whether it was there when one looked last.
         last_seen: When it was there last, Unix seconds.
     """
 
@@ -50,7 +50,7 @@ class LiveContainer:
     limit: int | None
     lives: ContainerLives
     restarts: int = 0
-    present: bool = True
+    is_present: bool = True
     last_seen: float = 0.0
     _times: list[float] = field(default_factory=list)
     _values: list[float] = field(default_factory=list)
@@ -136,7 +136,7 @@ class LiveSamples:
     def take_pods(self, pods: Iterable[Pod], now: float) -> None:
         """Takes in all pods that there are."""
         for one in self._kept.values():
-            one.present = False
+            one.is_present = False
         self._uids = {}
         for pod in pods:
             labels = pod.metadata.labels or {}
@@ -155,8 +155,8 @@ class LiveSamples:
                 one.lives.observe(facts, now)
                 one.restarts = facts.restarts
                 one.limit = facts.limit
-                one.present, one.last_seen = True, now
-        gone = [key for key, one in self._kept.items() if not one.present]
+                one.is_present, one.last_seen = True, now
+        gone = [key for key, one in self._kept.items() if not one.is_present]
         for key in gone[: max(0, len(self._kept) - MOST_CONTAINERS)]:
             del self._kept[key]
 
@@ -164,7 +164,7 @@ class LiveSamples:
         """Takes in samples of the metrics API; the time of the newest, None without any."""
         newest: float | None = None
         for pod in metrics:
-            taken = pod.taken_at
+            taken = pod.time
             if taken is None:
                 continue
             uid = self._uids.get(sanitize(pod.metadata.name))

@@ -140,7 +140,7 @@ class PrometheusSamples:
         self._before_until = float("-inf")
 
     async def refresh(self, change: RevisionChange, living: Sequence[str], now: float) -> None:
-        """Asks, if it is time; what cannot be learned is said in `memory.words`, and what was known stays.
+        """Asks, if it is time; what cannot be learned is said in `memory.sentence`, and what was known stays.
 
         Args:
             change: The change that is watched.
@@ -173,7 +173,7 @@ class PrometheusSamples:
             reach.PrometheusNotFoundError,
         ) as error:
             self.samples.sentence = f"Prometheus: {sanitize(str(error))}"
-            self._next_try = clock() + self._backoff.after(error)
+            self._next_try = clock() + self._backoff.next_pause(error)
             await self.close()
 
     def ask_now(self) -> None:

@@ -59,7 +59,7 @@ class RevisionChange:
         between = [one.created for one in self.earlier if self.previous and one.number > self.previous.number]
         return min([self.changed_at, *between])
 
-    def against(self, number: int) -> RevisionChange:
+    def compared_with(self, number: int) -> RevisionChange:
         """The change as compared with another earlier revision.
 
         Raises:

@@ -95,28 +95,28 @@ class StabilisationState:
     Attributes:
         ref: The workload.
         change: What changed.
-        at: The cluster's time, Unix seconds.
+        time: The cluster's time, Unix seconds.
         container: The container that decides: of those that changed, the one that is worst off.
-        sides: What is known of each container, by name.
+        by_container: What is known of each container, by name.
         stabilities: What is judged of each, by name.
         running: New pods that are there.
         notes: What is in the way of knowing more, and where the past comes from; one sentence each.
         problem: Why the last look failed; empty if it did not. What is shown is older then.
         without_prometheus: Whether Prometheus was not asked yet, so that something may be shown while it is.
-        offer: An earlier revision that leaked and should rather be compared with; None for none.
+        suggested_revision: An earlier revision that leaked and should rather be compared with; None for none.
     """
 
     ref: ObjectRef
     change: RevisionChange
-    at: float
+    time: float
     container: str
-    sides: Mapping[str, BeforeAndAfter]
+    by_container: Mapping[str, BeforeAndAfter]
     stabilities: Mapping[str, Stability]
     running: int
     notes: tuple[str, ...] = ()
     problem: str = ""
     without_prometheus: bool = False
-    offer: int | None = None
+    suggested_revision: int | None = None
 
     @property
     def stability(self) -> Stability:
@@ -189,7 +189,7 @@ async def follow_stabilisation(
             if failure is None:
                 await wait_or_until(again, pause)
             else:
-                await backoff.rest(failure, at_least=pause, until=again)
+                await backoff.wait(failure, at_least=pause, until=again)
             if again.is_set():
                 again.clear()
                 watch.ask_prometheus_now()
@@ -247,7 +247,7 @@ class StabilisationWatch:
     async def close(self) -> None:
         """Ends what is open."""
         if self._recorder is not None:
-            living = [one for one in self._live.containers.values() if one.present]
+            living = [one for one in self._live.containers.values() if one.is_present]
             await run_in_thread(self._recorder.close, living, self._clock.now())
         if self._prometheus is not None:
             await self._prometheus.close()
@@ -267,7 +267,7 @@ class StabilisationWatch:
         change = await find_change(self._client, self._ref, self._options.revision)
         await self._see_pods(change)
         now = self._clock.now()
-        living = [one for one in self._live.containers.values() if one.present]
+        living = [one for one in self._live.containers.values() if one.is_present]
         new = [one for one in living if one.revision == change.revision.hash]
         at, how = change_time_from_pods(change, [one.created for one in new])
         change = replace(change, changed_at=at, how_known=how)
@@ -281,8 +281,8 @@ class StabilisationWatch:
                 await run_in_thread(samples_on_disk, folder, change, now) if folder is not None else {}
             )
         memory = PastSamples()
-        hasty = self._prometheus is not None and self.state is None
-        if self._prometheus is not None and not hasty:
+        skip_prometheus = self._prometheus is not None and self.state is None
+        if self._prometheus is not None and not skip_prometheus:
             await self._prometheus.refresh(change, [one.pod for one in living], now)
             memory = self._prometheus.samples
             notes.append(memory.sentence)
@@ -291,7 +291,7 @@ class StabilisationWatch:
         change = compare_with_last_run(change, self._live.containers, memory, self._disk)
         offer: int | None = None
         if self.against is not None:
-            change = change.against(self.against)
+            change = change.compared_with(self.against)
             notes.append(f"compared with revision {change.previous_number}, as asked")
         else:
             notes.append(_skipped_revisions(change))
@@ -299,7 +299,7 @@ class StabilisationWatch:
             notes.append(note)
         sides, stabilities = await run_in_thread(self._judged, change, wanted, memory, now)
         worst = _worst_container(change, stabilities)
-        said = tuple(filter(None, [*notes, "asking Prometheus …" if hasty else ""]))
+        said = tuple(filter(None, [*notes, "asking Prometheus …" if skip_prometheus else ""]))
         before = self.state
         self.state = StabilisationState(
             self._ref,
@@ -310,8 +310,8 @@ class StabilisationWatch:
             stabilities,
             running,
             said,
-            without_prometheus=hasty,
-            offer=offer,
+            without_prometheus=skip_prometheus,
+            suggested_revision=offer,
         )
         verdict = self.state.stability.verdict
         if before is None or before.stability.verdict is not verdict:
@@ -383,7 +383,7 @@ class StabilisationWatch:
                 self._metrics_problem = "this cluster has no metrics API"
             else:
                 self._metrics_problem = f"metrics: {sanitize(str(error))}"
-            self._ask_metrics_at = loop_time() + self._metrics.after(error)
+            self._ask_metrics_at = loop_time() + self._metrics.next_pause(error)
             return self._metrics_problem
         self._metrics.reset()
         return ""

@@ -27,7 +27,7 @@ def utc_stamp(moment: float | None) -> str:
 def report_line(seen: StabilisationState) -> str:
     """Time, verdict and sentence."""
     stability = seen.stability
-    return f"{utc_stamp(seen.at)}  {stability.verdict:<14}  {stability.sentence}"
+    return f"{utc_stamp(seen.time)}  {stability.verdict:<14}  {stability.sentence}"
 
 
 def report_json(seen: StabilisationState) -> str:
@@ -35,7 +35,7 @@ def report_json(seen: StabilisationState) -> str:
     stability, change = seen.stability, seen.change
     return json.dumps(
         {
-            "time": utc_stamp(seen.at),
+            "time": utc_stamp(seen.time),
             "namespace": seen.ref.namespace,
             "workload": {"kind": seen.ref.kind, "name": seen.ref.name},
             "container": seen.container,
@@ -156,13 +156,13 @@ def report_markdown(seen: StabilisationState) -> str:
         "",
         f"- change: {change.words(seen.container)} (container {seen.container}), "
         f"{utc_stamp(change.changed_at)}, by {change.how_known}",
-        f"- judged: {utc_stamp(seen.at)}, {duration(seen.at - change.changed_at)} after the change",
+        f"- judged: {utc_stamp(seen.time)}, {duration(seen.time - change.changed_at)} after the change",
         f"- evidence since: {utc_stamp(stability.since)}",
     ]
     if stability.remaining_seconds:
         lines.append(f"- still to watch: {duration(stability.remaining_seconds)}")
     lines += [
-        f"- judged on: {seen.sides[seen.container].basis}",
+        f"- judged on: {seen.by_container[seen.container].basis}",
         *(f"- note: {note}" for note in (*seen.notes, seen.problem) if note),
         "",
         f"| | before ({old}) | after (revision {change.revision.number}) |",
@@ -212,7 +212,7 @@ def command_environment(seen: StabilisationState, previous: str) -> dict[str, st
         "MEMTOP_NAMESPACE": seen.ref.namespace,
         "MEMTOP_WORKLOAD": f"{seen.ref.kind.lower()}/{seen.ref.name}",
         "MEMTOP_CONTAINER": seen.container,
-        "MEMTOP_TIME": utc_stamp(seen.at),
+        "MEMTOP_TIME": utc_stamp(seen.time),
     }
 
 

@@ -158,7 +158,7 @@ def gather_facts(
         age=now - max(starts) if starts else None,
         oom_kills=int(np.sum([len(one.oom_kills) for one in series])),
         restarts=int(np.sum([len(one.restarts) for one in series])),
-        heap_flag="" if flag is None else flag.words,
+        heap_flag="" if flag is None else flag.text,
         heap_flag_size=None if flag is None else float(flag.size),
         heap_live=log.heap_live,
         traffic=traffic,

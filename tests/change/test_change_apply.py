@@ -53,8 +53,8 @@ def outcomes(log):
     return [one.outcome for one in log.entries()]
 
 
-async def done(client, wish, log):
-    plan = await make(client, wish, "demo")
+async def done(client, change, log):
+    plan = await make(client, change, "demo")
     assert plan.refused == ""
     result = await apply_plan(client, plan, log)
     assert isinstance(result, Applied), result
@@ -72,7 +72,7 @@ async def test_an_image(client, users, log):
     )
     assert after["metadata"]["annotations"][CAUSE] == cause
     assert "memtop" in [one["manager"] for one in after["metadata"]["managedFields"]]
-    assert abs(result.at - time.time()) < 60
+    assert abs(result.time - time.time()) < 60
     newest = (await list_revisions(client, USERS))[0]
     assert (newest.current, newest.change_cause) == (True, cause)
 
@@ -175,7 +175,7 @@ async def test_a_change_in_between_makes_a_new_plan_and_writes_nothing(client, u
     assert isinstance(result, ObjectChanged)
     assert await users() == between
     assert any("4 pods" in line.text for line in result.plan.lines)
-    assert result.plan.wish == plan.wish
+    assert result.plan.change == plan.change
     assert result.plan.id != plan.id
     assert [line.weight for line in result.plan.lines if line.label == "changed"] == ["warn"]
     (line,) = log.entries()

@@ -31,7 +31,7 @@ SECRET = FieldChange("spec.template.spec.containers[main].env[PASSWORD].value", 
 
 def plan(*changes):
     return ChangePlan(
-        wish=SetImage(ref(), "main", "shop:v2"), context="prod", ref=ref(), title="Set the image of shop",
+        change=SetImage(ref(), "main", "shop:v2"), context="prod", ref=ref(), title="Set the image of shop",
         changes=changes or (IMAGE,), lines=(), kubectl="kubectl set image deployment/shop main=shop:v2",
         method="PATCH", path="/x", content_type="", body=b"", version="7", refused="", opens_rollout=True,
     )  # fmt: skip

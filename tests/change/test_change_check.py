@@ -139,7 +139,7 @@ def test_replicas():
 
 
 @pytest.mark.parametrize(
-    ("kind", "wish", "about"),
+    ("kind", "change", "about"),
     [
         ("Job", SetImage, "create the Job again"),
         ("Pod", SetImage, "bare pod"),
@@ -151,9 +151,9 @@ def test_replicas():
         ("Deployment", DeletePod, "only single pods"),
     ],
 )
-def test_kinds_that_cannot_be_changed_so(kind, wish, about):
-    wishes = {SetImage: ("main", "shop:v2"), SetMemory: ("main", "1Gi"), Scale: (2,)}
-    assert about in validation.request_problem(wish(ref(kind), *wishes.get(wish, ())), subject_of(kind))
+def test_kinds_that_cannot_be_changed_so(kind, change, about):
+    changes = {SetImage: ("main", "shop:v2"), SetMemory: ("main", "1Gi"), Scale: (2,)}
+    assert about in validation.request_problem(change(ref(kind), *changes.get(change, ())), subject_of(kind))
 
 
 def test_a_kind_of_somebody_elses_is_named():

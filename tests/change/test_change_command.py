@@ -41,12 +41,12 @@ class Keyboard(io.StringIO):
 
 @pytest.fixture
 def run(demo, target_of, tmp_path):
-    """``run(wish, terms, keyboard)``: exit code, what was printed, what was warned of."""
+    """``run(change, terms, keyboard)``: exit code, what was printed, what was warned of."""
 
-    def go(wish, terms=YES, keyboard=None, user="admin"):
+    def go(change, terms=YES, keyboard=None, user="admin"):
         console = Console(io.StringIO(), io.StringIO(), keyboard or io.StringIO())
         log = AuditLog(tmp_path / "audit.jsonl")
-        code = plan_and_apply(target_of(demo, user), wish, terms, console, log)
+        code = plan_and_apply(target_of(demo, user), change, terms, console, log)
         return code, console.out.getvalue(), console.err.getvalue()
 
     return go
@@ -190,7 +190,7 @@ def test_a_change_while_somebody_thinks_shows_the_new_plan(run, demo, image, out
 
 @pytest.mark.parametrize("terms", [YES, ApplyTerms(confirm="user-service", protected=PROTECTED)])
 def test_a_yes_beforehand_is_no_yes_to_another_plan(run, demo, image, outcomes, monkeypatch, terms):
-    tell, shown = Console.tell, []
+    tell, shown = Console.show_plan, []
 
     def told(self, plan):
         tell(self, plan)
@@ -201,7 +201,7 @@ def test_a_yes_beforehand_is_no_yes_to_another_plan(run, demo, image, outcomes, 
     def scaled(found):
         found["spec"]["replicas"] = 4
 
-    monkeypatch.setattr(Console, "tell", told)
+    monkeypatch.setattr(Console, "show_plan", told)
     code, _, err = run(IMAGE, terms, Keyboard("n"))
     assert (code, image(), len(shown)) == (1, "user-service:v2.0.0", 2)
     assert "it was changed in the meantime: nothing is written" in err

@@ -28,9 +28,9 @@ class Server:
         return ApiResponse(200, {}, json.dumps(self.answer).encode())
 
 
-def requested(wish, target=None, **options):
-    subject = subject_of(wish.ref.kind, **options)
-    return build_request(wish, subject, PATH, "kubectl does it", target, 1_769_829_165.0)
+def requested(change, target=None, **options):
+    subject = subject_of(change.ref.kind, **options)
+    return build_request(change, subject, PATH, "kubectl does it", target, 1_769_829_165.0)
 
 
 IMAGE = requested(SetImage(ref(), "main", "shop:v2"))
@@ -134,8 +134,8 @@ async def test_scaling():
 # -- the requests
 
 
-def body(wish, target=None, **options) -> dict:
-    made: ApiRequest = requested(wish, target, **options)
+def body(change, target=None, **options) -> dict:
+    made: ApiRequest = requested(change, target, **options)
     return made.body
 
 

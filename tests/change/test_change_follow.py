@@ -42,8 +42,8 @@ async def test_it_tells_the_workload_its_revisions_and_how_old_its_pods_are(clie
     assert isinstance(first, WorkloadUpdate)
     assert [revision.number for revision in first.subject.revisions] == [2, 1]
     assert first.subject.strategy.startswith("Rolling")
-    assert len(first.born) == 3
-    assert all(name.startswith("user-service-") for name in first.born)
+    assert len(first.pods_created) == 3
+    assert all(name.startswith("user-service-") for name in first.pods_created)
 
 
 async def test_a_change_is_told_at_once(client):

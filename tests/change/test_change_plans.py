@@ -156,7 +156,7 @@ async def test_undo_says_whether_the_revision_leaked(planner, known, said):
 
 async def test_undo_names_the_revision_it_leads_to(planner):
     plan = await make(planner, Undo(USERS), "demo")
-    assert plan.wish == Undo(USERS, 1)
+    assert plan.change == Undo(USERS, 1)
     assert line(plan, "image of user-service") == "user-service:v2.0.0 → user-service:v1.9.3"
     assert line(plan, "revision").startswith("1, first on 2026-11-")
     assert line(plan, "revision").endswith("; whether it ever ran is not known")

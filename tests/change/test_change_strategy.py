@@ -52,21 +52,21 @@ def test_a_single_pod():
 
 def test_a_kind_whose_strategy_is_unknown_is_a_warning():
     found = pod_replacement("Shop", workload())
-    assert (found.weight, found.moves) == ("warn", False)
+    assert (found.weight, found.replaces_pods) == ("warn", False)
     assert "memtop does not know how a Shop replaces its pods" in found.words
 
 
 def test_recreate():
     found = deployment(3, strategy={"type": "Recreate"})
     assert found.words == "Recreate: all 3 pods stop first, then 3 new ones start: downtime"
-    assert (found.weight, found.moves) == ("critical", True)
+    assert (found.weight, found.replaces_pods) == ("critical", True)
 
 
 def test_paused_and_empty_ones_move_nothing():
     assert "until it is resumed" in deployment(paused=True).words
     assert "scaled to 0" in deployment(0).words
-    assert not deployment(paused=True).moves
-    assert not deployment(0).moves
+    assert not deployment(paused=True).replaces_pods
+    assert not deployment(0).replaces_pods
 
 
 def test_how_long_it_may_take():
@@ -93,7 +93,7 @@ def test_a_partition_holds_pods_back():
     assert "2 pods below the partition 2 keep the old template" in stateful(partition=2).words
     assert stateful(partition=2).replaced == 1
     assert "Nothing happens" in stateful(partition=3).words
-    assert not stateful(partition=3).moves
+    assert not stateful(partition=3).replaces_pods
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_stateful_set_that_may_replace_all_at_once_has_downtime():
 
 def test_on_delete():
     assert "nothing happens to the 3 pods until somebody deletes them" in stateful(kind="OnDelete").words
-    assert not stateful(kind="OnDelete").moves
+    assert not stateful(kind="OnDelete").replaces_pods
 
 
 def daemons(**rolling_update):
@@ -191,7 +191,7 @@ def test_the_weight_of_each_effect_is_what_it_asks_for():
         "critical",
     )
     unknown = pod_replacement("Job", workload("Job"))
-    assert (unknown.words, unknown.weight, unknown.moves) == (
+    assert (unknown.words, unknown.weight, unknown.replaces_pods) == (
         "memtop does not know how a Job replaces its pods",
         "warn",
         False,

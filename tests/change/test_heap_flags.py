@@ -38,7 +38,7 @@ def env(**values):
 )
 def test_a_heap_flag_is_found(parts, words, size):
     found = heap_flag(container(**parts))
-    assert (found.words, found.size) == (words, size)
+    assert (found.text, found.size) == (words, size)
 
 
 @pytest.mark.parametrize(

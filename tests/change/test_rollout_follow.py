@@ -91,7 +91,7 @@ async def test_a_rollout_is_followed_to_its_end(cluster):
         going = await cluster.until(told, lambda one: not one.status.done and any(p.new for p in one.pods))
         assert {line.new for line in going.pods} == {True, False}
         assert going.previous.name == first.revision.name
-        done = await cluster.until(told, lambda one: one.status.done and one.arrived == 3)
+        done = await cluster.until(told, lambda one: one.status.done and one.working_new_pods == 3)
         assert done.status.words == 'deployment "user-service" successfully rolled out'
         assert done.revision.images == {"user-service": "user-service:v2.1.0"}
         assert done.revision.number == first.revision.number + 1
@@ -174,15 +174,15 @@ async def test_where_only_getting_the_workload_is_allowed_it_is_asked_for_now_an
         assert len(first.notes) == 1, "only of the events"
         cluster.set_image("user-service:v2.1.0")
         done = await cluster.until(told, lambda one: one.status.done and one.revision.number > 2)
-        assert done.arrived == 3
+        assert done.working_new_pods == 3
 
 
 async def test_a_workload_that_is_deleted(cluster):
     async with following(cluster) as told:
         await cluster.until(told, lambda one: True)
         cluster.api.request("DELETE", f"{APPS}/deployments/user-service")
-        gone = await cluster.until(told, lambda one: one.gone)
-        assert gone.over
+        gone = await cluster.until(told, lambda one: one.deleted)
+        assert gone.is_over
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ async def test_the_other_kinds(cluster, ref):
         await cluster.until(told, lambda one: not one.status.done)
         done = await cluster.until(told, lambda one: one.status.done)
         assert done.revision.number > first.revision.number
-        assert done.arrived == done.status.target == len([line for line in done.pods if line.new])
+        assert done.working_new_pods == done.status.target == len([line for line in done.pods if line.new])
 
 
 async def test_a_rollout_that_was_left_is_told_in_short_lines(cluster):

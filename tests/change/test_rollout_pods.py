@@ -69,7 +69,7 @@ def line(containers, init=(), phase="Running", memory=None, limits=("64Mi", "64M
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_the_state_in_a_word(made, state, mood, works):
-    assert (made.state, made.severity, made.works) == (state, mood, works)
+    assert (made.state, made.severity, made.is_working) == (state, mood, works)
 
 
 def test_its_figures_are_those_of_all_containers():
@@ -84,4 +84,4 @@ def test_what_is_unknown_or_unlimited_is_no_number():
 
 
 def test_the_container_that_asks_most_for_attention_speaks_for_the_pod():
-    assert line([(RUNNING, True), ({"waiting": {"reason": "ErrImagePull"}}, False)]).speaker == "c1"
+    assert line([(RUNNING, True), ({"waiting": {"reason": "ErrImagePull"}}, False)]).worst_container == "c1"

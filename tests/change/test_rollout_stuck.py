@@ -108,7 +108,7 @@ def rollout():
         seen = RolloutObjects(
             ObjectRef("Deployment", NAMESPACE, "api"),
             found,
-            kept={one.metadata.name: one for one in sets},
+            revision_objects={one.metadata.name: one for one in sets},
             pods={one.metadata.name: one for one in pods},
             events={one.metadata.name: one for one in events},
             nodes=nodes or {},
@@ -128,7 +128,7 @@ def test_a_rollout_that_goes_its_way_is_not_stuck(rollout):
     assert found.stuck == ()
     assert [(line.name, line.new, line.revision) for line in found.pods] == [("a", True, 2), ("b", False, 1)]
     assert (found.revision.number, found.previous.number, found.started) == (2, 1, NOW - 60)
-    assert found.arrived == 0
+    assert found.working_new_pods == 0
 
 
 def test_a_revision_whose_pods_never_got_ready_is_not_the_one_to_go_back_to():
@@ -144,7 +144,7 @@ def test_a_revision_whose_pods_never_got_ready_is_not_the_one_to_go_back_to():
     seen = RolloutObjects(
         ObjectRef("Deployment", NAMESPACE, "api"),
         found,
-        kept={one.metadata.name: one for one in sets},
+        revision_objects={one.metadata.name: one for one in sets},
         pods={one.metadata.name: one for one in pods},
     )
     assert seen.rollout(NOW).previous.number == 1
@@ -216,7 +216,7 @@ def test_a_readiness_probe_that_fails_blocks_only_after_a_while(rollout):
     soon, late = (only(rollout([pod("a", age=age)], [said])) for age in (20, 400))
     assert (soon.cause, soon.blocking, late.blocking) == (StuckCause.NOT_READY, False, True)
     assert "readiness probe fails" in soon.words
-    assert soon.said.endswith("503")
+    assert soon.message.endswith("503")
 
 
 def test_of_pods_with_the_same_trouble_the_one_that_blocks_speaks(rollout):
@@ -238,7 +238,7 @@ def test_quota_as_the_deployment_says_it(rollout):
     failure = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": said}
     reason = only(rollout(status={"conditions": [failure], "updatedReplicas": 0}))
     assert (reason.cause, reason.words) == (StuckCause.REFUSED, "The namespace's quota allows no more pods")
-    assert reason.said == said
+    assert reason.message == said
 
 
 def test_pods_refused_as_the_replica_set_says_it(rollout):
@@ -252,18 +252,18 @@ def test_no_node_in_the_schedulers_words(rollout):
     said = "0/3 nodes are available: 3 Insufficient memory."
     pending = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": said}
     reason = only(rollout([pod("a", conditions=[pending], phase="Pending", containerStatuses=[])]))
-    assert (reason.cause, reason.said) == (StuckCause.NO_NODE, said)
+    assert (reason.cause, reason.message) == (StuckCause.NO_NODE, said)
 
 
 def test_a_config_map_that_is_missing(rollout):
     reason = only(rollout([pod("a", state=waiting("CreateContainerConfigError", 'configmap "x" not found'))]))
-    assert (reason.cause, reason.said) == (StuckCause.CONFIG, 'configmap "x" not found')
+    assert (reason.cause, reason.message) == (StuckCause.CONFIG, 'configmap "x" not found')
 
 
 def test_a_volume_that_cannot_be_mounted(rollout):
     creating = pod("a", state=waiting("ContainerCreating"), phase="Pending")
     reason = only(rollout([creating], [event("uid-a", "FailedMount", "secret not found")]))
-    assert (reason.cause, reason.said) == (StuckCause.VOLUME, "secret not found")
+    assert (reason.cause, reason.message) == (StuckCause.VOLUME, "secret not found")
 
 
 def test_a_pod_that_was_evicted(rollout):
@@ -326,7 +326,7 @@ def test_a_rollout_that_is_done_still_tells_of_crashes(rollout):
 
 def test_other_peoples_words_are_made_safe(rollout):
     found = rollout([pod("a", state=waiting("CreateContainerError", "\x1b[31mred\x1b[0m\u202e"))])
-    assert only(found).said == "red"
+    assert only(found).message == "red"
 
 
 def test_pods_of_others_with_the_same_labels_do_not_count(rollout):
@@ -356,7 +356,7 @@ def test_a_recorded_rollout_that_got_stuck(recording):
             "ownerReferences": owner("Deployment", "steady-service", found["metadata"]["uid"]),
         }
         kept = {"metadata": metadata, "spec": {"template": wanted if same else {}}}
-        seen.kept[above.name] = FullObject(msgspec.convert(metadata, ObjectMeta), kept)
+        seen.revision_objects[above.name] = FullObject(msgspec.convert(metadata, ObjectMeta), kept)
     rollout = seen.rollout(NOW)
     assert [reason.cause for reason in rollout.stuck] == [StuckCause.IMAGE, StuckCause.DEADLINE]
     assert sum(line.new for line in rollout.pods) == 1

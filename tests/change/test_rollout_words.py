@@ -124,7 +124,7 @@ def test_before_1_22_the_ready_pods_of_a_stateful_set_count_as_available():
 )
 def test_pods_that_change_by_hand_are_followed_until_all_have(made, over):
     found = Rollout(ObjectRef(made["kind"], NAMESPACE, "by-hand"), rollout_status(made, made["kind"]))
-    assert (found.status.failed, found.over, background_rollout(found).over) == (True, over, over)
+    assert (found.status.failed, found.is_over, background_rollout(found).is_over) == (True, over, over)
 
 
 def test_other_kinds_are_not_rolled_out():

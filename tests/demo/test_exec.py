@@ -111,11 +111,15 @@ async def test_a_heap_dump_arrives_whole_and_is_removed(frozen, connect, tmp_pat
         assert plan.capture.title == "heap dump with jcmd"
         taken = await take_capture(client, plan, lambda _: None)
         assert taken.path.read_bytes().startswith(b"JAVA PROFILE")
-        assert "SHA-256 equal" in taken.checked
-        assert any(taken.left in each.capture.title for each in await plan_captures(client, there, tmp_path))
-        assert await remove_file(client, there, taken.left) == ""
+        assert "SHA-256 equal" in taken.verification
+        assert any(
+            taken.left_file in each.capture.title for each in await plan_captures(client, there, tmp_path)
+        )
+        assert await remove_file(client, there, taken.left_file) == ""
         with pytest.raises(CaptureFailedError, match="is not there"):
-            await fetch_capture(client, plan_to_resume(plan, taken.left), taken.left, lambda _: None)
+            await fetch_capture(
+                client, plan_to_resume(plan, taken.left_file), taken.left_file, lambda _: None
+            )
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_times_are_those_of_the_readers_zone():
 @pytest.mark.parametrize("text", ["", "0001-01-01T00:00:00Z", "yesterday"])
 def test_a_time_that_was_never_set_is_unknown(text):
     moment = ZonedNow(0)
-    assert moment.since(text) == "<unknown>"
+    assert moment.age_of(text) == "<unknown>"
     assert moment.stamp(text) == "Mon, 01 Jan 0001 00:00:00 +0000"
 
 

@@ -69,10 +69,10 @@ def ways(probe, tools=TOOLS, folder="/tmp", ports=()):
 
 def test_a_jvm_gets_jcmd_or_jmap_or_is_told_what_is_missing():
     dump = ways(made("java", "/bin/java"))[0]
-    assert dump.shown.endswith("1 GC.heap_dump /tmp/memtop-20250101-000000-1.hprof")
-    assert (dump.size, dump.how) == (100 * MIB, CaptureMethod.FILE)
+    assert dump.command_text.endswith("1 GC.heap_dump /tmp/memtop-20250101-000000-1.hprof")
+    assert (dump.size, dump.method) == (100 * MIB, CaptureMethod.FILE)
     dump = ways(made("java", "/bin/java"), {"jmap": "/bin/jmap"})[0]
-    assert "-dump:live,format=b,file=/tmp/memtop-20250101-000000-1.hprof 1" in dump.shown
+    assert "-dump:live,format=b,file=/tmp/memtop-20250101-000000-1.hprof 1" in dump.command_text
     assert ways(made("java", "/bin/java"), {})[0].missing == "the image has no jcmd and no jmap"
     assert "neither to /tmp" in ways(made("java", "/bin/java"), folder="")[0].missing
 
@@ -84,26 +84,26 @@ def test_node_is_never_sent_a_signal_that_would_end_it():
     assert by_inspector.port == 9229
     by_signal = ways(made("node --heapsnapshot-signal SIGUSR2 app.js", "/bin/node"))[0]
     assert not by_signal.missing
-    assert "kill -USR2" in by_signal.shown
+    assert "kill -USR2" in by_signal.command_text
     assert "would end it" in ways(made("node --disable-sigusr1 app.js", "/bin/node"))[1].missing
     odd = ways(made("node", "/bin/node", variable="NODE_OPTIONS=--heapsnapshot-signal=SIGUSR2;rm\n"))[0]
-    assert ";" not in odd.shown.replace("'kill", "")
+    assert ";" not in odd.command_text.replace("'kill", "")
 
 
 def test_go_is_asked_on_the_ports_it_listens_on():
     go = made("/server", "/server", go=True)
-    assert (
-        "wget -q -O - http://127.0.0.1:6060/debug/pprof/heap" in ways(go, ports=[("0.0.0.0", 6060)])[0].shown
-    )
-    assert "http://10.0.0.7:9090/" in ways(go, ports=[("10.0.0.7", 9090)])[0].shown
-    assert ways(go, {}, ports=[("127.0.0.1", 6060)])[0].how is CaptureMethod.PORT
+    own = ways(go, ports=[("0.0.0.0", 6060)])[0]
+    assert "wget -q -O - http://127.0.0.1:6060/debug/pprof/heap" in own.command_text
+    assert "http://10.0.0.7:9090/" in ways(go, ports=[("10.0.0.7", 9090)])[0].command_text
+    assert ways(go, {}, ports=[("127.0.0.1", 6060)])[0].method is CaptureMethod.PORT
     assert "listens on no port" in ways(go)[0].missing
 
 
 def test_dotnet_uses_the_helper_that_comes_with_the_runtime():
     probe = made("dotnet App.dll", "/usr/bin/dotnet", library="/usr/share/dotnet/shared/N/8.0/libcoreclr.so")
     dump = next(way for way in ways(probe) if way.suffix == ".dmp")
-    assert dump.shown.startswith("/usr/share/dotnet/shared/N/8.0/createdump --withheap -f /tmp/memtop-")
+    helper = "/usr/share/dotnet/shared/N/8.0/createdump --withheap -f /tmp/memtop-"
+    assert dump.command_text.startswith(helper)
     assert not dump.missing
 
 

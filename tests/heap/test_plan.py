@@ -38,21 +38,21 @@ def proposed(answered):
 
 
 def grave(plan):
-    return [risk.words for risk in plan.risks() if risk.grave]
+    return [risk.sentence for risk in plan.risks() if risk.is_severe]
 
 
 def test_a_healthy_jvm_has_no_grave_risk_and_all_facts(proposed):
     plan = proposed("jvm-cgroup-v1")[0]
     facts = dict(plan.facts())
     assert grave(plan) == []
-    assert facts["runs there"] == plan.capture.shown
+    assert facts["runs there"] == plan.capture.command_text
     assert "limit 192 MiB" in facts["memory"]
     assert facts["written there"].startswith("/tmp/memtop-20250101-000000-1.hprof (71.9 GiB free)")
     assert facts["kept here"].startswith(
         "/home/nobody/production_billing-0_billing_20250101-000000.hprof (50 GiB free)"
     )
-    assert any("stands still" in risk.words for risk in plan.risks())
-    assert any("secrets included" in risk.words for risk in plan.risks())
+    assert any("stands still" in risk.sentence for risk in plan.risks())
+    assert any("secrets included" in risk.sentence for risk in plan.risks())
     assert viewer_for(plan.target).name == "Eclipse MAT"
 
 
@@ -87,7 +87,7 @@ def test_a_tmpfs_counts_as_memory(proposed):
 def test_where_nothing_can_be_written_there_is_still_something_to_do(proposed):
     plans = proposed("jvm-cgroup-v1", writable="")
     assert not plans[0].capture.missing
-    assert plans[0].capture.how is CaptureMethod.OUTPUT
+    assert plans[0].capture.method is CaptureMethod.OUTPUT
     assert (
         "neither to /tmp nor" in plans[-2].capture.missing
         or "neither to /tmp nor" in plans[-1].capture.missing
@@ -96,21 +96,21 @@ def test_where_nothing_can_be_written_there_is_still_something_to_do(proposed):
 
 def test_a_liveness_probe_that_would_restart_it_is_named(proposed):
     plan = proposed("jvm-cgroup-v1", CaptureConstraints(liveness=30.0))[0]
-    assert any("no answer for about 30 s" in risk.words for risk in plan.risks())
+    assert any("no answer for about 30 s" in risk.sentence for risk in plan.risks())
 
 
 def test_what_was_left_before_is_offered_after_what_can_be_captured_anew(proposed):
     left = "-rw-------    1 0        0         11927923 Nov 22 17:04 /tmp/memtop-20251122-170400-1.hprof\n"
     plans = proposed("jvm-cgroup-v1", left=left)
-    found = next(plan for plan in plans if plan.capture.how is CaptureMethod.LEFT)
+    found = next(plan for plan in plans if plan.capture.method is CaptureMethod.LEFT)
     assert found.capture.size == 11927923
     assert found.target.name == "production_billing-0_billing_20251122-170400-1.hprof"
-    assert plans[0].capture.how is CaptureMethod.FILE
+    assert plans[0].capture.method is CaptureMethod.FILE
     assert not any(plan.capture.missing for plan in plans[: plans.index(found)])
 
 
 def test_without_a_shell_only_what_needs_none_is_offered(proposed):
-    assert {plan.capture.how for plan in proposed("jvm-cgroup-v1", shell=False)} <= {
+    assert {plan.capture.method for plan in proposed("jvm-cgroup-v1", shell=False)} <= {
         CaptureMethod.OUTPUT,
         CaptureMethod.PORT,
     }

@@ -81,7 +81,7 @@ def test_each_is_a_plan_that_needs_no_exec():
         10**9,
         "s",
     )
-    assert [(plan.capture.port, plan.capture.how) for plan in found] == [
+    assert [(plan.capture.port, plan.capture.method) for plan in found] == [
         (6060, CaptureMethod.PORT),
         (8080, CaptureMethod.PORT),
     ]

@@ -73,7 +73,7 @@ def test_the_wait_suits_the_rate_and_says_so(found, rate, seconds, words):
 
 def test_the_wait_ends_long_before_the_limit(found):
     plan = found()[0]
-    headroom = plan.room.memory.headroom
+    headroom = plan.space.memory.headroom
     wait, reason = waiting_time(plan, headroom * 60.0)  # a minute to the limit
     assert wait == pytest.approx(30, abs=1)
     assert "half of the 1 m" in reason
@@ -84,7 +84,9 @@ def test_a_snapshot_of_node_that_may_kill_is_grave_and_comes_after_the_map(found
     plans = growth_plans(found("node-cgroup-v1", limit), (), floor_rate=None)
     assert plans[0].capture.capture.suffix == "-smaps.txt"
     snapshot = next(plan for plan in plans if plan.capture.capture.suffix == ".heapsnapshot")
-    assert any(risk.grave and "may itself cause the OOM kill" in risk.words for risk in snapshot.risks())
+    assert any(
+        risk.is_severe and "may itself cause the OOM kill" in risk.sentence for risk in snapshot.risks()
+    )
 
 
 def test_a_root_that_is_mounted_read_only_is_not_written_to_though_test_says_so(found):
@@ -193,11 +195,14 @@ async def leaking(client):
     import msgspec
 
     pods = msgspec.json.decode(await client.get("/api/v1/namespaces/production/pods"))["items"]
-    for pod in pods:
-        state = pod["status"]["containerStatuses"][0]["state"]
-        if pod["metadata"]["name"].startswith("user-service") and "running" in state:
-            return ContainerRef("production", pod["metadata"]["name"], "user-service")
-    raise AssertionError("no user-service runs")
+    running = {
+        state["running"]["startedAt"]: pod["metadata"]["name"]
+        for pod in pods
+        if pod["metadata"]["name"].startswith("user-service")
+        and "running" in (state := pod["status"]["containerStatuses"][0]["state"])
+    }
+    # The youngest: one that is about to be OOM-killed dies between two captures.
+    return ContainerRef("production", running[max(running)], "user-service")
 
 
 async def test_the_demos_leak_is_named(client, tmp_path):
@@ -210,7 +215,7 @@ async def test_the_demos_leak_is_named(client, tmp_path):
     assert all(path.stat().st_mode & 0o077 == 0 for path in answer.files)
     assert any("capture 2 of 2" in step.words for step in steps)
     since = GrowthPlan(plan.capture, 0.0, "", 2, kept_captures(tmp_path)[-1])
-    again = await plan_captures(client, plan.capture.place, tmp_path)
+    again = await plan_captures(client, plan.capture.container_ref, tmp_path)
     later = next(one for one in again if one.capture.suffix == "-histogram.txt")
     with_earlier = replace(since, capture=replace(later, target=tmp_path / "later-histogram.txt"))
     assert (await find_what_grew(client, with_earlier, lambda _: None)).growth.bytes >= 0
@@ -295,7 +300,7 @@ async def test_progress_says_the_memory_of_the_container(watched, tmp_path):
 
 
 def test_page_cache_counts_as_room(found):
-    memory = found()[0].room.memory
+    memory = found()[0].space.memory
     assert unreclaimable_bytes("1000\ntotal_cache 400\ntotal_shmem 100\n", memory) == 700
     assert unreclaimable_bytes("", memory) is None
 

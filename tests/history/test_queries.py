@@ -101,7 +101,7 @@ def test_the_grid_never_asks_for_more_than_prometheus_gives():
 
 def test_part_of_a_grid_has_its_moments():
     grid = prometheus_queries.query_grid(1795364520.0, DAY)
-    part = grid.since(grid.end - 1000)
+    part = grid.starting_at(grid.end - 1000)
     assert part.start <= grid.end - 1000 < part.start + grid.step
     assert (part.start - grid.start) % grid.step == 0
-    assert grid.since(0) == grid
+    assert grid.starting_at(0) == grid

@@ -42,11 +42,11 @@ def test_a_token_file_is_read_again_when_it_rotates(tmp_path):
     path.write_text("one\n")
     held = Credentials(Auth(token_file=path, token="ignored"))
     assert held.obtain().authorization == "Bearer one"
-    assert held.at_hand() == held.obtain()
+    assert held.current() == held.obtain()
     replacement = tmp_path / "next"
     replacement.write_text("two\n")
     replacement.rename(path)
-    assert held.at_hand() is None
+    assert held.current() is None
     assert held.obtain().authorization == "Bearer two"
 
 
@@ -83,12 +83,12 @@ def test_certificate_files_are_read_again_when_they_rotate(tmp_path):
 def test_a_plugin_runs_once_until_its_credential_expires(plugin, plugin_runs, clock):
     expiry = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
     held = Credentials(Auth(plugin=plugin(f"grant(token=f'run-{{runs}}', expirationTimestamp={expiry!r})")))
-    assert held.at_hand() is None
+    assert held.current() is None
     assert held.obtain().authorization == "Bearer run-1"
     clock.advance(3500)
-    assert held.at_hand() is not None
+    assert held.current() is not None
     clock.advance(80)
-    assert held.at_hand() is None
+    assert held.current() is None
     assert held.obtain().authorization == "Bearer run-2"
     assert plugin_runs() == 2
 

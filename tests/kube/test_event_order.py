@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from memtop.kube.core_events import KILL_TOLERANCE, ClusterEvent, arrange_events, fold_oom_kills
+from memtop.kube.core_events import KILL_TOLERANCE, ClusterEvent, events_of_pod, fold_oom_kills
 
 OOM = ClusterEvent(
     "Node",
@@ -21,24 +21,24 @@ NODE = ClusterEvent("Node", "node-1", "", False, "Starting", "Starting kubelet."
 
 
 def test_the_pods_own_come_before_the_nodes():
-    told = arrange_events([OOM, NODE, POD], [])
-    assert (told.own, told.node, told.others) == ((POD,), (NODE,), (OOM,))
+    told = events_of_pod([OOM, NODE, POD], [])
+    assert (told.of_pod, told.node, told.unmatched_oom_kills) == ((POD,), (NODE,), (OOM,))
 
 
 def test_a_kill_at_the_time_of_the_pods_is_the_pods():
-    assert arrange_events([OOM, POD], [1000.0 + KILL_TOLERANCE]).own == (OOM, POD)
-    assert arrange_events([OOM, POD], [1000.0 + KILL_TOLERANCE + 1]).others == (OOM,)
+    assert events_of_pod([OOM, POD], [1000.0 + KILL_TOLERANCE]).of_pod == (OOM, POD)
+    assert events_of_pod([OOM, POD], [1000.0 + KILL_TOLERANCE + 1]).unmatched_oom_kills == (OOM,)
 
 
 def test_of_a_repeated_one_the_first_or_the_last_time_may_match():
     repeated = replace(OOM, count=8, first=1000.0, last=9000.0)
-    assert arrange_events([repeated], [1001.0]).own == (repeated,)
-    assert arrange_events([repeated], [8999.0]).own == (repeated,)
-    assert arrange_events([repeated], [5000.0]).others == (repeated,)
+    assert events_of_pod([repeated], [1001.0]).of_pod == (repeated,)
+    assert events_of_pod([repeated], [8999.0]).of_pod == (repeated,)
+    assert events_of_pod([repeated], [5000.0]).unmatched_oom_kills == (repeated,)
 
 
 def test_a_kill_without_a_time_matches_nothing():
-    assert arrange_events([replace(OOM, first=None, last=None)], [0.0]).own == ()
+    assert events_of_pod([replace(OOM, first=None, last=None)], [0.0]).of_pod == ()
 
 
 def test_the_others_are_counted_by_victim():

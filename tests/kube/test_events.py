@@ -11,7 +11,7 @@ from memtop.demo.api.authorization import USERS
 from memtop.demo.server import DemoServer
 from memtop.kube import event_watch
 from memtop.kube.client import Client
-from memtop.kube.core_events import ClusterEvent, Concern, CoreEvent, EventCollector, merge_events
+from memtop.kube.core_events import ClusterEvent, CoreEvent, EventCollector, EventConcern, merge_events
 from memtop.kube.event_watch import follow_events
 from memtop.kube.object_ref import ObjectRef
 
@@ -38,15 +38,15 @@ def test_the_same_said_twice_is_one_event_and_the_newest_comes_first():
 @pytest.mark.parametrize(
     ("fields", "concern"),
     [
-        ({"reason": "OOMKilling", "warning": True}, Concern.OOM),
-        ({"reason": "SystemOOM", "warning": True}, Concern.OOM),
-        ({"reason": "Evicted", "message": "The node was low on resource: memory."}, Concern.MEMORY),
+        ({"reason": "OOMKilling", "warning": True}, EventConcern.OOM),
+        ({"reason": "SystemOOM", "warning": True}, EventConcern.OOM),
+        ({"reason": "Evicted", "message": "The node was low on resource: memory."}, EventConcern.MEMORY),
         (
             {"reason": "FailedScheduling", "message": "0/1 nodes are available: 1 Insufficient memory."},
-            Concern.MEMORY,
+            EventConcern.MEMORY,
         ),
-        ({"reason": "BackOff"}, Concern.WARNING),
-        ({"reason": "Pulled", "warning": False, "message": "image memory:1 is there"}, Concern.ORDINARY),
+        ({"reason": "BackOff"}, EventConcern.WARNING),
+        ({"reason": "Pulled", "warning": False, "message": "image memory:1 is there"}, EventConcern.ORDINARY),
     ],
 )
 def test_what_has_to_do_with_memory_is_picked_out(fields, concern):
@@ -80,9 +80,12 @@ def test_what_the_api_forgets_stays_known_and_a_new_list_replaces():
     log.listed(POD, [core("e1", reason="Started"), core("e2", reason="BackOff")])
     log.changed(POD, "DELETED", core("e1", reason="Started"))
     log.changed(POD, "MODIFIED", core("e2", reason="BackOff", count=7))
-    assert {(event.reason, event.count) for event in log.seen().events} == {("Started", 1), ("BackOff", 7)}
+    assert {(event.reason, event.count) for event in log.known_events().events} == {
+        ("Started", 1),
+        ("BackOff", 7),
+    }
     log.listed(POD, [core("e2", reason="BackOff")])
-    assert [event.reason for event in log.seen().events] == ["BackOff"]
+    assert [event.reason for event in log.known_events().events] == ["BackOff"]
 
 
 async def told(server, user, ref, enough):
@@ -128,8 +131,8 @@ async def test_the_events_of_a_pod_its_owners_and_its_node_come_together(monkeyp
         pod = await pod_of(server, "user-service")
         ref = ObjectRef("Pod", "production", pod["metadata"]["name"], pod["metadata"]["uid"])
         seen = await told(server, "admin", ref, lambda seen: {"Pod", "Node"} <= {e.kind for e in seen.events})
-        assert [one.kind for one in seen.about] == ["Pod", "ReplicaSet", "Deployment", "Node"]
-        assert any(event.concern is Concern.OOM for event in seen.events)
+        assert [one.kind for one in seen.involved_objects] == ["Pod", "ReplicaSet", "Deployment", "Node"]
+        assert any(event.concern is EventConcern.OOM for event in seen.events)
         assert seen.notes == ()
 
 
@@ -148,5 +151,5 @@ async def test_a_workloads_events_are_those_of_its_pods_too(monkeypatch):
     async with DemoServer(pods=30) as server:
         ref = ObjectRef("Deployment", "production", "user-service")
         seen = await told(server, "admin", ref, lambda seen: {"Pod"} <= {e.kind for e in seen.events})
-        assert [one.kind for one in seen.about].count("Pod") == 3
-        assert any(one.kind == "ReplicaSet" for one in seen.about)
+        assert [one.kind for one in seen.involved_objects].count("Pod") == 3
+        assert any(one.kind == "ReplicaSet" for one in seen.involved_objects)

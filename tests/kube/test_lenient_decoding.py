@@ -71,12 +71,12 @@ def facts(pod):
 def test_null_is_empty_and_no_fault(path):
     pod = read(changed(None, *path))
     assert pod.metadata.name == "api-0"
-    assert pod.unread == ()
+    assert pod.unreadable == ()
 
 
 def test_a_number_is_a_quantity():
     pod = read(changed(134217728, "spec", "containers", 0, "resources", "limits", "memory"))
-    assert (facts(pod).limit, facts(pod).unread) == (134217728, "")
+    assert (facts(pod).limit, facts(pod).unreadable) == (134217728, "")
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_number_is_a_quantity():
 def test_what_makes_no_sense_is_left_out_and_named_in_the_state(value, path, left_out):
     found = facts(read(changed(value, *path)))
     assert found.name == "app"
-    assert found.marked_state == f"{found.state}, unread: {left_out}"
+    assert found.state_with_notes == f"{found.state}, unread: {left_out}"
 
 
 def test_an_item_of_a_list_costs_only_itself():
@@ -126,7 +126,7 @@ def test_a_list_loses_only_the_sample_that_makes_no_sense():
     items = [good, {**good, "containers": None}, {**good, "timestamp": None}, {**good, "metadata": 3}]
     listed = decode_lenient(json.dumps({"items": items}).encode(), PodMetricsList, "samples")
     assert [len(item.containers) for item in listed.items] == [1, 0, 1]
-    assert [item.taken_at is None for item in listed.items] == [False, False, True]
+    assert [item.time is None for item in listed.items] == [False, False, True]
 
 
 def test_a_long_list_goes_on_after_an_object_that_is_none():

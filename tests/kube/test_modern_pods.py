@@ -55,7 +55,7 @@ def test_the_limit_that_holds_is_that_of_the_status(pods, name, limit, request_,
     (pod,) = pods(f"pod-resizable-{name}.json").values()
     facts = by_name(pod)["app"]
     assert (facts.limit, facts.request) == (limit * MI, request_ * MI)
-    assert facts.marked_state == state
+    assert facts.state_with_notes == state
 
 
 def resized(status, **of_pod):
@@ -86,7 +86,7 @@ def test_what_does_not_run_starts_with_the_limit_of_its_specification():
 def test_servers_before_1_33_tell_of_a_resize_in_a_field_of_its_own():
     held = {"state": RUNNING, "resources": {"limits": {"memory": "32Mi"}}}
     (facts,) = container_facts(resized(held, resize="Infeasible"))
-    assert facts.marked_state == "Running, resize to 64 MiB infeasible"
+    assert facts.state_with_notes == "Running, resize to 64 MiB infeasible"
 
 
 def test_the_limit_of_the_pod_holds_for_containers_that_have_none(pods):

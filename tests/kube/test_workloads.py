@@ -21,7 +21,7 @@ def owners(recording):
     known = OwnerIndex()
     for name in ("replicasets-production.json", "jobs-production.json"):
         for owner in msgspec.json.decode(recording(name), type=Items).items:
-            known.learn(owner.metadata)
+            known.add(owner.metadata)
     return known
 
 
@@ -61,7 +61,7 @@ def test_a_job_of_a_cron_job_belongs_to_the_cron_job():
     report = owned("Job", "report-123")
     assert owners.workload_of(report) == Workload("Job", "report-123")
     cron = OwnerReference("CronJob", "report", "o2", controller=True)
-    owners.learn(ObjectMeta(name="report-123", uid="o1", owner_references=(cron,)))
+    owners.add(ObjectMeta(name="report-123", uid="o1", owner_references=(cron,)))
     assert owners.workload_of(report) == Workload("CronJob", "report")
 
 
@@ -76,7 +76,7 @@ def test_without_a_hash_a_replica_set_stands_for_itself():
 
 def test_a_replica_set_that_nobody_owns_stands_for_itself():
     owners = OwnerIndex()
-    owners.learn(ObjectMeta(name="web-abc", uid="o1"))
+    owners.add(ObjectMeta(name="web-abc", uid="o1"))
     pod = owned("ReplicaSet", "web-abc", labels={"pod-template-hash": "abc"})
     assert owners.workload_of(pod) == Workload("ReplicaSet", "web-abc")
 
@@ -84,10 +84,10 @@ def test_a_replica_set_that_nobody_owns_stands_for_itself():
 def test_learning_the_same_again_is_no_news():
     owners = OwnerIndex()
     metadata = ObjectMeta(name="web-abc", uid="o1")
-    assert owners.learn(metadata)
-    assert not owners.learn(metadata)
+    assert owners.add(metadata)
+    assert not owners.add(metadata)
     owners.forget("o1")
-    assert owners.learn(metadata)
+    assert owners.add(metadata)
 
 
 def test_an_owner_that_does_not_control_does_not_count():

@@ -95,7 +95,9 @@ def test_half_a_log_is_not_left_behind(tmp_path: Path) -> None:
 def test_a_name_that_says_whose_log_it_is() -> None:
     request = LogRequest("shop", "web-5wrk4", ("web",), previous=True)
     assert proposed_log_name(request, NEWEST) == "web-5wrk4_web_previous_20261122T162811Z.log"
-    assert proposed_log_name(request.of("web", "agent"), NEWEST).startswith("web-5wrk4_all_previous_")
+    assert proposed_log_name(request.with_containers("web", "agent"), NEWEST).startswith(
+        "web-5wrk4_all_previous_"
+    )
 
 
 def test_what_is_asked_for() -> None:

@@ -45,11 +45,11 @@ def test_an_endless_progress_bar_keeps_its_last_state() -> None:
 
 
 def test_times_of_all_zones_and_precisions() -> None:
-    assert parse_line(b"2026-11-22T16:00:00.5Z hi", "web").at == 1795363200_500000000
-    assert parse_line(b"2026-11-22T17:00:00.000000001+01:00 hi", "web").at == 1795363200_000000001
+    assert parse_line(b"2026-11-22T16:00:00.5Z hi", "web").time == 1795363200_500000000
+    assert parse_line(b"2026-11-22T17:00:00.000000001+01:00 hi", "web").time == 1795363200_000000001
     assert parse_line(b"2026-11-22T16:00:00Z", "web").text == ""
     untimed = parse_line(b"hello", "web")
-    assert (untimed.at, untimed.text, untimed.seconds) == (NO_TIME, "hello", None)
+    assert (untimed.time, untimed.text, untimed.seconds) == (NO_TIME, "hello", None)
     assert parse_line(b"2026-99-99T16:00:00Z hi", "web").text == "hi"
 
 

@@ -34,7 +34,7 @@ async def test_a_log_is_followed(api: PodApi, read: Read, listener: Listener) ->
     await listener.until(lambda: len(listener.lines) == 3)
     assert listener.texts == ["one", "Heap usage: 1.8GB / 2GB (90%)", "three"]
     assert listener.lines[0].seconds == 1795363201.0
-    assert [(one.heap_after, one.at) for one in listener.readings] == [(1.8 * 2**30, 1795363202.0)]
+    assert [(one.heap_after, one.time) for one in listener.readings] == [(1.8 * 2**30, 1795363202.0)]
     assert listener.status is not None
     assert listener.status.live
     assert api.asked == [{"container": "web", "timestamps": "true", "follow": "true", "tailLines": "500"}]

@@ -52,6 +52,7 @@ def test_plain_words_leave_nothing_out(name: str) -> None:
     words = re.findall(r"[A-Za-z]+", " ".join(DEFAULT_PRESETS.values()))
     lines = [line for path in SAMPLES.glob("*.txt") for line in path.read_text().splitlines()]
     lines += [dice.choice(" -_.[(").join(dice.choices(words, k=6)) for _ in range(2000)]
+    lines += ["cache size 99999", "41234 entries in the cache", "the cache has no limit"]
     lines += [line.upper() for line in lines[:500]]
     text = "".join(f"{line}\n" for line in lines).encode()
     pattern = re.compile(DEFAULT_PRESETS[name], re.IGNORECASE)
@@ -148,7 +149,7 @@ async def test_inverted_and_among_all_lines(grep: Grep) -> None:
     assert search.count == 2
     assert search.is_chosen(1)
     assert not search.is_chosen(0)
-    search.sought = LogFilter("a", "a", context=ALL_CONTEXT)
+    search.log_filter = LogFilter("a", "a", context=ALL_CONTEXT)
     assert search.rows().tolist() == [0, 1, 2, 3]
     assert search.is_chosen(0)
     assert not search.is_chosen(1)

@@ -202,7 +202,7 @@ class Stage:
             if view.get("workloads"):
                 found.append(str(who.workload))
             else:
-                found.append(who.pod if who.only else f"{who.pod}/{who.container}")
+                found.append(who.pod if who.is_only_container else f"{who.pod}/{who.container}")
         return found
 
     def row(self, name, **view):

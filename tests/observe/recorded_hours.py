@@ -232,12 +232,12 @@ class Memtop:
         if self.prometheus is None:
             return
         schema = MetricSchema(frozenset({WORKING_SET, RSS, RESTARTS, REASON, LIMITS}), interval=STEP)
-        columns, wishes = self.observer.store.columns, []
+        columns, requests = self.observer.store.columns, []
         for slot in self.observer.store.live_slots().tolist():
             who = self.observer.store.identities[slot]
             name = ContainerName(who.namespace, who.pod, who.container)
-            wishes.append(PastRequest(name, bool(columns.restarts[slot]), who.key.uid))
-        await self.past.ask_for(self.prometheus, schema, wishes)
+            requests.append(PastRequest(name, bool(columns.restarts[slot]), who.key.uid))
+        await self.past.ask_for(self.prometheus, schema, requests)
 
     def verdicts(self) -> dict[ContainerName, Judgement]:
         """What is judged of every container now."""

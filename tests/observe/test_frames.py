@@ -215,11 +215,11 @@ class TestRows:
 
     async def test_a_sparkline_is_of_its_container_alone(self, shop, world):
         rows, row = shop.row("small")
-        assert np.nanmax(rows.spark[row]) == 80 * MI
+        assert np.nanmax(rows.sparkline[row]) == 80 * MI
         shop.observer.store.remove_pod("uid-shop-small")
         shop.put(world.pod("new"))
         rows, row = shop.row("new")
-        assert np.isnan(rows.spark[row]).all()
+        assert np.isnan(rows.sparkline[row]).all()
 
 
 class TestWorkloads:
@@ -253,7 +253,7 @@ class TestWorkloads:
         assert rows.restarts[row] == 2
         assert rows.ooms_hour[row] == 1
         assert rows.pods[row] == 2
-        assert np.nanmax(rows.spark[row]) == 150 * MI
+        assert np.nanmax(rows.sparkline[row]) == 150 * MI
 
     async def test_the_share_is_that_of_the_container_nearest_its_limit(self, web):
         rows, row = web.row("deployment/web", workloads=True)
@@ -297,7 +297,7 @@ class TestWorkloads:
         pooled = Judgement(Verdict.STEADY, 0.9, 0.0)
         key = WorkloadKey("shop", Workload("Deployment", "web"))
         web.observer.workload_verdicts._judged[key] = SimpleNamespace(
-            at=web.world.NOW, told=0, worst=pooled, parts={}
+            time=web.world.NOW, news_count=0, worst=pooled, parts={}
         )
         rows, row = web.row("deployment/web", workloads=True)
         assert (rows.verdict[row], rows.rate[row]) == (VERDICT_CODES[Verdict.STEADY], 0.0)
@@ -471,13 +471,15 @@ def test_a_frame_is_built_by_reading_alone(stage, world, monkeypatch):
     stage.put(world.pod("web-1"))
     stage.tick(world.sample("web-1", 0, app="64Mi"))
     for part, name in (
-        (stage.observer.past_sources, "look_at"),
-        (stage.observer.past_sources, "look_back"),
-        (stage.observer.workload_verdicts, "look_at"),
-        (stage.observer.store, "pass_time"),
+        (stage.observer.past_sources, "set_wanted"),
+        (stage.observer.past_sources, "set_look_back"),
+        (stage.observer.workload_verdicts, "set_wanted"),
+        (stage.observer.store, "advance_clock"),
     ):
         monkeypatch.setattr(part, name, lambda *_: pytest.fail("it writes"))
-    arranged = stage.snapshots.arrange(View(selected=stage.observer.store.identities[0].key, reach=7200.0))
+    arranged = stage.snapshots.arrange(
+        View(selected=stage.observer.store.identities[0].key, look_back_seconds=7200.0)
+    )
     assert stage.snapshots.build(arranged).counts.pods == 1
     assert (arranged.looked_at[0], arranged.looked_back) == (0, (0,))
 

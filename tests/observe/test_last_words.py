@@ -165,7 +165,7 @@ async def test_the_log_of_what_is_looked_at_is_asked_for_now_and_then(shelf, wor
     slot = shelf.slot("web-1")
     logs, now = Logs(collections(FULL, FULL, FULL)), [world.NOW]
     words = LastWords(logs, shelf.store, lambda: now[0], lambda: None)
-    words.look_at([slot])
+    words.set_wanted([slot])
     assert not words.settled
     task = asyncio.create_task(words.run())
     while not words.settled:

@@ -169,8 +169,8 @@ class TestDeparted:
         gone = DepartedContainers()
         one = lives()
         one.observe(facts(4, end(-600)), NOW)
-        gone.note("uid", "app", "shop", one)
-        gone.note("uid", "app", "shop", one)
+        gone.add("uid", "app", "shop", one)
+        gone.add("uid", "app", "shop", one)
         assert gone.oom_killed(NOW, ()) == 1
         assert gone.oom_killed(NOW, ("shop",)) == 1
         assert gone.oom_killed(NOW, ("other",)) == 0
@@ -180,7 +180,7 @@ class TestDeparted:
         gone = DepartedContainers()
         one = lives()
         one.observe(facts(4, end(-600, "Error", 1)), NOW)
-        gone.note("uid", "app", "shop", one)
+        gone.add("uid", "app", "shop", one)
         assert gone.oom_killed(NOW, ()) == 0
 
     def test_they_are_bounded(self):
@@ -188,5 +188,5 @@ class TestDeparted:
         one = lives()
         one.observe(facts(4, end(-600)), NOW)
         for number in range(MAX_DEPARTED + 50):
-            gone.note(f"uid-{number}", "app", "shop", one)
+            gone.add(f"uid-{number}", "app", "shop", one)
         assert gone.oom_killed(NOW, ()) == MAX_DEPARTED

@@ -51,7 +51,7 @@ class Prometheus:
             raise
         if self.error is not None:
             raise self.error
-        return {wish.name: past() for wish in asked.requests}
+        return {request.name: past() for request in asked.requests}
 
 
 @contextlib.asynccontextmanager
@@ -70,31 +70,31 @@ class TestLookBack:
     async def test_what_is_looked_at_is_asked_once_and_forgotten_with_the_look(self):
         news, source = asyncio.Event(), Prometheus()
         back = LookBack(news.set)
-        back.look_at([WEB], 7 * 24 * HOUR)
+        back.set_wanted([WEB], 7 * 24 * HOUR)
         assert back.waiting
         async with served(back, source):
             await source.came.wait()
-            back.look_at([WEB], 7 * 24 * HOUR)  # every frame says so again
+            back.set_wanted([WEB], 7 * 24 * HOUR)  # every frame says so again
             source.let.set()
             await news.wait()
             assert not back.waiting
             assert len(back.get(WEB.name)) == 144
             assert back.get(API.name) is None
             assert [asked.seconds for asked in source.asked] == [7 * 24 * HOUR]
-            back.look_at([], 0.0)
+            back.set_wanted([], 0.0)
             assert back.get(WEB.name) is None
 
     async def test_who_looks_elsewhere_cancels_what_was_asked(self):
         source = Prometheus()
         back = LookBack(lambda: None)
-        back.look_at([WEB], 7 * 24 * HOUR)
+        back.set_wanted([WEB], 7 * 24 * HOUR)
         async with served(back, source):
             await source.came.wait()
             source.came.clear()
-            back.look_at([API], 7 * 24 * HOUR)
+            back.set_wanted([API], 7 * 24 * HOUR)
             await source.came.wait()
             assert [asked.requests for asked in source.cancelled] == [(WEB,)]
-            back.look_at([], 0.0)
+            back.set_wanted([], 0.0)
             while len(source.cancelled) < 2:
                 await asyncio.sleep(0)
         assert not back.waiting
@@ -102,11 +102,11 @@ class TestLookBack:
     async def test_an_answer_that_comes_as_one_looks_elsewhere_is_not_taken_for_the_others(self):
         news, source = asyncio.Event(), Prometheus()
         back = LookBack(news.set)
-        back.look_at([WEB], 7 * 24 * HOUR)
+        back.set_wanted([WEB], 7 * 24 * HOUR)
         async with served(back, source):
             await source.came.wait()
             source.let.set()  # the answer is ready …
-            back.look_at([API], 7 * 24 * HOUR)  # … and not yet taken in
+            back.set_wanted([API], 7 * 24 * HOUR)  # … and not yet taken in
             while back.waiting:
                 await asyncio.wait_for(news.wait(), 5)
                 news.clear()
@@ -116,7 +116,7 @@ class TestLookBack:
     async def test_a_refusal_is_said_and_not_asked_again(self):
         news, source = asyncio.Event(), Prometheus(Unreachable("Prometheus did not answer within 10 s"))
         back = LookBack(news.set)
-        back.look_at([WEB], 7 * 24 * HOUR)
+        back.set_wanted([WEB], 7 * 24 * HOUR)
         source.let.set()
         async with served(back, source):
             await news.wait()
@@ -129,11 +129,11 @@ async def test_a_longer_range_than_is_kept_is_drawn_for_the_row_looked_at(demo, 
     async with watching(demo, tmp_path, prometheus(), hours=2.0) as watch:
         frame = await watch.frame(complete)
         row = rows(frame, "user-service")[0]
-        watch.view = View(selected=frame.rows.identities[row].key, reach=2 * HOUR)
+        watch.view = View(selected=frame.rows.identities[row].key, look_back_seconds=2 * HOUR)
         kept = (await watch.frame(lambda frame: frame.detail is not None)).detail
         assert kept.look_back_note == ""
         assert frame.time - kept.times[0] < 2.5 * HOUR
-        watch.view = View(selected=kept.key, reach=24 * HOUR)
+        watch.view = View(selected=kept.key, look_back_seconds=24 * HOUR)
         on_its_way = watch.next()
         assert on_its_way.detail.look_back_note == "asking Prometheus for 1 d …"
         far = await watch.frame(lambda frame: frame.detail.look_back_note == "")
@@ -152,7 +152,7 @@ async def test_a_past_that_cannot_be_had_is_said(demo, tmp_path):
         assert status(frame).words
         demo.call(lambda: demo.server.faults.add(Fault(Harm.HANG, path="/proxy/")))
         row = rows(frame, "user-service")[0]
-        watch.view = View(selected=frame.rows.identities[row].key, reach=24 * HOUR)
+        watch.view = View(selected=frame.rows.identities[row].key, look_back_seconds=24 * HOUR)
         failed = await watch.frame(lambda frame: "does not say" in frame.detail.look_back_note)
         assert "did not answer within 0.5 s" in failed.detail.look_back_note
 
@@ -161,7 +161,7 @@ async def test_where_prometheus_may_not_be_asked_nothing_is_waited_for(demo, tmp
     async with watching(demo, tmp_path, prometheus(), user="readonly", hours=2.0) as watch:
         frame = await watch.frame(complete)
         row = rows(frame, "user-service")[0]
-        watch.view = View(selected=frame.rows.identities[row].key, reach=24 * HOUR)
+        watch.view = View(selected=frame.rows.identities[row].key, look_back_seconds=24 * HOUR)
         refused = await watch.frame(lambda frame: frame.detail is not None)
         assert "not allowed to ask" in refused.detail.look_back_note
         assert not refused.awaited

@@ -36,7 +36,7 @@ def test_a_wish_is_heard_once():
     pasts.request([PastRequest(name(1)), PastRequest(name(2)), PastRequest(name(1))])
     assert first.is_set()
     assert second.is_set()
-    assert [wish.name for wish in pasts.requests] == [name(1), name(2)]
+    assert [request.name for request in pasts.requests] == [name(1), name(2)]
     first.clear()
     pasts.request([PastRequest(name(2)), PastRequest(name(1))])  # the rows have changed places
     assert not first.is_set()
@@ -46,17 +46,15 @@ def test_a_wish_is_heard_once():
 
 def test_what_several_remember_is_one_past():
     pasts = PastCache()
-    pasts.keep(
-        {(name(), "working_set"): past(6, origin=ORIGIN_DISK), (name(), "rss"): past(24, metric="rss")}
-    )
+    pasts.add({(name(), "working_set"): past(6, origin=ORIGIN_DISK), (name(), "rss"): past(24, metric="rss")})
     assert pasts.get(name()).origin == ORIGIN_DISK
-    pasts.keep({(name(), "working_set"): past(4)})
+    pasts.add({(name(), "working_set"): past(4)})
     assert pasts.get(name()).origin == "Prometheus and disk"
     assert pasts.get(name()).span == pytest.approx(6 * 3600, abs=200)
     assert len(pasts.get(name())) == 180
     assert pasts.get(name(), "working_set", ORIGIN_DISK).span == pytest.approx(6 * 3600, abs=200)
     assert pasts.get(name(), "working_set", ORIGIN_PROMETHEUS).span == pytest.approx(4 * 3600, abs=200)
-    pasts.keep({(name(), "working_set"): past(8)})
+    pasts.add({(name(), "working_set"): past(8)})
     assert pasts.get(name()).span == pytest.approx(8 * 3600, abs=200)
     assert pasts.get(name(), "usage") is None
     assert pasts.get(name(9)) is None
@@ -66,14 +64,14 @@ def test_it_is_bounded_and_keeps_what_is_looked_at():
     pasts = PastCache(most=10)
     pasts.request([PastRequest(name(0))])
     for number in range(50):
-        pasts.keep({(name(number), "working_set"): past(0.1)})
+        pasts.add({(name(number), "working_set"): past(0.1)})
     kept = [number for number in range(50) if name(number) in pasts]
     assert kept == [0, *range(41, 50)]
 
 
 def test_changes_are_told_once():
     pasts = PastCache()
-    pasts.keep({(name(1), "working_set"): past(0.1)})
+    pasts.add({(name(1), "working_set"): past(0.1)})
     assert pasts.changes() == {name(1)}
     assert pasts.changes() == set()
 
@@ -127,7 +125,7 @@ def test_a_leak_too_slow_for_an_hour_is_seen_in_a_day():
     live = Series(minutes, np.full(len(minutes), 148.0 * MIB), limit=256 * MIB)
     containers = Containers(3, live)
     over = overlay(containers, pasts)
-    pasts.keep({(name(1), "working_set"): past(24, rate=2.0, until=NOW - 3600, level=100.0)})
+    pasts.add({(name(1), "working_set"): past(24, rate=2.0, until=NOW - 3600, level=100.0)})
     found = judged(over)
     assert [judgement.verdict for judgement in found][::2] == [Verdict.NOT_ENOUGH_DATA] * 2
     assert found[1].window_seconds == pytest.approx(25 * 3600, abs=400)
@@ -145,7 +143,7 @@ def test_verdicts_are_made_on_rss_where_it_is_there_and_never_on_a_mixture():
     over = overlay(Containers(1, live), pasts)
     growing = past(24, rate=2.0, metric="rss", level=50.0)
     flat = past(24, rate=0.0, level=200.0)
-    pasts.keep({(name(), "rss"): growing, (name(), "working_set"): flat})
+    pasts.add({(name(), "rss"): growing, (name(), "working_set"): flat})
     series, basis = over.basis(0)
     assert basis == "RSS from Prometheus"
     assert series.values.tolist() == growing.values.tolist()
@@ -162,7 +160,7 @@ def test_rss_that_has_stopped_coming_is_not_judged_by():
     pasts = PastCache("rss")
     minutes = np.arange(NOW - 3600, NOW, 15.0)
     over = overlay(Containers(1, Series(minutes, np.full(len(minutes), 200.0 * MIB))), pasts)
-    pasts.keep({(name(), "rss"): past(24, metric="rss", until=NOW - 7200)})
+    pasts.add({(name(), "rss"): past(24, metric="rss", until=NOW - 7200)})
     assert over.basis(0)[1] == "working set"
 
 
@@ -170,7 +168,7 @@ def test_another_container_in_the_same_slot_is_not_judged_by_the_first():
     pasts = PastCache("working_set")
     containers = Containers(1)
     over = overlay(containers, pasts)
-    pasts.keep({(name(), "working_set"): past(24, rate=5.0)})
+    pasts.add({(name(), "working_set"): past(24, rate=5.0)})
     assert judged(over)[0].verdict is Verdict.LEAK
     containers.generation = containers.generation + 1
     containers.nothing = Judgements.unjudged(1)
@@ -181,7 +179,7 @@ def test_live_samples_are_taken_in_now_and_then():
     pasts, clock = PastCache("working_set"), [NOW]
     containers = Containers(1)
     over = overlay(containers, pasts, lambda: clock[0])
-    pasts.keep({(name(), "working_set"): past(24)})
+    pasts.add({(name(), "working_set"): past(24)})
     assert judged(over)[0].samples == 718
     assert not over.pending
     containers.live = Series(NOW + np.arange(0, 400, 15.0), np.full(27, 100 * MIB))
@@ -202,7 +200,7 @@ def test_what_is_seen_counts_where_too_little_is_remembered():
     live = Series(minutes, (100 + (minutes - NOW) / 100) * MIB, limit=500 * MIB)
     over = overlay(Containers(1, live), pasts)
     few = {metric: past(0.1, metric=metric) for metric in ("rss", "working_set")}
-    pasts.keep({(name(), metric): series for metric, series in few.items()})
+    pasts.add({(name(), metric): series for metric, series in few.items()})
     assert judged(over)[0].verdict is Verdict.LEAK
     assert judged(over)[0].samples >= 210
 
@@ -218,7 +216,7 @@ def test_a_dead_container_is_not_judged_by_its_echo():
         times=np.concatenate([climbing.times, echo]),
         values=np.concatenate([climbing.values, np.full(len(echo), climbing.values[-1])]),
     )
-    pasts.keep({(name(), "working_set"): told})
+    pasts.add({(name(), "working_set"): told})
     assert over.series(0).timestamps[-1] == echo[-1]
     containers.last_end[0] = NOW - 310
     assert over.basis(0)[0].timestamps.tolist() == climbing.times.tolist()

@@ -1,4 +1,4 @@
-"""The source "prometheus" and the disk, against the embedded cluster: wishes in, pasts out, states said."""
+"""The source "prometheus" and the disk, against the embedded cluster: requests in, pasts out, states said."""
 
 import asyncio
 import contextlib
@@ -224,15 +224,17 @@ async def test_the_next_memtop_knows_what_the_last_one_saw(demo, tmp_path):
         pasts = watch.observer.past_sources.cache
 
         def remembered(frame):
-            return any(pasts.get(wish.name) is not None for wish in pasts.requests)
+            return any(pasts.get(request.name) is not None for request in pasts.requests)
 
         await watch.frame(remembered)
-        known = [wish for wish in pasts.requests if pasts.get(wish.name) is not None]
+        known = [request for request in pasts.requests if pasts.get(request.name) is not None]
         assert len(known) > 10
-        for wish in known:
-            past = pasts.get(wish.name)
+        for request in known:
+            past = pasts.get(request.name)
             assert past.origin == ORIGIN_DISK
-            key = next(key for key in seen if (key.uid, key.container) == (wish.uid, wish.name.container))
+            key = next(
+                key for key in seen if (key.uid, key.container) == (request.uid, request.name.container)
+            )
             assert past.values[0] == pytest.approx(seen[key], rel=1e-6)
         slot = watch.observer.store.slot_named(*known[0].name)
         series = watch.observer.past_sources.verdicts.series(slot)

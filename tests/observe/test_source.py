@@ -27,7 +27,7 @@ class Play:
             step = self.script.pop(0)
             if isinstance(step, Exception):
                 raise step
-            source.live(step)
+            source.set_live(step)
             self.now += STEADY_SECONDS  # data goes on coming for so long
         raise asyncio.CancelledError
 

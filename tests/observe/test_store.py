@@ -46,9 +46,9 @@ class TestPods:
     def test_the_pods_name_says_it_all_where_there_is_one_container(self, shelf, world):
         setup = world.container("setup")
         shelf.put(world.pod("one", init=[setup]), world.pod("two", world.container(), world.container("log")))
-        assert shelf.identity("one").only
-        assert not shelf.identity("one", "setup").only
-        assert not shelf.identity("two").only
+        assert shelf.identity("one").is_only_container
+        assert not shelf.identity("one", "setup").is_only_container
+        assert not shelf.identity("two").is_only_container
 
     def test_kinds(self, shelf, world):
         proxy, setup = world.container("proxy", sidecar=True), world.container("setup")
@@ -299,9 +299,9 @@ class TestLastHour:
         shelf.put(world.pod("a", world.container(restarts=1, last=world.ended(-10)), created=-600), at=0)
         assert (shelf.column("restarts_hour", "a"), shelf.column("ooms_hour", "a")) == (1, 1)
         assert shelf.column("restarts_exact", "a")
-        shelf.store.pass_time(world.NOW + 3580)
+        shelf.store.advance_clock(world.NOW + 3580)
         assert shelf.column("ooms_hour", "a") == 1
-        shelf.store.pass_time(world.NOW + 3600)
+        shelf.store.advance_clock(world.NOW + 3600)
         assert shelf.column("ooms_hour", "a") == 0
         assert shelf.column("restarts_hour", "a") == 0
         assert shelf.column("restarts", "a") == 1
@@ -318,7 +318,7 @@ class TestLastHour:
         shelf.store.take_past_ends(slot, past, NOW)
         assert shelf.column("restarts_hour", "a") == 3
         assert shelf.column("ooms_hour", "a") == 2
-        shelf.store.pass_time(NOW + 200)
+        shelf.store.advance_clock(NOW + 200)
         assert shelf.column("ooms_hour", "a") == 1
 
     @pytest.mark.parametrize(("code", "failed"), [(0, False), (1, True), (137, True)])
@@ -384,7 +384,7 @@ class TestLimitOfThePod:
         assert rows.limit[slots].tolist() == [160 * MI] * 2
         assert rows.pod_limit[slots].all()
         assert rows.share[slots].tolist() == [0.75, 0.75]
-        assert shelf.store.columns.reach(np.array(slots)).tolist() == [140 * MI, 60 * MI]
+        assert shelf.store.columns.usable_limit(np.array(slots)).tolist() == [140 * MI, 60 * MI]
 
     def test_it_is_added_up_once(self, shelf):
         counts = shelf.store.columns.limit_counts
@@ -392,4 +392,4 @@ class TestLimitOfThePod:
 
     def test_it_follows_the_next_sample(self, shelf, world):
         shelf.metrics(world.sample("a", 15, leaky="120Mi", calm="30Mi"))
-        assert shelf.column("beside", "a", "leaky") == 30 * MI
+        assert shelf.column("held_by_others", "a", "leaky") == 30 * MI

@@ -162,7 +162,7 @@ class TestPools:
         return WorkloadVerdicts(shelf.store, found, lambda: self.now)
 
     def test_the_pods_of_a_leaking_revision_make_the_workload_leak(self, pools):
-        pools.look_at([PooledWorkload(SHOP, self.slots)])
+        pools.set_wanted([PooledWorkload(SHOP, self.slots)])
         assert pools.get(SHOP) is None
         assert pools.judge_next()
         assert not pools.judge_next()
@@ -171,7 +171,7 @@ class TestPools:
         assert judgement.rate == pytest.approx(60 * MI, rel=0.05)
 
     def test_it_is_judged_again_after_a_while_and_not_before(self, pools):
-        pools.look_at([PooledWorkload(SHOP, self.slots)])
+        pools.set_wanted([PooledWorkload(SHOP, self.slots)])
         pools.judge_next()
         self.now = POOL_SECONDS - 1
         assert not pools.judge_next()
@@ -180,7 +180,7 @@ class TestPools:
 
     def test_one_moment_that_says_otherwise_does_not_change_the_verdict(self, pools):
         leaking, flat = series(60 * MI, 0, 0), series(0.0, 0, 0)
-        pools.look_at([PooledWorkload(SHOP, self.slots)])
+        pools.set_wanted([PooledWorkload(SHOP, self.slots)])
         self.moments = [leaking] * 6 + [flat]
         pools.judge_next()
         assert pools.get(SHOP).certainty == "leak"
@@ -189,21 +189,21 @@ class TestPools:
         assert pools.get(SHOP).verdict is Verdict.STEADY
 
     def test_a_sure_leak_as_of_one_moment_is_only_suspected(self, pools):
-        pools.look_at([PooledWorkload(SHOP, self.slots)])
+        pools.set_wanted([PooledWorkload(SHOP, self.slots)])
         self.moments = [series(0.0, 0, 0)] * 6 + [series(60 * MI, 0, 0)]
         pools.judge_next()
         assert pools.get(SHOP).certainty == "suspected leak"
 
     def test_what_is_looked_at_no_more_is_forgotten(self, pools):
-        pools.look_at([PooledWorkload(SHOP, self.slots)])
+        pools.set_wanted([PooledWorkload(SHOP, self.slots)])
         pools.judge_next()
-        pools.look_at([])
+        pools.set_wanted([])
         assert pools.get(SHOP) is None
         assert not pools.judge_next()
 
     def test_a_workload_whose_pods_are_gone_is_no_leak(self, pools, shelf):
         for number in range(3):
             shelf.store.remove_pod(f"uid-shop-web-{number}")
-        pools.look_at([PooledWorkload(SHOP, self.slots)])
+        pools.set_wanted([PooledWorkload(SHOP, self.slots)])
         pools.judge_next()
         assert pools.get(SHOP).verdict is Verdict.NOT_ENOUGH_DATA

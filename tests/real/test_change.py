@@ -83,8 +83,8 @@ def text_of(plan, label):
     return " | ".join(line.text for line in plan.lines if line.label == label)
 
 
-async def done(client, wish, log):
-    plan = await make(client, wish, "lab")
+async def done(client, change, log):
+    plan = await make(client, change, "lab")
     result = await apply_plan(client, plan, log)
     assert isinstance(result, Applied), result
     return plan, result
@@ -145,7 +145,7 @@ async def test_a_story(client, kubectl, seen, rolled, log):
     assert "memtop" in [one["manager"] for one in json.loads(managers)["metadata"]["managedFields"]]
 
     plan, _ = await done(client, Undo(APP), log)
-    assert plan.wish == Undo(APP, 1)
+    assert plan.change == Undo(APP, 1)
     assert seen("deployment", "app")["spec"] == before["spec"]
     rolled("deployment/app")
     history = kubectl("-n", NAMESPACE, "rollout", "history", "deployment/app")
@@ -265,11 +265,11 @@ async def test_admission_that_refuses_is_heard_before_anybody_agrees(client, gua
 
 
 async def test_who_may_not(namespace, reader, nobody, log, seen):
-    wish = SetImage(APP, "main", NEW)
+    change = SetImage(APP, "main", NEW)
     async with Client(load_target(kubeconfig=str(reader))) as client:
         words = f"you may not patch deployments.apps in the namespace {NAMESPACE}"
         assert await why_not_allowed(client, APP, SetImage, read_only=False) == words
-        plan = await make(client, wish, "lab")
+        plan = await make(client, change, "lab")
         assert 'User "lab-readonly" cannot patch resource "deployments"' in plan.refused
         assert isinstance(await apply_plan(client, plan, log), NotApplied)
     (line,) = log.entries()

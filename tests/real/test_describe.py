@@ -10,7 +10,7 @@ from memtop.describe.description import description_lines
 from memtop.describe.description_facts import follow_object, gather_facts
 from memtop.describe.formatting import ZonedNow
 from memtop.kube.client import Client
-from memtop.kube.core_events import Concern
+from memtop.kube.core_events import EventConcern
 from memtop.kube.event_watch import follow_events
 from memtop.kube.kubeconfig import load_target
 from memtop.kube.object_ref import ObjectRef
@@ -186,7 +186,7 @@ async def test_oom_kills_are_among_the_events_of_a_pods_node(admin, oom_killed):
                 while True:
                     seen = await told.get()
                     kinds = {event.kind for event in seen.events}
-                    killed = any(event.concern is Concern.OOM for event in seen.events)
+                    killed = any(event.concern is EventConcern.OOM for event in seen.events)
                     if killed and kinds >= {"Pod", "Node"} and {ref.kind for ref in seen.about} == OWNERS:
                         break
         finally:

@@ -91,24 +91,26 @@ async def test_the_heap_of_a_jvm_arrives_whole(client, place, tmp_path):
     there = place("app=billing-jvm")
     plan = (await plan_captures(client, there, tmp_path))[0]
     assert plan.program.runtime is LanguageRuntime.JVM
-    assert "GC.heap_dump" in plan.capture.shown
+    assert "GC.heap_dump" in plan.capture.command_text
     assert dict(plan.facts())["memory"].startswith("working set")
     steps: list[CaptureStep] = []
     taken = await take_capture(client, plan, steps.append)
     try:
         content = taken.path.read_bytes()
         assert content.startswith(b"JAVA PROFILE")
-        summed = await run_command(client, there, ["sha256sum", taken.left])
+        summed = await run_command(client, there, ["sha256sum", taken.left_file])
         assert summed.output.decode().split()[0] == hashlib.sha256(content).hexdigest()
         assert (len(content), taken.path.stat().st_mode & 0o077) == (taken.size, 0)
-        assert "SHA-256 equal" in taken.checked
-        assert any(0 < step.done <= step.size for step in steps), "progress was told"
-        again = chosen(await plan_captures(client, there, tmp_path), taken.left)
-        assert again.capture.how is CaptureMethod.LEFT, "what is left is offered the next time"
+        assert "SHA-256 equal" in taken.verification
+        assert any(0 < step.bytes_done <= step.size for step in steps), "progress was told"
+        again = chosen(await plan_captures(client, there, tmp_path), taken.left_file)
+        assert again.capture.method is CaptureMethod.LEFT, "what is left is offered the next time"
         assert again.capture.size == taken.size
     finally:
-        assert await remove_file(client, there, taken.left) == ""
-    assert not any(taken.left in plan.capture.title for plan in await plan_captures(client, there, tmp_path))
+        assert await remove_file(client, there, taken.left_file) == ""
+    assert not any(
+        taken.left_file in plan.capture.title for plan in await plan_captures(client, there, tmp_path)
+    )
 
 
 async def test_a_broken_transfer_is_taken_up_where_it_ended(client, place, tmp_path):
@@ -122,7 +124,7 @@ async def test_a_broken_transfer_is_taken_up_where_it_ended(client, place, tmp_p
         steps: list[CaptureStep] = []
         taken = await fetch_capture(client, plan, path, steps.append)
         assert taken.path.read_bytes() == whole
-        assert min(step.done for step in steps if step.size) >= 1_234_567, (
+        assert min(step.bytes_done for step in steps if step.size) >= 1_234_567, (
             "what was here is not asked for again"
         )
         partial_path(plan.target).write_bytes(b"x" * 1000)
@@ -169,8 +171,8 @@ async def test_node_writes_a_snapshot_on_its_signal(client, pod, tmp_path):
     plan = chosen(await plan_captures(client, there, tmp_path), "signal USR2")
     taken = await take_capture(client, plan, lambda _: None)
     assert json.loads(taken.path.read_bytes())["snapshot"]["node_count"] > 1000
-    assert taken.left.endswith(".heapsnapshot")
-    assert await remove_file(client, there, taken.left) == ""
+    assert taken.left_file.endswith(".heapsnapshot")
+    assert await remove_file(client, there, taken.left_file) == ""
 
 
 async def test_a_go_programs_profile(client, place, clusters_prometheus, tmp_path):
@@ -178,7 +180,7 @@ async def test_a_go_programs_profile(client, place, clusters_prometheus, tmp_pat
     assert plan.program.runtime is LanguageRuntime.GO
     taken = await take_capture(client, plan, lambda _: None)
     assert taken.path.read_bytes()[:2] == b"\x1f\x8b"
-    assert "checksum holds" in taken.checked
+    assert "checksum holds" in taken.verification
 
 
 @pytest.fixture(scope="session")
@@ -239,9 +241,9 @@ async def test_a_go_program_in_an_image_without_a_shell(client, pod, leaking_go,
                     break
             await asyncio.sleep(0.5)
     assert plan.program.words() == "Go, PID 1: /go/leak"
-    assert plan.capture.how is CaptureMethod.PORT
-    assert "checksum holds" in taken.checked
-    assert taken.left == ""
+    assert plan.capture.method is CaptureMethod.PORT
+    assert "checksum holds" in taken.verification
+    assert taken.left_file == ""
 
 
 @pytest.fixture
@@ -283,8 +285,8 @@ async def test_a_core_dump_with_gcore(client, python_with, tmp_path):
     taken = await take_capture(client, plan, lambda _: None)
     assert taken.path.read_bytes()[:4] == b"\x7fELF"
     assert b"memtop-was-here" in taken.path.read_bytes()
-    assert "SHA-256 equal" in taken.checked
-    assert await remove_file(client, there, taken.left) == ""
+    assert "SHA-256 equal" in taken.verification
+    assert await remove_file(client, there, taken.left_file) == ""
 
 
 async def test_the_stacks_of_python_with_py_spy(client, python_with, tmp_path):
@@ -300,7 +302,7 @@ async def test_the_stacks_of_python_with_py_spy(client, python_with, tmp_path):
     plan = chosen(await plan_captures(client, python_with(KEEP, tools), tmp_path), "py-spy")
     taken = await take_capture(client, plan, lambda _: None)
     assert "keep_sessions (<string>:" in taken.path.read_text()
-    assert taken.left == ""
+    assert taken.left_file == ""
 
 
 async def test_the_heap_of_dotnet_with_createdump(client, python_with, tmp_path):
@@ -329,8 +331,8 @@ async def test_the_heap_of_dotnet_with_createdump(client, python_with, tmp_path)
     assert plan.capture.command[0].endswith("/createdump")
     taken = await take_capture(client, plan, lambda _: None)
     assert taken.path.read_bytes()[:4] == b"\x7fELF"
-    assert "SHA-256 equal" in taken.checked
-    assert await remove_file(client, there, taken.left) == ""
+    assert "SHA-256 equal" in taken.verification
+    assert await remove_file(client, there, taken.left_file) == ""
 
 
 async def test_an_image_without_a_shell_says_so_and_what_could_be_done(client, pod, tmp_path):
@@ -354,7 +356,7 @@ async def test_a_container_that_dies_in_mid_transfer(client, pod, kubectl, tmp_p
 
     def tell(step: CaptureStep) -> None:
         """Kills at the first bytes; until it is dead nothing more is read here, so that much is left."""
-        if step.done and not killed:
+        if step.bytes_done and not killed:
             killed.append(step)
             pod = ("-n", "default", "get", "pod", there.pod, "-o", "jsonpath={.status.phase}")
             kubectl("-n", "default", "exec", there.pod, "--", "kill", "-TERM", "1")

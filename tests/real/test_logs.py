@@ -125,7 +125,7 @@ async def test_an_oom_kill_while_one_watches(as_user: Callable[[str], Any], doom
         assert "doomed was OOM-killed, exit code 137" in notes
         assert any("started again (restart " in note for note in notes)
         assert any(status.ending is not None and status.ending.termination.oom for status in read.statuses)
-        own = [(line.at, line.text) for line in read.lines if line.mark is LogMark.PLAIN]
+        own = [(line.time, line.text) for line in read.lines if line.mark is LogMark.PLAIN]
         assert len(own) == len(set(own)), "nothing came twice"
         assert own == sorted(own, key=lambda line: line[0])
         assert any(one.share is not None and one.share > 0.9 for one in read.readings)
@@ -188,7 +188,7 @@ async def test_containers_of_one_pod_in_the_order_of_time(
             if {line.container for line in lines} == {"order-service", "log-agent"}:
                 break
             await asyncio.sleep(1)
-    times = [line.at for line in lines]
+    times = [line.time for line in lines]
     assert times == sorted(times)
 
 

@@ -96,7 +96,7 @@ async def test_a_good_rollout_to_its_end(place: tuple[str, Kubectl], target: Any
         inside("set", "env", "deployment/web", "TRY=1")
         going = {True, False}
         await until(told, lambda one: {line.new for line in one.pods} == going and not one.status.done)
-        done = await until(told, lambda one: one.status.done and one.arrived == 2)
+        done = await until(told, lambda one: one.status.done and one.working_new_pods == 2)
     assert done.status.words == inside("rollout", "status", "deployment/web", "--watch=false").strip()
     assert done.revision is not None
     assert done.revision.number == first.revision.number + 1
@@ -226,7 +226,7 @@ async def test_a_stateful_set_waits_for_its_broken_pod(place: tuple[str, Kubectl
         # Before its controller knows, it would make the broken pod anew.
         eventually(lambda: len({*inside(*seen).split("=")}) == 1, "the controller to see the way back")
         inside("delete", "pod", "store-1", "--wait=false")
-        done = await until(told, lambda one: one.status.done and one.arrived == 2)
+        done = await until(told, lambda one: one.status.done and one.working_new_pods == 2)
         assert done.revision is not None
         assert done.revision.images == {"app": "localhost/lab/busybox:1"}
 
@@ -237,7 +237,7 @@ async def test_a_daemon_set(place: tuple[str, Kubectl], target: Any) -> None:
     async with following(target, ObjectRef("DaemonSet", namespace, "agent")) as told:
         inside("set", "env", "daemonset/agent", "TRY=1")
         await until(told, lambda one: not one.status.done)
-        done = await until(told, lambda one: one.status.done and one.arrived == one.status.target)
+        done = await until(told, lambda one: one.status.done and one.working_new_pods == one.status.target)
         assert done.status.words == inside("rollout", "status", "daemonset/agent", "--watch=false").strip()
         inside(
             "patch",

@@ -83,10 +83,10 @@ def earlier(*numbers):
 def test_the_revision_that_is_compared_with_can_be_chosen():
     found = earlier(4, 3, 2)
     assert (found.previous_number, found.previous_until) == (4, AT)
-    chosen = found.against(2)
+    chosen = found.compared_with(2)
     assert (chosen.previous_number, chosen.previous_until) == (2, AT - 2 * 3600.0)
     with pytest.raises(ApiError, match=r"no revision 1 before 5 to compare with; known are: 4, 3, 2") as no:
-        found.against(1)
+        found.compared_with(1)
     assert (no.value.status, no.value.reason) == (404, "NotFound")
 
 

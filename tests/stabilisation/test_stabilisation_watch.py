@@ -53,7 +53,7 @@ async def test_a_fix_is_watched_and_then_holds(world):
     assert after.pods == 3
     assert after.oom_kills == after.restarts == 0
     assert abs(after.rate) < before.rate / 4
-    assert seen[-1].sides["user-service"].basis == "RSS from Prometheus"
+    assert seen[-1].by_container["user-service"].basis == "RSS from Prometheus"
     assert seen[-1].stability.since == pytest.approx(seen[-1].change.changed_at, abs=120)
 
 
@@ -62,7 +62,7 @@ async def test_it_can_be_opened_hours_later(world):
     world.pass_(4 * 3600)
     seen = (await world.until(world.watch(), decided, ONE_ROUND, 3))[-1]
     assert seen.stability.verdict is HOLDING
-    assert seen.at - seen.change.changed_at == pytest.approx(4 * 3600, abs=60)
+    assert seen.time - seen.change.changed_at == pytest.approx(4 * 3600, abs=60)
 
 
 async def test_a_higher_limit_only_postpones(world):
@@ -96,7 +96,7 @@ async def test_what_memtop_saw_before_the_change_is_remembered_on_disk(world):
     before = seen.stability.before
     assert before.pods == 3
     assert before.rate == pytest.approx(1660 * MIB / 2.5, rel=0.3)
-    assert "disk" in seen.sides["user-service"].basis
+    assert "disk" in seen.by_container["user-service"].basis
 
 
 async def test_going_back_is_dated_by_the_new_pods_and_not_by_the_old_replica_set(world):
@@ -106,7 +106,7 @@ async def test_going_back_is_dated_by_the_new_pods_and_not_by_the_old_replica_se
     world.pass_(600)
     seen = (await world.until(world.watch(), lambda _: True, 0, 2))[-1]
     assert seen.change.revision.created < seen.change.previous.created
-    assert seen.at - seen.change.changed_at == pytest.approx(600, abs=90)
+    assert seen.time - seen.change.changed_at == pytest.approx(600, abs=90)
     assert seen.change.words("user-service") == "v2.1.0 → v2.0.0"
     assert seen.stability.before.oom_kills == 0
 
@@ -137,7 +137,7 @@ async def test_a_second_deploy_offers_the_revision_that_leaked(world):
     await world.patch({"image": "user-service:v2.1.0", "env": [{"name": "LEVEL", "value": "debug"}]})
     world.pass_(900)
     seen = (await world.until(world.watch(), lambda _: True, 0, 2))[-1]
-    assert (seen.change.previous.number, seen.offer) == (3, 2)
+    assert (seen.change.previous.number, seen.suggested_revision) == (3, 2)
     (note,) = [note for note in seen.notes if "ran for" in note]
     assert re.match(
         r"revision 3 ran for 1[2-4] m only, and revision 2 before it leaked \+6\d\d MiB/h, ", note
@@ -192,7 +192,7 @@ async def test_a_stateful_set_is_cut_where_its_pods_were_made_again(world):
     await world.patch({"name": "cache", "resources": {"limits": {"memory": "2Gi"}}}, path)
     world.pass_(1800)
     seen = (await world.until(world.watch(ref=ref), lambda _: True, 0, 2))[-1]
-    sides = seen.sides["cache"]
+    sides = seen.by_container["cache"]
     assert (len(sides.before.series), len(sides.after.series)) == (2, 2)
     assert all(one.timestamps[-1] <= seen.change.changed_at + 120 for one in sides.before.series)
     assert all(one.timestamps[0] >= seen.change.changed_at for one in sides.after.series)
@@ -209,8 +209,8 @@ async def test_a_prometheus_that_dies_leaves_what_it_said_and_live_samples_go_on
         seen = await watch.read_and_judge()
     assert any(note.startswith("Prometheus: ") for note in seen.notes), seen.notes
     assert seen.stability.before.oom_kills == known.stability.before.oom_kills
-    newest = max(one.timestamps[-1] for one in seen.sides["user-service"].after.series)
-    assert seen.at - newest < 120, "the metrics API goes on"
+    newest = max(one.timestamps[-1] for one in seen.by_container["user-service"].after.series)
+    assert seen.time - newest < 120, "the metrics API goes on"
 
 
 async def test_an_api_server_that_is_away_changes_nothing_but_says_so(world):
@@ -268,7 +268,7 @@ async def test_who_does_not_want_to_wait_is_told_at_once_and_loses_nothing(world
             world.pass_(30)
             again.set()
     assert [seen.without_prometheus for seen in told] == [True, False, False, False]
-    assert told[3].at - told[1].at == pytest.approx(60, abs=5)
+    assert told[3].time - told[1].time == pytest.approx(60, abs=5)
     assert told[3].stability.after.seconds > told[1].stability.after.seconds
 
 

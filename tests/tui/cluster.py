@@ -110,10 +110,10 @@ class Recollection:
     look_backs: LookBack = field(default_factory=lambda: LookBack(lambda: None))
     waits: bool = False
 
-    def look_at(self, containers: object) -> None:
+    def set_wanted(self, containers: object) -> None:
         """Has nowhere to look."""
 
-    def look_back(self, containers: object, seconds: float) -> None:
+    def set_look_back(self, containers: object, seconds: float) -> None:
         """Has nowhere to look."""
 
     def series_to_draw(self, slot: int) -> Series:
@@ -147,7 +147,7 @@ class FakeCluster:
         self.workload_verdicts = WorkloadVerdicts(
             self.store, lambda slot: [self.verdicts.series(slot)], self.clock.now
         )
-        self.last_words = SimpleNamespace(settled=True, look_at=lambda slots: None)
+        self.last_words = SimpleNamespace(settled=True, set_wanted=lambda slots: None)
         self.remaining = 0
         self.settled = True
         self.ticks = 0

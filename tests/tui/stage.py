@@ -120,5 +120,5 @@ class Stage:
 
 def _name(identity: object) -> str:
     if isinstance(identity, ContainerIdentity):
-        return identity.pod if identity.only else f"{identity.pod}/{identity.container}"
+        return identity.pod if identity.is_only_container else f"{identity.pod}/{identity.container}"
     return str(identity.workload)  # type: ignore[attr-defined]

@@ -66,7 +66,7 @@ class TestImage:
         assert asked.check({"image": "web:2"}).problem
         assert "revision 1" in asked.check({"image": "web:1"}).lines[0].text
         assert "no revision" in asked.check({"image": "web:3"}).lines[0].text
-        assert asked.wish({"image": "web:3"}) == SetImage(REF, "app", "web:3")
+        assert asked.to_request({"image": "web:3"}) == SetImage(REF, "app", "web:3")
 
     @pytest.mark.parametrize("typed", ["v2.1.0", "2", "1.27.3-alpine", "latest"])
     def test_a_tag_alone_is_no_image(self, typed):
@@ -103,7 +103,7 @@ class TestMemory:
         asked = self.asked()
         values = {"limit": limit, "request": request_}
         assert not asked.check(values).problem
-        assert asked.wish(values) == SetMemory(REF, "app", *wanted)
+        assert asked.to_request(values) == SetMemory(REF, "app", *wanted)
 
     @pytest.mark.parametrize(
         ("limit", "request_", "field", "words"),
@@ -120,7 +120,7 @@ class TestMemory:
         ],
     )
     def test_a_problem_is_said_at_its_field(self, limit, request_, field, words):
-        said = self.asked(held=400.0 * MI, pods=2).check({"limit": limit, "request": request_})
+        said = self.asked(working_set=400.0 * MI, pods=2).check({"limit": limit, "request": request_})
         assert said.field == field
         assert words in said.problem
 
@@ -129,7 +129,7 @@ class TestMemory:
         assert (said.field, "nothing yet" in said.problem) == ("limit", True)
 
     def test_it_says_what_a_limit_buys(self):
-        asked = self.asked(held=424.0 * MI, pods=3, judgement=LEAK)
+        asked = self.asked(working_set=424.0 * MI, pods=3, judgement=LEAK)
         lines = asked.check({"limit": "1Gi", "request": "256Mi"}).lines
         assert lines[-1].text.startswith(
             "at +48 MiB/h the fullest pod reaches it in about 12 h 30 m instead of"
@@ -137,7 +137,9 @@ class TestMemory:
         assert lines[-1].weight == "warn"
 
     def test_present_use_stands_beside_the_fields(self):
-        facts = {line.label: line.text for line in self.asked(held=256.0 * MI, pods=3, judgement=LEAK).facts}
+        facts = {
+            line.label: line.text for line in self.asked(working_set=256.0 * MI, pods=3, judgement=LEAK).facts
+        }
         assert facts["in use"] == "256 MiB, 50 % of the limit (the fullest of 3 pods)"
         assert facts["verdict"].startswith("leak")
 
@@ -153,7 +155,7 @@ class TestScale:
         assert asked.check({"replicas": "5"}).lines[0].text == "2 pods more"
         assert asked.check({"replicas": "2"}).lines[0].text == "1 pod fewer"
         assert "all pods stop" in asked.check({"replicas": "0"}).lines[0].text
-        assert asked.wish({"replicas": "5"}) == Scale(REF, 5)
+        assert asked.to_request({"replicas": "5"}) == Scale(REF, 5)
 
     @pytest.mark.parametrize("typed", ["", "3", "-1", "many", "1.5"])
     def test_what_will_not_do(self, typed):
@@ -228,7 +230,7 @@ class TestPermissions:
     def test_each_right_is_asked_for_once_for_a_namespace_and_kind(self):
         permissions = Permissions(read_only=False)
         asked = permissions.unasked(self.POD)
-        assert [(ref.kind, wish.action) for ref, wish in asked] == [
+        assert [(ref.kind, request.action) for ref, request in asked] == [
             ("Deployment", "set image"),
             ("Deployment", "scale"),
             ("Pod", "delete pod"),

@@ -9,7 +9,7 @@ from tui.pod.log_display import JUDGED_LINES, LogFeed
 
 async def came(feed: LogFeed, *texts: str) -> None:
     await feed._channel.put([LogLine(n, text, "web") for n, text in enumerate(texts)], [])
-    assert feed.take()
+    assert feed.take_new()
 
 
 async def test_the_first_lines_tell_whether_the_program_writes_times() -> None:

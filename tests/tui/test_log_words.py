@@ -60,7 +60,7 @@ async def test_what_a_filter_finds() -> None:
     search = LogSearch(LogFilter("line [12]", "mine", context=2), made.buffer, grep)
     await search.advance()
     assert said(made, search) == "following · 3 lines · mine: 2 matches, ±2 lines"
-    search.sought = LogFilter("line [12]", "mine", invert=True, context=ALL_CONTEXT)
+    search.log_filter = LogFilter("line [12]", "mine", invert=True, context=ALL_CONTEXT)
     assert said(made, search).endswith("not mine: 1 match, among all lines")
     await grep.close()
 

@@ -17,19 +17,23 @@ WEEK = 7 * 24 * HOUR
 async def test_a_longer_range_is_asked_for_while_it_is_looked_at(play: Play, night: FakeCluster) -> None:
     async with play(night) as stage:
         await stage.press("down", "enter")
-        await stage.until(lambda: stage.engine.view.reach == 24 * HOUR, "a day")
+        await stage.until(lambda: stage.engine.view.look_back_seconds == 24 * HOUR, "a day")
         opened = stage.engine.view.selected
         await stage.press("4")
-        await stage.until(lambda: stage.engine.view.reach == WEEK, "a week")
+        await stage.until(lambda: stage.engine.view.look_back_seconds == WEEK, "a week")
         assert stage.engine.view.selected == opened
         await stage.press("g")
-        await stage.until(lambda: stage.engine.view.reach == HOUR, "from the longest to the shortest")
+        await stage.until(
+            lambda: stage.engine.view.look_back_seconds == HOUR, "from the longest to the shortest"
+        )
         await stage.press("4", "d")
-        await stage.until(lambda: stage.engine.view.reach == 0, "another tab draws nothing")
+        await stage.until(lambda: stage.engine.view.look_back_seconds == 0, "another tab draws nothing")
         await stage.press("t")
-        await stage.until(lambda: stage.engine.view.reach == WEEK, "the range that was chosen")
+        await stage.until(lambda: stage.engine.view.look_back_seconds == WEEK, "the range that was chosen")
         await stage.press("escape")
-        await stage.until(lambda: stage.engine.view.reach == 0, "the overview needs no more than is kept")
+        await stage.until(
+            lambda: stage.engine.view.look_back_seconds == 0, "the overview needs no more than is kept"
+        )
         assert stage.engine.view == stage.app.overview.view
 
 
@@ -40,8 +44,8 @@ async def test_what_is_missing_from_the_range_is_said(play: Play, night: FakeClu
 
 
 async def test_a_longer_range_on_its_way_is_said(play: Play, night: FakeCluster) -> None:
-    wish = PastRequest(ContainerName("production", "user-service", "app"))
-    night.past_sources.look_backs.request = LookBackRequest((wish,), WEEK)
+    request = PastRequest(ContainerName("production", "user-service", "app"))
+    night.past_sources.look_backs.request = LookBackRequest((request,), WEEK)
     async with play(night, size=(140, 40)) as stage:
         await stage.press("down", "enter", "4")
         await stage.shows("7 d: asking Prometheus for 7 d …")

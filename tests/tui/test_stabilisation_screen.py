@@ -149,7 +149,7 @@ def side(rate: float, start: float, hours: float, kills: tuple[float, ...] = ())
 
 def known(before: ChangeEvidence, after: ChangeEvidence, verdict: str = "watching"):
     one = seen(verdict, AT + 7200)
-    return replace(one, sides={"app": BeforeAndAfter(before, after, "RSS from Prometheus")})
+    return replace(one, by_container={"app": BeforeAndAfter(before, after, "RSS from Prometheus")})
 
 
 def test_by_the_clock_nothing_is_drawn_across_a_death() -> None:

@@ -58,6 +58,6 @@ def test_no_floor_is_drawn_where_none_was_fitted_or_none_is_in_range():
 def test_neither_a_container_nor_a_workload_is_drawn_across_deaths():
     shown = frame()
     died = replace(shown.detail, restarts=(START + 500.0,), oom_kills=(START + 480.0,))
-    assert list(selected_trend(SimpleNamespace(detail=died)).parted) == [START + 481.0, START + 500.0]
+    assert list(selected_trend(SimpleNamespace(detail=died)).breaks) == [START + 481.0, START + 500.0]
     workload = replace(died, key=WorkloadKey("shop", Workload("Deployment", "web")))
-    assert list(selected_trend(SimpleNamespace(detail=workload)).parted) == [START + 481.0, START + 500.0]
+    assert list(selected_trend(SimpleNamespace(detail=workload)).breaks) == [START + 481.0, START + 500.0]

@@ -38,12 +38,12 @@ MI = 1024**2
 TOP = [
     TableColumn("name", "Container", 22, flex=3, max_width=60),
     TableColumn("memory", "Memory", 8, justify="right"),
-    TableColumn("limit", "Limit", 8, justify="right", drop=2),
+    TableColumn("limit", "Limit", 8, justify="right", drop_order=2),
     TableColumn("percent", "%", 5, justify="right"),
-    TableColumn("share", "Of limit", 10, flex=1, max_width=24, drop=4),
-    TableColumn("trend", "Recent", 8, flex=1, max_width=24, drop=3),
+    TableColumn("share", "Of limit", 10, flex=1, max_width=24, drop_order=4),
+    TableColumn("trend", "Recent", 8, flex=1, max_width=24, drop_order=3),
     TableColumn("growth", "Growth", 12, justify="right"),
-    TableColumn("left", "To limit", 9, justify="right", drop=1),
+    TableColumn("left", "To limit", 9, justify="right", drop_order=1),
 ]
 NAMES = ["user-service-7f8d9c6b5", "checkout-5d9f", "catalog-jvm-6c7d8e9f1", "cache-warm-0", "nightly-report"]
 

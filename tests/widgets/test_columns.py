@@ -6,10 +6,10 @@ from widgets.table_parts import TableColumn, column_gap, place_columns
 OVERVIEW = [
     TableColumn("name", "Container", 20, flex=3, max_width=80),
     TableColumn("memory", "Memory", 9, justify="right"),
-    TableColumn("limit", "Limit", 9, justify="right", drop=3),
+    TableColumn("limit", "Limit", 9, justify="right", drop_order=3),
     TableColumn("share", "Share", 14, flex=1, max_width=30),
-    TableColumn("trend", "Trend", 12, flex=2, drop=2),
-    TableColumn("node", "Node", 12, drop=1),
+    TableColumn("trend", "Trend", 12, flex=2, drop_order=2),
+    TableColumn("node", "Node", 12, drop_order=1),
 ]
 
 
@@ -57,7 +57,7 @@ def test_a_bounded_column_stops_growing_and_leaves_the_rest_to_the_others():
             width=st.integers(1, 40),
             flex=st.integers(0, 4),
             max_width=st.sampled_from([0, 40, 60]),
-            drop=st.integers(0, 5),
+            drop_order=st.integers(0, 5),
         ),
         max_size=12,
     ),
@@ -67,4 +67,6 @@ def test_any_columns_fit(columns, width):
     placed = place_columns(columns, width)
     assert taken(placed, width) <= width
     assert all(each >= 1 for _, each in placed)
-    assert [column for column, _ in placed if not column.drop] == [c for c in columns if not c.drop]
+    assert [column for column, _ in placed if not column.drop_order] == [
+        c for c in columns if not c.drop_order
+    ]

@@ -154,7 +154,7 @@ async def test_a_yes_that_comes_before_the_plan_is_painted_is_none():
         await mounted
         await pilot.pause()
         assert app.screen is early
-        assert early.agreeable
+        assert early.can_confirm
 
 
 async def test_no_toast_lies_on_the_buttons():

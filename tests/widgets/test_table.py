@@ -14,7 +14,7 @@ from widgets.table_parts import TableColumn
 COLUMNS = [
     TableColumn("name", "Container", 12, flex=1, max_width=40),
     TableColumn("memory", "Memory", 8, justify="right"),
-    TableColumn("node", "Node", 10, drop=1, sortable=False),
+    TableColumn("node", "Node", 10, drop_order=1, sortable=False),
 ]
 
 
@@ -143,11 +143,11 @@ async def test_a_held_cursor_follows_its_row_until_it_is_released():
     app = Table(Pods.many(3))
     async with app.run_test() as pilot:
         await pilot.pause()
-        app.table.hold()
+        app.table.pin_cursor()
         app.table.show(Pods([("new", "9 MiB"), *app.pods.pods]))
         await pilot.pause()
         assert app.table.cursor_key == "pod-0"
-        app.table.release()
+        app.table.unpin_cursor()
         app.table.show(Pods([("newer", "9 MiB"), *app.pods.pods]))
         await pilot.pause()
         assert app.table.cursor_key == "newer"

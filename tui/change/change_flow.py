@@ -155,8 +155,8 @@ class ChangeFlow:
                     return await self._undone(row)
                 case "pause":
                     found = await self._found(row.workload)
-                    wish: ChangeRequest = Resume(row.workload) if found.paused else Pause(row.workload)
-                    return await self._agreed_and_done(wish, row)
+                    change: ChangeRequest = Resume(row.workload) if found.paused else Pause(row.workload)
+                    return await self._agreed_and_done(change, row)
                 case "restart":
                     return await self._agreed_and_done(Restart(row.workload), row)
                 case _:
@@ -179,10 +179,10 @@ class ChangeFlow:
             return await self._filled_in(change_forms.image_form(found, container, self._now()), row)
         pod = await self._resizable_pod(row)
         done = await self._filled_in(memory_change.memory_form(found, container, await uses(), pod), row)
-        if done is None or not isinstance(done.wish, ResizePod):
+        if done is None or not isinstance(done.change, ResizePod):
             return done
-        self._follow_resize(done.wish)
-        then = done.wish.for_template()
+        self._follow_resize(done.change)
+        then = done.change.for_template()
         return done if then is None else await self._agreed_and_done(then, row)
 
     async def _resizable_pod(self, row: Row) -> ObjectRef | None:
@@ -204,7 +204,8 @@ class ChangeFlow:
             PickerItem(
                 one.name,
                 f"{one.name} (init)" if one.init else one.name,
-                f"{bytes_(used.get(one.name, PooledUsage()).held)} of {one.limit or 'no limit'}, {one.image}",
+                f"{bytes_(used.get(one.name, PooledUsage()).working_set)} of {one.limit or 'no limit'}, "
+                f"{one.image}",
             )
             for one in found.containers
         ]
@@ -236,7 +237,9 @@ class ChangeFlow:
 
         async def make(values: FormValues) -> AgreedPlan | None:
             try:
-                plan = await self._asked(lambda client: plan_of(client, asked.wish(values), self._context))
+                plan = await self._asked(
+                    lambda client: plan_of(client, asked.to_request(values), self._context)
+                )
             except CHANGE_FAILURES as error:
                 raise FormValueError(str(error)) from error
             return AgreedPlan(plan, values) if await self._agrees(plan, row) else None
@@ -266,10 +269,10 @@ class ChangeFlow:
 
     # -- the plan, the yes, the request
 
-    async def _agreed_and_done(self, wish: ChangeRequest, row: Row) -> ChangePlan | None:
+    async def _agreed_and_done(self, change: ChangeRequest, row: Row) -> ChangePlan | None:
         plan = await self._soon(
-            self._asked(lambda client: plan_of(client, wish, self._context, self._read_leak)),
-            f"Planning: {wish.title}",
+            self._asked(lambda client: plan_of(client, change, self._context, self._read_leak)),
+            f"Planning: {change.title}",
         )
         if not await self._agrees(plan, row):
             return None
@@ -292,10 +295,10 @@ class ChangeFlow:
         dialog = ConfirmDialog(
             plan.title,
             lines,
-            apply=None if plan.refused else _BUTTONS.get(type(plan.wish), "Apply"),
+            apply=None if plan.refused else _BUTTONS.get(type(plan.change), "Apply"),
             copy=plan.kubectl,
             save=partial(self._save_file, plan)
-            if isinstance(plan.wish, SetImage | SetMemory | Scale)
+            if isinstance(plan.change, SetImage | SetMemory | Scale)
             else None,
             typed=row.workload.name if self._protected else "",
             why_typed=f"{self._context} is a protected context",
@@ -316,7 +319,7 @@ class ChangeFlow:
         form = await self._app.push_screen_wait(Picker("Write the change as which file?", forms))
         if form is None:
             return
-        evidence = await self._evidence(plan.wish)
+        evidence = await self._evidence(plan.change)
         try:
             written = await self._asked(lambda client: change_as_file(client, plan, form, evidence))
             path = await asyncio.to_thread(

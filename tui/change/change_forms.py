@@ -25,7 +25,7 @@ class ChangeForm:
         title: What it is for.
         fields: What to type.
         check: What is said of what is typed.
-        wish: What is meant by it; only for values that `check` has no problem with.
+        to_request: Makes the request that is meant; only for values that `check` has no problem with.
         facts: What is to be known before one types.
         choices: What is offered.
         offers: What the choices are, in a few words.
@@ -34,7 +34,7 @@ class ChangeForm:
     title: str
     fields: tuple[FormField, ...]
     check: Callable[[FormValues], FormNote]
-    wish: Callable[[FormValues], ChangeRequest]
+    to_request: Callable[[FormValues], ChangeRequest]
     facts: tuple[PlanLine, ...] = ()
     choices: tuple[FormChoice, ...] = ()
     offers: str = ""
@@ -53,12 +53,12 @@ def image_form(subject: WorkloadState, container: TemplateContainer, now: float)
     """
     ran = _images_of_revisions(subject, container.name)
 
-    def wish(values: FormValues) -> SetImage:
+    def to_request(values: FormValues) -> SetImage:
         return SetImage(subject.ref, container.name, values["image"])
 
     def check(values: FormValues) -> FormNote:
         image = values["image"]
-        why = _problem_of_bare_tag(image, container.image) or request_problem(wish(values), subject)
+        why = _problem_of_bare_tag(image, container.image) or request_problem(to_request(values), subject)
         return FormNote(why, "image", _image_history(ran, image, now))
 
     start, end = tag_span(container.image)
@@ -66,7 +66,7 @@ def image_form(subject: WorkloadState, container: TemplateContainer, now: float)
         title=f"Image of {container.name} in {subject.ref}",
         fields=(FormField("image", "image", container.image, selected=(start, end)),),
         check=check,
-        wish=wish,
+        to_request=to_request,
         facts=(
             PlanLine("runs now", container.image),
             PlanLine("pods", subject.strategy),
@@ -126,14 +126,14 @@ def scale_form(subject: WorkloadState) -> ChangeForm:
     """What to ask of a workload."""
     now = "" if subject.replicas is None else str(subject.replicas)
 
-    def wish(values: FormValues) -> Scale:
+    def to_request(values: FormValues) -> Scale:
         return Scale(subject.ref, parse_replicas(values["replicas"]))
 
     def check(values: FormValues) -> FormNote:
         if not values["replicas"]:
             return FormNote("how many pods?", "replicas")
         try:
-            wanted = wish(values)
+            wanted = to_request(values)
         except ValueError as error:
             return FormNote(str(error), "replicas")
         why = request_problem(wanted, subject)
@@ -144,7 +144,7 @@ def scale_form(subject: WorkloadState) -> ChangeForm:
         title=f"Number of pods of {subject.ref}",
         fields=(FormField("replicas", "pods", now, selected=(0, len(now))),),
         check=check,
-        wish=wish,
+        to_request=to_request,
         facts=(PlanLine("now", now or "not known"),),
     )
 

@@ -78,12 +78,12 @@ class PooledUsage:
     """What one container of a workload does, over all its pods.
 
     Attributes:
-        held: Working set of the pod that holds the most, bytes; None while unknown.
+        working_set: Working set of the pod that holds the most, bytes; None while unknown.
         pods: How many pods were seen.
         judgement: What is judged of them, a leak of any revision first; None before anything is.
     """
 
-    held: float | None = None
+    working_set: float | None = None
     pods: int = 0
     judgement: Judgement | None = None
 
@@ -139,18 +139,18 @@ def limit_gain_words(limit: int, before: int | None, usage: PooledUsage) -> str:
         before: The present one, bytes; None without one.
         usage: What the container does.
     """
-    if usage.held is None:
+    if usage.working_set is None:
         return "what it uses now is not known"
     growth = usage.rate
     if growth is None:
         why = "no leak is known that would fill it"
         if usage.judgement is None or usage.judgement.verdict is Verdict.NOT_ENOUGH_DATA:
             why = "whether anything fills it is not judged yet"
-        return f"{bytes_(limit - usage.held)} more than the fullest pod holds; {why}"
-    then = duration(max(0.0, limit - usage.held) / growth * 3600)
+        return f"{bytes_(limit - usage.working_set)} more than the fullest pod holds; {why}"
+    then = duration(max(0.0, limit - usage.working_set) / growth * 3600)
     if before is None:
         return f"at {rate(growth)} the fullest pod reaches it in about {then}; so far there is no limit"
-    now = duration(max(0.0, before - usage.held) / growth * 3600)
+    now = duration(max(0.0, before - usage.working_set) / growth * 3600)
     return f"at {rate(growth)} the fullest pod reaches it in about {then} instead of {now}: the leak stays"
 
 
@@ -185,11 +185,11 @@ def memory_form(
         pod: The pod that can be resized in place; None where none can.
     """
     usage = uses.get(container.name, PooledUsage())
-    used = {name: one.held for name, one in uses.items() if one.held is not None}
+    used = {name: one.working_set for name, one in uses.items() if one.working_set is not None}
     limit, request = container.limit, container.request
     chooses = pod is not None and pod != subject.ref
 
-    def template_wish(values: FormValues) -> SetMemory:
+    def template_request(values: FormValues) -> SetMemory:
         return SetMemory(
             subject.ref,
             container.name,
@@ -197,9 +197,9 @@ def memory_form(
             _wanted_quantity("request", values, request, container.request_bytes),
         )
 
-    def wish(values: FormValues) -> SetMemory | ResizePod:
+    def to_request(values: FormValues) -> SetMemory | ResizePod:
         wanted, where = (
-            template_wish(values),
+            template_request(values),
             values.get("where", "pod" if pod == subject.ref else "template"),
         )
         if pod is None or where == "template":
@@ -211,15 +211,14 @@ def memory_form(
         if values.get("where", "pod") not in _WHERE:
             return FormNote(f"where is one of {', '.join(_WHERE)}", "where")
         try:
-            wanted = template_wish(values)
+            wanted = template_request(values)
         except _FieldError as error:
             return FormNote(str(error), error.field)
         if wanted.limit is None and wanted.request is None:
             return FormNote(_nothing_changed(values, container), "limit")
-        resized = wish(values)
-        if isinstance(
-            resized, ResizePod
-        ):  # a limit below what is in use is accepted; its plan says what that means
+        resized = to_request(values)
+        if isinstance(resized, ResizePod):
+            # A limit below what is in use is accepted; the plan says what that means.
             why = request_problem(resized, subject) if pod == subject.ref else ""
         else:
             why = request_problem(wanted, subject, used)
@@ -235,7 +234,7 @@ def memory_form(
             *([FormField("where", "where", "template", ", ".join(_WHERE))] if chooses else []),
         ),
         check=check,
-        wish=wish,
+        to_request=to_request,
         choices=tuple(FormChoice({"where": where}, where, note) for where, note in _WHERE.items())
         if chooses
         else (),
@@ -247,9 +246,13 @@ def memory_form(
 def _usage_facts(
     subject: WorkloadState, container: TemplateContainer, usage: PooledUsage
 ) -> Iterator[PlanLine]:
-    used = bytes_(usage.held)
-    if usage.held is not None:
-        of = f", {share(usage.held / container.limit_bytes)} of the limit" if container.limit_bytes else ""
+    used = bytes_(usage.working_set)
+    if usage.working_set is not None:
+        of = (
+            f", {share(usage.working_set / container.limit_bytes)} of the limit"
+            if container.limit_bytes
+            else ""
+        )
         used += f"{of} (the fullest of {usage.pods} pods)" if usage.pods > 1 else of
     yield PlanLine("in use", used)
     judgement = usage.judgement

@@ -34,7 +34,7 @@ REQUEST_TYPES: Final[Mapping[str, type[ChangeRequest]]] = {
     "delete": DeletePod,
     "pause": Pause,
 }
-"""What each action wishes for; resuming takes what pausing takes."""
+"""What each action changes for; resuming takes what pausing takes."""
 _REQUEST_FOR_EACH_RIGHT: Final = (SetImage, Scale, DeletePod, ResizePod)
 
 
@@ -53,37 +53,39 @@ class Permissions:
         """Why an action can't be taken on a row; empty if nothing is known against it."""
         if self._read_only:
             return change_request.READ_ONLY_SENTENCE
-        wish = REQUEST_TYPES[action]
-        if wish is SetMemory and subject.workload.kind == "Pod":
-            wish = ResizePod
-        ref = subject.pod_ref if wish is DeletePod else subject.workload
+        change = REQUEST_TYPES[action]
+        if change is SetMemory and subject.workload.kind == "Pod":
+            change = ResizePod
+        ref = subject.pod_ref if change is DeletePod else subject.workload
         if ref is None:
             return "this is a workload and not a pod: open it with enter and choose one of its pods"
-        if why := why_unsupported(ref, wish):
+        if why := why_unsupported(ref, change):
             return why
-        return self._answers.get((ref.namespace, required_right(ref.kind, wish)), "")
+        return self._answers.get((ref.namespace, required_right(ref.kind, change)), "")
 
     def unasked(self, subject: TabSubject) -> list[tuple[ObjectRef, type[ChangeRequest]]]:
         """What the cluster has not been asked yet that matters for a row."""
         if self._read_only:
             return []
         pod = subject.pod_ref or ObjectRef("Pod", subject.namespace, "")
-        wanted = [(pod if wish is DeletePod else subject.workload, wish) for wish in _REQUEST_FOR_EACH_RIGHT]
+        wanted = [
+            (pod if change is DeletePod else subject.workload, change) for change in _REQUEST_FOR_EACH_RIGHT
+        ]
         return [
-            (ref, wish)
-            for ref, wish in wanted
-            if not why_unsupported(ref, wish)
-            and (ref.namespace, required_right(ref.kind, wish)) not in self._answers
+            (ref, change)
+            for ref, change in wanted
+            if not why_unsupported(ref, change)
+            and (ref.namespace, required_right(ref.kind, change)) not in self._answers
         ]
 
     async def learn(self, client: Client, questions: Iterable[tuple[ObjectRef, type[ChangeRequest]]]) -> None:
         """Asks the cluster; on the engine's loop."""
-        for ref, wish in questions:
+        for ref, change in questions:
             try:
-                why = await change_request.why_not_allowed(client, ref, wish, read_only=False)
+                why = await change_request.why_not_allowed(client, ref, change, read_only=False)
             except (CredentialError, KubeconfigError):
                 return  # every source says so already; it is asked again in the next place, or with r
-            self._answers[ref.namespace, required_right(ref.kind, wish)] = why
+            self._answers[ref.namespace, required_right(ref.kind, change)] = why
 
 
 def why_no_rollout(ref: ObjectRef) -> str:

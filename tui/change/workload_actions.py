@@ -82,13 +82,13 @@ class BackgroundRollouts:
             followed.cancel()
         self._told.pop(ref, None)
 
-    def told(self, left: BackgroundRollout) -> None:
+    def show(self, left: BackgroundRollout) -> None:
         """Keeps what is told for the header; says aloud that a rollout is over or stuck."""
         if left.ref not in self._followed:
             return
         before = self._told.get(left.ref)
         self._told[left.ref] = left
-        if left.over:
+        if left.is_over:
             self.forget(left.ref)
             self._app.notify("o shows its pods, b whether it has helped", title=left.words, markup=False)
         elif left.why and (before is None or before.state is not left.state):
@@ -188,7 +188,7 @@ class WorkloadActions:
             return why_no_rollout(row.workload)
         return self._permissions.refusal(row, action)
 
-    def look(self, frame: Frame) -> None:
+    def show_frame(self, frame: Frame) -> None:
         """Learns what may be done with the row in front, and dims the keys of what may not."""
         row = self.row
         if row is None or not frame.settled:
@@ -244,7 +244,7 @@ class WorkloadActions:
         """The keys of a screen in words, with why those that change something can't be used now."""
         row = self.row
         keys = [
-            replace(key, not_now=self.refusal(action, row))
+            replace(key, unavailable=self.refusal(action, row))
             for action, key in zip(CHANGE_TITLES, CHANGE_GROUP.keys, strict=True)
         ]
         return [KeyGroup(group.title, keys) if group is CHANGE_GROUP else group for group in groups]
@@ -441,7 +441,7 @@ class WorkloadActions:
             self._app.uninstall_screen(screen)
             await screen.remove()
 
-    async def end(self) -> None:
+    async def stop_watches(self) -> None:
         """Ends all watches: what comes is another cluster."""
         for ref in list(self._watches):
             await self.stop_watching(ref)

@@ -53,25 +53,25 @@ class PaneRows:
         frame: The frame.
         pane: Which pane of it.
         look: How figures are drawn.
-        place: Where the cursor's row was; shared by the rows of one pane from frame to frame.
+        cursor_hint: Where the cursor's row was; shared by the rows of one pane from frame to frame.
     """
 
     frame: Frame
     pane: OverviewPane
     look: FigureStyle
-    place: RowHint = field(default_factory=RowHint)
+    cursor_hint: RowHint = field(default_factory=RowHint)
 
     def __len__(self) -> int:
         return len(self.frame.pane_rows[self.pane])
 
     def key(self, i: int) -> Hashable:
         """The row's key."""
-        self.place.row = int(self.frame.pane_rows[self.pane][i])
-        return self.identity(self.place.row).key
+        self.cursor_hint.row = int(self.frame.pane_rows[self.pane][i])
+        return self.identity(self.cursor_hint.row).key
 
     def index(self, key: Hashable) -> int | None:
         """Where a row is; only one that has gone or moved to another row of the frame is searched for."""
-        row = self.place.row if self._is(self.place.row, key) else self._search(key)
+        row = self.cursor_hint.row if self._is(self.cursor_hint.row, key) else self._search(key)
         if row is None:
             return None
         found = np.flatnonzero(self.frame.pane_rows[self.pane] == row)
@@ -131,7 +131,7 @@ def row_name(identity: ContainerIdentity | WorkloadIdentity) -> str:
     """What a person calls the row."""
     if isinstance(identity, WorkloadIdentity):
         return str(identity.workload)
-    if identity.only:
+    if identity.is_only_container:
         return identity.pod
     return f"{identity.pod}/{identity.container}"
 
@@ -157,7 +157,7 @@ def _namespace(pane: PaneRows, row: int, width: int) -> Cell:
 
 def _name(pane: PaneRows, row: int, width: int) -> Cell:
     identity = pane.identity(row)
-    if isinstance(identity, WorkloadIdentity) or identity.only:
+    if isinstance(identity, WorkloadIdentity) or identity.is_only_container:
         return row_name(identity)
     note = _KIND_NOTES[identity.kind]
     pod = shorten(identity.pod, max(4, width - cell_len(identity.container) - len(note) - 1))
@@ -177,7 +177,7 @@ def _name_with_namespace(pane: PaneRows, row: int, width: int) -> Cell:
     # The workload's name says most; what tells its pods apart comes next, as in ``user-service…-gmkkg``.
     needed = cell_len(identity.workload.name)
     if not isinstance(identity, WorkloadIdentity):
-        needed += _POD_SUFFIX + (0 if identity.only else cell_len(identity.container) + 1)
+        needed += _POD_SUFFIX + (0 if identity.is_only_container else cell_len(identity.container) + 1)
     namespace = cut(identity.namespace, max(_LEAST_NAMESPACE, width - needed - 1))
     rest = max(4, width - cell_len(namespace) - 1)
     name = _name(pane, row, rest)
@@ -241,7 +241,9 @@ def _trend(pane: PaneRows, row: int, width: int) -> Cell:
     limit = float(pane.rows.limit[row])
     known = limit if math.isfinite(limit) else None
     look = pane.look
-    return memory_shape(pane.rows.spark[row].tolist(), width, known, look.warn, look.critical, look.symbols)
+    return memory_shape(
+        pane.rows.sparkline[row].tolist(), width, known, look.warn, look.critical, look.symbols
+    )
 
 
 def _rate(pane: PaneRows, row: int, width: int) -> Cell:

@@ -36,7 +36,7 @@ def selected_trend(frame: Frame, since: float = 0.0, note: str = "") -> Trend | 
         request=detail.request,
         restarts=[moment for moment in detail.restarts if moment >= since],
         oom_kills=[moment for moment in detail.oom_kills if moment >= since],
-        parted=_deaths(detail),
+        breaks=_deaths(detail),
         floor=_fitted_floor(detail, since),
         caption=_trend_caption(detail),
         note=note,
@@ -121,7 +121,7 @@ def _pod_limit_facts(rows: FrameRows, row: int) -> list[tuple[str, str]]:
     """Whose limit it is, where it is not the container's."""
     if not rows.pod_limit[row]:
         return []
-    beside = float(rows.beside[row])
+    beside = float(rows.held_by_others[row])
     others = f"; its other containers hold {wording.bytes_(beside)}" if beside else ""
     return [("", f"the pod's{others}")]
 

@@ -17,7 +17,7 @@ from memtop.observe.view import OverviewPane, RowFilter, RowSort, SortColumn, Vi
 from tui.keys import OVERVIEW_BAR, OVERVIEW_BINDINGS, OVERVIEW_GROUPS
 from tui.live_screen import FigureStyle, LiveScreen
 from tui.overview.pane_columns import ASCENDING_FIRST, pane_columns, sortable_columns
-from tui.overview.selection import SlidRows, grouped_view, row_under_cursor, same_rows_asked
+from tui.overview.selection import MovedRows, grouped_view, row_under_cursor, same_rows_asked
 from tui.overview.words import (
     COUNT_CONDITIONS,
     PANE_TITLES,
@@ -108,7 +108,7 @@ class Overview(LiveScreen):
         self._zoomed = False
         self._active = OverviewPane.TOP
         self._pending_selection: Timer | None = None
-        self._slid = SlidRows()
+        self._slid = MovedRows()
         ascii_only = symbols == "ascii"
         self.header = StatusHeader(ascii_only=ascii_only)
         self.tables = {
@@ -151,7 +151,7 @@ class Overview(LiveScreen):
 
     def on_screen_suspend(self) -> None:
         """A key opened something about the selected row: it stays selected until one comes back."""
-        self.tables[self._active].hold()
+        self.tables[self._active].pin_cursor()
 
     def on_resize(self) -> None:
         """Shows one pane at a time where there is no room for more."""
@@ -188,7 +188,7 @@ class Overview(LiveScreen):
         self.plot.show(selected_trend(frame), empty="Select a row to see its memory over time")
         table = self.tables[self._active]
         if frame.settled and frame.detail is not None and frame.detail.key == table.cursor_key:
-            table.hold()  # what was drawn large is what a person looks at
+            table.pin_cursor()  # what was drawn large is what a person looks at
 
     def _fill(self, frame: Frame) -> None:
         from tui.overview.cells import PaneRows, RowHint
@@ -197,7 +197,7 @@ class Overview(LiveScreen):
         self.frame = frame
         for pane, table in self.tables.items():
             before, was = table.rows, row_under_cursor(table)
-            place = before.place if isinstance(before, PaneRows) else RowHint()
+            place = before.cursor_hint if isinstance(before, PaneRows) else RowHint()
             rows = PaneRows(frame, pane, self._look, place)
             sort = frame.view.sorts[pane]
             table.show(
@@ -208,7 +208,7 @@ class Overview(LiveScreen):
                 afresh=asked,
                 rest=frame.urgent if pane is OverviewPane.TOP else 0,
             )
-            self._slid.note(table, was, asked)
+            self._slid.compare(table, was, asked)
             self.boxes[pane].describe(subtitle=pane_subtitle(frame, len(rows)))
         self._draw(frame)
 
@@ -309,7 +309,7 @@ class Overview(LiveScreen):
     async def action_enter(self) -> None:
         """Opens the selected row, or keeps the filter; done before the next key is looked at."""
         if self.has_class("-filtering"):
-            self.filter_bar.keep()
+            self.filter_bar.submit_in_order()
             self._close_filter()
         else:
             await self.run_action("app.open")
@@ -385,7 +385,7 @@ class Overview(LiveScreen):
 
     def _filter(self, text: str) -> None:
         self._unfreeze()
-        self.tables[self._active].hold()
+        self.tables[self._active].pin_cursor()
         self._look_at(replace(self.view, filter=RowFilter(text)))
 
     def _unfreeze(self) -> None:
@@ -396,7 +396,7 @@ class Overview(LiveScreen):
     @property
     def row(self) -> TabSubject | None:
         """The row that the keys act on: not one that slid beneath the cursor just now, but who was there."""
-        return self._slid.meant(self.tables[self._active]) or self.selected
+        return self._slid.intended_row(self.tables[self._active]) or self.selected
 
     @property
     def selected(self) -> TabSubject | None:
@@ -414,7 +414,7 @@ class Overview(LiveScreen):
         self._newest = self.frame = None
         self.view = replace(self.view, namespaces=frozenset(), filter=RowFilter(), selected=None)
         for table in self.tables.values():
-            table.release()
+            table.unpin_cursor()
             table.show(NoRows(), empty="Connecting …")
         self.plot.show(None)
         self._tick()

@@ -71,7 +71,7 @@ def same_rows_asked(one: View, other: View) -> bool:
 
 
 @dataclass
-class SlidRows:
+class MovedRows:
     """Rows that lost the cursor to another row though nobody moved it.
 
     Attributes:
@@ -81,7 +81,7 @@ class SlidRows:
 
     rows: dict[LiveTable, tuple[TabSubject, Hashable, float]] = field(default_factory=dict)
 
-    def note(self, table: LiveTable, before: TabSubject | None, asked: bool) -> None:
+    def compare(self, table: LiveTable, before: TabSubject | None, asked: bool) -> None:
         """Compares what is under the cursor with what was there before the newest frame.
 
         Args:
@@ -92,10 +92,10 @@ class SlidRows:
         if asked or before is None:
             self.rows.pop(table, None)
         elif table.cursor_key is not None and table.cursor_key != before.key:
-            meant = self.meant(table)
+            meant = self.intended_row(table)
             self.rows[table] = (before if meant is None else meant, table.cursor_key, time.monotonic())
 
-    def meant(self, table: LiveTable) -> TabSubject | None:
+    def intended_row(self, table: LiveTable) -> TabSubject | None:
         """The row that a key means if it is not the one under the cursor."""
         before, now, since = self.rows.get(table, (None, None, 0.0))
         return before if table.cursor_key == now and time.monotonic() - since < SLID_SECONDS else None

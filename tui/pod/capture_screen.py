@@ -49,12 +49,12 @@ def capture_plan_lines(plan: CapturePlan) -> list[PlanLine]:
     """A plan in full, for the person who decides: what may cost the container its life comes first."""
     risks = plan.risks()
     return [
-        *(PlanLine("risk", risk.words, "critical") for risk in risks if risk.grave),
+        *(PlanLine("risk", risk.sentence, "critical") for risk in risks if risk.is_severe),
         *(
             PlanLine(label, text, "command" if label == "runs there" else "plain")
             for label, text in plan.facts()
         ),
-        *(PlanLine("risk", risk.words) for risk in risks if not risk.grave),
+        *(PlanLine("risk", risk.sentence) for risk in risks if not risk.is_severe),
         PlanLine("opens with", viewer_for(plan.target).name),
     ]
 
@@ -121,7 +121,7 @@ class CaptureScreen(ModalScreen[None]):
 
     def _look(self) -> None:
         if self._under_way:
-            self.box.tell([("", self._step.words)], "esc cancels", self._step)
+            self.box.show_lines([("", self._step.words)], "esc cancels", self._step)
 
     @work(exclusive=True, group="capture")
     async def _run(self, *, resume: bool) -> None:
@@ -148,23 +148,23 @@ class CaptureScreen(ModalScreen[None]):
 
     def _succeeded(self, taken: TakenCapture) -> None:
         tool = viewer_for(taken.path)
-        self._there = taken.left
+        self._there = taken.left_file
         lines = [
-            ("ok", f"Captured: {bytes_(taken.size)}, {taken.checked}"),
+            ("ok", f"Captured: {bytes_(taken.size)}, {taken.verification}"),
             ("", ""),
             ("strong", str(taken.path)),
             ("", f"opens with {tool.name}" + (f": {tool.command}" if tool.command else "")),
-            ("dim", tool.note),
+            ("dim", tool.first_look),
         ]
-        if taken.left:
-            lines += [("", ""), ("", f"{taken.left} is still in {self.plan.place.container}.")]
-        self.box.tell(lines, "d removes it there · esc closes" if taken.left else "esc closes")
+        if taken.left_file:
+            lines += [("", ""), ("", f"{taken.left_file} is still in {self.plan.container_ref.container}.")]
+        self.box.show_lines(lines, "d removes it there · esc closes" if taken.left_file else "esc closes")
 
     def _failed(self, error: CaptureFailedError) -> None:
         self._there = error.remote
         left = [("", f"· {words}") for words in error.left] or [("", "Nothing is left, here or there.")]
         keys = "r takes the transfer up again · d removes the file there · " if error.remote else ""
-        self.box.tell([("critical", f"It failed: {error}"), ("", ""), *left], f"{keys}esc closes")
+        self.box.show_lines([("critical", f"It failed: {error}"), ("", ""), *left], f"{keys}esc closes")
 
     def show_failure(self, sentence: str) -> None:
         """Says why the capture ended, and what may be left where."""
@@ -178,11 +178,13 @@ class CaptureScreen(ModalScreen[None]):
         capture, target = self.plan.capture, self.plan.target
         self._there = self._there or capture.remote
         if self._there:
-            lines.append(("", f"· {self._there} may be in {self.plan.place.container}, whole or in part"))
+            lines.append(
+                ("", f"· {self._there} may be in {self.plan.container_ref.container}, whole or in part")
+            )
         if (size := arrived_bytes(target)) is not None:
             lines.append(("", f"· {partial_path(target)} is here, with {size} bytes"))
         keys = "r brings it here · d removes it there · " if self._there else ""
-        self.box.tell(lines, f"{keys}esc closes")
+        self.box.show_lines(lines, f"{keys}esc closes")
 
     def action_leave(self) -> None:
         """Cancels what is under way; closes what is not."""
@@ -199,15 +201,17 @@ class CaptureScreen(ModalScreen[None]):
     @work(exclusive=True, group="remove")
     async def action_remove(self) -> None:
         """Deletes the file in the container."""
-        there, place = self._there, self.plan.place
+        there, container_ref = self._there, self.plan.container_ref
         if self._under_way or not there:
             return
-        why = await asyncio.wrap_future(self.ask(lambda client: remove_file(client, place, there)))
+        why = await asyncio.wrap_future(self.ask(lambda client: remove_file(client, container_ref, there)))
         if why:
             self.notify(why, title=f"{there} could not be removed", severity="error", markup=False)
             return
         self._there = ""
-        self.box.tell([*self.box.lines_, ("ok", f"{there} is removed in {place.container}.")], "esc closes")
+        self.box.show_lines(
+            [*self.box.lines_, ("ok", f"{there} is removed in {container_ref.container}.")], "esc closes"
+        )
 
 
 class _CaptureProgress(LineWidget):
@@ -220,7 +224,9 @@ class _CaptureProgress(LineWidget):
         self._keys = ""
         self._step: CaptureStep | None = None
 
-    def tell(self, lines: Sequence[tuple[str, str]], keys: str, step: CaptureStep | None = None) -> None:
+    def show_lines(
+        self, lines: Sequence[tuple[str, str]], keys: str, step: CaptureStep | None = None
+    ) -> None:
         """Shows other lines; ``step`` adds a bar."""
         self.lines_, self._keys, self._step = list(lines), keys, step
         self.redraw()
@@ -232,6 +238,6 @@ class _CaptureProgress(LineWidget):
             pieces = textwrap.wrap(literal(words), width, break_on_hyphens=False) or [""]
             drawn += [Text(piece, role, no_wrap=True, end="") for piece in pieces]
         if self._step is not None:
-            drawn += [Text(), byte_progress(self._step.done, self._step.size, width, self._symbols)]
+            drawn += [Text(), byte_progress(self._step.bytes_done, self._step.size, width, self._symbols)]
         drawn = drawn[: height - 2]
         return [*drawn, *[Text()] * (height - 1 - len(drawn)), Text(self._keys, "dim", no_wrap=True, end="")]

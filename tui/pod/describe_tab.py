@@ -214,7 +214,7 @@ class DescribeTab(PodTab):
         elif len(self._refs) > 1:
             after = self._refs[(self._at + 1) % len(self._refs)]
             right.append(f"O: {after} ", "dim")
-        self.caption.say(line, right)
+        self.caption.show_text(line, right)
 
     # -- keys
 
@@ -276,4 +276,4 @@ class DescribeTab(PodTab):
 def _linked_objects(known: DescribedObject) -> list[ObjectRef]:
     """Where one can go from an object: to its workload and to its node."""
     node = text(known.object, "spec", "nodeName") if known.ref.kind == "Pod" else ""
-    return [*known.around.owners[-1:], *([ObjectRef("Node", "", node)] if node else [])]
+    return [*known.surroundings.owners[-1:], *([ObjectRef("Node", "", node)] if node else [])]

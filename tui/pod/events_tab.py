@@ -17,7 +17,7 @@ from textual.widgets import Static
 
 from memtop import wording
 from memtop.kube.api_errors import Unreachable
-from memtop.kube.core_events import ClusterEvent, Concern, KnownEvents, arrange_events, fold_oom_kills
+from memtop.kube.core_events import ClusterEvent, EventConcern, KnownEvents, events_of_pod, fold_oom_kills
 from memtop.kube.event_watch import follow_events
 from memtop.observe.frame import Frame, RowDetail
 from tui.pod.describe_tab import subject_ref
@@ -33,15 +33,15 @@ EVENT_COLUMNS = (
     TableColumn("last", "LAST", 12, sortable=False),
     TableColumn("concern", "", 7, sortable=False),
     TableColumn("reason", "REASON", 16, max_width=26, flex=1, sortable=False),
-    TableColumn("object", "OBJECT", 16, max_width=44, flex=2, drop=1, sortable=False),
-    TableColumn("count", "COUNT", 6, justify="right", drop=2, sortable=False),
+    TableColumn("object", "OBJECT", 16, max_width=44, flex=2, drop_order=1, sortable=False),
+    TableColumn("count", "COUNT", 6, justify="right", drop_order=2, sortable=False),
     TableColumn("message", "MESSAGE", 24, flex=6, sortable=False),
 )
-CONCERN_SIGNS: dict[Concern, tuple[str, str, MarkKind]] = {
-    Concern.OOM: ("OOM", "critical", "memory"),
-    Concern.MEMORY: ("memory", "warn", "memory"),
-    Concern.WARNING: ("warning", "warn", "warning"),
-    Concern.ORDINARY: ("normal", "dim", "ordinary"),
+CONCERN_SIGNS: dict[EventConcern, tuple[str, str, MarkKind]] = {
+    EventConcern.OOM: ("OOM", "critical", "memory"),
+    EventConcern.MEMORY: ("memory", "warn", "memory"),
+    EventConcern.WARNING: ("warning", "warn", "warning"),
+    EventConcern.ORDINARY: ("normal", "dim", "ordinary"),
 }
 """What is written of each, its role, and its mark on the time axis."""
 
@@ -103,7 +103,7 @@ class EventRows:
         """Returns row ``i``."""
         event = self._events[i]
         words, role, _ = CONCERN_SIGNS[event.concern]
-        loud = role if event.concern in {Concern.OOM, Concern.MEMORY} else ""
+        loud = role if event.concern in {EventConcern.OOM, EventConcern.MEMORY} else ""
         if i >= self._faint_from:
             words, role, loud = "others", "dim", "dim"
         cells: dict[str, Cell] = {
@@ -214,12 +214,14 @@ class EventsTab(PodTab):
         now = self._frame.time if self._frame is not None else time.time()
         events = self._seen.events if self._seen is not None else ()
         detail = self._detail()
-        told = arrange_events(events, detail.oom_kills if detail is not None else ())
+        told = events_of_pod(events, detail.oom_kills if detail is not None else ())
         shown = [
-            event for event in (*told.own, *told.node) if not self._memory_only or _is_about_memory(event)
+            event for event in (*told.of_pod, *told.node) if not self._memory_only or _is_about_memory(event)
         ]
         others = (
-            [fold_oom_kills(told.others), *(told.others if self._unfolded else ())] if told.others else []
+            [fold_oom_kills(told.unmatched_oom_kills), *(told.unmatched_oom_kills if self._unfolded else ())]
+            if told.unmatched_oom_kills
+            else []
         )
         empty = None if self._seen is None else "Nothing was said, as far as the API still knows"
         if self._memory_only and events:
@@ -228,13 +230,15 @@ class EventsTab(PodTab):
         marks = [
             _event_mark(event, CONCERN_SIGNS[event.concern][2]) for event in shown if event.last is not None
         ]
-        marks += [_event_mark(event, "ordinary") for event in told.others if event.last is not None]
+        marks += [
+            _event_mark(event, "ordinary") for event in told.unmatched_oom_kills if event.last is not None
+        ]
         if detail is not None:
             marks += [TimeMark(at, "restart") for at in detail.restarts]
             marks += [TimeMark(at, "oom") for at in detail.oom_kills]
         self.strip.show(f"Last {self._range}", now - TIME_RANGES[self._range], now, marks)
         self._say_selected()
-        self._say_notes(len(events), len(shown) + len(told.others))
+        self._say_notes(len(events), len(shown) + len(told.unmatched_oom_kills))
 
     def _detail(self) -> RowDetail | None:
         """The container's restarts and OOM kills, if the frame is about it."""
@@ -244,13 +248,17 @@ class EventsTab(PodTab):
     def _say_notes(self, count: int, shown: int) -> None:
         line = Text()
         if self._seen is not None:
-            about = ", ".join(str(ref) for ref in self._seen.about[:4])
-            more = f" and {len(self._seen.about) - 4} more" if len(self._seen.about) > 4 else ""
+            about = ", ".join(str(ref) for ref in self._seen.involved_objects[:4])
+            more = (
+                f" and {len(self._seen.involved_objects) - 4} more"
+                if len(self._seen.involved_objects) > 4
+                else ""
+            )
             line.append(f" {shown} of {count} events" if shown != count else f" {count} events", "dim")
             line.append(f" of {about}{more}" if about else "", "dim")
             for note in self._seen.notes:
                 line.append(f"  {note}", "warn")
-        self.notes.say(line)
+        self.notes.show_text(line)
 
     @on(LiveTable.Activated)
     def _activated(self, event: LiveTable.Activated) -> None:
@@ -305,4 +313,4 @@ def _event_mark(event: ClusterEvent, what: MarkKind) -> TimeMark:
 
 
 def _is_about_memory(event: ClusterEvent) -> bool:
-    return event.concern in {Concern.OOM, Concern.MEMORY}
+    return event.concern in {EventConcern.OOM, EventConcern.MEMORY}

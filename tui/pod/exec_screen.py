@@ -164,7 +164,7 @@ class ExecAccess:
         self._read_only = read_only
 
     @property
-    def place(self) -> ContainerRef:
+    def container(self) -> ContainerRef:
         """The container."""
         return ContainerRef(self._subject.namespace, self._subject.pod, self._subject.container)
 
@@ -180,7 +180,7 @@ class ExecAccess:
             return f"{self._subject.container} does not run ({self.state})"
         return ""
 
-    def see(self, frame: Frame) -> bool:
+    def update(self, frame: Frame) -> bool:
         """Takes the container's state from a frame; returns whether it changed."""
         before = self.state
         detail = frame.detail
@@ -192,7 +192,7 @@ class ExecAccess:
             self.state = "gone"
         return self.state != before
 
-    async def ask(self, client: Client) -> str:
+    async def check(self, client: Client) -> str:
         """Asks the cluster whether it lets us; runs on the engine's loop."""
         try:
             return await exec_refusal(client, self._subject.namespace)
@@ -243,7 +243,7 @@ class ExecScreen(LiveScreen):
         if self._inside.refusal():
             return
         try:
-            self._inside.forbidden = await asyncio.wrap_future(self._ask(self._inside.ask))
+            self._inside.forbidden = await asyncio.wrap_future(self._ask(self._inside.check))
         except EXEC_FAILURES:
             return  # the attempt itself will then say whether it is allowed
         self.refresh_bindings()
@@ -273,26 +273,28 @@ class ExecScreen(LiveScreen):
     def _converse(self) -> int | Exception:
         """The shell's exit code, or why there was none: what is raised would leave the app suspended."""
         try:
-            return run_in_terminal(self._ask, self._inside.place)
+            return run_in_terminal(self._ask, self._inside.container)
         except Exception as error:  # noqa: BLE001  (raised again once the screen is back)
             return error
 
     def action_command(self) -> None:
         """Asks for one command."""
-        self.app.push_screen(CommandScreen(self._inside.place, self._ask))
+        self.app.push_screen(CommandScreen(self._inside.container, self._ask))
 
     # -- a heap capture
 
     def action_heap(self) -> None:
         """Proposes captures; takes the one that is chosen and agreed to."""
-        words = f"Looking into {self._inside.place.container}: which runtime, which tools, how much room …"
+        words = (
+            f"Looking into {self._inside.container.container}: which runtime, which tools, how much room …"
+        )
         waiting = WaitingDialog("Heap capture", words)
         work = self._capture(waiting)
         self.app.push_screen(waiting, lambda left: work.cancel() if left else None)
 
     @work(exclusive=True, group="inside")
     async def _capture(self, waiting: WaitingDialog) -> None:
-        place, rate, pace = self._inside.place, self._inside.rate, self._pace
+        place, rate, pace = self._inside.container, self._inside.rate, self._pace
         try:
             found = await asyncio.wrap_future(self._ask(lambda client: _look_for_plans(client, place)))
         except NoShellError as error:
@@ -333,7 +335,7 @@ class ExecScreen(LiveScreen):
         return growth[number] if number < len(growth) else captures[number - len(growth)]
 
     async def _propose_debugging(self, why: str) -> None:
-        place = self._inside.place
+        place = self._inside.container
         try:
             proposed = await asyncio.wrap_future(
                 self._ask(lambda client: propose_debug_container(client, place))

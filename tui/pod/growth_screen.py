@@ -39,7 +39,7 @@ def growth_choices(plans: Sequence[GrowthPlan]) -> list[PickerItem[int]]:
 
 
 def _growth_note(plan: GrowthPlan) -> str:
-    if any(risk.grave for risk in plan.risks()):
+    if any(risk.is_severe for risk in plan.risks()):
         return "risky: see the plan"
     if plan.capture.capture.suffix == ".heapsnapshot":
         return "holds data"
@@ -50,12 +50,12 @@ def growth_plan_lines(plan: GrowthPlan) -> list[PlanLine]:
     """A plan in full: what may cost the container its life comes first."""
     risks = plan.risks()
     return [
-        *(PlanLine("risk", risk.words, "critical") for risk in risks if risk.grave),
+        *(PlanLine("risk", risk.sentence, "critical") for risk in risks if risk.is_severe),
         *(
             PlanLine(label, text, "command" if label == "runs there" else "plain")
             for label, text in plan.facts()
         ),
-        *(PlanLine("risk", risk.words) for risk in risks if not risk.grave),
+        *(PlanLine("risk", risk.sentence) for risk in risks if not risk.is_severe),
     ]
 
 
@@ -93,7 +93,7 @@ class GrowthScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """The story so far."""
-        place = self.plan.capture.place
+        place = self.plan.capture.container_ref
         self.picture.border_title = literal(f"What grew in {place.container} of {place.pod}")
         yield self.picture
 
@@ -181,11 +181,11 @@ class GrowthPicture(LineWidget):
         """Returns the lines, with the keys at the bottom."""
         if self._step is not None:
             drawn = [*_wrapped("", self._step.words, width), Text()]
-            size = self._step.size or (round(self._whole) if self._step.done else 0)
+            size = self._step.size or (round(self._whole) if self._step.bytes_done else 0)
             if self._step.size:
-                drawn.append(byte_progress(self._step.done, self._step.size, width, self._symbols))
+                drawn.append(byte_progress(self._step.bytes_done, self._step.size, width, self._symbols))
             elif size:
-                drawn.append(_bar(self._step.done / size, width, self._symbols))
+                drawn.append(_bar(self._step.bytes_done / size, width, self._symbols))
             keys = "esc cancels"
         elif self._answer is not None:
             whole = list(_answer_lines(self._answer, width, self._symbols))

@@ -268,7 +268,7 @@ class LiveLog(PodTab):
     def _take(self) -> None:
         self._taking = None
         self._taken = time.monotonic()
-        if self.feed.take():
+        if self.feed.take_new():
             self.search_on()
             self.values.show(summarise_readings(self.feed.readings))
         self._draw()
@@ -303,7 +303,7 @@ class LiveLog(PodTab):
     def _say(self) -> None:
         if self.subject.pod:
             zone = Text(f"times in {zone_name(self._now())} ", "dim") if self.stamps else None
-            self.status.say(log_status_line(self.feed, self._search, self.view, self._now()), zone)
+            self.status.show_text(log_status_line(self.feed, self._search, self.view, self._now()), zone)
 
     def _row(self, number: int) -> LogRow:
         line = self.feed.buffer.line(number)

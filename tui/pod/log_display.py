@@ -60,7 +60,7 @@ class LogFeed:
         """Reads until nothing more can come; can be cancelled and run again."""
         await asyncio.wrap_future(ask(self._reader.run))
 
-    def take(self) -> bool:
+    def take_new(self) -> bool:
         """Takes over what has come since; tells whether there were lines."""
         delivery = self._channel.take()
         if delivery.lines and self.buffer.end < JUDGED_LINES:
@@ -194,7 +194,7 @@ def _reading_state(status: LogStatus, now: float, *, previous: bool) -> Text:
 
 
 def _search_state(search: LogSearch, end: int) -> Text:
-    sought = search.sought
+    sought = search.log_filter
     text = Text(f"{'not ' if sought.invert else ''}{sought.name}: ", "accent", end="")
     text.append(_count_words(search.count, "match", "matches"), "strong")
     rate = search.rate()
@@ -221,7 +221,7 @@ def log_row(line: LogLine, search: LogSearch | None, number: int, *, stamps: boo
         stamp=line_time(line) if stamps or line.mark is LogMark.NOTE else "",
         owner=line.container if owners else "",
         spans=spans,
-        faint=not chosen and search is not None and search.sought.context != ALL_CONTEXT,
+        faint=not chosen and search is not None and search.log_filter.context != ALL_CONTEXT,
         note=line.mark is LogMark.NOTE,
         tail=tail,
     )

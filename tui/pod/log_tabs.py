@@ -113,7 +113,7 @@ class LogTab(LiveLog):
             PickerItem(name, name, _match_count(counts[name]) if name in counts else "not counted yet")
             for name in self._presets
         ]
-        current = self._search.sought.name if self._search is not None else "memory"
+        current = self._search.log_filter.name if self._search is not None else "memory"
         name = await self.app.push_screen_wait(Picker("Search the log for", items, current=current))
         if name is not None:
             self.look_for(LogFilter(self._presets[name], name))
@@ -141,20 +141,20 @@ class LogTab(LiveLog):
         if self._search is None:
             self.notify("Nothing is searched for: press m or / first")
             return False
-        self._search.sought = replace(self._search.sought, **changes)  # type: ignore[arg-type]
+        self._search.log_filter = replace(self._search.log_filter, **changes)  # type: ignore[arg-type]
         self._draw()
         return True
 
     def action_invert(self) -> None:
         """Shows the lines that don't match, or those that do."""
         if self._search is not None:
-            self._change(invert=not self._search.sought.invert)
+            self._change(invert=not self._search.log_filter.invert)
         else:
             self._change()
 
     def action_context(self) -> None:
         """Shows more lines around each match, and after all of them none again."""
-        now = CONTEXT_LINES.index(self._search.sought.context) if self._search is not None else 0
+        now = CONTEXT_LINES.index(self._search.log_filter.context) if self._search is not None else 0
         self._change(context=CONTEXT_LINES[(now + 1) % len(CONTEXT_LINES)])
 
     def action_match(self, direction: int) -> None:
@@ -175,7 +175,7 @@ class LogTab(LiveLog):
         """Opens a prompt."""
         text = ""
         if prompt == "filter" and self._search is not None:
-            text = self._search.sought.pattern
+            text = self._search.log_filter.pattern
         elif prompt == "save":
             text = proposed_log_name(self.feed.request, self._now())
         self.app.clear_notifications()  # they would cover the prompt
@@ -191,7 +191,7 @@ class LogTab(LiveLog):
 
     @on(LogPrompts.Typed)
     def _typed(self, event: LogPrompts.Typed) -> None:
-        before = self._search.sought if self._search is not None else None
+        before = self._search.log_filter if self._search is not None else None
         if before is None or event.text != before.pattern:
             context = before.context if before is not None else 0
             self.look_for(LogFilter.typed(event.text, context=context) if event.text else None)

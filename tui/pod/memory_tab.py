@@ -74,7 +74,7 @@ class MemoryTab(PodTab):
     async def _look(self) -> None:
         try:
             asked = await asyncio.wrap_future(
-                self.ask(lambda client: probe_container(client, self._inside.place))
+                self.ask(lambda client: probe_container(client, self._inside.container))
             )
             self.picture.show(read_breakdown(asked))
         except NoShellError as error:

@@ -173,7 +173,7 @@ class PodScreen(ExecScreen):
 
     def on_screen_resume(self) -> None:
         """Has frames made that draw this row."""
-        self.post_message(self.Looked(self.subject, self._open.reach))
+        self.post_message(self.Looked(self.subject, self._open.look_back_seconds))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Leaves out what only a single container has."""
@@ -203,7 +203,7 @@ class PodScreen(ExecScreen):
         """Shows what the frame knows of the container."""
         self._frame = frame
         self._tick()
-        if self._inside.see(frame):
+        if self._inside.update(frame):
             self.refresh_bindings()
         if frame.view.selected != self.subject.key:
             return
@@ -211,11 +211,11 @@ class PodScreen(ExecScreen):
             self._successor = self._find_successor(frame)
             offer = f"; its successor is {self._successor.pod}: S opens it" if self._successor else ""
             gone = f" {self.subject.title} is gone; what is shown is the last that was seen{offer}"
-            self.verdict.say(Text(gone, "warn"))
+            self.verdict.show_text(Text(gone, "warn"))
         elif frame.detail.row is not None:
             self._successor = None
             self._siblings = frozenset(one.key for one in _members(frame))
-            self.verdict.say(verdict_line(frame, frame.detail.row))
+            self.verdict.show_text(verdict_line(frame, frame.detail.row))
         self._open.show(frame)
 
     def _find_successor(self, frame: Frame) -> TabSubject | None:

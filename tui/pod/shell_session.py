@@ -26,7 +26,9 @@ RESET_TERMINAL = (
 """Undoes what a program that was cut off may have left on: its own screen, the mouse, colours."""
 
 
-def run_in_terminal(ask: AskCluster, place: ContainerRef, command: Sequence[str] = SHELL_COMMAND) -> int:
+def run_in_terminal(
+    ask: AskCluster, container_ref: ContainerRef, command: Sequence[str] = SHELL_COMMAND
+) -> int:
     """Runs a command in a container on this process's own terminal; returns its exit code.
 
     To be called on the main thread while the app is suspended.
@@ -42,11 +44,11 @@ def run_in_terminal(ask: AskCluster, place: ContainerRef, command: Sequence[str]
     assert keyboard is not None
     assert screen is not None
     session = _ShellSession(keyboard.fileno(), screen.fileno())
-    title = sanitize(f"{place.container} of {place.namespace}/{place.pod}")
+    title = sanitize(f"{container_ref.container} of {container_ref.namespace}/{container_ref.pod}")
     screen.write(f"memtop: a shell in {title}\r\nexit or control-d comes back\r\n")
     screen.flush()
     with _raw_keyboard(keyboard.fileno()):
-        future = ask(lambda client: session.run(client, place, command))
+        future = ask(lambda client: session.run(client, container_ref, command))
         with _forward_signals(session.resized, future.cancel):
             try:
                 return future.result()
@@ -70,10 +72,10 @@ class _ShellSession:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._size.set)
 
-    async def run(self, client: Client, place: ContainerRef, command: Sequence[str]) -> int:
+    async def run(self, client: Client, container_ref: ContainerRef, command: Sequence[str]) -> int:
         """Runs the command to its end."""
         self._loop = asyncio.get_running_loop()
-        async with execute(client, place, command, terminal=True, typing=True) as execution:
+        async with execute(client, container_ref, command, terminal=True, typing=True) as execution:
             tasks = [asyncio.create_task(work) for work in (self._type(execution), self._resize(execution))]
             heard = False
             try:

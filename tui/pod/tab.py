@@ -97,7 +97,7 @@ class PodTab(Vertical):
         """A new frame is there; only an open tab is told."""
 
     @property
-    def reach(self) -> float:
+    def look_back_seconds(self) -> float:
         """Seconds back that it wants the row drawn for; 0 where it draws none."""
         return 0.0
 

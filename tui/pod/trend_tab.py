@@ -88,11 +88,11 @@ class TrendTab(PodTab):
         """Draws another stretch of time."""
         self._range = name
         self._draw()
-        self.post_message(self.Reached(self.subject, self.reach))
+        self.post_message(self.Reached(self.subject, self.look_back_seconds))
 
     def opened(self) -> None:
         """Has the row drawn for as far back as was chosen."""
-        self.post_message(self.Reached(self.subject, self.reach))
+        self.post_message(self.Reached(self.subject, self.look_back_seconds))
 
     def closed(self) -> None:
         """Has nothing more asked for the graph's sake."""
@@ -100,7 +100,7 @@ class TrendTab(PodTab):
         self.post_message(self.Reached(self.subject, 0.0))
 
     @property
-    def reach(self) -> float:
+    def look_back_seconds(self) -> float:
         """Seconds back that are drawn."""
         return TIME_RANGES[self._range]
 

@@ -236,7 +236,7 @@ class WorkloadTab(PodTab):
         known = standing.subject.revisions if standing is not None else ()
         if members is not None:
             numbers = {revision.hash: revision.number for revision in known if revision.number}
-            born = standing.born if standing is not None else {}
+            born = standing.pods_created if standing is not None else {}
             self.pods.show(
                 workload_tables.member_rows(frame, members, self._look, self._place, numbers, born)
             )

@@ -28,13 +28,13 @@ _OVERVIEW_COLUMNS = {
 def _shown_column(key: str, drop: int, width: int = 0) -> TableColumn:
     """A column of the overview that is left out earlier or later here, and sorts nothing."""
     column = _OVERVIEW_COLUMNS[key]
-    return replace(column, drop=drop, width=width or column.width, sortable=False)
+    return replace(column, drop_order=drop, width=width or column.width, sortable=False)
 
 
 MEMBER_COLUMNS = (
     _shown_column(Order.NAME, 0),
-    TableColumn("revision", "REV", 4, justify="right", drop=9, sortable=False),
-    TableColumn("age", "AGE", 8, justify="right", drop=5, sortable=False),
+    TableColumn("revision", "REV", 4, justify="right", drop_order=9, sortable=False),
+    TableColumn("age", "AGE", 8, justify="right", drop_order=5, sortable=False),
     _shown_column(Order.MEMORY, 0),
     _shown_column(Order.LIMIT, 3),
     _shown_column(Order.SHARE, 0),
@@ -54,12 +54,12 @@ class MemberRows(PaneRows):
 
     Attributes:
         revisions: The number of each revision, by its hash.
-        born: When each pod was created, Unix seconds by name.
+        pods_created: When each pod was created, Unix seconds by name.
     """
 
     one_namespace = True  # that of the workload, which the screen names
     revisions: Mapping[str, int] = field(default_factory=dict)
-    born: Mapping[str, float] = field(default_factory=dict)
+    pods_created: Mapping[str, float] = field(default_factory=dict)
 
     def cells(self, i: int, columns: Sequence[PlacedColumn]) -> Sequence[Cell]:
         """The cells of one line."""
@@ -77,7 +77,7 @@ class MemberRows(PaneRows):
         return Text(wording.UNKNOWN, "dim") if number is None else str(number)
 
     def _age(self, identity: object) -> Cell:
-        born = self.born.get(identity.pod) if isinstance(identity, ContainerIdentity) else None
+        born = self.pods_created.get(identity.pod) if isinstance(identity, ContainerIdentity) else None
         return Text(wording.UNKNOWN if born is None else wording.duration(self.frame.time - born), "dim")
 
 
@@ -105,13 +105,13 @@ def member_rows(
 
 REVISION_COLUMNS = (
     TableColumn("number", "REV", 4, justify="right", sortable=False),
-    TableColumn("made", "MADE", 12, justify="right", drop=4, sortable=False),
+    TableColumn("made", "MADE", 12, justify="right", drop_order=4, sortable=False),
     TableColumn("pods", "PODS", 4, justify="right", sortable=False),
     TableColumn("image", "IMAGE", 20, flex=4, max_width=70, sortable=False),
     TableColumn("limit", "LIMIT", 8, justify="right", sortable=False),
-    TableColumn("growth", "GROWTH", 12, justify="right", drop=5, sortable=False),
-    TableColumn("verdict", "VERDICT", 15, drop=3, sortable=False),
-    TableColumn("cause", "CHANGE CAUSE", 16, flex=3, drop=1, sortable=False),
+    TableColumn("growth", "GROWTH", 12, justify="right", drop_order=5, sortable=False),
+    TableColumn("verdict", "VERDICT", 15, drop_order=3, sortable=False),
+    TableColumn("cause", "CHANGE CAUSE", 16, flex=3, drop_order=1, sortable=False),
 )
 
 
@@ -121,12 +121,12 @@ class RevisionRows:
 
     Attributes:
         revisions: What the cluster keeps of them.
-        judged: What is judged of each one's pods, by its hash; only of those that have pods.
+        judgements: What is judged of each one's pods, by its hash; only of those that have pods.
         now: The cluster's time, Unix seconds.
     """
 
     revisions: Sequence[Revision]
-    judged: Mapping[str, Judgement]
+    judgements: Mapping[str, Judgement]
     now: float
 
     def __len__(self) -> int:
@@ -180,13 +180,13 @@ def _limit_cell(rows: RevisionRows, revision: Revision) -> Cell:
 
 
 def _growth_cell(rows: RevisionRows, revision: Revision) -> Cell:
-    judgement = rows.judged.get(revision.hash)
+    judgement = rows.judgements.get(revision.hash)
     leaks = judgement is not None and judgement.verdict is Verdict.LEAK
     return Text(wording.rate(None if judgement is None else judgement.rate), "" if leaks else "dim")
 
 
 def _verdict_cell(rows: RevisionRows, revision: Revision) -> Cell:
-    judgement = rows.judged.get(revision.hash)
+    judgement = rows.judgements.get(revision.hash)
     if judgement is None:
         return Text("being judged" if revision.replicas else "no pods now", "dim")
     if judgement.verdict is Verdict.LEAK:

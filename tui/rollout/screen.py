@@ -35,13 +35,13 @@ ROLLOUT_POD_COLUMNS = (
     TableColumn("pod", "POD", 20, flex=3, max_width=64, sortable=False),
     TableColumn("revision", "REVISION", 8, sortable=False),
     TableColumn("state", "STATE", 16, flex=1, max_width=26, sortable=False),
-    TableColumn("ready", "READY", 5, justify="right", drop=3, sortable=False),
+    TableColumn("ready", "READY", 5, justify="right", drop_order=3, sortable=False),
     TableColumn("restarts", "RESTARTS", 8, justify="right", sortable=False),
     TableColumn("bar", "OF LIMIT", 10, flex=1, max_width=24, sortable=False),
     TableColumn("memory", "MEMORY", 8, justify="right", sortable=False),
-    TableColumn("limit", "LIMIT", 8, justify="right", drop=2, sortable=False),
-    TableColumn("age", "AGE", 10, justify="right", drop=4, sortable=False),
-    TableColumn("node", "NODE", 14, flex=1, max_width=40, drop=1, sortable=False),
+    TableColumn("limit", "LIMIT", 8, justify="right", drop_order=2, sortable=False),
+    TableColumn("age", "AGE", 10, justify="right", drop_order=4, sortable=False),
+    TableColumn("node", "NODE", 14, flex=1, max_width=40, drop_order=1, sortable=False),
 )
 _MOOD_ROLES = {
     StateSeverity.RUNNING: "ok",
@@ -232,9 +232,14 @@ class RolloutScreen(FollowingScreen):
         pod = next((pod for pod in pods if pod.name == name), None)
         if pod is None:
             return None
-        title = pod.name if pod.containers == 1 else f"{pod.name}/{pod.speaker}"
+        title = pod.name if pod.containers == 1 else f"{pod.name}/{pod.worst_container}"
         return TabSubject(
-            ContainerKey(pod.uid, pod.speaker), self.ref.namespace, pod.name, pod.speaker, title, self.ref
+            ContainerKey(pod.uid, pod.worst_container),
+            self.ref.namespace,
+            pod.name,
+            pod.worst_container,
+            title,
+            self.ref,
         )
 
     def on_mount(self) -> None:
@@ -245,7 +250,7 @@ class RolloutScreen(FollowingScreen):
 
     def on_unmount(self) -> None:
         """The app may go on following what is not over, and what could not be learned so far."""
-        if self._failed_first if self.rollout is None else not self.rollout.over:
+        if self._failed_first if self.rollout is None else not self.rollout.is_over:
             self.app.post_message(self.LeftRunning(self.ref))
 
     def on_resize(self) -> None:
@@ -268,7 +273,7 @@ class RolloutScreen(FollowingScreen):
         """Shows how it stands now."""
         message.stop()
         if not isinstance(message.told, Rollout):
-            self.notes.say(Text(f" {message.told}", "warn"))
+            self.notes.show_text(Text(f" {message.told}", "warn"))
             self._failed_first = self.rollout is None
             return
         self.rollout = message.told
@@ -283,7 +288,7 @@ class RolloutScreen(FollowingScreen):
             reason.cause in {StuckCause.CRASH, StuckCause.OOM} for reason in self.rollout.stuck
         ):
             line.append(" enter opens a pod; there p shows the log of the run before", "dim")
-        self.notes.say(line)
+        self.notes.show_text(line)
         self._draw()
 
     @on(LiveTable.Activated)
@@ -296,7 +301,7 @@ class RolloutScreen(FollowingScreen):
     # -- drawing
 
     @property
-    def ended(self) -> float | None:
+    def finished_at(self) -> float | None:
         """When it was done, Unix seconds, as the cluster says or else as it was seen here."""
         return (self.rollout.finished if self.rollout is not None else None) or self._done_seen
 
@@ -315,7 +320,7 @@ class RolloutScreen(FollowingScreen):
         symbols = self._look.symbols
         return [
             *status_lines(rollout, width, symbols),
-            progress_line(rollout, width, self._now(), self.ended, symbols),
+            progress_line(rollout, width, self._now(), self.finished_at, symbols),
             count_line(rollout),
             change_line(rollout, width),
         ]
@@ -323,4 +328,4 @@ class RolloutScreen(FollowingScreen):
     def _reason_lines(self, width: int, height: int) -> list[Text]:
         if self.rollout is None:
             return []
-        return reason_lines(self.rollout, width, height, self._now(), self.ended, self._look.symbols)
+        return reason_lines(self.rollout, width, height, self._now(), self.finished_at, self._look.symbols)

@@ -22,9 +22,9 @@ _BAR_CELLS = {True: ("=", "-", "."), False: ("█", "▒", "░")}
 
 def rollout_standing(rollout: Rollout) -> str:
     """Whether it is ``done``, ``stuck`` or ``going``."""
-    if rollout.status.done and not rollout.gone:
+    if rollout.status.done and not rollout.deleted:
         return "done"
-    return "stuck" if rollout.gone or rollout.status.failed or rollout.blocked is not None else "going"
+    return "stuck" if rollout.deleted or rollout.status.failed or rollout.blocked is not None else "going"
 
 
 def status_lines(rollout: Rollout, width: int, symbols: Symbols) -> list[Text]:
@@ -36,7 +36,7 @@ def status_lines(rollout: Rollout, width: int, symbols: Symbols) -> list[Text]:
         symbols: Which characters are drawn with.
     """
     sign, plain, role = _SIGNS[rollout_standing(rollout)]
-    words = "The workload has been deleted" if rollout.gone else rollout.status.words
+    words = "The workload has been deleted" if rollout.deleted else rollout.status.words
     pieces = _wrapped(literal(words), width - 4, 2)
     first = Text(f" {plain if symbols == 'ascii' else sign} ", role).append(pieces[0], "strong")
     return [first, Text("   ").append(pieces[1], "strong") if len(pieces) > 1 else Text()]
@@ -52,12 +52,12 @@ def progress_line(rollout: Rollout, width: int, now: float, ended: float | None,
         ended: When it was done, Unix seconds; None where it was not yet, or where that is not known.
         symbols: Which characters are drawn with.
     """
-    status, arrived = rollout.status, rollout.arrived
+    status, arrived = rollout.status, rollout.working_new_pods
     cells = max(10, min(_BAR_WIDTH, width - 42))
     full, half, empty = _BAR_CELLS[symbols == "ascii"]
     target = max(1, status.target)
     ready = cells if status.target == 0 else cells * arrived // target
-    made = max(0, cells * min(status.updated, target) // target - ready) if status.seen else 0
+    made = max(0, cells * min(status.updated, target) // target - ready) if status.observed else 0
     role = {"done": "ok", "stuck": "critical", "going": "graph"}[rollout_standing(rollout)]
     line = Text(" ").append(full * ready, role).append(half * made, role)
     line.append(empty * (cells - ready - made), "faint")
@@ -70,7 +70,7 @@ def progress_line(rollout: Rollout, width: int, now: float, ended: float | None,
 def count_line(rollout: Rollout) -> Text:
     """The figures that kubectl judges by."""
     status = rollout.status
-    leaving = sum(pod.leaving for pod in rollout.pods)
+    leaving = sum(pod.terminating for pod in rollout.pods)
     line = Text(" ")
     for number, label in (
         (status.desired, "desired"),
@@ -118,11 +118,11 @@ def reason_lines(
         if held := rollout.status.desired - rollout.status.target:
             words = "1 pod as it was" if held == 1 else f"{held} pods as they were"
             lines.append(Text(f"   The partition keeps {words}.", "dim"))
-    elif not rollout.stuck and not rollout.gone and ended is not None:
+    elif not rollout.stuck and not rollout.deleted and ended is not None:
         lines.append(
             Text(f"   It was done {ago(now - ended)}; since then pods were lost or became unready.", "dim")
         )
-    elif not rollout.stuck and not rollout.gone:
+    elif not rollout.stuck and not rollout.deleted:
         lines.append(Text("   Nothing is in its way so far; esc leaves it running.", "dim"))
     offer = _way_out(rollout) if height > 2 else None
     height -= 1 if offer is not None else 0
@@ -139,7 +139,7 @@ def reason_lines(
 def _way_out(rollout: Rollout) -> Text | None:
     """The way out of a rollout that will not go on by itself."""
     reason = rollout.blocked
-    if reason is None or rollout.gone:
+    if reason is None or rollout.deleted:
         return None
     if reason.cause is StuckCause.PAUSED:
         return Text("   ").append("P", "title").append(" resumes it.")
@@ -152,12 +152,12 @@ def _way_out(rollout: Rollout) -> Text | None:
 def _wrapped_reason(reason: StuckReason, width: int, room: int, symbols: Symbols) -> Iterator[Text]:
     role = "critical" if reason.blocking else "warn"
     sign = "!" if not reason.blocking else "X" if symbols == "ascii" else "✖"
-    words = literal(reason.words + (":" if reason.said else ""))
+    words = literal(reason.words + (":" if reason.message else ""))
     pieces = _wrapped(words, width - 4, room)
     yield Text(f" {sign} ", role).append(pieces[0], role)
     yield from (Text("   ").append(piece, role) for piece in pieces[1:])
-    if reason.said and room > len(pieces):
-        said = _wrapped(literal(reason.said), width - 4, room - len(pieces))
+    if reason.message and room > len(pieces):
+        said = _wrapped(literal(reason.message), width - 4, room - len(pieces))
         yield from (Text(f"   {piece}") for piece in said)
 
 

@@ -267,7 +267,7 @@ class StabilisationScreen(FollowingScreen):
             self.notify("There is no other earlier revision to compare with")
             return
         place = numbers.index(change.previous.number) if change.previous.number in numbers else -1
-        self._against = self.seen.offer or numbers[(place + 1) % len(numbers)]
+        self._against = self.seen.suggested_revision or numbers[(place + 1) % len(numbers)]
         self.notify(f"Compared with revision {self._against}")
         self.action_again()
 
@@ -286,7 +286,7 @@ class StabilisationScreen(FollowingScreen):
         if self.seen is None:
             self.notify("There is nothing to report yet")
             return
-        moment = datetime.fromtimestamp(self.seen.at, UTC).strftime("%Y%m%dT%H%M%SZ")
+        moment = datetime.fromtimestamp(self.seen.time, UTC).strftime("%Y%m%dT%H%M%SZ")
         path = (self._folder or Path.cwd()) / f"{self.ref.name}_stabilisation_{moment}.md"
         try:
             await asyncio.to_thread(save_report, path, self.seen)
@@ -306,7 +306,7 @@ class StabilisationScreen(FollowingScreen):
         self.facts.redraw()
         seen = self.seen
         if seen is None:
-            self.notes.say(Text())
+            self.notes.show_text(Text())
             return
         stretch = CURVE_RANGES[self._range]
         span = f"the last {self._range}" if stretch else "around the change"
@@ -315,7 +315,7 @@ class StabilisationScreen(FollowingScreen):
             self.graph.show(f"{seen.container} by age{span}", curves_by_age(seen, stretch))
         else:
             self.graph.show(f"{seen.container}, {span}", curves_by_clock(seen, stretch))
-        self.notes.say(note_line(seen))
+        self.notes.show_text(note_line(seen))
 
     def _verdict_lines(self, width: int, height: int) -> Sequence[Text]:
         if self.seen is None:

@@ -34,9 +34,9 @@ def curves_by_clock(seen: StabilisationState, stretch: float) -> MemoryCompariso
         seen: What is known.
         stretch: Seconds back from now; 0 for about as much before the change as there is since.
     """
-    sides = seen.sides[seen.container]
-    since = max(seen.at - seen.change.changed_at, 600.0)
-    start = seen.at - stretch if stretch else seen.change.changed_at - max(since, HOUR)
+    sides = seen.by_container[seen.container]
+    since = max(seen.time - seen.change.changed_at, 600.0)
+    start = seen.time - stretch if stretch else seen.change.changed_at - max(since, HOUR)
     known = [
         one.timestamps[0] for side in (sides.before, sides.after) for one in side.series if len(one.values)
     ]
@@ -45,7 +45,7 @@ def curves_by_clock(seen: StabilisationState, stretch: float) -> MemoryCompariso
     return MemoryComparison(
         before=[life for one in sides.before.series[-MOST_LIVES:] for life in _lives_by_clock(one)],
         after=[life for one in sides.after.series[-MOST_LIVES:] for life in _lives_by_clock(one)],
-        span=(float(start), seen.at),
+        span=(float(start), seen.time),
         changed_at=seen.change.changed_at,
         limits=(sides.before.limit, sides.after.limit),
         oom_kills=kills,
@@ -73,7 +73,7 @@ def curves_by_age(seen: StabilisationState, stretch: float) -> MemoryComparison:
         seen: What is known.
         stretch: The longest age shown, seconds; 0 for the oldest of the new pods, half as much again.
     """
-    sides = seen.sides[seen.container]
+    sides = seen.by_container[seen.container]
     old = [life for one in sides.before.series for life in _lives_by_age(one, begun=False)][-MOST_LIVES:]
     new = [life for one in sides.after.series for life in _lives_by_age(one, begun=True)][-MOST_LIVES:]
     before, after = [curve for curve, _ in old], [curve for curve, _ in new]
@@ -199,7 +199,7 @@ def note_line(seen: StabilisationState) -> Text:
     wanted = seen.change.desired_pods
     missing = wanted is not None and seen.running < wanted
     pods = f" {seen.running} of {wanted} new pods are there ·" if missing else ""
-    line = Text().append(pods, "warn").append(f" {seen.sides[seen.container].basis}", "dim")
+    line = Text().append(pods, "warn").append(f" {seen.by_container[seen.container].basis}", "dim")
     line.append(f" · the change is dated by {seen.change.how_known}", "dim")
     for note in seen.notes:
         line.append(f" · {literal(note)}", "dim")

@@ -1,1 +1,1 @@
-"""The controllers of the embedded cluster: from a workload's wish to its pods."""
+"""The controllers of the embedded cluster: from a workload's specification to its pods."""
