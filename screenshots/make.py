@@ -34,7 +34,8 @@ NIGHT = datetime(2025, 3, 14, 3, 20, tzinfo=UTC).timestamp()
 SPEED = 2.0
 """Not 1: a cluster at its own pace is not reported as one whose clock is wrong."""
 PODS, SEED = 60, 7
-PATIENCE = 60.0
+PATIENCE = 200.0
+"""Seconds; two captures of a heap are up to two minutes apart."""
 FONT, PACKAGE = "DejaVu Sans Mono", "fonts-dejavu-core"
 
 

@@ -286,7 +286,7 @@ async def test_what_grew_is_offered_first_and_names_the_leak(
         await stage.press("enter")
         await stage.shows("2, each as follows", "Before each further capture memtop looks again")
         await stage.press("y")
-        await stage.shows("com.example.Session +6.1 MiB", "GREW BY", "+100,000", "kept: /captures/second")
+        await stage.shows("com.example.Session +6.1 MiB", "GREW BY", "+100,000", "kept: second")
         await stage.press("escape")
         await stage.until(lambda: isinstance(stage.app.screen, PodScreen), "the pod's screen again")
     assert asked[0].floor_rate, "the verdict's rate sets how long the wait is"

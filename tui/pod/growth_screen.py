@@ -229,7 +229,9 @@ def _answer_lines(answer: WhatGrew, width: int, symbols: Symbols) -> Iterator[Te
     for words in growth.notes:
         yield from _wrapped("dim", words, width)
     for file in answer.files:
-        yield from _wrapped("dim", f"kept: {file}", width)
+        yield from _wrapped("dim", f"kept: {file.name}", width)
+    if answer.files:
+        yield from _wrapped("dim", "memtop heap list shows where, memtop heap remove deletes them", width)
 
 
 def _table(answer: WhatGrew, width: int, symbols: Symbols) -> Iterator[Text]:
