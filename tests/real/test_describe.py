@@ -187,7 +187,11 @@ async def test_oom_kills_are_among_the_events_of_a_pods_node(admin, oom_killed):
                     seen = await told.get()
                     kinds = {event.kind for event in seen.events}
                     killed = any(event.concern is EventConcern.OOM for event in seen.events)
-                    if killed and kinds >= {"Pod", "Node"} and {ref.kind for ref in seen.involved_objects} == OWNERS:
+                    if (
+                        killed
+                        and kinds >= {"Pod", "Node"}
+                        and {ref.kind for ref in seen.involved_objects} == OWNERS
+                    ):
                         break
         finally:
             following.cancel()

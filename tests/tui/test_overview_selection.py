@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from memtop.analysis.judgement import Judgement, Verdict
@@ -35,6 +37,18 @@ class TestSelection:
             assert stage.selected != "small"
             await stage.push()
             assert stage.selected != "small", "it is moved by nobody but its user"
+
+    async def test_it_rests_on_the_most_urgent_row_until_the_past_is_known(
+        self, play: Play, night: FakeCluster
+    ) -> None:
+        night.past_sources = replace(night.past_sources, settled=False)
+        async with play(night) as stage:
+            first = stage.selected
+            await stage.until(lambda: stage.app.frame.detail is not None, "the row drawn large")
+            await stage.push()
+            await reorder(stage, night)
+            assert stage.selected == "noisy", "what Prometheus tells of it makes it the most urgent"
+            assert first != "noisy"
 
     async def test_it_stays_on_its_pod_when_rows_move(self, play: Play, night: FakeCluster) -> None:
         async with play(night) as stage:

@@ -187,7 +187,8 @@ class Overview(LiveScreen):
 
         self.plot.show(selected_trend(frame), empty="Select a row to see its memory over time")
         table = self.tables[self._active]
-        if frame.settled and frame.detail is not None and frame.detail.key == table.cursor_key:
+        drawn = frame.detail is not None and frame.detail.key == table.cursor_key
+        if drawn and frame.settled and frame.past_known:  # before, another row may turn out more urgent
             table.pin_cursor()  # what was drawn large is what a person looks at
 
     def _fill(self, frame: Frame) -> None:
