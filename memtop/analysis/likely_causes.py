@@ -329,11 +329,13 @@ def _globals(facts: CauseFacts) -> LikelyCause | None:
 def _kept_per_request(facts: CauseFacts) -> LikelyCause | None:
     """A floor that rises with each request and stands still without keeps something of each request.
 
-    Which of the usual things (a cache, a session, a listener, a closure) only a capture can tell.
+    Which of the usual things (a cache, a session, a listener, a closure) only a capture can tell. A part that
+    follows the CPU beside one that follows time is no sign: what grows costs its collector more and more.
     """
     if not facts.grows or facts.traffic is None:
         return None
-    if facts.traffic.verdict not in {TrafficVerdict.TRAFFIC, TrafficVerdict.BOTH}:
+    verdict, by_cpu = facts.traffic.verdict, facts.traffic.unit == CORE_SECOND
+    if verdict is not TrafficVerdict.TRAFFIC and (verdict is not TrafficVerdict.BOTH or by_cpu):
         return None
     step = "capture twice some minutes of traffic apart (h): what grew per request is it"
     return LikelyCause("something of each request is kept", (facts.traffic.words(),), step, 2)

@@ -118,7 +118,8 @@ def _in_unit_of(figure: float | None, margin: float) -> str:
     size, unit = abs(figure or 0.0), 1.0
     while size >= 999.5:
         size, unit = size / 1024, unit * 1024
-    return f"{margin / unit:.2g}"
+    shown = margin / unit
+    return f"{shown:.0f}" if shown >= 99.5 else f"{shown:.2g}"
 
 
 def fit_traffic(series: Sequence[Series], work: Sequence[WorkSeries | None]) -> TrafficFit:

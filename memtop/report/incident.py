@@ -6,9 +6,10 @@ Everything here is words and numbers that are ready to be written; `memtop.repor
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import groupby
 
 import numpy as np
 
@@ -21,6 +22,8 @@ from memtop.stabilisation.stabilisation_watch import StabilisationState
 from memtop.stabilisation.verdict_report import FACT_NAMES, side_facts, utc_stamp
 from memtop.wording import UNKNOWN, bytes_, counted, duration, rate, share
 
+FEWEST_MERGED = 4
+"""Moments in a row that say the same from which on they are told as one."""
 MOST_MOMENTS = 60
 """Lines of the timeline, the newest: a container that dies every two minutes would fill pages."""
 MOST_CURVES = 24
@@ -196,6 +199,7 @@ def describe_incident(evidence: WorkloadEvidence, advice: tuple[tuple[str, str],
     container = _container_of(evidence)
     onset = evidence.onset(container) if container else None
     moments = sorted(_moments(evidence, onset), key=lambda one: one.at)
+    listed = list(merge_moments(moments))
     state = evidence.stabilisation
     return Incident(
         kind=evidence.ref.kind,
@@ -207,8 +211,8 @@ def describe_incident(evidence: WorkloadEvidence, advice: tuple[tuple[str, str],
         summary=tuple(_summary(evidence, container, onset)),
         rows=tuple(_row(one) for one in evidence.members),
         graph=_graph(evidence, container, moments),
-        moments=tuple(moments[-MOST_MOMENTS:]),
-        moments_left_out=max(0, len(moments) - MOST_MOMENTS),
+        moments=tuple(listed[-MOST_MOMENTS:]),
+        moments_left_out=max(0, len(listed) - MOST_MOMENTS),
         quotes=tuple(_quote(one) for one in evidence.logs),
         captures=tuple(f"{one.name}, {bytes_(one.size)}, {utc_stamp(one.at)}" for one in evidence.captures),
         changes=tuple(_changes(evidence)),
@@ -325,6 +329,20 @@ def _all_series(evidence: WorkloadEvidence) -> Iterator[Series]:
     for of in (evidence.before, evidence.after):
         for known in of.values():
             yield from known
+
+
+def merge_moments(moments: Iterable[ReportMoment]) -> Iterator[ReportMoment]:
+    """One moment in place of several in a row that say the same, as of what dies every few minutes.
+
+    Args:
+        moments: The oldest first.
+    """
+    for _, group in groupby(moments, key=lambda one: (one.kind, one.words, one.note)):
+        first, *more = group
+        if len(more) + 1 < FEWEST_MERGED:
+            yield from (first, *more)
+        else:
+            yield replace(first, words=f"{first.words}: {len(more) + 1} times, last at {more[-1].time}")
 
 
 def _series_moments(container: str, series: Series) -> Iterator[ReportMoment]:

@@ -21,7 +21,7 @@ from memtop.demo.thread import DemoThread
 from memtop.kube.object_ref import ObjectRef
 from memtop.kube.pod_facts import Termination
 from memtop.report.html_report import html
-from memtop.report.incident import describe_incident
+from memtop.report.incident import ReportMoment, describe_incident, merge_moments
 from memtop.report.markdown_report import escape_markdown, markdown
 from memtop.report.redaction import names_of, redact, redaction_key
 
@@ -164,6 +164,15 @@ def test_a_start_after_a_kill_is_no_second_moment() -> None:
     kinds = [one.kind for one in describe_incident(evidence()).moments]
     assert kinds.count("OOM kill") == 3  # two of the series, one that only the status tells of
     assert "restart" not in kinds
+
+
+def test_what_dies_every_few_minutes_is_one_moment() -> None:
+    kills = [ReportMoment(60.0 * minute, "OOM kill", "app is OOM-killed") for minute in range(50)]
+    rollout = ReportMoment(1000.0, "rollout", "revision 2")
+    told = list(merge_moments(sorted([*kills, rollout], key=lambda one: one.at)))
+    assert [one.kind for one in told] == ["OOM kill", "rollout", "OOM kill"]
+    assert told[0].words == f"app is OOM-killed: 17 times, last at {kills[16].time}"
+    assert list(merge_moments(kills[:3])) == kills[:3]
 
 
 @pytest.mark.parametrize("write", [markdown, html])

@@ -190,6 +190,7 @@ def test_each_cause_comes_of_its_own_evidence_and_says_what_next(facts: CauseFac
         replace(LEAKING, gauges={"threads": _gauge(40, 44), "sockets": _gauge(10, 12)}),
         replace(LEAKING, traffic=TrafficFit(TrafficVerdict.EVEN, "request", "x", 12_000.0, 800.0)),
         replace(LEAKING, traffic=TrafficFit(TrafficVerdict.TIME, "core-second", "x", without=1e7)),
+        replace(LEAKING, traffic=TrafficFit(TrafficVerdict.BOTH, "core-second", "x", 1e8, 1e8, without=1e7)),
     ],
 )
 def test_without_evidence_no_cause_is_named(facts: CauseFacts) -> None:
