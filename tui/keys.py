@@ -122,7 +122,7 @@ OVERVIEW_GROUPS = (
             HelpKey("l  p", "its log, the log before it crashed"),
             HelpKey("d  e", "its description, its events"),
             HelpKey("t  B", "its memory over time, its memory by kind"),
-            HelpKey("h  x  X", "a heap capture, a shell, one command"),
+            HelpKey("h  x  X", "what grew or a heap capture, a shell, one command"),
         ),
     ),
     KeyGroup(
