@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,14 @@ from tests.real.terminal import Terminal
 HERE = Path(__file__).parent
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, None, None]:
+    """Marks what needs real servers; what needs the most past of a new cluster comes last, to wait less."""
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.real)
+    yield
+    items.sort(key=lambda item: item.path.name == "test_rules.py")
 
 
 @pytest.fixture(scope="session")

@@ -83,7 +83,7 @@ def test_a_real_prometheus_loads_the_rules_and_a_real_leak_fires_before_its_kill
         return [one for rule in found for one in rule["alerts"] if one["state"] == "firing"]
 
     if not firing():  # a life that has just begun shows no growth yet
-        eventually(firing, "the alert of a leak that reaches its limit soon", 900)
+        eventually(firing, "the alert of a leak that reaches its limit soon", 500)
     alert = firing()[0]
     assert alert["labels"]["pod"].startswith("slow-leak-service-")
     assert alert["labels"]["container"] == "slow-leak-service"
@@ -110,10 +110,12 @@ def test_rules_are_applied_as_a_configmap_found_unchanged_and_taken_back(
 
 
 def test_the_real_past_is_looked_at(admin, clusters_prometheus, tmp_path):
-    table = memtop(admin, tmp_path, "rules", "-n", "production", "--backtest", "3h").splitlines()
-    assert table[0].split()[:2] == ["RULE", "PAGES"]
-    pages = {line.split()[0]: int(line.split()[1]) for line in table[1:]}
-    assert pages["oom-kill"] > 0
+    def pages():
+        table = memtop(admin, tmp_path, "rules", "-n", "production", "--backtest", "3h").splitlines()
+        assert table[0].split()[:2] == ["RULE", "PAGES"]
+        return {line.split()[0]: int(line.split()[1]) for line in table[1:]}
+
+    eventually(lambda: pages()["oom-kill"] > 0, "an OOM kill that Prometheus remembers", 500)
 
 
 @pytest.mark.parametrize("panel", ["Memory and limit", "Share of the limit", "Growth of the floor per hour",
@@ -126,6 +128,9 @@ def test_every_query_of_the_dashboard_has_data(admin, clusters_prometheus, panel
         query = target["expr"]
         for name, value in {"$namespace": "production", "$workload": "", "$pod": ".*"}.items():
             query = query.replace(name, value)
-        now = time.time()
-        told = answer(CLUSTERS_PROMETHEUS, "query_range", query=query, start=now - 7200, end=now, step=300)
-        assert told["result"], query
+
+        def told(query=query):
+            times = {"start": time.time() - 7200, "end": time.time(), "step": 300}
+            return answer(CLUSTERS_PROMETHEUS, "query_range", query=query, **times)["result"]
+
+        eventually(told, f"data for {query}", 500)
