@@ -1,16 +1,19 @@
-"""The base of the screens that follow one workload: rollout and stabilisation."""
+"""The base of the screens that follow one workload: rollout, stabilisation, timeline."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
 
-from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable
+from memtop.files import NewFileError
+from memtop.kube.api_errors import CLUSTER_FAILURES
 from memtop.kube.client import Client
 from memtop.kube.object_ref import ObjectRef
 from memtop.observe.frame import Frame
@@ -37,6 +40,7 @@ class FollowingScreen(LiveScreen):
         symbols: Which characters are drawn with.
         warnings: What the header must always say.
         title: What the screen is called.
+        folder: Where reports go; None for the folder that memtop was started in.
 
     Attributes:
         ref: The workload.
@@ -71,9 +75,11 @@ class FollowingScreen(LiveScreen):
         symbols: Symbols,
         warnings: tuple[str, ...],
         title: str,
+        folder: Path | None = None,
     ) -> None:
         super().__init__()
         self.ref = ref
+        self._folder = folder
         self._ask = ask
         self._now = now
         self._warnings = warnings
@@ -106,7 +112,7 @@ class FollowingScreen(LiveScreen):
         while True:
             try:
                 await asyncio.wrap_future(self._ask(work))
-            except (Unreachable, ApiError, CredentialError, KubeconfigError):
+            except CLUSTER_FAILURES:
                 raise
             except Exception as error:  # noqa: BLE001  (it is reported; what is watched must not be lost)
                 report_failure(self, error)
@@ -123,6 +129,23 @@ class FollowingScreen(LiveScreen):
         """Brings the header up to date."""
         self._frame = frame
         self._tick()
+
+    async def _write_report(self, kind: str, at: float, write: Callable[[Path], None]) -> None:
+        """Has a report written to a new file, and says where it is or why it is not.
+
+        Args:
+            kind: What it tells of, in a word of its file's name.
+            at: When what it tells was known, Unix seconds.
+            write: Writes the file; raises `NewFileError`.
+        """
+        moment = datetime.fromtimestamp(at, UTC).strftime("%Y%m%dT%H%M%SZ")
+        path = (self._folder or Path.cwd()) / f"{self.ref.name}_{kind}_{moment}.md"
+        try:
+            await asyncio.to_thread(write, path)
+        except NewFileError as error:
+            self.notify(str(error), severity="error", markup=False)
+        else:
+            self.notify(f"Written to {path}", markup=False)
 
     def _tick(self) -> None:
         self.header.show(header_data(self._frame, self._now(), frozen=False, warnings=self._warnings))

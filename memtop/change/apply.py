@@ -18,7 +18,7 @@ from memtop.change.audit_log import AuditError, AuditLog, PlanOutcome, audit_ent
 from memtop.change.change_plan import ChangePlan, ChangePlanLine, object_digest
 from memtop.change.field_owners import last_writer
 from memtop.change.workload_state import workload_from_object
-from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable
+from memtop.kube.api_errors import CLUSTER_FAILURES, ApiError, CredentialError, KubeconfigError, Unreachable
 from memtop.kube.client import Client
 from memtop.kube.connection_target import Auth
 from memtop.kube.credentials import Grant
@@ -267,7 +267,7 @@ async def _settle_unanswered(
     """What became of a request to which no clear answer came, as far as the object shows it."""
     try:
         _, found = await fetch_object(client, plan.ref)
-    except (ApiError, Unreachable, CredentialError, KubeconfigError) as missing:
+    except CLUSTER_FAILURES as missing:
         if _is_gone(plan, missing):
             return await record.applied("", f"no clear answer came, and {plan.ref} is gone")
         return await record.failed(f"no clear answer came: it may or may not have been applied: {error}")

@@ -10,7 +10,7 @@ import msgspec
 
 from memtop.change.change_request import pod_template
 from memtop.change.rollout_strategy import pod_replacement, replicas_in_spec
-from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable
+from memtop.kube.api_errors import CLUSTER_FAILURES, ApiError, Unreachable
 from memtop.kube.api_objects import ACCEPT_METADATA_LIST, METRICS_PATH, PartialObjectMetadata, PodMetricsList
 from memtop.kube.client import Client
 from memtop.kube.json_object import Json, flag, mapping, number, objects, selector_words, text
@@ -191,7 +191,7 @@ async def follow_workload(
             backoff.reset()
             await _wait_for_change(client, ref, found.resource_version, of_watch)
             await asyncio.sleep(FOLLOW_PAUSE)
-        except (ApiError, Unreachable, CredentialError, KubeconfigError) as error:
+        except CLUSTER_FAILURES as error:
             publish(str(error))
             await backoff.wait(error, at_least=FOLLOW_RETRY)
 

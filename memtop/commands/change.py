@@ -39,11 +39,12 @@ from memtop.change.planning import ReadLeak
 from memtop.change.planning import make_plan as plan_of
 from memtop.change.pod_resize import settle_resize
 from memtop.change.workload_state import WorkloadState, memory_in_use, read_workload
+from memtop.commands.object_argument import needs_one_namespace, object_argument
 from memtop.kube import kubeconfig
-from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable
+from memtop.kube.api_errors import CLUSTER_FAILURES, KubeconfigError
 from memtop.kube.client import Client
 from memtop.kube.connection_target import ClusterTarget
-from memtop.kube.object_ref import ObjectRef, parse_object_name
+from memtop.kube.object_ref import ObjectRef
 from memtop.sanitize import sanitize, sanitize_text
 
 if TYPE_CHECKING:
@@ -193,26 +194,19 @@ def named_object(
     Raises:
         ConfigError: They name none, there is not exactly one namespace, or the kubeconfig cannot be used.
     """
-    from config.errors import ConfigError  # noqa: PLC0415  (only where something is wrong)
-
     cluster = invocation.settings.cluster
     try:
         target = kubeconfig.load_target(
             kubeconfig=cluster.kubeconfig, context=cluster.context, environ=os.environ
         )
     except KubeconfigError as error:
+        from config.errors import ConfigError  # noqa: PLC0415  (only where something is wrong)
+
         raise ConfigError(str(error)) from error
-    one = f"{invocation.command!r} is about one object, so it needs one namespace"
-    if len(cluster.namespaces) > 1:
-        raise invocation.mistake("cluster.namespaces", one)
     said = invocation.provenance.get("cluster.all_namespaces", "")
-    if cluster.all_namespaces and said.startswith("flag"):
-        raise invocation.mistake("cluster.all_namespaces", one)  # as a lasting setting it is for the screen
-    namespace = next(iter(cluster.namespaces), target.namespace)
-    try:
-        return target, parse_object_name(words, namespace, kinds)
-    except ValueError as error:
-        raise _config_error(invocation, f"{' '.join(words)!r} {error}") from None
+    if cluster.all_namespaces and said.startswith("flag"):  # as a lasting setting it is for the screen
+        raise invocation.mistake("cluster.all_namespaces", needs_one_namespace(invocation, "object"))
+    return target, object_argument(invocation, words, target.namespace, kinds, "object")
 
 
 def run_change(invocation: Invocation, target: ClusterTarget, change: ChangeRequest, console: Console) -> int:
@@ -277,7 +271,7 @@ def plan_and_apply(
         client = Client(target)
         try:
             return _TerminalChange(runner, client, terms, console, log, read_leak).run(change)
-        except (ApiError, Unreachable, CredentialError, KubeconfigError) as error:
+        except CLUSTER_FAILURES as error:
             console.warn(str(error))
             return FAILED
         finally:

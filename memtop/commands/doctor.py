@@ -31,7 +31,7 @@ from memtop.history.prometheus_connection import (
 )
 from memtop.history.prometheus_past import PODS_ONLY_WORDS
 from memtop.history.prometheus_queries import OOM_EVENTS_METRIC, MetricSchema, probe_schema
-from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable
+from memtop.kube.api_errors import CLUSTER_FAILURES, ApiError, KubeconfigError, Unreachable
 from memtop.kube.api_objects import ObjectMeta
 from memtop.kube.client import Client
 from memtop.kube.lenient_decoding import decode_lenient
@@ -140,7 +140,7 @@ async def check_prometheus(
             return await run_in_thread(_examine_prometheus, found, settings, pods, now)
     except PrometheusNotFoundError as error:
         return [_prometheus_missing(error)]
-    except (ApiError, Unreachable, CredentialError, KubeconfigError) as error:
+    except CLUSTER_FAILURES as error:
         return [failed("Prometheus", f"was found, but then: {error}")]
 
 

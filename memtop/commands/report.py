@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, TextIO
 from memtop.advice.proposals import propose
 from memtop.advice.workload_evidence import WorkloadEvidence, gather_evidence
 from memtop.change.audit_log import AuditLog, audit_log_path
+from memtop.commands.object_argument import object_argument
 from memtop.commands.once import NoFrameError, observe_once
 from memtop.files import NewFileError, new_file
 from memtop.kube.api_errors import KubeconfigError
 from memtop.kube.client import Client
-from memtop.kube.object_ref import ObjectRef, parse_object_name
+from memtop.kube.object_ref import ObjectRef
 from memtop.kube.pod_facts import Workload
 from memtop.observe.frame import WorkloadKey
 from memtop.observe.view import Scope, View
@@ -132,7 +133,7 @@ def gather_for_command(invocation: Invocation, *, working_set: bool = False) -> 
     """
     demo = bool(invocation.options.get("demo"))
     with open_watchlist(invocation.settings, os.environ, demo=demo) as plan:
-        ref = named_workload(invocation, invocation.arguments, plan)
+        ref = object_argument(invocation, invocation.arguments, plan.target.namespace, WORKLOAD_KINDS)
         past = plan.history.prometheus
         if working_set and past is not None:
             past = replace(past, metric="working_set")
@@ -156,22 +157,3 @@ def gather_from(plan: Watchlist, ref: ObjectRef) -> WorkloadEvidence:
         why = next((one for one in found.missing if "template" in one), "no pod of it is seen")
         raise NoSuchWorkloadError(f"{ref} in {ref.namespace}: {why.partition(': ')[2] or why}")
     return found
-
-
-def named_workload(invocation: Invocation, words: Sequence[str], plan: Watchlist) -> ObjectRef:
-    """The workload that words name, in the one namespace that there must be.
-
-    Raises:
-        ConfigError: They name none, or there are several namespaces.
-    """
-    from config.errors import ConfigError  # noqa: PLC0415  (only where something is wrong)
-
-    namespaces = invocation.settings.cluster.namespaces
-    if len(namespaces) > 1:
-        why = f"{invocation.command!r} is about one workload, so it needs one namespace"
-        raise invocation.mistake("cluster.namespaces", why)
-    try:
-        return parse_object_name(words, next(iter(namespaces), plan.target.namespace), WORKLOAD_KINDS)
-    except ValueError as error:
-        said = " ".join(words)
-        raise ConfigError(f"command {invocation.command!r}: {said!r} {error}") from None

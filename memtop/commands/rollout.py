@@ -15,7 +15,7 @@ from memtop.change.rollout_model import Rollout, StuckReason
 from memtop.change.rollout_status import rollout_status
 from memtop.change.rollout_watch import follow_rollout
 from memtop.commands.change import Console, named_object, run_change
-from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable
+from memtop.kube.api_errors import CLUSTER_FAILURES, ApiError, Unreachable
 from memtop.kube.client import Client
 from memtop.kube.json_object import mapping, sanitize_tree, yaml_lines
 from memtop.kube.object_ref import ROLLING_KINDS, ObjectRef, fetch_object
@@ -166,7 +166,7 @@ def run_status(invocation: Invocation, out: TextIO, err: TextIO) -> int:
         return asyncio.run(work())
     except TimeoutError:
         print("error: timed out waiting for the condition", file=err)
-    except (ApiError, Unreachable, CredentialError, KubeconfigError) as error:
+    except CLUSTER_FAILURES as error:
         print(f"memtop: {error}", file=err)
     return FAILED
 
@@ -206,7 +206,7 @@ def run_history(invocation: Invocation, out: TextIO, err: TextIO) -> int:
     except LookupError as error:
         print(f"error: {error.args[0]}", file=err)
         return FAILED
-    except (ApiError, Unreachable, CredentialError, KubeconfigError) as error:
+    except CLUSTER_FAILURES as error:
         print(f"memtop: {error}", file=err)
         return FAILED
     return 0

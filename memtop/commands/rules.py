@@ -44,6 +44,8 @@ from memtop.sanitize import sanitize
 if TYPE_CHECKING:
     from config.invocation import Invocation
 
+    _Printing = Callable[[Invocation, ClusterTarget, float, TextIO, TextIO], Coroutine[Any, Any, int]]
+
 DONE, FAILED, MISTAKE = 0, 1, 2
 LONGEST_BACKTEST = 30 * 86400.0
 """Seconds; a Prometheus seldom remembers more."""
@@ -129,12 +131,7 @@ def run_rules(invocation: Invocation, out: TextIO, err: TextIO) -> int:
     Raises:
         ConfigError: A mistake in the arguments, or a file that cannot be written.
     """
-    try:
-        with open_watchlist(invocation.settings, os.environ, demo=invocation.options["demo"]) as plan:
-            return asyncio.run(_print_rules(invocation, plan.target, plan.speed, out, err))
-    except (*CLUSTER_FAILURES, KubeconfigError, DemoStartError) as error:
-        print(f"memtop: {sanitize(str(error))}", file=err)
-        return FAILED
+    return _run_on_cluster(invocation, _print_rules, out, err)
 
 
 async def _print_rules(
@@ -349,10 +346,15 @@ async def _planned_undo(
 
 def run_dashboard(invocation: Invocation, out: TextIO, err: TextIO) -> int:
     """Prints a Grafana dashboard, or the ConfigMap that holds it; returns the exit code."""
+    return _run_on_cluster(invocation, _print_dashboard, out, err)
+
+
+def _run_on_cluster(invocation: Invocation, work: _Printing, out: TextIO, err: TextIO) -> int:
+    """Does a command's work on the cluster that is meant, or on the demo's; returns the exit code."""
     try:
         with open_watchlist(invocation.settings, os.environ, demo=invocation.options["demo"]) as plan:
-            return asyncio.run(_print_dashboard(invocation, plan.target, plan.speed, out, err))
-    except (*CLUSTER_FAILURES, KubeconfigError, DemoStartError, DashboardError) as error:
+            return asyncio.run(work(invocation, plan.target, plan.speed, out, err))
+    except (*CLUSTER_FAILURES, DemoStartError, DashboardError) as error:
         print(f"memtop: {sanitize(str(error))}", file=err)
         return FAILED
 

@@ -7,9 +7,10 @@ import os
 from typing import TYPE_CHECKING, TextIO
 
 from memtop.change.audit_log import audit_log_path
+from memtop.commands.object_argument import object_argument
 from memtop.kube.api_errors import CLUSTER_FAILURES, KubeconfigError
 from memtop.kube.client import Client
-from memtop.kube.object_ref import ROLLING_KINDS, ObjectRef, parse_object_name
+from memtop.kube.object_ref import ROLLING_KINDS, ObjectRef
 from memtop.observe.watchlist import DemoStartError, Watchlist, open_watchlist
 from memtop.timeline.timeline_report import report_json, report_lines, report_markdown
 from memtop.timeline.workload_timeline import TimelineOptions, WorkloadTimeline, gather_timeline
@@ -40,7 +41,7 @@ def run_timeline(invocation: Invocation, out: TextIO, err: TextIO) -> int:
         with open_watchlist(
             invocation.settings, os.environ, demo=bool(invocation.options.get("demo"))
         ) as plan:
-            ref = named_object(invocation, plan.target.namespace)
+            ref = _workload_or_pod(invocation, plan.target.namespace)
             told = asyncio.run(_gather(plan, ref, invocation))
     except KubeconfigError as error:
         print(f"memtop: {invocation.blame(error, error.setting)}", file=err)
@@ -59,26 +60,16 @@ def run_timeline(invocation: Invocation, out: TextIO, err: TextIO) -> int:
     return 0
 
 
-def named_object(invocation: Invocation, namespace: str) -> ObjectRef:
+def _workload_or_pod(invocation: Invocation, namespace: str) -> ObjectRef:
     """The workload or pod that the arguments name; a word alone is a pod.
 
     Raises:
         ConfigError: They name none, or there is not exactly one namespace.
     """
-    from config.errors import ConfigError  # noqa: PLC0415  (only where something is wrong)
-
-    namespaces = invocation.settings.cluster.namespaces
-    if len(namespaces) > 1:
-        words = f"{invocation.command!r} is about one workload, so it needs one namespace"
-        raise invocation.mistake("cluster.namespaces", words)
-    where = next(iter(namespaces), namespace)
-    asked = invocation.arguments
-    if len(asked) == 1 and "/" not in asked[0]:
-        return ObjectRef("Pod", where, asked[0])
-    try:
-        return parse_object_name(asked, where, KINDS)
-    except ValueError as error:
-        raise ConfigError(f"command {invocation.command!r}: {' '.join(asked)!r} {error}") from None
+    words = invocation.arguments
+    if len(words) == 1 and "/" not in words[0]:
+        words = ("Pod", *words)
+    return object_argument(invocation, words, namespace, KINDS)
 
 
 async def _gather(plan: Watchlist, ref: ObjectRef, invocation: Invocation) -> WorkloadTimeline:

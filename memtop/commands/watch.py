@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, TextIO
 from config.private_files import replace_file
 from memtop.analysis.stability import StabilityVerdict
 from memtop.background import run_in_thread
+from memtop.commands.object_argument import object_argument
 from memtop.kube.api_errors import ApiError, KubeconfigError
 from memtop.kube.client import Client
-from memtop.kube.object_ref import ROLLING_KINDS, ObjectRef, parse_object_name
+from memtop.kube.object_ref import ROLLING_KINDS, ObjectRef
 from memtop.observe import watchlist
 from memtop.observe.watchlist import Watchlist
 from memtop.stabilisation import verdict_report
@@ -27,7 +28,7 @@ from memtop.stabilisation.stabilisation_watch import (
     StabilisationState,
     follow_stabilisation,
 )
-from memtop.stabilisation.verdict_report import report_json, report_line
+from memtop.stabilisation.verdict_report import report_document, report_json, report_line
 
 if TYPE_CHECKING:
     from config.invocation import Invocation
@@ -61,32 +62,11 @@ def run_watch(invocation: Invocation, out: TextIO, err: TextIO) -> int:
     command = _user_command(invocation)
     try:
         plan = watchlist.make_watchlist(invocation.settings, os.environ)
-        ref = _named_workload(invocation, plan)
+        ref = object_argument(invocation, invocation.arguments, plan.target.namespace, ROLLING_KINDS)
         return asyncio.run(_HeadlessWatch(invocation, plan, command, out, err).run(ref))
     except KubeconfigError as error:
         print(f"memtop: {error}", file=err)
         return MISTAKE
-
-
-def _named_workload(invocation: Invocation, plan: Watchlist) -> ObjectRef:
-    """The workload that the arguments name.
-
-    Raises:
-        ConfigError: They name none, or there is not exactly one namespace.
-    """
-    from config.errors import ConfigError  # noqa: PLC0415  (only where something is wrong)
-
-    namespaces = invocation.settings.cluster.namespaces
-    if len(namespaces) > 1:
-        words = f"{invocation.command!r} is about one workload, so it needs one namespace"
-        raise invocation.mistake("cluster.namespaces", words)
-    try:
-        return parse_object_name(
-            invocation.arguments, next(iter(namespaces), plan.target.namespace), ROLLING_KINDS
-        )
-    except ValueError as error:
-        words = " ".join(invocation.arguments)
-        raise ConfigError(f"command {invocation.command!r}: {words!r} {error}") from None
 
 
 def _user_command(invocation: Invocation) -> tuple[str, ...]:
@@ -146,10 +126,15 @@ class _HeadlessWatch:
     def _result_document(self, ref: ObjectRef, code: int) -> bytes:
         """The last verdict with the exit code; all else is null where none came."""
         seen = self._last
-        found = json.loads(report_json(seen)) if seen is not None else dict.fromkeys(("verdict", "sentence"))
-        found["workload"] = {"kind": ref.kind, "name": ref.name}
-        document = {"exit_code": code, "outcome": _OUTCOMES.get(code, "interrupted"), **found}
-        return json.dumps({**document, "problem": self._problem}, ensure_ascii=False).encode() + b"\n"
+        known = report_document(seen) if seen is not None else dict.fromkeys(("verdict", "sentence"))
+        document = {
+            "exit_code": code,
+            "outcome": _OUTCOMES.get(code, "interrupted"),
+            **known,
+            "workload": {"kind": ref.kind, "name": ref.name},
+            "problem": self._problem,
+        }
+        return json.dumps(document, ensure_ascii=False).encode() + b"\n"
 
     async def _until_the_end(self, ref: ObjectRef) -> int:
         work = asyncio.ensure_future(self._watch(ref))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from memtop.describe.formatting import USUAL_MINOR
 from memtop.describe.memory_section import PodSurroundings, hpa_sentences, vpa_sentences
-from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable
+from memtop.kube.api_errors import CLUSTER_FAILURES, ApiError, Unreachable
 from memtop.kube.client import Client
 from memtop.kube.json_object import Json, decode_object, mapping, objects, selector_words, text
 from memtop.kube.list_watch import await_change
@@ -125,7 +125,7 @@ async def follow_object(
             backoff.reset()
             await _wait_for_change(client, known.watches, of_watches)
             await asyncio.sleep(PAUSE_SECONDS)
-        except (ApiError, Unreachable, CredentialError, KubeconfigError) as error:
+        except CLUSTER_FAILURES as error:
             publish(str(error))
             await backoff.wait(error, at_least=UNWATCHED_SECONDS)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable
+from memtop.kube.api_errors import CLUSTER_FAILURES, ApiError
 from memtop.kube.client import Client
 from memtop.kube.core_events import CoreEvent, EventCollector, KnownEvents
 from memtop.kube.json_object import Json, decode_object, mapping, objects, selector_words, text, uid_of
@@ -81,7 +81,7 @@ async def _related_objects(client: Client, ref: ObjectRef) -> tuple[list[ObjectR
     try:
         _, found = await fetch_object(client, ref)
         pods = await _pods_of(client, ref, found)
-    except (ApiError, Unreachable, CredentialError, KubeconfigError) as error:
+    except CLUSTER_FAILURES as error:
         return [ref], str(error)
     owners, note = await owner_chain(client, found)
     node = text(found, "spec", "nodeName")
@@ -116,7 +116,7 @@ async def _watch_object(client: Client, ref: ObjectRef, log: EventCollector, new
                 news.set()
         except WatchExpired as expired:
             await backoff.wait(expired)
-        except (ApiError, Unreachable, CredentialError, KubeconfigError) as error:
+        except CLUSTER_FAILURES as error:
             if isinstance(error, ApiError) and error.status == 403 and not namespace:
                 namespace = _NODE_NAMESPACE
                 continue

@@ -17,7 +17,7 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
-from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable, Unreadable
+from memtop.kube.api_errors import CLUSTER_FAILURES, ApiError, Unreadable
 from memtop.kube.api_objects import (
     ACCEPT_METADATA,
     ACCEPT_METADATA_LIST,
@@ -312,7 +312,7 @@ async def await_change(
                     raise _status_error(decode_lenient(event.object, ApiStatus, "an error event"))
                 backoff.reset()
                 return True
-    except (ApiError, Unreachable, CredentialError, KubeconfigError) as error:
+    except CLUSTER_FAILURES as error:
         failure = error
     await backoff.wait(failure, at_least=at_least if failure is not None else 0.0)
     return False

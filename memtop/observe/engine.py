@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from memtop.background import map_large_buffers
-from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable
+from memtop.kube.api_errors import CLUSTER_FAILURES, Unreachable
 from memtop.kube.client import Client
 from memtop.kube.credentials import Credentials
 from memtop.log_file import get_logger
@@ -252,7 +252,7 @@ class Engine:
         for refusals in itertools.count(1):
             self._look_again.clear()
             await wait_or_until(self._look_again, forbidden_delay(refusals))
-            with contextlib.suppress(ApiError, Unreachable, CredentialError, KubeconfigError):
+            with contextlib.suppress(*CLUSTER_FAILURES):
                 await self._client.get("/api/v1/pods", {"limit": "1", **selected})
                 self._scope = scope
                 self._other_scope.set()

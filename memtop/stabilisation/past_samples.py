@@ -17,7 +17,7 @@ from memtop.analysis.stability_evidence import LoadSeries, LoadSignal
 from memtop.background import run_in_thread
 from memtop.history.past_series import ORIGIN_DISK, ContainerName, Metric, PastSeries
 from memtop.history.sample_archive import archived_pods, read_archive
-from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable
+from memtop.kube.api_errors import CLUSTER_FAILURES
 from memtop.kube.client import Client
 from memtop.kube.object_ref import ObjectRef
 from memtop.retry import MAX_DELAY, Backoff
@@ -165,13 +165,7 @@ class PrometheusSamples:
             await self._ask(self._prometheus, change, living, now)
             self._next = now + self._pause
             self._backoff.reset()
-        except (
-            ApiError,
-            Unreachable,
-            CredentialError,
-            KubeconfigError,
-            reach.PrometheusNotFoundError,
-        ) as error:
+        except (*CLUSTER_FAILURES, reach.PrometheusNotFoundError) as error:
             self.samples.sentence = f"Prometheus: {sanitize(str(error))}"
             self._next_try = clock() + self._backoff.next_pause(error)
             await self.close()

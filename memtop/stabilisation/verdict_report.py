@@ -32,32 +32,34 @@ def report_line(seen: StabilisationState) -> str:
 
 def report_json(seen: StabilisationState) -> str:
     """One line of JSON; what is not known is null, times are UTC."""
+    return json.dumps(report_document(seen), ensure_ascii=False)
+
+
+def report_document(seen: StabilisationState) -> dict[str, object]:
+    """What `report_json` writes."""
     stability, change = seen.stability, seen.change
-    return json.dumps(
-        {
-            "time": utc_stamp(seen.time),
-            "namespace": seen.ref.namespace,
-            "workload": {"kind": seen.ref.kind, "name": seen.ref.name},
-            "container": seen.container,
-            "change": {
-                "at": utc_stamp(change.changed_at),
-                "revision": change.revision.number,
-                "previous_revision": None if change.previous is None else change.previous.number,
-                "what": change.words(seen.container),
-            },
-            "verdict": stability.verdict.value,
-            "sentence": stability.sentence,
-            "since": None if stability.since is None else utc_stamp(stability.since),
-            "needed_seconds": stability.needed_seconds,
-            "remaining_seconds": stability.remaining_seconds,
-            "bought_seconds": stability.bought_seconds,
-            "watched_seconds": stability.watched_seconds,
-            "load_share": stability.load_share,
-            "before": _side_document(stability.before),
-            "after": _side_document(stability.after),
+    return {
+        "time": utc_stamp(seen.time),
+        "namespace": seen.ref.namespace,
+        "workload": {"kind": seen.ref.kind, "name": seen.ref.name},
+        "container": seen.container,
+        "change": {
+            "at": utc_stamp(change.changed_at),
+            "revision": change.revision.number,
+            "previous_revision": None if change.previous is None else change.previous.number,
+            "what": change.words(seen.container),
         },
-        ensure_ascii=False,
-    )
+        "verdict": stability.verdict.value,
+        "sentence": stability.sentence,
+        "since": None if stability.since is None else utc_stamp(stability.since),
+        "needed_seconds": stability.needed_seconds,
+        "remaining_seconds": stability.remaining_seconds,
+        "bought_seconds": stability.bought_seconds,
+        "watched_seconds": stability.watched_seconds,
+        "load_share": stability.load_share,
+        "before": _side_document(stability.before),
+        "after": _side_document(stability.after),
+    }
 
 
 def _side_document(side: SideFigures) -> dict[str, object]:

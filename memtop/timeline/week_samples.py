@@ -25,7 +25,7 @@ from memtop.history.past_series import (
     drop_short_lives,
 )
 from memtop.history.sample_archive import archived_pods, read_archive
-from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable
+from memtop.kube.api_errors import CLUSTER_FAILURES, ApiError, Unreachable
 from memtop.kube.client import Client
 from memtop.sanitize import sanitize
 
@@ -131,13 +131,7 @@ async def ask_week(
             if told.series:
                 return told
             notes += [*told.notes, f"Prometheus at {found.where} knows none of these pods"]
-        except (
-            ApiError,
-            Unreachable,
-            CredentialError,
-            KubeconfigError,
-            reach.PrometheusNotFoundError,
-        ) as error:
+        except (*CLUSTER_FAILURES, reach.PrometheusNotFoundError) as error:
             notes.append(f"Prometheus: {sanitize(str(error))}")
     else:
         notes.append("Prometheus is switched off")

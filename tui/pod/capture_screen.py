@@ -19,6 +19,7 @@ from memtop.heap.capture_run import CaptureFailedError, CaptureStep, TakenCaptur
 from memtop.heap.capture_watch import take_watched
 from memtop.heap.container_probe import DebugProposal
 from memtop.heap.file_transfer import arrived_bytes, partial_path, remove_file
+from memtop.heap.growth_plan import GrowthPlan
 from memtop.wording import bytes_
 from tui.pod.tab import AskCluster
 from widgets.cell_graphs import byte_progress
@@ -45,8 +46,8 @@ def _capture_note(plan: CapturePlan) -> str:
     return f"{size}, takes {bytes_(capture.memory)}" if capture.memory else size
 
 
-def capture_plan_lines(plan: CapturePlan) -> list[PlanLine]:
-    """A plan in full, for the person who decides: what may cost the container its life comes first."""
+def risks_first(plan: CapturePlan | GrowthPlan) -> list[PlanLine]:
+    """The facts and risks of a plan: what may cost the container its life comes first."""
     risks = plan.risks()
     return [
         *(PlanLine("risk", risk.sentence, "critical") for risk in risks if risk.is_severe),
@@ -55,8 +56,12 @@ def capture_plan_lines(plan: CapturePlan) -> list[PlanLine]:
             for label, text in plan.facts()
         ),
         *(PlanLine("risk", risk.sentence) for risk in risks if not risk.is_severe),
-        PlanLine("opens with", viewer_for(plan.target).name),
     ]
+
+
+def capture_plan_lines(plan: CapturePlan) -> list[PlanLine]:
+    """A plan in full."""
+    return [*risks_first(plan), PlanLine("opens with", viewer_for(plan.target).name)]
 
 
 def debug_proposal_lines(why: str, found: DebugProposal) -> list[PlanLine]:

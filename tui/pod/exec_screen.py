@@ -35,8 +35,14 @@ from memtop.kube.container_exec import (
 from memtop.observe.frame import Frame
 from memtop.sanitize import sanitize_bytes
 from tui.live_screen import LiveScreen
-from tui.pod.capture_screen import CaptureScreen, capture_choices, capture_plan_lines, debug_proposal_lines
-from tui.pod.growth_screen import GrowthScreen, growth_choices, growth_plan_lines
+from tui.pod.capture_screen import (
+    CaptureScreen,
+    capture_choices,
+    capture_plan_lines,
+    debug_proposal_lines,
+    risks_first,
+)
+from tui.pod.growth_screen import GrowthScreen, growth_choices
 from tui.pod.shell_session import run_in_terminal
 from tui.pod.tab import AskCluster, TabSubject
 from widgets.confirm import ConfirmDialog
@@ -309,7 +315,7 @@ class ExecScreen(LiveScreen):
         captures, kept = found
         plan = await self._chosen(growth_plans(captures, kept, floor_rate=rate, pace=pace), captures)
         if isinstance(plan, GrowthPlan):
-            title, lines = f"{plan.title}, of {place.container}", growth_plan_lines(plan)
+            title, lines = f"{plan.title}, of {place.container}", risks_first(plan)
         elif plan is not None:
             title, lines = f"{plan.capture.title} of {place.container}", capture_plan_lines(plan)
         else:

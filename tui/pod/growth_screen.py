@@ -21,7 +21,6 @@ from memtop.heap_files.heap_tables import growth_rows
 from memtop.wording import duration
 from tui.pod.tab import AskCluster
 from widgets.cell_graphs import byte_progress
-from widgets.confirm import PlanLine
 from widgets.line_widget import LineWidget
 from widgets.picker import PickerItem
 from widgets.styled_text import Symbols, literal
@@ -44,19 +43,6 @@ def _growth_note(plan: GrowthPlan) -> str:
     if plan.capture.capture.suffix == ".heapsnapshot":
         return "holds data"
     return f"{duration(plan.lasts)}, holds no data" if plan.lasts else "holds no data"
-
-
-def growth_plan_lines(plan: GrowthPlan) -> list[PlanLine]:
-    """A plan in full: what may cost the container its life comes first."""
-    risks = plan.risks()
-    return [
-        *(PlanLine("risk", risk.sentence, "critical") for risk in risks if risk.is_severe),
-        *(
-            PlanLine(label, text, "command" if label == "runs there" else "plain")
-            for label, text in plan.facts()
-        ),
-        *(PlanLine("risk", risk.sentence) for risk in risks if not risk.is_severe),
-    ]
 
 
 class GrowthScreen(ModalScreen[None]):

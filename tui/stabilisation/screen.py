@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import aclosing, suppress
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -16,8 +15,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from memtop.files import NewFileError
-from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable
+from memtop.kube.api_errors import CLUSTER_FAILURES
 from memtop.kube.client import Client
 from memtop.kube.object_ref import ObjectRef
 from memtop.stabilisation import verdict_report
@@ -114,13 +112,12 @@ class StabilisationScreen(FollowingScreen):
         command: tuple[str, ...] = (),
         folder: Path | None = None,
     ) -> None:
-        super().__init__(ref, ask, now, symbols, warnings, f"Did it help? {ref.name}")
+        super().__init__(ref, ask, now, symbols, warnings, f"Did it help? {ref.name}", folder)
         self.seen: StabilisationState | None = None
         self._symbols: Symbols = symbols
         self._options = options or StabilisationOptions()
         self._bell = bell
         self._command = command
-        self._folder = folder
         self._problem = ""
         self._range = next(iter(CURVE_RANGES))
         self._by_age = False
@@ -192,7 +189,7 @@ class StabilisationScreen(FollowingScreen):
 
         try:
             await self._keep_following(tell)
-        except (ApiError, Unreachable, CredentialError, KubeconfigError) as error:
+        except CLUSTER_FAILURES as error:
             self._wake = None
             self.post_message(self.Told(str(error)))
 
@@ -286,14 +283,7 @@ class StabilisationScreen(FollowingScreen):
         if self.seen is None:
             self.notify("There is nothing to report yet")
             return
-        moment = datetime.fromtimestamp(self.seen.time, UTC).strftime("%Y%m%dT%H%M%SZ")
-        path = (self._folder or Path.cwd()) / f"{self.ref.name}_stabilisation_{moment}.md"
-        try:
-            await asyncio.to_thread(save_report, path, self.seen)
-        except NewFileError as error:
-            self.notify(str(error), severity="error", markup=False)
-        else:
-            self.notify(f"Written to {path}", markup=False)
+        await self._write_report("stabilisation", self.seen.time, partial(save_report, seen=self.seen))
 
     # -- drawing
 

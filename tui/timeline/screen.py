@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,7 +13,6 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from memtop.files import NewFileError
 from memtop.kube.api_errors import CLUSTER_FAILURES
 from memtop.kube.client import Client
 from memtop.kube.object_ref import ObjectRef
@@ -82,11 +80,10 @@ class TimelineScreen(FollowingScreen):
         options: TimelineOptions | None = None,
         folder: Path | None = None,
     ) -> None:
-        super().__init__(ref, ask, now, symbols, warnings, f"Since when? {ref.name}")
+        super().__init__(ref, ask, now, symbols, warnings, f"Since when? {ref.name}", folder)
         self.told: WorkloadTimeline | None = None
         self._symbols: Symbols = symbols
         self._options = options or TimelineOptions()
-        self._folder = folder
         self._problem = ""
         self._range = next(iter(TIMELINE_RANGES))
         self.head = TextBlock(self._head_lines, 5)
@@ -169,14 +166,7 @@ class TimelineScreen(FollowingScreen):
         if self.told is None:
             self.notify("There is nothing to report yet")
             return
-        moment = datetime.fromtimestamp(self.told.at, UTC).strftime("%Y%m%dT%H%M%SZ")
-        path = (self._folder or Path.cwd()) / f"{self.ref.name}_timeline_{moment}.md"
-        try:
-            await asyncio.to_thread(save_timeline, path, self.told)
-        except NewFileError as error:
-            self.notify(str(error), severity="error", markup=False)
-        else:
-            self.notify(f"Written to {path}", markup=False)
+        await self._write_report("timeline", self.told.at, partial(save_timeline, told=self.told))
 
     # -- drawing
 
