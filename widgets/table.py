@@ -37,6 +37,9 @@ class LiveTable(ScrollView, can_focus=True):
     The cursor rests on the first row, whichever row that is at the time, until a key moves it or `pin_cursor`
     is called. From then on it follows the key of its row. The first line holds the titles, the rightmost cell
     of each line the scroll bar.
+
+    Attributes:
+        moves: How often somebody has moved the cursor.
     """
 
     DEFAULT_CSS = """
@@ -133,6 +136,7 @@ class LiveTable(ScrollView, can_focus=True):
         self._cursor_key: Hashable | None = None
         self._clicked: Hashable | None = None
         self._touched = False
+        self.moves = 0
         self._placed: list[PlacedColumn] = []
         self._laid_out: tuple[int, tuple[TableColumn, ...]] | None = None
         self._painted: dict[int, PaintedLine] = {}
@@ -259,6 +263,7 @@ class LiveTable(ScrollView, can_focus=True):
         if not len(self._rows):
             return
         self._touched = True
+        self.moves += 1
         self._clicked = None
         self._cursor = min(max(row, 0), len(self._rows) - 1)
         self._show_cursor()

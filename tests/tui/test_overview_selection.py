@@ -135,6 +135,23 @@ class TestSelection:
             assert row is not None
             assert row.title == "noisy", "by then it has been seen"
 
+    async def test_a_key_means_the_row_that_its_user_has_moved_to(
+        self, play: Play, night: FakeCluster, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(screen, "SELECTION_SECONDS", 60.0)
+        monkeypatch.setattr(selection, "SLID_SECONDS", 60.0)
+        async with play(night) as stage:
+            await stage.press("tab")
+            await reorder(stage, night)
+            row = stage.app.overview.row
+            assert row is not None
+            assert row.title != "noisy", "it has slid beneath the cursor just now"
+            await stage.press("down", "up")
+            assert stage.selected == "noisy"
+            row = stage.app.overview.row
+            assert row is not None
+            assert row.title == "noisy"
+
     async def test_what_a_key_opened_is_still_selected_when_one_comes_back(
         self, play: Play, night: FakeCluster, monkeypatch: pytest.MonkeyPatch
     ) -> None:

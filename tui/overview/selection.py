@@ -75,11 +75,11 @@ class MovedRows:
     """Rows that lost the cursor to another row though nobody moved it.
 
     Attributes:
-        rows: For each table the row that was under the cursor, the key of the one that is there now, and
-            when that came, in seconds of the monotonic clock.
+        rows: For each table the row that was under the cursor, the key of the one that is there now, when
+            that came, in seconds of the monotonic clock, and how often the cursor had been moved by then.
     """
 
-    rows: dict[LiveTable, tuple[TabSubject, Hashable, float]] = field(default_factory=dict)
+    rows: dict[LiveTable, tuple[TabSubject, Hashable, float, int]] = field(default_factory=dict)
 
     def compare(self, table: LiveTable, before: TabSubject | None, asked: bool) -> None:
         """Compares what is under the cursor with what was there before the newest frame.
@@ -93,9 +93,11 @@ class MovedRows:
             self.rows.pop(table, None)
         elif table.cursor_key is not None and table.cursor_key != before.key:
             meant = self.intended_row(table)
-            self.rows[table] = (before if meant is None else meant, table.cursor_key, time.monotonic())
+            then = time.monotonic()
+            self.rows[table] = (before if meant is None else meant, table.cursor_key, then, table.moves)
 
     def intended_row(self, table: LiveTable) -> TabSubject | None:
-        """The row that a key means if it is not the one under the cursor."""
-        before, now, since = self.rows.get(table, (None, None, 0.0))
-        return before if table.cursor_key == now and time.monotonic() - since < SLID_SECONDS else None
+        """The row that a key means if it is not the one under the cursor, which nobody has moved since."""
+        before, now, since, moves = self.rows.get(table, (None, None, 0.0, 0))
+        unmoved = table.cursor_key == now and table.moves == moves
+        return before if unmoved and time.monotonic() - since < SLID_SECONDS else None
