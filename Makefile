@@ -51,7 +51,7 @@ docs: $(READY)  ## the manual, as pages for a browser, into build/docs
 	$(BIN)/mkdocs build
 
 lock:  ## resolve the dependencies afresh into constraints.txt (needs uv)
-	uv pip compile pyproject.toml --group dev --extra dashboard --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet -o constraints.txt
+	uv pip compile pyproject.toml --group dev --extra dashboard --extra mcp --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet -o constraints.txt
 
 clean:  ## remove what was made here
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

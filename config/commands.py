@@ -177,6 +177,9 @@ A workload says by annotation what is not for it, or its own thresholds:
   memtop/alerts: "leak=off, near-limit=97%, limit-soon=2h, restarts=10"
 Rules: near-limit, leak, limit-soon, oom-kill, child-oom-kill, oom-loop,
 restarts, no-limit, pressure."""
+_MCP_NOTES = """\
+Needs the extra memtop[mcp]. Tools: frame, verdict, timeline, logs, plan; no
+tool changes anything. See docs/agents.md."""
 COMMANDS = (
     TUI,
     ONE_SHOT,
@@ -348,6 +351,12 @@ COMMANDS = (
         arguments="KIND/NAME",
         at_least=1,
         at_most=2,
+    ),
+    CliCommand(
+        "mcp",
+        "Serve agents over stdin and stdout (Model Context Protocol), read-only.",
+        flags=(DEMO,),
+        notes=_MCP_NOTES,
     ),
     CliCommand(
         "set image",

@@ -255,6 +255,12 @@ def _timeline(invocation: Invocation) -> int:
     return run_timeline(invocation, sys.stdout, sys.stderr)
 
 
+def _mcp(invocation: Invocation) -> int:
+    from memtop.commands.mcp_server import run_mcp
+
+    return run_mcp(invocation, sys.stderr)
+
+
 def _set_image(invocation: Invocation) -> int:
     from memtop.commands.change import Console, run_set_image
 
@@ -373,6 +379,7 @@ COMMANDS: dict[str, Callable[[Invocation], int]] = {
     "rollout resume": _rollout_resume,
     "watch": _watch,
     "timeline": _timeline,
+    "mcp": _mcp,
     "set image": _set_image,
     "set memory": _set_memory,
     "audit": _audit,

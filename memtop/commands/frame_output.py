@@ -74,12 +74,19 @@ def frame_document(frame: Frame) -> dict[str, Any]:
             for source in frame.sources
         },
         "containers": [
-            _container_document(frame.rows, listing, frame.time) for listing in list_containers(frame)
+            container_document(frame.rows, listing, frame.time) for listing in list_containers(frame)
         ],
     }
 
 
-def _container_document(rows: FrameRows, listing: ListedContainer, now: float) -> dict[str, Any]:
+def container_document(rows: FrameRows, listing: ListedContainer, now: float) -> dict[str, Any]:
+    """One container as plain values.
+
+    Args:
+        rows: The frame's rows.
+        listing: Which of them.
+        now: The cluster's time, Unix seconds.
+    """
     row, who = listing.row, listing.identity
     judgement = rows.judgements[row]
     return {
@@ -89,23 +96,23 @@ def _container_document(rows: FrameRows, listing: ListedContainer, now: float) -
         "kind": who.kind.value,
         "workload": {"kind": who.workload.kind, "name": who.workload.name},
         "node": who.node or None,
-        "working_set_bytes": _whole_or_none(rows.working_set[row]),
+        "working_set_bytes": whole_or_none(rows.working_set[row]),
         "sampled_at": iso_time(rows.sampled_at[row]),
-        "sample_age_seconds": _whole_or_none(max(now - float(rows.sampled_at[row]), 0.0)),
-        "limit_bytes": _whole_or_none(rows.limit[row]),
+        "sample_age_seconds": whole_or_none(max(now - float(rows.sampled_at[row]), 0.0)),
+        "limit_bytes": whole_or_none(rows.limit[row]),
         "limit_of_pod": bool(rows.pod_limit[row]),
-        "request_bytes": _whole_or_none(rows.request[row]),
+        "request_bytes": whole_or_none(rows.request[row]),
         "limit_ratio": _rounded_or_none(rows.share[row]),
         "restarts": int(rows.restarts[row]),
         "restarts_last_hour": int(rows.restarts_hour[row]),
         "restarts_last_hour_exact": bool(rows.restarts_exact[row]),
         "oom_kills_last_hour": int(rows.ooms_hour[row]),
-        "child_oom_kills_last_hour": _whole_or_none(rows.child_ooms_hour[row]),
+        "child_oom_kills_last_hour": whole_or_none(rows.child_ooms_hour[row]),
         "memory_deaths": judgement.memory_deaths,
         "state": rows.states[row],
         "last_termination": _termination_document(rows.last_terminations[row]),
-        "growth_bytes_per_hour": _whole_or_none(rows.rate[row]),
-        "seconds_to_limit": _whole_or_none(rows.seconds_to_limit[row]),
+        "growth_bytes_per_hour": whole_or_none(rows.rate[row]),
+        "seconds_to_limit": whole_or_none(rows.seconds_to_limit[row]),
         "verdict": judgement.certainty,
         "verdict_confidence": _rounded_or_none(rows.confidence[row]),
         "evidence": judgement.evidence(),
@@ -129,7 +136,8 @@ def iso_time(seconds: float | None) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _whole_or_none(value: float) -> int | None:
+def whole_or_none(value: float) -> int | None:
+    """A whole number; None for what is not finite."""
     return round(float(value)) if math.isfinite(value) else None
 
 

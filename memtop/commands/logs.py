@@ -69,7 +69,7 @@ async def _print_log(
     grep = Grep()
     try:
         if sought is not None:
-            await _set_expression(grep, sought, typed=bool(options["grep"]))  # says what is wrong at once
+            await set_expression(grep, sought, typed=bool(options["grep"]))  # says what is wrong at once
         found = await find_log_target(client, ref, options["container"])
         if found.how_chosen:
             print(f"memtop: {found.how_chosen}", file=err)
@@ -89,7 +89,7 @@ async def _print_log(
         elif sought is not None:
             buffer = LogBuffer()
             printer = MatchPrinter(buffer, LogSearch(sought, buffer, grep), lines, out)
-        status = await _read_and_print(client, request, printer)
+        status = await read_and_print(client, request, printer)
     finally:
         await grep.close()
         await client.close()
@@ -103,7 +103,7 @@ async def _print_log(
     return 0
 
 
-async def _set_expression(grep: Grep, sought: LogFilter, *, typed: bool) -> None:
+async def set_expression(grep: Grep, sought: LogFilter, *, typed: bool) -> None:
     """Has an expression looked for; of a typed one that is wrong it names the flag and the value."""
     try:
         await grep.use(sought.pattern, ignore_case=sought.ignore_case)
@@ -117,7 +117,7 @@ async def _set_expression(grep: Grep, sought: LogFilter, *, typed: bool) -> None
         raise  # the expression is one of ours, not one that was typed
 
 
-async def _read_and_print(client: Client, request: LogRequest, printer: LogPrinter) -> LogStatus:
+async def read_and_print(client: Client, request: LogRequest, printer: LogPrinter) -> LogStatus:
     """Reads and prints until nothing more can come; returns how it ended."""
     status = LogStatus("")
     async with aclosing(_read_deliveries(client, request)) as deliveries:

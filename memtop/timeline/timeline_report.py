@@ -195,9 +195,14 @@ def _iso(at: float | None) -> str | None:
 
 
 def report_json(told: WorkloadTimeline) -> str:
-    """The timeline as JSON: times in UTC, bytes, bytes per hour; null for what is not known."""
+    """The timeline as JSON text."""
+    return msgspec.json.format(msgspec.json.encode(timeline_document(told)), indent=2).decode()
+
+
+def timeline_document(told: WorkloadTimeline) -> dict[str, Any]:
+    """The timeline as plain values: times in UTC, bytes, bytes per hour; None for what is not known."""
     onset = told.onset
-    answer: dict[str, Any] = {
+    return {
         "kind": told.ref.kind,
         "namespace": told.ref.namespace,
         "name": told.ref.name,
@@ -242,7 +247,6 @@ def report_json(told: WorkloadTimeline) -> str:
         "basis": told.basis,
         "notes": list(told.notes),
     }
-    return msgspec.json.format(msgspec.json.encode(answer), indent=2).decode()
 
 
 def _change(one: ClusterChange) -> dict[str, Any]:
