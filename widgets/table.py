@@ -189,6 +189,7 @@ class LiveTable(ScrollView, can_focus=True):
 
         The cursor stays on its row. Where that was on screen it stays on the same line of it, unless the
         table stands at its top, which it then doesn't leave. When the row is gone, the next one gets it.
+        A cursor that nobody has moved does not scroll: what stands first would be taken for the largest.
 
         Args:
             rows: The new rows, already in order.
@@ -210,9 +211,8 @@ class LiveTable(ScrollView, can_focus=True):
             found = min(was if self._touched and not afresh else rest, max(0, count - 1))
         self._cursor = found
         self._resize()
-        if visible:
-            # A row that the cursor only rests on does not take the table away from its top.
-            stays = found < self._page and (scroll == 0 or not self._touched)
+        if visible and self.moves:
+            stays = found < self._page and scroll == 0
             self._scroll_to_row(0 if stays else scroll + found - was)
             self._show_cursor()
         self._repaint()
@@ -252,7 +252,7 @@ class LiveTable(ScrollView, can_focus=True):
 
     def _show_cursor(self) -> None:
         if not self.size.height:
-            return  # not laid out yet; its first size brings the cursor into view
+            return  # not laid out yet; its first size brings it into view
         first, page = round(self.scroll_y), self._page
         if self._cursor < first:
             self._scroll_to_row(self._cursor)
@@ -346,9 +346,9 @@ class LiveTable(ScrollView, can_focus=True):
     # Painting
 
     def on_resize(self) -> None:
-        """Keeps the cursor in view in a smaller window."""
+        """Keeps a cursor that was moved in view in a smaller window."""
         self._resize()
-        if self._touched or not round(self.scroll_y):
+        if self.moves:
             self._show_cursor()
         self._repaint()
 

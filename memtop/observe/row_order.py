@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from memtop.analysis.judgement import (
     LEAK_CODE,
+    OOM_LOOP_CODE,
     UNJUDGED_CODE,
     VERDICTS,
     Verdict,
@@ -17,6 +18,7 @@ from memtop.observe.slots import SEVERITY_CODES, ContainerIdentity
 from memtop.observe.view import OverviewPane, RowCondition, RowFilter, RowSort, SortColumn
 
 MIN_SEVERITY_CODE = SEVERITY_CODES[StateSeverity.FAILING]
+DONE_CODE = SEVERITY_CODES[StateSeverity.DONE]
 _RANKS = {
     Verdict.LEAK: 6,
     Verdict.OOM_LOOP: 5.5,
@@ -157,9 +159,9 @@ def _belongs_in_pane(pane: OverviewPane, rows: FrameRows, candidates: Slots) -> 
             failing = rows.severities.codes[candidates] >= MIN_SEVERITY_CODE
             return np.asarray((rows.restarts[candidates] > 0) | failing | rows.failed[candidates], np.bool_)
         case OverviewPane.GROWTH:
-            leak = rows.verdict[candidates] == LEAK_CODE
-            judged = rows.verdict[candidates] != UNJUDGED_CODE
-            return np.asarray(leak | (judged & (rows.rate[candidates] > 0)), np.bool_)
+            verdict = rows.verdict[candidates]
+            dying = (verdict == LEAK_CODE) | (verdict == OOM_LOOP_CODE)
+            return np.asarray(dying | ((verdict != UNJUDGED_CODE) & (rows.rate[candidates] > 0)), np.bool_)
 
 
 _TEXT_COLUMNS = {SortColumn.NAMESPACE, SortColumn.NAME, SortColumn.WORKLOAD, SortColumn.NODE}
@@ -194,7 +196,23 @@ def _sort_keys(column: SortColumn, rows: FrameRows, shown: Slots) -> list[Floats
         case SortColumn.PODS:
             return [rows.pods[shown].astype(np.float64)]
         case _:
-            return [rows.working_set[shown]]
+            return [_memory_held_last(rows, shown)]
+
+
+def _memory_held_last(rows: FrameRows, shown: Slots) -> Floats:
+    """What each holds; of what is between two lives, what it held last.
+
+    A container that dies every few minutes would otherwise go from the top of the list to its end and back,
+    and take the cursor with it.
+    """
+    held = rows.working_set[shown].copy()
+    between_lives = np.isnan(held) & (rows.severities.codes[shown] != DONE_CODE)
+    past = np.nan_to_num(rows.sparkline[shown[between_lives]])
+    if past.size:
+        newest = past.shape[1] - 1 - np.argmax(past[:, ::-1] > 0, axis=1)
+        last = past[np.arange(len(past)), newest].astype(np.float64)
+        held[between_lives] = np.where(last > 0, last, np.nan)
+    return held
 
 
 def _urgency(rows: FrameRows, shown: Slots) -> list[Floats]:

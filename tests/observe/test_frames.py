@@ -45,6 +45,20 @@ class TestPanes:
     async def test_top_memory_goes_by_memory_and_leaves_init_containers_out(self, shop):
         assert shop.shown() == ["big", "far", "small", "down"]
 
+    async def test_what_dies_keeps_its_place_until_it_holds_memory_again(self, shop, world):
+        crashed = {"waiting": {"reason": "CrashLoopBackOff"}}
+        again = world.container(limit=None, state=world.running(20), restarts=1)
+        for state in (world.container(limit=None, state=crashed, restarts=1), again):
+            shop.put(world.pod("far", state, namespace="other"))
+            assert shop.shown() == ["big", "far", "small", "down"]
+        shop.tick(world.sample("far", 30, "other", app="10Mi"), at=30)
+        assert shop.shown() == ["big", "small", "far", "down"]
+
+    async def test_what_is_done_does_not_keep_its_place(self, shop, world):
+        done = world.container(limit=None, state=world.ended(10, "Completed", 0))
+        shop.put(world.pod("far", done, namespace="other"))
+        assert shop.shown()[:2] == ["big", "small"]
+
     async def test_restarts_show_what_ended_badly_or_cannot_run(self, shop, world):
         waiting = {"waiting": {"reason": "ImagePullBackOff"}}
         shop.put(
@@ -62,6 +76,11 @@ class TestPanes:
         assert shop.shown(OverviewPane.GROWTH) == ["big", "small"]
         shop.judged("big", Verdict.STEADY, rate=0.0, seconds=np.nan)
         assert shop.shown(OverviewPane.GROWTH) == ["small"]
+
+    async def test_growth_shows_what_dies_too_fast_to_be_seen_growing(self, shop):
+        shop.judged("big", rate=MI)
+        shop.judged("small", Verdict.OOM_LOOP, rate=np.nan)
+        assert shop.shown(OverviewPane.GROWTH) == ["big", "small"]
 
 
 class TestOrders:

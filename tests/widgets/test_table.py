@@ -113,16 +113,20 @@ async def test_until_it_is_moved_the_cursor_rests_on_the_first_row():
         assert app.heard == [("selected", "pod-0"), ("selected", "new")]
 
 
-async def test_a_row_that_the_cursor_only_rests_on_leaves_the_table_at_its_top():
+@pytest.mark.parametrize("pinned", [False, True])
+async def test_a_cursor_that_nobody_has_moved_leaves_the_table_at_its_top(pinned):
     app = Table(Pods.many(30))
-    async with app.run_test(size=(80, 4)) as pilot:
+    async with app.run_test(size=(80, 12)) as pilot:
         app.table.show(app.pods, rest=3)
         await pilot.pause()
-        assert round(app.table.scroll_y) > 0
-        await pilot.resize_terminal(80, 24)
-        app.table.show(app.pods, rest=3)
+        if pinned:
+            app.table.pin_cursor()
+        app.table.show(Pods([*app.pods.pods[10:], *app.pods.pods[:10]]), rest=23)
         await pilot.pause()
         assert (app.table.cursor_key, round(app.table.scroll_y)) == ("pod-3", 0)
+        await pilot.press("down")
+        assert app.table.cursor_key == "pod-4"
+        assert round(app.table.scroll_y) > 0
 
 
 async def test_a_table_that_somebody_scrolls_stays_there():
