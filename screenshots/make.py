@@ -82,6 +82,12 @@ PICTURES = (
         shows=("user-service", "8 leaking", "floor rises"),
     ),
     Picture("growth", MIDDLE, keys=("tab", "tab", "z"), shows=("leak", "floor rises")),
+    Picture(
+        "marked-rows",
+        MIDDLE,
+        keys=("w", "~deployment/", "home", "m", "m", "m", "R", "~Restart 3"),
+        shows=("one after the other", "Cancel"),
+    ),
     Picture("workloads", LARGE, keys=("w",), shows=("deployment/user-service", "OOMKilled")),
     Picture("trend", MIDDLE, keys=("home", "down", "enter"), shows=("floor rises", "in the last hour")),
     Picture(

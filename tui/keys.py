@@ -38,6 +38,12 @@ CHANGE_TITLES: Final = {
     "pause": "Pause its rollouts, or resume them",
 }
 """Each change in words, for the command palette."""
+MARKED_TITLES: Final = {
+    "memory": "Set the memory of all marked rows",
+    "restart": "Restart the workloads of all marked rows",
+    "delete": "Delete all marked pods",
+}
+"""What can be done with several rows at once."""
 FOLLOW_TITLES: Final = {
     "rollout": "Status of its rollout",
     "stabilisation": "Stabilisation: did the last change help?",
@@ -84,6 +90,9 @@ OVERVIEW_BINDINGS: Final[list[BindingType]] = [
     Binding("s", "sort(1)", "Sort"),
     Binding("z", "zoom", "Zoom"),
     Binding("space", "freeze", "Freeze"),
+    Binding("m", "mark", "Mark"),
+    Binding("shift+down", "mark_further(1)", "Mark downwards", show=False),
+    Binding("shift+up", "mark_further(-1)", "Mark upwards", show=False),
     Binding("c", "app.context", "Context"),
     Binding("l", "app.open('Logs')", "Logs"),
     Binding("p", "app.open('Previous')", "Previous"),
@@ -99,7 +108,7 @@ OVERVIEW_BINDINGS: Final[list[BindingType]] = [
     Binding("minus", "app.interval(-1)", "Ask more often", key_display="-", show=False),
     Binding("r", "app.retry", "Ask again now", show=False),
     Binding("f", "next_count", "Only what the header counts", show=False),
-    Binding("escape", "clear_filter", "Clear filter", show=False),
+    Binding("escape", "clear_filter", "Unmark, clear filter", show=False),
 ]
 OVERVIEW_BAR: Final = tuple(binding.key for binding in OVERVIEW_BINDINGS if isinstance(binding, Binding))
 """The order of the bar at the bottom: a narrow one keeps help, quit and the keys of an incident."""
@@ -114,6 +123,7 @@ OVERVIEW_GROUPS = (
             HelpKey("w", "one row per workload, or per container"),
             HelpKey("z", "the active pane alone, or all of them"),
             HelpKey("space", "freeze the tables while you read; the clock goes on"),
+            HelpKey("m  shift+↑ ↓", "mark rows; R, ctrl+d and M then act on all that are marked"),
         ),
     ),
     KeyGroup(
@@ -130,7 +140,7 @@ OVERVIEW_GROUPS = (
         (
             HelpKey("/", "filter: text, !text, label=value, namespace=value, is=leaking; all must hold"),
             HelpKey("f", "only what the header counts: leaking, near limit, OOM-killed … (or click a count)"),
-            HelpKey("esc", "clear the filter, leave the zoom"),
+            HelpKey("esc", "unmark all; clear the filter; leave the zoom"),
             HelpKey("s  S", "sort by the next column; turn the order round (or click a title)"),
             HelpKey("n", "namespace"),
             HelpKey("c", "context"),

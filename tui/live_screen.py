@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,6 +20,7 @@ from textual.widgets import Static
 from widgets.styled_text import Symbols
 
 if TYPE_CHECKING:
+    from memtop.kube.object_ref import ObjectRef
     from memtop.observe.frame import Frame
     from tui.pod.tab import TabSubject
 
@@ -131,6 +132,14 @@ class LiveScreen(Screen[None]):
     def row(self) -> TabSubject | None:
         """What the keys act on that change a workload; None where there is nothing to act on."""
         return None
+
+    @property
+    def marked(self) -> Sequence[TabSubject]:
+        """The rows that were marked for one change of all of them, in the order of marking."""
+        return ()
+
+    def unmark(self, done: Collection[ObjectRef]) -> None:
+        """Takes the marks from the rows of objects that were changed."""
 
 
 @dataclass(frozen=True, slots=True)

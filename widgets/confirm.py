@@ -141,12 +141,13 @@ class ConfirmDialog(ModalScreen[bool]):
         with Vertical() as box:
             box.border_title = Text(literal(self._title)).markup
             keys = ["F writes a patch file"] if self._save else []
-            keys += ["c copies the command"] if self._copy else []
+            keys += [f"c copies the command{'s' if chr(10) in self._copy else ''}"] if self._copy else []
             box.border_subtitle = " · ".join(keys)
             scroll = VerticalScroll(Static(id="plan"), can_focus=False)
             yield scroll
             if self._copy:
-                yield Static(literal(self._copy), id="command", markup=False)
+                commands = "\n".join(literal(line) for line in self._copy.splitlines())
+                yield Static(commands, id="command", markup=False)
             if self._typed:
                 yield Static(literal(self._demand), id="demand", markup=False)
                 yield Input(id="name", compact=True)

@@ -206,7 +206,7 @@ async def apply_plan(client: Client, plan: ChangePlan, log: AuditLog) -> Applied
 
 
 async def record_not_applied(
-    client: Client, plan: ChangePlan, log: AuditLog, *, outcome: PlanOutcome = "declined"
+    client: Client, plan: ChangePlan, log: AuditLog, *, outcome: PlanOutcome = "declined", why: str = ""
 ) -> str:
     """Records a plan that is not applied.
 
@@ -214,13 +214,16 @@ async def record_not_applied(
         client: The connection.
         plan: The plan.
         log: Where it is recorded.
-        outcome: Why it is not: somebody said no, or only wanted to see it.
+        outcome: Why it is not: somebody said no, only wanted to see it, or another plan failed before it.
+        why: The reason in a sentence, where there is more to say.
 
     Returns:
         A warning if it cannot be recorded; empty if it is.
     """
     try:
-        await _AuditRecord(client, plan, log).write("refused" if plan.refused else outcome, plan.refused)
+        await _AuditRecord(client, plan, log).write(
+            "refused" if plan.refused else outcome, plan.refused or why
+        )
     except AuditError as error:
         return str(error)
     return ""

@@ -21,7 +21,7 @@ from config.sources import require_home, state_folder
 from memtop.change.change_plan import ChangePlan
 from memtop.change.change_request import SetVariables
 
-PlanOutcome = Literal["begun", "applied", "declined", "refused", "conflict", "failed", "dry run"]
+PlanOutcome = Literal["begun", "applied", "declined", "refused", "conflict", "failed", "dry run", "not tried"]
 MOST_LOG_BYTES = 2 * 1024 * 1024
 """Of one file: some two thousand plans."""
 MAX_READ_BYTES = 4 * MOST_LOG_BYTES

@@ -17,7 +17,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.worker import Worker
 
-from tui.keys import CHANGE_GROUP, CHANGE_TITLES, FOLLOW_TITLES
+from tui.keys import CHANGE_GROUP, CHANGE_TITLES, FOLLOW_TITLES, MARKED_TITLES
 from tui.live_screen import KeyGroup, LiveScreen, OpenScreen, OpenSubject
 from widgets.waiting import WaitingDialog
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from config.settings import Settings
     from memtop.change.change_request import ResizePod
     from memtop.change.rollout_watch import BackgroundRollout
+    from memtop.change.several_changes import SeveralOutcome
     from memtop.kube.object_ref import ObjectRef
     from memtop.observe.frame import Frame
     from memtop.observe.watchlist import Watchlist
@@ -180,6 +181,8 @@ class WorkloadActions:
             return why_no_timeline(row.workload.kind)
         if action == "workload":
             return f"{row.pod} is a bare pod: no workload owns it" if row.workload.kind == "Pod" else ""
+        if self._marked and action not in FOLLOW_TITLES:
+            return self._refusal_for_marked(action)
         if self._permissions is None:
             return ""
         if action in {"rollout", "stabilisation"}:
@@ -187,6 +190,24 @@ class WorkloadActions:
 
             return why_no_rollout(row.workload)
         return self._permissions.refusal(row, action)
+
+    @property
+    def _marked(self) -> Sequence[TabSubject]:
+        """The rows that are marked on the screen in front, whatever dialog lies on it."""
+        stack = reversed(self._app.screen_stack)
+        return next((screen.marked for screen in stack if isinstance(screen, LiveScreen)), ())
+
+    def _refusal_for_marked(self, action: str) -> str:
+        """Why an action cannot be taken on all marked rows; what one of them forbids is said by the plan."""
+        if self._settings.safety.read_only:
+            from memtop.change.change_request import READ_ONLY_SENTENCE
+
+            return READ_ONLY_SENTENCE
+        if action in MARKED_TITLES:
+            return ""
+        count = len(self._marked)
+        rows = f"{count} rows are" if count > 1 else "a row is"
+        return f"{rows} marked, and this is done with one at a time: esc unmarks"
 
     def show_frame(self, frame: Frame) -> None:
         """Learns what may be done with the row in front, and dims the keys of what may not."""
@@ -261,18 +282,26 @@ class WorkloadActions:
         elif self.applying:
             self._app.notify("A change is on its way to the cluster: one at a time")
         else:
-            waiting = WaitingDialog(CHANGE_TITLES[action], f"Asking the cluster about {row.workload} …")
-            work = self._work(partial(self._change, action, row, waiting), "change")
+            marked = self._marked
+            title, about = (
+                (MARKED_TITLES[action], f"{len(marked)} marked rows")
+                if marked
+                else (CHANGE_TITLES[action], row.workload)
+            )
+            waiting = WaitingDialog(title, f"Asking the cluster about {about} …")
+            work = self._work(partial(self._change, action, row, marked, waiting), "change")
             self._app.push_screen(waiting, lambda left: work.cancel() if left else None)
 
     def _work(self, work: Callable[[], Coroutine[None, None, None]], group: str) -> Worker[None]:
         """Begins something in place of what of its group is under way."""
         return self._app.run_worker(work, group=group, exclusive=True)
 
-    async def _change(self, action: str, row: TabSubject, waiting: WaitingDialog) -> None:
+    async def _change(
+        self, action: str, row: TabSubject, marked: Sequence[TabSubject], waiting: WaitingDialog
+    ) -> None:
         from memtop.change.audit_log import AuditLog, audit_log_path
         from memtop.stabilisation.earlier_revisions import leak_of_revision
-        from tui.change.change_flow import ChangeFlow
+        from tui.change.marked_rows import MarkedRowsFlow
         from tui.change.memory_change import usage_by_container, workload_members
 
         settings = self._settings
@@ -286,7 +315,7 @@ class WorkloadActions:
             return usage_by_container(workload_members(self._frame(), row.workload))
 
         past = self._plan.history
-        self._flow = ChangeFlow(
+        self._flow = flow = MarkedRowsFlow(
             self._app,
             self._ask,
             context=self._plan.target.context,
@@ -301,13 +330,30 @@ class WorkloadActions:
             ascii_only=settings.ui.symbols == "ascii",
         )
         try:
-            plan = await self._flow.run(action, row, uses)
+            if marked:
+                self._followed_several(await flow.run_marked(action, marked))
+                return
+            plan = await flow.run(action, row, uses)
         finally:
             waiting.finish()
         if plan is not None and plan.opens_rollout:
             self._show_rollout(plan.ref)
 
     # -- following it
+
+    def _followed_several(self, outcome: SeveralOutcome | None) -> None:
+        """Unmarks what was changed, and follows what comes of it in the header; the rest stays marked."""
+        from memtop.change.change_request import ResizePod
+
+        for plan in () if outcome is None else outcome.done:
+            if isinstance(plan.change, ResizePod):
+                self._follow_resize(plan.change)
+            elif plan.opens_rollout:
+                self.left.follow(plan.ref)
+        done = {plan.ref for plan in outcome.done} if outcome is not None else set()
+        for screen in self._app.screen_stack:
+            if done and isinstance(screen, LiveScreen):
+                screen.unmark(done)
 
     def _follow_resize(self, request: ResizePod) -> None:
         self._work(partial(self._tell_resize, request), f"resize of {request.ref}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -54,12 +54,14 @@ class PaneRows:
         pane: Which pane of it.
         look: How figures are drawn.
         cursor_hint: Where the cursor's row was; shared by the rows of one pane from frame to frame.
+        marked: The keys of the rows that were marked for one change of all of them.
     """
 
     frame: Frame
     pane: OverviewPane
     look: FigureStyle
     cursor_hint: RowHint = field(default_factory=RowHint)
+    marked: Collection[Hashable] = frozenset()
 
     def __len__(self) -> int:
         return len(self.frame.pane_rows[self.pane])
@@ -96,10 +98,20 @@ class PaneRows:
         told_apart = any(column.key == Order.NAMESPACE for column, _ in columns)
         return [
             _CELLS[column.key](self, row, width)
-            if told_apart or column.key not in _NAMES
-            else _name_with_namespace(self, row, width)
+            if column.key not in _NAMES
+            else self._name_cell(row, width, _name if told_apart else _name_with_namespace)
             for column, width in columns
         ]
+
+    def _name_cell(self, row: int, width: int, name: Callable[[PaneRows, int, int], Cell]) -> Cell:
+        """The name, behind a sign where the row is marked."""
+        if not self.marked or self.identity(row).key not in self.marked:
+            return name(self, row, width)
+        sign = "* " if self.look.symbols == "ascii" else "● "
+        rest = name(self, row, max(1, width - len(sign)))
+        text = Text(no_wrap=True, end="").append(sign, "accent")
+        words = shorten(rest, max(1, width - len(sign))) if isinstance(rest, str) else rest.plain
+        return text.append(words, "accent")
 
     def identity_at(self, i: int) -> ContainerIdentity | WorkloadIdentity:
         """Who line ``i`` is."""

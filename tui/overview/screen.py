@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -17,7 +17,14 @@ from memtop.observe.view import OverviewPane, RowFilter, RowSort, SortColumn, Vi
 from tui.keys import OVERVIEW_BAR, OVERVIEW_BINDINGS, OVERVIEW_GROUPS
 from tui.live_screen import FigureStyle, LiveScreen
 from tui.overview.pane_columns import ASCENDING_FIRST, pane_columns, sortable_columns
-from tui.overview.selection import MovedRows, grouped_view, row_under_cursor, same_rows_asked
+from tui.overview.selection import (
+    MarkedRows,
+    MovedRows,
+    grouped_view,
+    marked_words,
+    row_under_cursor,
+    same_rows_asked,
+)
 from tui.overview.words import (
     COUNT_CONDITIONS,
     PANE_TITLES,
@@ -37,6 +44,7 @@ from widgets.table_parts import NoRows
 
 if TYPE_CHECKING:
     from config.settings import Settings
+    from memtop.kube.object_ref import ObjectRef
     from memtop.observe.frame import Frame
     from tui.pod.tab import TabSubject
 
@@ -109,6 +117,7 @@ class Overview(LiveScreen):
         self._active = OverviewPane.TOP
         self._pending_selection: Timer | None = None
         self._slid = MovedRows()
+        self._marks = MarkedRows()
         ascii_only = symbols == "ascii"
         self.header = StatusHeader(ascii_only=ascii_only)
         self.tables = {
@@ -196,10 +205,12 @@ class Overview(LiveScreen):
 
         asked = self.frame is None or not same_rows_asked(self.frame.view, frame.view)
         self.frame = frame
+        if gone := self._marks.forget_gone(frame):
+            self._say_gone(gone)
         for pane, table in self.tables.items():
             before, was = table.rows, row_under_cursor(table)
             place = before.cursor_hint if isinstance(before, PaneRows) else RowHint()
-            rows = PaneRows(frame, pane, self._look, place)
+            rows = PaneRows(frame, pane, self._look, place, frozenset(self._marks.subjects))
             sort = frame.view.sorts[pane]
             table.show(
                 rows,
@@ -210,7 +221,12 @@ class Overview(LiveScreen):
                 rest=frame.urgent if pane is OverviewPane.TOP else 0,
             )
             self._slid.compare(table, was, asked)
-            self.boxes[pane].describe(subtitle=pane_subtitle(frame, len(rows)))
+            marked = marked_words(
+                len(self._marks.subjects),
+                self._marks.out_of_sight(frame, pane),
+                filtered=bool(frame.view.filter) and pane is OverviewPane.TOP,
+            )
+            self.boxes[pane].describe(subtitle=pane_subtitle(frame, len(rows), marked))
         self._draw(frame)
 
     def _tick(self) -> None:
@@ -335,6 +351,44 @@ class Overview(LiveScreen):
         self._unfreeze()
         self._look_at(replace(self.view, sorts={**self.view.sorts, pane: sort}))
 
+    # -- marks
+
+    @property
+    def marked(self) -> Sequence[TabSubject]:
+        """The marked rows, also those that are not in sight."""
+        return tuple(self._marks.subjects.values())
+
+    def unmark(self, done: Collection[ObjectRef]) -> None:
+        """Takes the marks from the rows of objects that were changed."""
+        self._marks.remove_changed(done)
+        self._show_marks()
+
+    def action_mark(self) -> None:
+        """Marks the row that is meant, or takes its mark away, and goes to the next one."""
+        if (subject := self.row) is not None:
+            self._marks.toggle(subject)
+            self.tables[self._active].action_cursor(1)
+            self._show_marks()
+
+    def action_mark_further(self, step: int) -> None:
+        """Marks the row that is meant and the one after it, or before it, and goes there."""
+        if (subject := self.row) is not None:
+            self._marks.add(subject)
+            self.tables[self._active].action_cursor(step)
+            if (reached := self.selected) is not None:
+                self._marks.add(reached)
+            self._show_marks()
+
+    def _show_marks(self) -> None:
+        if self.frame is not None:
+            self._fill(self.frame)
+        self.refresh_bindings()
+
+    def _say_gone(self, gone: Sequence[TabSubject]) -> None:
+        names = ", ".join(one.title for one in gone)
+        left = len(self._marks.subjects)
+        self.notify(f"{names}; {left} marked now", title="Gone, and its mark with it", markup=False)
+
     # -- filter
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -349,8 +403,11 @@ class Overview(LiveScreen):
         self.filter_bar.open(self.view.filter.text)
 
     def action_clear_filter(self) -> None:
-        """Forgets the filter, or leaves the zoom."""
-        if self.view.filter:
+        """Takes all marks away, else forgets the filter, else leaves the zoom."""
+        if self._marks.subjects:
+            self._marks = MarkedRows()
+            self._show_marks()
+        elif self.view.filter:
             self._filter("")
         elif self._zoomed:
             self.action_zoom()
@@ -412,6 +469,7 @@ class Overview(LiveScreen):
     def restart(self) -> None:
         """Forgets what was shown: another cluster comes."""
         self._frozen = False
+        self._marks = MarkedRows()
         self._newest = self.frame = None
         self.view = replace(self.view, namespaces=frozenset(), filter=RowFilter(), selected=None)
         for table in self.tables.values():

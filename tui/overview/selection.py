@@ -11,10 +11,11 @@ from memtop.observe.view import RowSort, SortColumn, View
 # ruff: noqa: PLC0415  (what draws a frame comes after the first paint, as in the screen)
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Collection, Hashable
 
-    from memtop.observe.frame import RowKey
-    from memtop.observe.view import View
+    from memtop.kube.object_ref import ObjectRef
+    from memtop.observe.frame import Frame, FrameRows, RowKey
+    from memtop.observe.view import OverviewPane, View
     from tui.pod.tab import TabSubject
     from widgets.table import LiveTable
 
@@ -101,3 +102,80 @@ class MovedRows:
         before, now, since, moves = self.rows.get(table, (None, None, 0.0, 0))
         unmoved = table.cursor_key == now and table.moves == moves
         return before if unmoved and time.monotonic() - since < SLID_SECONDS else None
+
+
+@dataclass
+class MarkedRows:
+    """The rows that were marked for one change of all of them.
+
+    Attributes:
+        subjects: Each marked row by its key, in the order of marking.
+    """
+
+    subjects: dict[RowKey, TabSubject] = field(default_factory=dict)
+    _places: dict[RowKey, int] = field(default_factory=dict)
+
+    def toggle(self, subject: TabSubject) -> None:
+        """Marks a row, or takes its mark away."""
+        if self.subjects.pop(subject.key, None) is None:
+            self.subjects[subject.key] = subject
+
+    def add(self, subject: TabSubject) -> None:
+        """Marks a row that may be marked already."""
+        self.subjects.setdefault(subject.key, subject)
+
+    def remove_changed(self, done: Collection[ObjectRef]) -> None:
+        """Takes the marks from the rows whose workload or pod was changed."""
+        for key, one in list(self.subjects.items()):
+            if one.workload in done or one.pod_ref in done:
+                del self.subjects[key]
+
+    def forget_gone(self, frame: Frame) -> list[TabSubject]:
+        """Takes the marks from the rows that are there no more, and returns them.
+
+        Rows of the other grouping are in no such frame: they stay marked.
+        """
+        gone = [
+            one
+            for key, one in self.subjects.items()
+            if _is_workload(key) is frame.view.workloads and self._place(frame.rows, key) is None
+        ]
+        for one in gone:
+            del self.subjects[one.key]
+            self._places.pop(one.key, None)
+        return gone
+
+    def out_of_sight(self, frame: Frame, pane: OverviewPane) -> int:
+        """How many marked rows a pane does not show: by the filter, the namespace, or what it is about."""
+        shown = set(frame.pane_rows[pane].tolist()) if self.subjects else set()
+        return sum(
+            _is_workload(key) is not frame.view.workloads or self._place(frame.rows, key) not in shown
+            for key in self.subjects
+        )
+
+    def _place(self, rows: FrameRows, key: RowKey) -> int | None:
+        """Where among a frame's rows one is: nearly always where it was in the frame before."""
+        place = self._places.get(key, -1)
+        known = rows.identities[place] if 0 <= place < len(rows.identities) else None
+        if known is not None and known.key == key:
+            return place
+        found = next(
+            (row for row, one in enumerate(rows.identities) if one is not None and one.key == key), None
+        )
+        if found is not None:
+            self._places[key] = found
+        return found
+
+
+def _is_workload(key: RowKey) -> bool:
+    from memtop.observe.frame import WorkloadKey
+
+    return isinstance(key, WorkloadKey)
+
+
+def marked_words(count: int, out_of_sight: int, *, filtered: bool) -> str:
+    """How many rows are marked, and how many of them are not to be seen; empty without any."""
+    if not count:
+        return ""
+    where = "hidden by the filter" if filtered else "not in this pane"
+    return f"{count} marked" + (f", {out_of_sight} {where}" if out_of_sight else "")

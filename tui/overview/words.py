@@ -202,8 +202,9 @@ def _awaited_words(frame: Frame) -> str:
     return "Too early to say what grows: a verdict takes some minutes of watching"
 
 
-def pane_subtitle(frame: Frame, count: int) -> str:
-    """What stands at the right of a pane's title: how many rows it has, and of which filter."""
+def pane_subtitle(frame: Frame, count: int, marked: str = "") -> str:
+    """What stands at the right of a pane's title: what is marked, how many rows it has, of which filter."""
     what = "workload" if frame.view.workloads else "container"
     words = f"{count:,} {what}{'' if count == 1 else 's'}"
+    words = f"{marked} · {words}" if marked else words
     return f"{words}  /{frame.view.filter.text}" if frame.view.filter else words

@@ -100,7 +100,7 @@ def member_rows(
         born: When each pod was created.
     """
     inner = replace(frame, rows=members.rows, pane_rows={OverviewPane.TOP: members.slots}, awaited={})
-    return MemberRows(inner, OverviewPane.TOP, look, place, revisions, born)
+    return MemberRows(inner, OverviewPane.TOP, look, place, revisions=revisions, pods_created=born)
 
 
 REVISION_COLUMNS = (
