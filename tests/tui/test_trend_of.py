@@ -12,7 +12,7 @@ from memtop.analysis.verdict import judge_series
 from memtop.kube.pod_facts import Workload
 from memtop.observe.frame import RowDetail, WorkloadKey
 from memtop.observe.slots import ContainerKey
-from tui.overview.row_details import selected_trend
+from tui.overview.row_details import HOUR, readable_range, readable_trend, selected_trend
 
 START, STEP, MIB = 1.7e9, 30.0, 2.0**20
 
@@ -61,3 +61,17 @@ def test_neither_a_container_nor_a_workload_is_drawn_across_deaths():
     assert list(selected_trend(SimpleNamespace(detail=died)).breaks) == [START + 481.0, START + 500.0]
     workload = replace(died, key=WorkloadKey("shop", Workload("Deployment", "web")))
     assert list(selected_trend(SimpleNamespace(detail=workload)).breaks) == [START + 481.0, START + 500.0]
+
+
+@pytest.mark.parametrize(
+    ("life", "shown"), [(90.0, "1 h"), (300.0, "1 h"), (900.0, "6 h"), (3600.0, "24 h"), (None, "24 h")]
+)
+def test_the_range_is_one_in_which_lives_can_be_told_apart(life, shown):
+    now = START + 720 * STEP
+    deaths = () if life is None else tuple(np.arange(now - 12 * HOUR, now, life).tolist())
+    died = replace(frame().detail, oom_kills=deaths)
+    assert readable_range(died, now) == shown
+    drawn = readable_trend(SimpleNamespace(detail=died, time=now))
+    hours = {"1 h": 1, "6 h": 6, "24 h": 24}[shown]
+    assert drawn.times[0] == max(START, now - hours * HOUR)
+    assert drawn.note == ("" if shown == "24 h" else shown)

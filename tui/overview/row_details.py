@@ -15,6 +15,37 @@ from memtop.observe.slots import ContainerIdentity
 from tui.overview.cells import verdict_words
 from widgets.trend_data import Trend
 
+HOUR = 3600.0
+TIME_RANGES = {"1 h": HOUR, "6 h": 6 * HOUR, "24 h": 24 * HOUR, "7 d": 7 * 24 * HOUR}
+USUAL_RANGE = "24 h"
+MOST_LIVES = 24
+"""Lives that can be told apart in a graph of 80 columns: three columns each, beside the axis."""
+
+
+def readable_range(detail: RowDetail | None, now: float) -> str:
+    """The longest of the usual `TIME_RANGES` in which the lives of a row can be told apart.
+
+    Args:
+        detail: The row.
+        now: Unix seconds.
+    """
+    if detail is None:
+        return USUAL_RANGE
+    names = list(TIME_RANGES)
+    for name in reversed(names[: names.index(USUAL_RANGE) + 1]):
+        since = now - TIME_RANGES[name]
+        if sum(moment >= since for moment in (*detail.restarts, *detail.oom_kills)) <= MOST_LIVES:
+            return name
+    return names[0]
+
+
+def readable_trend(frame: Frame) -> Trend | None:
+    """What the plot shows of a frame's selected row where no range was chosen: all, or what can be read."""
+    name = readable_range(frame.detail, frame.time)
+    if name == USUAL_RANGE:
+        return selected_trend(frame)
+    return selected_trend(frame, frame.time - TIME_RANGES[name], name)
+
 
 def selected_trend(frame: Frame, since: float = 0.0, note: str = "") -> Trend | None:
     """What the plot shows of a frame's selected row; None where nothing is selected.

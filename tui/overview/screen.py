@@ -192,9 +192,9 @@ class Overview(LiveScreen):
             self.trouble.show(problem)
 
     def _draw(self, frame: Frame) -> None:
-        from tui.overview.row_details import selected_trend
+        from tui.overview.row_details import readable_trend
 
-        self.plot.show(selected_trend(frame), empty="Select a row to see its memory over time")
+        self.plot.show(readable_trend(frame), empty="Select a row to see its memory over time")
         table = self.tables[self._active]
         drawn = frame.detail is not None and frame.detail.key == table.cursor_key
         if drawn and frame.settled and frame.past_known:  # before, another row may turn out more urgent

@@ -20,9 +20,10 @@ from memtop.kube.api_errors import Unreachable
 from memtop.kube.core_events import ClusterEvent, EventConcern, KnownEvents, events_of_pod, fold_oom_kills
 from memtop.kube.event_watch import follow_events
 from memtop.observe.frame import Frame, RowDetail
+from tui.overview.row_details import TIME_RANGES
 from tui.pod.describe_tab import subject_ref
 from tui.pod.tab import AskCluster, PodTab, TabSubject
-from tui.pod.trend_tab import TIME_RANGES, next_range
+from tui.pod.trend_tab import next_range
 from widgets.line_widget import OneLine
 from widgets.styled_text import Symbols
 from widgets.table import LiveTable

@@ -13,14 +13,10 @@ from textual.widgets import Static
 
 from memtop import wording
 from memtop.observe.frame import Frame
-from tui.overview.row_details import fact_lines, selected_trend
+from tui.overview.row_details import TIME_RANGES, USUAL_RANGE, fact_lines, readable_range, selected_trend
 from tui.pod.tab import AskCluster, PodTab, TabSubject
 from widgets.memory_plots import TrendPlot
 from widgets.styled_text import Symbols
-
-HOUR = 3600.0
-TIME_RANGES = {"1 h": HOUR, "6 h": 6 * HOUR, "24 h": 24 * HOUR, "7 d": 7 * 24 * HOUR}
-
 
 _NEARLY_ALL = 0.95
 """A range that is covered by this share is covered."""
@@ -59,7 +55,7 @@ class TrendTab(PodTab):
     def __init__(self, subject: TabSubject, ask: AskCluster, symbols: Symbols) -> None:
         super().__init__(subject, ask)
         self.can_focus = True
-        self._range = "24 h"
+        self._chosen: str | None = None
         self._frame: Frame | None = None
         self.plot = TrendPlot(symbols=symbols, empty=f"No sample of {subject.title} yet")
         self.facts = Static(id="facts", markup=False)
@@ -79,6 +75,13 @@ class TrendTab(PodTab):
             self.facts.update(_facts_table(fact_lines(frame, frame.detail.row)))
         self._draw()
 
+    @property
+    def _range(self) -> str:
+        """What was chosen; until then what can be read."""
+        if self._chosen is not None or self._frame is None:
+            return self._chosen or USUAL_RANGE
+        return readable_range(self._frame.detail, self._frame.time)
+
     def _draw(self) -> None:
         if self._frame is not None:
             since = self._frame.time - TIME_RANGES[self._range]
@@ -86,7 +89,7 @@ class TrendTab(PodTab):
 
     def action_range(self, name: str) -> None:
         """Draws another stretch of time."""
-        self._range = name
+        self._chosen = name
         self._draw()
         self.post_message(self.Reached(self.subject, self.look_back_seconds))
 
@@ -101,8 +104,8 @@ class TrendTab(PodTab):
 
     @property
     def look_back_seconds(self) -> float:
-        """Seconds back that are drawn."""
-        return TIME_RANGES[self._range]
+        """Seconds back that are asked for."""
+        return TIME_RANGES[self._chosen or USUAL_RANGE]
 
     def action_next_range(self) -> None:
         """Draws the next longer stretch, or the shortest again."""
