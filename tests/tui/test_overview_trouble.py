@@ -54,6 +54,17 @@ class TestTrouble:
             assert "nodes forbidden" in stage.text
             assert words not in stage.text
 
+    async def test_nothing_is_counted_before_pods_are_listed(self, play: Play, cluster: FakeCluster) -> None:
+        now = cluster.clock.time
+        cluster.source("pods", state=SourceCondition.CONNECTING, data_at=None)
+        async with play(cluster) as stage:
+            for words in ("– pods", "– OOM-killed in 1 h", "– containers"):
+                assert words in stage.text
+            cluster.source("pods", state=SourceCondition.LIVE, data_at=now)
+            await stage.push()
+            for words in ("0 pods", "0 OOM-killed in 1 h", "0 containers"):
+                assert words in stage.text
+
     async def test_nothing_is_said_of_leaks_before_prometheus_has_answered(
         self, play: Play, cluster: FakeCluster
     ) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from memtop.observe.view import OverviewPane, RowCondition, SourceCondition, SourceStatus
-from memtop.wording import ago
+from memtop.wording import UNKNOWN, ago
 from widgets.header import HeaderData, SourceLine, SourceState
 from widgets.panes import PanelMessage
 from widgets.styled_text import Level
@@ -81,19 +81,26 @@ COUNT_CONDITIONS: dict[str, RowCondition] = {
 """What each count of the header counts, by its label: a click on it shows these rows alone."""
 
 
+def _pods_listed(frame: Frame) -> bool:
+    """Whether pods have been listed at least in part: before, nothing can be counted."""
+    return bool(frame.counts.pods) or any(
+        source.name == "pods" and source.data_at is not None for source in frame.sources
+    )
+
+
 def _header_counts(frame: Frame) -> list[tuple[str, int | None, Level]]:
-    counts = frame.counts
+    counts, listed = frame.counts, _pods_listed(frame)
 
     def bad(number: int | None, level: Level = "warn") -> Level:
         return level if number else "ok" if number is not None else "unknown"
 
     shown: list[tuple[str, int | None, Level]] = [
-        ("pods", counts.pods, "ok"),
+        ("pods", counts.pods if listed else None, "ok" if listed else "unknown"),
         ("leaking", counts.growing, bad(counts.growing, "critical")),
     ]
     if counts.suspected:
         shown.append(("suspected", counts.suspected, "warn"))
-    killed = counts.oom_killed_last_hour
+    killed = counts.oom_killed_last_hour if listed else None
     shown += [
         ("near limit", counts.near_limit, bad(counts.near_limit)),
         ("OOM-killed in 1 h", killed, bad(killed, "critical")),
@@ -205,6 +212,7 @@ def _awaited_words(frame: Frame) -> str:
 def pane_subtitle(frame: Frame, count: int, marked: str = "") -> str:
     """What stands at the right of a pane's title: what is marked, how many rows it has, of which filter."""
     what = "workload" if frame.view.workloads else "container"
-    words = f"{count:,} {what}{'' if count == 1 else 's'}"
+    number = f"{count:,}" if _pods_listed(frame) else UNKNOWN
+    words = f"{number} {what}{'' if count == 1 else 's'}"
     words = f"{marked} · {words}" if marked else words
     return f"{words}  /{frame.view.filter.text}" if frame.view.filter else words
