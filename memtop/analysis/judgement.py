@@ -135,10 +135,10 @@ class Judgement:
                 return f"{self._deaths()}{self._full_heap('; ')}"
             case Verdict.LEAK if self.rate is None and self.heap_live is not None:
                 return f"{self._full_heap()}, {over}"
-            case Verdict.LEAK if self.rate is None:
-                return f"rises until it dies, again and again, {over}"
             case Verdict.LEAK:
-                return f"floor rises {self._rate()} {over}{self._forecast()}{self._full_heap('; ')}"
+                flat = self.rate is None or (self.memory_deaths and self._may_be_flat())
+                rises = "rises until it dies, again and again," if flat else f"floor rises {self._rate()}"
+                return f"{rises} {over}{self._forecast()}{self._full_heap('; ')}"
             case Verdict.SAWTOOTH:
                 return f"rises and falls back to a flat floor {over}"
             case Verdict.SPIKE:
@@ -192,6 +192,10 @@ class Judgement:
         if self.collecting is None or self.collecting < MIN_COLLECTING:
             return f"{said} after full collections"
         return f"{said}, {share(self.collecting)} of the time in full collections"
+
+    def _may_be_flat(self) -> bool:
+        """Whether the floor may as well not rise, as that of a heap that is full soon after each start."""
+        return self.rate_low is not None and self.rate_low <= 0
 
     def _rate(self) -> str:
         said = f"{bytes_(self.rate)}/h"

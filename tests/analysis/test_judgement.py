@@ -56,6 +56,24 @@ def test_what_dies_again_and_again_and_does_not_run_has_its_limit_after_each_sta
     )
 
 
+def test_what_is_flat_until_it_dies_is_not_said_to_rise_by_nothing():
+    found = Judgement(
+        Verdict.LEAK,
+        *(0.99, 3.0, -900.0, 900.0),
+        window_seconds=3600,
+        samples=240,
+        cuts=9,
+        memory_deaths=9,
+        heap_deaths=9,
+        death_level=236 * 2.0**20,
+        seconds_lived=360.0,
+    )
+    assert found.evidence() == (
+        "rises until it dies, again and again, over 1 h across 9 restarts; dies at about 236 MiB, "
+        "6 m after each start"
+    )
+
+
 def test_a_limit_that_is_ages_away_is_not_counted_in_days():
     judgement = Judgement(Verdict.LEAK, 0.9, 1024.0, seconds_to_limit=86_400 * 13_865_531.0)
     assert judgement.evidence().endswith("; limit in more than a year")
