@@ -267,6 +267,18 @@ COMMANDS = (
         at_most=2,
     ),
     CliCommand(
+        "rollout compare",
+        "Print old and new pods of a rollout over the same minutes.",
+        flags=(
+            DEMO,
+            _text("--container", "Only this container; by default the one that is worst off.", short="-c"),
+            _output("How to print it.", "table", "json"),
+        ),
+        arguments="KIND/NAME",
+        at_least=1,
+        at_most=2,
+    ),
+    CliCommand(
         "watch",
         "Watch a workload after a change until it is known whether it helped.",
         flags=(

@@ -122,6 +122,12 @@ PICTURES = (
     Picture("plan", MIDDLE, keys=PLAN, shows=("kubectl set image", "Cancel")),
     Picture("rollout", MIDDLE, keys=(*PLAN, "y"), shows=("Waiting for deployment", "3 new", "2 old")),
     Picture(
+        "canary",
+        MIDDLE,
+        keys=(*PLAN, "y", "~Waiting for deployment", "~1 new", "P", "~Pause rollouts", "y", "~paused", "v"),
+        shows=("both over the same", "old: revision 2", "new: revision 3"),
+    ),
+    Picture(
         "timeline",
         MIDDLE,
         keys=("home", "down", "L"),

@@ -215,6 +215,12 @@ def _rollout_history(invocation: Invocation) -> int:
     return run_history(invocation, sys.stdout, sys.stderr)
 
 
+def _rollout_compare(invocation: Invocation) -> int:
+    from memtop.commands.rollout_compare import run_compare
+
+    return run_compare(invocation, sys.stdout, sys.stderr)
+
+
 def _rollout_undo(invocation: Invocation) -> int:
     from memtop.commands.change import Console
     from memtop.commands.rollout import run_undo
@@ -373,6 +379,7 @@ COMMANDS: dict[str, Callable[[Invocation], int]] = {
     "demo serve": _demo_serve,
     "rollout status": _rollout_status,
     "rollout history": _rollout_history,
+    "rollout compare": _rollout_compare,
     "rollout undo": _rollout_undo,
     "rollout restart": _rollout_restart,
     "rollout pause": _rollout_pause,

@@ -46,6 +46,7 @@ MARKED_TITLES: Final = {
 """What can be done with several rows at once."""
 FOLLOW_TITLES: Final = {
     "rollout": "Status of its rollout",
+    "canary": "Canary: old and new pods of the rollout over the same minutes",
     "stabilisation": "Stabilisation: did the last change help?",
     "workload": "The workload: its pods and revisions",
     "report": "Report: write the incident down, as Markdown and HTML",
@@ -218,6 +219,7 @@ ROLLOUT_HELP = (
         (
             HelpKey("u", "undo: back to the revision before, after a plan and a yes"),
             HelpKey("P", "pause it, or resume it"),
+            HelpKey("v", "canary: old and new pods over the same minutes, side by side"),
             HelpKey("b", "stabilisation: has the change helped, and does it last?"),
             HelpKey("i M R #", "another image, another limit, a restart, another number of pods"),
             HelpKey("ctrl+d", "delete the pod under the cursor"),
@@ -236,6 +238,29 @@ ROLLOUT_HELP = (
             HelpKey("available", "pods of any revision that have been ready for long enough"),
             HelpKey("✖", "takes somebody to do something"),
             HelpKey("!", "may pass by itself"),
+        ),
+    ),
+)
+
+CANARY_HELP = (
+    KeyGroup(
+        "Old and new pods side by side",
+        (
+            HelpKey("[  ]", "another container of the pods"),
+            HelpKey("o", "status of the rollout, live"),
+            HelpKey("b", "stabilisation: has the change helped, and does it last?"),
+            HelpKey("u  P", "undo it; pause it, or resume it"),
+            HelpKey("r", "ask again now"),
+            HelpKey("esc", "back; the rollout goes on as it is"),
+        ),
+    ),
+    KeyGroup(
+        "What it says",
+        (
+            HelpKey("the same …", "the minutes since the first new pod started, of both sides"),
+            HelpKey("too early", "what is missing, and how much longer that takes at the old rate"),
+            HelpKey("age", "of the median pod: compare slopes rather than levels where these differ"),
+            HelpKey("traffic", "bytes that a pod receives; a leak under load shows less without"),
         ),
     ),
 )

@@ -139,13 +139,16 @@ class PrometheusSamples:
         self._of: tuple[int, str] | None = None
         self._before_until = float("-inf")
 
-    async def refresh(self, change: RevisionChange, living: Sequence[str], now: float) -> None:
+    async def refresh(
+        self, change: RevisionChange, living: Sequence[str], now: float, *, old_living: bool = False
+    ) -> None:
         """Asks, if it is time; what cannot be learned is said in `memory.sentence`, and what was known stays.
 
         Args:
             change: The change that is watched.
             living: Names of pods that live now, by which it is known what this Prometheus calls things.
             now: The cluster's time, Unix seconds.
+            old_living: Whether pods of an earlier revision still run, as in a rollout that is paused.
         """
         clock = asyncio.get_running_loop().time
         if change.key != self._of:
@@ -162,7 +165,7 @@ class PrometheusSamples:
                     reach.connect_prometheus(self._client, self._settings)
                 )
                 self._prometheus, self._where = found.prometheus, found.where
-            await self._ask(self._prometheus, change, living, now)
+            await self._ask(self._prometheus, change, living, now, old_living=old_living)
             self._next = now + self._pause
             self._backoff.reset()
         except (*CLUSTER_FAILURES, reach.PrometheusNotFoundError) as error:
@@ -180,7 +183,13 @@ class PrometheusSamples:
         await self._stack.aclose()
 
     async def _ask(
-        self, prometheus: PrometheusClient, change: RevisionChange, living: Sequence[str], now: float
+        self,
+        prometheus: PrometheusClient,
+        change: RevisionChange,
+        living: Sequence[str],
+        now: float,
+        *,
+        old_living: bool,
     ) -> None:
         from memtop.history import prometheus_queries  # noqa: PLC0415  (with what speaks HTTP the blocking way)
 
@@ -189,13 +198,14 @@ class PrometheusSamples:
             self.samples.sentence = f"Prometheus at {self._where} knows no memory of containers"
             return
         # Once the old pods are gone, nothing more comes of the time before.
-        if self._before_until < change.changed_at + DRAIN_SECONDS:
-            until = min(now, change.changed_at + DRAIN_SECONDS)
+        drained = now if old_living else change.changed_at + DRAIN_SECONDS
+        if self._before_until < drained:
+            until = min(now, drained)
             start = change.changed_at - LOOKBACK_SECONDS
             self.samples.before = await self._told(prometheus, schema, change, start, until)
             names = {name for name, _ in self.samples.before}
             self.samples.loads_before = await run_in_thread(
-                _ask_loads, prometheus, schema, names, start, change.changed_at
+                _ask_loads, prometheus, schema, names, start, until if old_living else change.changed_at
             )
             self._before_until = now
         self.samples.after = await self._told(prometheus, schema, change, change.changed_at, now)

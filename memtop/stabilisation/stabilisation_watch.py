@@ -283,7 +283,9 @@ class StabilisationWatch:
         memory = PastSamples()
         skip_prometheus = self._prometheus is not None and self.state is None
         if self._prometheus is not None and not skip_prometheus:
-            await self._prometheus.refresh(change, [one.pod for one in living], now)
+            await self._prometheus.refresh(
+                change, [one.pod for one in living], now, old_living=len(new) < len(living)
+            )
             memory = self._prometheus.samples
             notes.append(memory.sentence)
         running = len({one.uid for one in new})

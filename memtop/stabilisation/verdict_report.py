@@ -57,12 +57,13 @@ def report_document(seen: StabilisationState) -> dict[str, object]:
         "bought_seconds": stability.bought_seconds,
         "watched_seconds": stability.watched_seconds,
         "load_share": stability.load_share,
-        "before": _side_document(stability.before),
-        "after": _side_document(stability.after),
+        "before": side_document(stability.before),
+        "after": side_document(stability.after),
     }
 
 
-def _side_document(side: SideFigures) -> dict[str, object]:
+def side_document(side: SideFigures) -> dict[str, object]:
+    """The figures of one side as JSON has them; what is unknown is None."""
     known = bool(side.pods)
     return {
         "pods": side.pods if known else None,
@@ -109,8 +110,8 @@ def side_facts(side: SideFigures) -> tuple[str, ...]:
         # A minute after a start there is a slope, but it is that of the start.
         UNKNOWN if side.rate is None or side.shape == Verdict.NOT_ENOUGH_DATA else slope_words(side),
         _time_to_limit(side),
-        f"{side.oom_kills} ({_per_hour(side.oom_per_hour)})",
-        f"{side.restarts} ({_per_hour(side.restarts_per_hour)})",
+        f"{side.oom_kills} ({per_pod_hour(side.oom_per_hour)})",
+        f"{side.restarts} ({per_pod_hour(side.restarts_per_hour)})",
         f"{bytes_(side.peak)}{of_limit}",
         "none" if side.limit is None else bytes_(side.limit),
         str(side.pods),
@@ -129,7 +130,8 @@ def _time_to_limit(side: SideFigures) -> str:
     return f"at most {rate(side.rate_high)}: {duration(worst)} or more"
 
 
-def _per_hour(number: float | None) -> str:
+def per_pod_hour(number: float | None) -> str:
+    """How often something happened to one pod in an hour, in words."""
     if number is None:
         return UNKNOWN
     if number == 0:

@@ -86,8 +86,8 @@ def sentence(*argv: str, **environ: str) -> str:
         (
             ["classify", "--demo", "x"],
             "flag --demo belongs to memtop without a command and to the command 'doctor' "
-            "and to the command 'logs' and to the command 'timeline' and to the command 'advise' "
-            "and to the command 'report' "
+            "and to the command 'logs' and to the command 'rollout compare' and to the command 'timeline' "
+            "and to the command 'advise' and to the command 'report' and to the command 'mcp' "
             "and to the command 'heap what-grew' and to the command 'rules' "
             "and to the command 'dashboard', "
             "not to the command 'classify'",

@@ -185,7 +185,7 @@ class WorkloadActions:
             return self._refusal_for_marked(action)
         if self._permissions is None:
             return ""
-        if action in {"rollout", "stabilisation"}:
+        if action in {"rollout", "stabilisation", "canary"}:
             from tui.change.permissions import why_no_rollout
 
             return why_no_rollout(row.workload)
@@ -382,6 +382,8 @@ class WorkloadActions:
     def _follow(self, action: str, row: TabSubject) -> None:
         if action == "rollout":
             self._show_rollout(row.workload)
+        elif action == "canary":
+            self._show_canary(row.workload)
         elif action == "stabilisation":
             self._show_stabilisation(row.workload)
         elif action == "report":
@@ -429,6 +431,20 @@ class WorkloadActions:
         self.left.forget(ref)
         thresholds = settings.observe.warn_ratio, settings.observe.critical_ratio
         screen = RolloutScreen(ref, self._ask, self._now, settings.ui.symbols, self._warnings, thresholds)
+        self._app.post_message(OpenScreen(screen))
+
+    def _show_canary(self, ref: ObjectRef) -> None:
+        from memtop.stabilisation.stabilisation_watch import StabilisationOptions
+        from tui.rollout.canary_screen import CanaryScreen
+
+        screen = CanaryScreen(
+            ref,
+            self._ask,
+            self._now,
+            self._settings.ui.symbols,
+            self._warnings,
+            options=StabilisationOptions.of(self._plan),
+        )
         self._app.post_message(OpenScreen(screen))
 
     def _show_stabilisation(self, ref: ObjectRef) -> None:

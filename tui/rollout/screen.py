@@ -168,6 +168,7 @@ class RolloutScreen(FollowingScreen):
         *REPORT_BINDINGS,
         Binding("u", "app.change('undo')", "Undo"),
         Binding("P", "app.change('pause')", "Pause or resume"),
+        Binding("v", "app.change('canary')", "Old beside new"),
         Binding("b", "app.change('stabilisation')", "Did it help?"),
         Binding("i", "app.change('image')", "Image", show=False),
         Binding("M", "app.change('memory')", "Limit", show=False),

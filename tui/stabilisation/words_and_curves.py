@@ -136,11 +136,11 @@ def verdict_lines(seen: StabilisationState, now: float, width: int, symbols: Sym
     changed = shorten(literal(changed), max(0, room))
     head.append(" " * max(2, width - cell_len(head.plain) - cell_len(changed))).append(changed, "dim")
     sentence = stability.sentence[:1].upper() + stability.sentence[1:]
-    lines = _wrapped(literal(sentence), max(20, width - 4))
+    lines = wrap_sentence(literal(sentence), max(20, width - 4))
     return [head, *(Text(f"   {line}") for line in lines[:3]), _progress_bar(seen, width, symbols)]
 
 
-def _wrapped(sentence: str, width: int) -> list[str]:
+def wrap_sentence(sentence: str, width: int) -> list[str]:
     """Lines that end between words, and not between a figure and its unit."""
     whole = _BEFORE_UNIT.sub("\N{NO-BREAK SPACE}", sentence)
     return [line.replace("\N{NO-BREAK SPACE}", " ") for line in wrap(whole, width)]
