@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +13,14 @@ from urllib.parse import quote
 
 import msgspec
 
-from memtop.change.change_plan import ChangePlanLine, FieldPath, field_differences, path_text, same_value
+from memtop.change.change_plan import (
+    VERSION_POINTER,
+    ChangePlanLine,
+    FieldPath,
+    field_differences,
+    path_text,
+    same_value,
+)
 from memtop.change.change_request import (
     DUMP_VOLUME,
     ChangeRequest,
@@ -34,6 +42,7 @@ from memtop.change.workload_state import TemplateContainer, WorkloadState
 from memtop.kube.api_errors import ApiError
 from memtop.kube.client import Client
 from memtop.kube.connection_target import ClusterTarget
+from memtop.kube.custom_workloads import CustomWorkload, custom_workload
 from memtop.kube.json_object import (
     Json,
     decode_object,
@@ -50,6 +59,7 @@ from memtop.kube.workload_revisions import Revision
 
 STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 CHANGE_CAUSE = "kubernetes.io/change-cause"
 
@@ -73,7 +83,7 @@ class ApiRequest:
     method: str
     path: str
     content_type: str
-    body: dict[str, Any]
+    body: dict[str, Any] | list[dict[str, Any]]
     changed: tuple[ChangedField, ...]
     cause: str | None = None
 
@@ -98,6 +108,9 @@ def build_request(
     """
     path = f"{collection}/{quote(subject.ref.name, safe='')}"
     version = {"resourceVersion": subject.resource_version}
+    custom = custom_workload(subject.ref.kind, subject.ref.api_version)
+    if custom is not None and not isinstance(change, DeletePod | Scale | ResizePod | SetVariables):
+        return _custom_request(change, custom, subject, path, target, now)
     match change:
         case DeletePod():
             body: dict[str, Any] = {
@@ -144,6 +157,100 @@ def build_request(
             return ApiRequest("PATCH", path, STRATEGIC_MERGE_PATCH, body, changed, cause)
 
 
+def _custom_request(
+    change: SetImage | SetMemory | Restart | Undo | Pause | Resume,
+    custom: CustomWorkload,
+    subject: WorkloadState,
+    path: str,
+    target: Revision | None,
+    now: float,
+) -> ApiRequest:
+    """The JSON patch of a custom resource, for which the API server takes no strategic-merge patch."""
+    match change:
+        case Pause() | Resume():
+            paused = isinstance(change, Pause)
+            changed: tuple[ChangedField, ...] = (
+                (custom.pause_path, "" if paused else "true", "true" if paused else ""),
+            )
+            steps = json_patch(subject.object, [(custom.pause_path, True if paused else None)])
+        case Restart() if custom.restart_field:
+            stamp = _restart_stamp(now)
+            changed = ((custom.restart_field, text(subject.object, *custom.restart_field), stamp),)
+            steps = json_patch(subject.object, [(custom.restart_field, stamp)])
+        case Undo():
+            _, changed = _template_patch(change, subject, target, now)
+            template = {} if target is None else dict(target.template)
+            steps = json_patch(subject.object, [(("spec", "template"), template)])
+        case _:
+            _, changed = _template_patch(change, subject, target, now)
+            steps = json_patch(subject.object, [(field, after) for field, _, after in changed])
+    version = {"op": "replace", "path": VERSION_POINTER, "value": subject.resource_version}
+    return ApiRequest("PATCH", path, JSON_PATCH, [version, *steps], changed)
+
+
+def json_patch(found: Json, wanted: Sequence[tuple[FieldPath, object]]) -> list[dict[str, Any]]:
+    """The steps of a JSON patch (RFC 6902) that give fields their values.
+
+    Args:
+        found: The object as it is. What is missing above a field is made.
+        wanted: Fields and their values; None removes one.
+    """
+    made: Any = msgspec.json.decode(msgspec.json.encode(found))
+    steps: list[dict[str, Any]] = []
+    for field, value in wanted:
+        inside, pointer = made, ""
+        for place, step in enumerate(field):
+            key: str | int = step if isinstance(step, str) else _index_of(inside, *step)
+            pointer += f"/{str(key).replace('~', '~0').replace('/', '~1')}"
+            there = isinstance(key, int) or (isinstance(inside, dict) and inside.get(key) is not None)
+            last = place == len(field) - 1
+            if value is None:
+                if not there:
+                    break
+                if last:
+                    steps.append({"op": "remove", "path": pointer})
+                    del inside[key]
+                    break
+            elif last or not there:
+                whole = value
+                for above in reversed(field[place + 1 :]):
+                    whole = {above: whole}
+                steps.append({"op": "replace" if there else "add", "path": pointer, "value": deepcopy(whole)})
+                inside[key] = whole
+                break
+            inside = inside[key]
+    return steps
+
+
+def _index_of(elements: Iterable[object], key: str, name: str) -> int:
+    """Where in a list the element is that carries a name."""
+    return next(place for place, one in enumerate(elements) if text(one, key) == name)
+
+
+def patch_command(request: ApiRequest, subject: WorkloadState, otherwise: str) -> str:
+    """The kubectl command of a change of a custom resource, which is its patch; of others the one there is.
+
+    Args:
+        request: The change.
+        subject: The object.
+        otherwise: The command that kubectl has for kinds of Kubernetes' own.
+    """
+    custom = custom_workload(subject.ref.kind, subject.ref.api_version)
+    if custom is None or not isinstance(request.body, list):
+        return otherwise
+    words = shlex.split(otherwise)
+    steps = [step for step in request.body if step["path"] != VERSION_POINTER]
+    patch = ["--type=json", "-p", msgspec.json.encode(steps).decode()]
+    rest = words[words.index("-n") :] if "-n" in words else []
+    return shlex.join(
+        ["kubectl", "patch", f"{custom.plural}.{custom.group}", subject.ref.name, *patch, *rest]
+    )
+
+
+def _restart_stamp(now: float) -> str:
+    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def _template_patch(
     change: SetImage | SetMemory | SetVariables | Restart | Undo,
     subject: WorkloadState,
@@ -164,7 +271,7 @@ def _template_patch(
             )
         )
     if isinstance(change, Restart):
-        stamp = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        stamp = _restart_stamp(now)
         before = text(template, "metadata", "annotations", RESTARTED_AT)
         annotation = (*where, "metadata", "annotations", RESTARTED_AT)
         return {"metadata": {"annotations": {RESTARTED_AT: stamp}}}, ((annotation, before, stamp),)
@@ -279,10 +386,10 @@ async def dry_run(client: Client, request: ApiRequest, before: Json) -> DryRunAn
         ApiError: 409: the object is another by now.
         Unreachable: No whole answer came.
     """
-    body: dict[str, Any] = dict(request.body)
+    body: Any = request.body
     params = {"dryRun": "All"}
     if request.method == "DELETE":  # of a deletion with a body the server reads no query
-        body["dryRun"] = ["All"]
+        body = {**body, "dryRun": ["All"]}
     else:
         params["fieldManager"] = FIELD_MANAGER
     try:
@@ -314,7 +421,7 @@ def _accepted_line() -> ChangePlanLine:
 
 
 def _scale_answer(request: ApiRequest, after: Json) -> DryRunAnswer:
-    wanted, would = request.body["spec"]["replicas"], number(after, "spec", "replicas") or 0
+    wanted, would = number(request.body, "spec", "replicas") or 0, number(after, "spec", "replicas") or 0
     if wanted == would:
         return DryRunAnswer((_accepted_line(),))
     words = f"the server would scale it to {would} and not to {wanted}"
@@ -389,7 +496,9 @@ def _is_default_kubeconfig(source: str, environ: Mapping[str, str]) -> bool:
 
 
 def _kubectl_words(change: ChangeRequest, subject: WorkloadState) -> Iterator[str]:
-    name = f"{change.ref.kind.lower()}/{change.ref.name}"
+    custom = custom_workload(change.ref.kind, change.ref.api_version)
+    kind = change.ref.kind.lower() if custom is None else f"{custom.plural}.{custom.group}"
+    name = f"{kind}/{change.ref.name}"
     match change:
         case SetImage():
             yield from ("kubectl", "set", "image", name, f"{change.container}={change.image}")

@@ -49,6 +49,8 @@ def object_digest(kind: str, found: Json) -> str:
     return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:32]
 
 
+VERSION_POINTER = "/metadata/resourceVersion"
+"""Where a JSON patch carries the version."""
 LineWeight = Literal["plain", "warn", "critical", "command"]
 
 
@@ -129,7 +131,12 @@ class ChangePlan:
 
     def at_version(self, version: str) -> ChangePlan:
         """The same plan for a newer version of the same object."""
-        body: dict[str, Any] = msgspec.json.decode(self.body)
+        body: Any = msgspec.json.decode(self.body)
+        if isinstance(body, list):  # a JSON patch
+            for step in body:
+                if step["path"] == VERSION_POINTER:
+                    step["value"] = version
+            return replace(self, version=version, body=msgspec.json.encode(body))
         holder = body["preconditions"] if self.method == "DELETE" else body["metadata"]
         holder["resourceVersion"] = version
         return replace(self, version=version, body=msgspec.json.encode(body))

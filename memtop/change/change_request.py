@@ -12,6 +12,7 @@ from typing import ClassVar, Final
 
 from memtop.kube.api_discovery import is_allowed
 from memtop.kube.client import Client
+from memtop.kube.custom_workloads import CustomWorkload, custom_workload
 from memtop.kube.json_object import Json, mapping
 from memtop.kube.object_ref import ROLLING_KINDS, ObjectRef
 
@@ -243,6 +244,10 @@ _WHY_UNSUPPORTED: Final[Mapping[str, str]] = {
     "ReplicationController": "a ReplicationController does not replace its pods when its template changes",
     "Node": "a node has no pod template",
 }
+_CUSTOM_REQUESTS: Final[frozenset[type[ChangeRequest]]] = frozenset(
+    {SetImage, SetMemory, Restart, Undo, Scale, Pause, Resume}
+)
+"""What can be changed of workloads of Argo Rollouts and OpenKruise."""
 _GROUP_AND_PLURAL: Final[Mapping[str, tuple[str, str]]] = {
     "Deployment": ("apps", "deployments"),
     "StatefulSet": ("apps", "statefulsets"),
@@ -276,18 +281,20 @@ class AccessRight:
 
 def why_unsupported(ref: ObjectRef, change: type[ChangeRequest]) -> str:
     """Why objects of this kind can't be changed so; empty if they can."""
-    if ref.kind in _KINDS_BY_REQUEST[change]:
+    if (custom := custom_workload(ref.kind, ref.api_version)) is not None:
+        return _why_unsupported_custom(ref, custom, change)
+    if ref.kind in _KINDS_BY_REQUEST[change] and ref.is_builtin:
         return ""
     if change in {Pause, Resume} and ref.kind in KINDS_WITH_TEMPLATE:
         return f"only Deployments can be paused, and {ref.name} is a {ref.kind}"
     if change in {DeletePod, ResizePod}:
         verb = "deleted from here" if change is DeletePod else "resized in place"
         return f"{ref.name} is a {ref.kind}, and only single pods are {verb}"
-    if change is Scale and ref.kind == "DaemonSet":
+    if change is Scale and ref.kind == "DaemonSet" and ref.is_builtin:
         return "a DaemonSet has one pod on each node that fits: there is no number to set"
-    if ref.kind == "CronJob":
+    if ref.kind == "CronJob" and ref.is_builtin:
         return f"a CronJob has no pods of its own to {_VERBS[change].split()[0]}"
-    if ref.kind in _WHY_UNSUPPORTED:
+    if ref.kind in _WHY_UNSUPPORTED and ref.is_builtin:
         return _WHY_UNSUPPORTED[ref.kind]
     kind = f"{ref.kind} ({ref.api_version})" if ref.api_version else ref.kind
     return (
@@ -296,13 +303,25 @@ def why_unsupported(ref: ObjectRef, change: type[ChangeRequest]) -> str:
     )
 
 
-def required_right(kind: str, change: type[ChangeRequest]) -> AccessRight:
-    """The right that a change needs.
+def _why_unsupported_custom(ref: ObjectRef, custom: CustomWorkload, change: type[ChangeRequest]) -> str:
+    if change is Scale and not custom.scales:
+        return f"a {custom.kind} has one pod on each node that fits: there is no number to set"
+    if change in _CUSTOM_REQUESTS:
+        return ""
+    if change in {DeletePod, ResizePod}:
+        verb = "deleted from here" if change is DeletePod else "resized in place"
+        return f"{ref.name} is a {custom.kind}, and only single pods are {verb}"
+    return f"memtop doesn't know how to {_VERBS[change]} a {custom.kind} of {custom.product}"
+
+
+def required_right(ref: ObjectRef, change: type[ChangeRequest]) -> AccessRight:
+    """The right that a change of an object needs.
 
     Raises:
-        KeyError: There is no such change for that kind.
+        KeyError: There is no such change for its kind.
     """
-    group, plural = _GROUP_AND_PLURAL[kind]
+    custom = custom_workload(ref.kind, ref.api_version)
+    group, plural = (custom.group, custom.plural) if custom is not None else _GROUP_AND_PLURAL[ref.kind]
     if change is DeletePod:
         return AccessRight("delete", group, plural)
     return AccessRight("patch", group, plural, {Scale: "scale", ResizePod: "resize"}.get(change, ""))
@@ -343,7 +362,7 @@ async def why_not_allowed(
         return READ_ONLY_SENTENCE
     if why := why_unsupported(ref, change):
         return why
-    needed = required_right(ref.kind, change)
+    needed = required_right(ref, change)
     permitted = await is_allowed(
         client, ref.namespace, needed.verb, needed.resource, needed.subresource, needed.group
     )

@@ -54,6 +54,7 @@ from memtop.change.workload_state import WorkloadState, memory_in_use, workload_
 from memtop.describe.memory_section import hpa_sentences, vpa_sentences
 from memtop.kube.api_errors import ApiError, Unreachable
 from memtop.kube.client import Client
+from memtop.kube.custom_workloads import custom_workload, status_words
 from memtop.kube.json_object import Json, controller_of, has, labels, name_of, number, objects, text
 from memtop.kube.object_ref import ObjectRef, fetch_object
 from memtop.kube.workload_revisions import Revision, list_revisions
@@ -87,6 +88,8 @@ def effect_on_pods(change: ChangeRequest, subject: WorkloadState) -> PodReplacem
 
 def rollout_under_way(subject: WorkloadState) -> bool:
     """Whether a rollout of the workload has not come to its end."""
+    if (custom := custom_workload(subject.ref.kind, subject.ref.api_version)) is not None:
+        return not status_words(custom, subject.object)[1]
     status, wanted = subject.object.get("status"), subject.replicas
     if wanted is None:
         return False
@@ -134,6 +137,8 @@ def _delete_effect(subject: WorkloadState) -> PodReplacement:
 
 
 def _resume_effect(subject: WorkloadState) -> PodReplacement:
+    if (custom := custom_workload(subject.ref.kind, subject.ref.api_version)) is not None:
+        return PodReplacement(f"What has waited goes on, by the rules of {custom.product}")
     then = pod_replacement(subject.ref.kind, {**subject.object, "spec": _without_pause(subject)})
     known = subject.revisions
     if known and any(one.current and one.replicas for one in known) and not rollout_under_way(subject):
@@ -221,6 +226,7 @@ async def make_plan(
                 return _refused_plan(change, subject, context, command, why)
             cause = api_request.change_cause(change, subject)
             request = api_request.build_request(change, subject, collection, cause, target, time.time())
+            command = api_request.patch_command(request, subject, command)
             try:
                 answer = await dry_run(client, request, subject.object)
             except ApiError:  # somebody wrote in between
@@ -307,7 +313,9 @@ def _finished_plan(draft: _PlanDraft) -> ChangePlan:
         body=msgspec.json.encode(request.body),
         version=subject.resource_version,
         refused=draft.answer.refused,
-        opens_rollout=draft.effect.replaces_pods and not isinstance(draft.change, DeletePod),
+        opens_rollout=draft.effect.replaces_pods
+        and not isinstance(draft.change, DeletePod)
+        and custom_workload(subject.ref.kind, subject.ref.api_version) is None,
         digest=object_digest(subject.ref.kind, subject.object),
     )
 

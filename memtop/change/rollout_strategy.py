@@ -7,10 +7,10 @@ daemon).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from memtop.change.change_plan import LineWeight
-from memtop.kube.json_object import Json, at, flag, mapping, number, text
+from memtop.kube.json_object import Json, at, flag, has, mapping, number, objects, text
 from memtop.wording import duration
 
 _PROGRESS_DEADLINE_SECONDS = 600
@@ -46,7 +46,13 @@ def pod_replacement(kind: str, found: Json) -> PodReplacement:
         kind: Its kind.
         found: The workload.
     """
+    rolling = mapping(found, "spec", "updateStrategy", "rollingUpdate")
+    if flag(rolling, "paused"):  # OpenKruise's own StatefulSets and DaemonSets
+        return PodReplacement("Nothing happens to the pods until it is resumed: it is paused", "warn")
     match kind:
+        case "StatefulSet" if text(rolling, "podUpdatePolicy").startswith("InPlace"):
+            effect = _stateful_set(found)
+            return replace(effect, words=f"{effect.words}; in place where only images change")
         case "Deployment":
             return _deployment(found)
         case "StatefulSet":
@@ -55,8 +61,58 @@ def pod_replacement(kind: str, found: Json) -> PodReplacement:
             return _daemon_set(found)
         case "CronJob":
             return _cron_job(found)
+        case "Rollout":
+            return _argo_rollout(found)
+        case "CloneSet":
+            return _clone_set(found)
         case _:
             return PodReplacement(f"memtop does not know how a {kind} replaces its pods", "warn")
+
+
+def _argo_rollout(found: Json) -> PodReplacement:
+    total = replicas_in_spec(found)
+    if flag(found, "spec", "paused"):
+        return PodReplacement("Nothing happens to the pods until it is resumed: it is paused", "warn")
+    if total == 0:
+        return PodReplacement("It is scaled to 0: there is no pod to replace")
+    if has(found, "spec", "strategy", "blueGreen"):
+        promotes = at(found, "spec", "strategy", "blueGreen", "autoPromotionEnabled") is not False
+        then = "takes the traffic when it is ready" if promotes else "waits for somebody to promote it"
+        return PodReplacement(
+            f"Blue-green: {pod_count_text(total)} more start beside the old ones, and the new set {then}",
+            "plain", total, total,
+        )  # fmt: skip
+    steps = objects(found, "spec", "strategy", "canary", "steps")
+    waits = sum(has(one, "pause") and not has(one, "pause", "duration") for one in steps)
+    if not steps:
+        return PodReplacement(f"Canary without steps: step by step; {pod_count_text(total)}", "plain", total)
+    held = f"; {waits} of them wait{'s' if waits == 1 else ''} for somebody to promote it" if waits else ""
+    return PodReplacement(
+        f"Canary in {len(steps)} steps{held}; {pod_count_text(total)}", "warn" if waits else "plain", total
+    )
+
+
+def _clone_set(found: Json) -> PodReplacement:
+    total, update = replicas_in_spec(found), mapping(found, "spec", "updateStrategy")
+    if flag(update, "paused"):
+        return PodReplacement("Nothing happens to the pods until it is resumed: it is paused", "warn")
+    if total == 0:
+        return PodReplacement("It is scaled to 0: there is no pod to replace")
+    kept = int_or_percent(at(update, "partition"), total, 0, up=True)
+    moved = max(0, total - kept)
+    if not moved:
+        return PodReplacement(f"Nothing happens to the pods: the partition holds back all {total}", "warn")
+    surge = int_or_percent(at(update, "maxSurge"), total, 0, up=True)
+    unavailable = int_or_percent(at(update, "maxUnavailable"), total, "20%", up=not surge)
+    how = {
+        "InPlaceIfPossible": "In place where only images change (the pods stay), else new pods",
+        "InPlaceOnly": "In place only: containers restart, pods stay; all else is refused",
+    }.get(text(update, "type"), "New pods in place of the old")
+    held = f"; the partition holds back {kept}" if kept else ""
+    bounds = f"{f'{surge} extra, ' if surge else ''}at most {unavailable} unavailable"
+    return PodReplacement(
+        f"{how}: {bounds}; {pod_count_text(moved)}{held}", "warn" if kept else "plain", moved, surge
+    )
 
 
 def replicas_in_spec(found: Json) -> int:

@@ -23,6 +23,7 @@ from memtop.change.change_request import (
 from memtop.change.images import ImageReferenceError, parse_image
 from memtop.change.pod_resize import resize_problem
 from memtop.change.workload_state import TemplateContainer, WorkloadState
+from memtop.kube.custom_workloads import custom_workload, template_elsewhere, wait_words
 from memtop.kube.json_object import has, objects, text
 from memtop.kube.workload_revisions import Revision
 from memtop.quantity import QuantityError, parse_bytes
@@ -61,6 +62,8 @@ def request_problem(
     """
     if why := why_unsupported(change.ref, type(change)):
         return why
+    if why := _custom_problem(change, subject):
+        return why
     match change:
         case SetImage():
             return _image_problem(change, subject)
@@ -83,6 +86,20 @@ def request_problem(
         case DeletePod():
             deleted = has(subject.object, "metadata", "deletionTimestamp")
             return "it is being deleted already" if deleted else ""
+
+
+def _custom_problem(change: ChangeRequest, subject: WorkloadState) -> str:
+    """What stands against a change of a workload of Argo Rollouts or OpenKruise in particular."""
+    custom = custom_workload(subject.ref.kind, subject.ref.api_version)
+    if custom is None:
+        return ""
+    elsewhere = template_elsewhere(subject.object)
+    if elsewhere and not isinstance(change, Scale | Pause | Resume):
+        return f"its pod template is that of {elsewhere} (spec.workloadRef): change it there"
+    if isinstance(change, Resume) and not subject.paused:
+        wait = wait_words(custom, subject.object).replace("NAME", subject.ref.name)
+        return f"{NOT_PAUSED}: {wait}" if wait else NOT_PAUSED
+    return ""
 
 
 def parse_replicas(text: str) -> int:

@@ -13,6 +13,7 @@ from memtop.change.rollout_strategy import pod_replacement, replicas_in_spec
 from memtop.kube.api_errors import CLUSTER_FAILURES, ApiError, Unreachable
 from memtop.kube.api_objects import ACCEPT_METADATA_LIST, METRICS_PATH, PartialObjectMetadata, PodMetricsList
 from memtop.kube.client import Client
+from memtop.kube.custom_workloads import custom_workload, is_paused
 from memtop.kube.json_object import Json, flag, mapping, number, objects, selector_words, text
 from memtop.kube.lenient_decoding import decode_lenient
 from memtop.kube.list_watch import await_change
@@ -64,7 +65,7 @@ class WorkloadState:
         object: All of it, sanitised.
         containers: Those of its template, ordinary ones first.
         replicas: How many pods it asks for; None where the kind has no such number.
-        paused: Whether its changes wait (Deployments).
+        paused: Whether its changes wait (Deployments, and workloads of Argo Rollouts and OpenKruise).
         strategy: How it replaces its pods, in words.
         revisions: What it can go back to, the newest first.
         revisions_note: Why those are not known; empty if they are.
@@ -119,11 +120,17 @@ def workload_from_object(
         object=found,
         containers=tuple(template_containers(pod_template(ref.kind, found))),
         replicas=desired_pods(ref.kind, found),
-        paused=ref.kind == "Deployment" and flag(found, "spec", "paused"),
+        paused=_is_paused(ref, found),
         strategy=pod_replacement(ref.kind, found).words,
         revisions=known,
         revisions_note=note,
     )
+
+
+def _is_paused(ref: ObjectRef, found: Json) -> bool:
+    if (custom := custom_workload(ref.kind, ref.api_version)) is not None:
+        return is_paused(custom, found)
+    return ref.kind == "Deployment" and flag(found, "spec", "paused")
 
 
 def template_containers(template: Json) -> Iterator[TemplateContainer]:
@@ -141,11 +148,14 @@ def template_containers(template: Json) -> Iterator[TemplateContainer]:
             )
 
 
+_KINDS_WITH_REPLICAS = frozenset({"Deployment", "StatefulSet", "Rollout", "CloneSet"})
+
+
 def desired_pods(kind: str, found: Json) -> int | None:
     """How many pods a workload asks for; None where its kind has no such number."""
     if kind == "DaemonSet":
         return number(found, "status", "desiredNumberScheduled")
-    return replicas_in_spec(found) if kind in {"Deployment", "StatefulSet"} else None
+    return replicas_in_spec(found) if kind in _KINDS_WITH_REPLICAS else None
 
 
 FOLLOW_PAUSE = 1.0
@@ -218,7 +228,11 @@ async def _wait_for_change(client: Client, ref: ObjectRef, version: str, backoff
         "resourceVersion": version,
         "timeoutSeconds": str(round(FOLLOW_REVIEW)),
     }
-    path, silence = ref.collections()[0], FOLLOW_REVIEW + FOLLOW_RETRY
+    silence = FOLLOW_REVIEW + FOLLOW_RETRY
+    if not ref.collections():  # of a kind that only discovery knows: it is looked at again and again
+        await asyncio.sleep(FOLLOW_RETRY)
+        return
+    path = ref.collections()[0]
     await await_change(client, path, params, backoff, at_least=FOLLOW_RETRY, idle_timeout=silence)
 
 

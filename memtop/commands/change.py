@@ -44,7 +44,7 @@ from memtop.kube import kubeconfig
 from memtop.kube.api_errors import CLUSTER_FAILURES, KubeconfigError
 from memtop.kube.client import Client
 from memtop.kube.connection_target import ClusterTarget
-from memtop.kube.object_ref import ObjectRef
+from memtop.kube.object_ref import CUSTOM_KINDS, ObjectRef
 from memtop.sanitize import sanitize, sanitize_text
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def run_set_image(invocation: Invocation, console: Console) -> int:
     container, equals, image = pair.partition("=")
     if not equals or not container or not image:
         raise _config_error(invocation, f"{pair!r} is not CONTAINER=IMAGE")
-    target, ref = named_object(invocation, words, KINDS_WITH_TEMPLATE)
+    target, ref = named_object(invocation, words, (*KINDS_WITH_TEMPLATE, *CUSTOM_KINDS))
     return run_change(invocation, target, SetImage(ref, container, image), console)
 
 
@@ -176,7 +176,7 @@ def run_set_memory(invocation: Invocation, console: Console) -> int:
     words, rest = invocation.arguments[:named], invocation.arguments[named:]
     if len(rest) > 1:
         raise _config_error(invocation, f"has no use for {rest[1]!r}")
-    target, ref = named_object(invocation, words, (*KINDS_WITH_TEMPLATE, "Pod"))
+    target, ref = named_object(invocation, words, (*KINDS_WITH_TEMPLATE, "Pod", *CUSTOM_KINDS))
     kind = ResizePod if ref.kind == "Pod" else SetMemory
     return run_change(invocation, target, kind(ref, rest[0] if rest else "", limit, request), console)
 

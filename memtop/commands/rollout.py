@@ -18,7 +18,7 @@ from memtop.commands.change import Console, named_object, run_change
 from memtop.kube.api_errors import CLUSTER_FAILURES, ApiError, Unreachable
 from memtop.kube.client import Client
 from memtop.kube.json_object import mapping, sanitize_tree, yaml_lines
-from memtop.kube.object_ref import ROLLING_KINDS, ObjectRef, fetch_object
+from memtop.kube.object_ref import CUSTOM_KINDS, ROLLING_KINDS, ObjectRef, fetch_object
 from memtop.kube.workload_revisions import Revision, list_revisions
 from memtop.observe.source import ServerClock
 from memtop.wording import UNKNOWN, ago, bytes_
@@ -131,7 +131,8 @@ def _revision_document(revision: Revision) -> dict[str, Any]:
     }
 
 
-KINDS_TO_PAUSE = ("Deployment",)
+KINDS_TO_PAUSE = ("Deployment", *CUSTOM_KINDS)
+KINDS_TO_CHANGE = (*ROLLING_KINDS, *CUSTOM_KINDS)
 FAILED = 1
 """What kubectl ends with for every failure."""
 CLOCK_SECONDS = 5.0
@@ -185,7 +186,7 @@ def run_history(invocation: Invocation, out: TextIO, err: TextIO) -> int:
     Raises:
         ConfigError: The arguments name no workload.
     """
-    target, ref = named_object(invocation, invocation.arguments, ROLLING_KINDS)
+    target, ref = named_object(invocation, invocation.arguments, KINDS_TO_CHANGE)
     wanted = invocation.options["revision"]
 
     async def work() -> str:
@@ -214,13 +215,13 @@ def run_history(invocation: Invocation, out: TextIO, err: TextIO) -> int:
 
 def run_undo(invocation: Invocation, console: Console) -> int:
     """Plans, asks, and goes back to the revision ``to_revision`` (0 for the one before); the exit code."""
-    target, ref = named_object(invocation, invocation.arguments, ROLLING_KINDS)
+    target, ref = named_object(invocation, invocation.arguments, KINDS_TO_CHANGE)
     return run_change(invocation, target, Undo(ref, invocation.options["to_revision"] or None), console)
 
 
 def run_restart(invocation: Invocation, console: Console) -> int:
     """Plans, asks, and replaces the pods; the exit code."""
-    target, ref = named_object(invocation, invocation.arguments, ROLLING_KINDS)
+    target, ref = named_object(invocation, invocation.arguments, KINDS_TO_CHANGE)
     return run_change(invocation, target, Restart(ref), console)
 
 

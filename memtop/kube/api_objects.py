@@ -33,6 +33,7 @@ class OwnerReference(_Object, frozen=True):
     name: str
     uid: str = ""
     controller: bool = False
+    api_version: str = ""
 
 
 class ObjectMeta(_Object, frozen=True):

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from memtop.kube.api_discovery import find_collections
 from memtop.kube.api_errors import ApiError, Unreachable
 from memtop.kube.client import Client
+from memtop.kube.custom_workloads import custom_api_version, custom_workload, named_custom_workload
 from memtop.kube.json_object import (
     Json,
     controller_of,
@@ -23,6 +24,8 @@ from memtop.kube.json_object import (
 
 ROLLING_KINDS: Final = ("Deployment", "StatefulSet", "DaemonSet")
 """The kinds that replace their pods when their template changes, and keep what it was as revisions."""
+CUSTOM_KINDS: Final = ("Rollout", "CloneSet")
+"""Kinds of Argo Rollouts and OpenKruise; where they make sense, so do OpenKruise's own StatefulSets."""
 MAX_OWNERS = 5
 """Owners above one another before something must be wrong."""
 
@@ -60,10 +63,18 @@ class ObjectRef:
     def __str__(self) -> str:
         return f"{self.kind}/{self.name}"
 
+    @property
+    def is_builtin(self) -> bool:
+        """Whether it is of a kind that comes with Kubernetes, and not of one that is only called so."""
+        return self.kind in _RESOURCES and not custom_api_version(self.api_version)
+
     def collections(self) -> tuple[str, ...]:
         """The paths its collection may have, the newest API first; none where the kind is not known."""
-        if self.kind in _RESOURCES:
+        custom = custom_workload(self.kind, self.api_version)
+        if self.is_builtin:
             groups, plural = _RESOURCES[self.kind]
+        elif custom is not None and custom_api_version(self.api_version):
+            groups, plural = (f"/apis/{self.api_version}",), custom.plural
         elif "/" in self.api_version:
             groups, plural = (f"/apis/{self.api_version}",), _plural(self.kind)
         else:
@@ -90,7 +101,7 @@ async def fetch_object(client: Client, ref: ObjectRef) -> tuple[str, Json]:
             if error.status != 404:
                 raise
             refusal = refusal or error
-    if ref.kind not in _RESOURCES:
+    if not ref.is_builtin:
         async for collection in find_collections(client, ref.kind, ref.namespace, ref.api_version):
             try:
                 return collection, await _get_object(client, ref, collection)
@@ -163,6 +174,8 @@ _SPELLINGS: Final[dict[str, tuple[str, ...]]] = {
     "Job": ("job", "jobs"),
     "ReplicaSet": ("replicaset", "replicasets", "rs"),
     "Pod": ("pod", "pods", "po"),
+    "Rollout": ("rollout", "rollouts", "ro"),
+    "CloneSet": ("cloneset", "clonesets", "clone"),
 }
 _KINDS = {spelling: kind for kind, spellings in _SPELLINGS.items() for spelling in spellings}
 
@@ -187,6 +200,9 @@ def parse_object_name(words: Sequence[str], namespace: str, kinds: Sequence[str]
         raise ValueError(f"does not name a workload; write it as {known}")
     resource, _, group = kind_word.lower().partition(".")
     kind = _KINDS.get(resource)
+    custom = named_custom_workload(kind, group) if kind is not None and CUSTOM_KINDS[0] in kinds else None
+    if kind is not None and custom is not None:
+        return ObjectRef(kind, namespace, name, api_version=custom.api_version)
     if kind is None or group not in {"", "apps", "v1.apps", "batch", "v1.batch"}:
         raise ValueError(f"is of a kind that memtop does not know; it knows {known}")
     if kind not in kinds:

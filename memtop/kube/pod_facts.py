@@ -21,6 +21,7 @@ from memtop.kube.api_objects import (
     Pod,
     ResourceRequirements,
 )
+from memtop.kube.custom_workloads import ROLLOUT_HASH, custom_api_version
 from memtop.quantity import bytes_or_none
 from memtop.sanitize import sanitize
 from memtop.wording import bytes_
@@ -322,10 +323,18 @@ def _memory_bytes(
 
 @dataclass(frozen=True, slots=True, order=True)
 class Workload:
-    """The controller that owns a pod: Deployment, StatefulSet, DaemonSet, Job, CronJob, or the bare Pod."""
+    """The controller that owns a pod: Deployment, StatefulSet, DaemonSet, Job, CronJob, or the bare Pod.
+
+    Attributes:
+        kind: Its kind.
+        name: Its name.
+        api_version: Of a kind that is not Kubernetes' own, such as ``argoproj.io/v1alpha1``: some are called
+            like one that is. Else empty.
+    """
 
     kind: str
     name: str
+    api_version: str = ""
 
     def __str__(self) -> str:
         """As kubectl writes it: ``deployment/user-service``."""
@@ -337,7 +346,7 @@ class OwnerIndex:
 
     Until their metadata is here, or where it is forbidden, a ReplicaSet's Deployment follows from the pod's
     ``pod-template-hash``: the Deployment controller names a ReplicaSet ``<deployment>-<hash>``
-    (k8s.io/kubernetes, pkg/controller/deployment/sync.go).
+    (k8s.io/kubernetes, pkg/controller/deployment/sync.go). Argo Rollouts does so with a label of its own.
     """
 
     def __init__(self) -> None:
@@ -347,7 +356,7 @@ class OwnerIndex:
     def part(pod: ObjectMeta) -> ObjectMeta:
         """What `selected_workload` needs of a pod; one object serves all pods of one owner."""
         owner = controller_reference(pod)
-        return ObjectMeta(name=pod.name) if owner is None else _owner_metadata(owner, _template_hash(pod))
+        return ObjectMeta(name=pod.name) if owner is None else _owner_metadata(owner, _template_hashes(pod))
 
     def add(self, metadata: ObjectMeta) -> bool:
         """Remembers who owns a ReplicaSet or a Job; true if that is news."""
@@ -369,10 +378,14 @@ class OwnerIndex:
         if owner.uid in self._owner_of:
             owner = self._owner_of[owner.uid] or owner
         elif owner.kind == "ReplicaSet":
-            template = _template_hash(pod)
-            if template and owner.name.endswith(f"-{template}"):
-                return _shared_workload("Deployment", sanitize(owner.name.removesuffix(f"-{template}")))
-        return _shared_workload(sanitize(owner.kind), sanitize(owner.name))
+            for label, kind, version in _HASHED_OWNERS:
+                template = (pod.labels or {}).get(label)
+                if template and owner.name.endswith(f"-{template}"):
+                    name = sanitize(owner.name.removesuffix(f"-{template}"))
+                    return _shared_workload(kind, name, version)
+        return _shared_workload(
+            sanitize(owner.kind), sanitize(owner.name), sanitize(custom_api_version(owner.api_version))
+        )
 
 
 def controller_reference(metadata: ObjectMeta) -> OwnerReference | None:
@@ -380,14 +393,21 @@ def controller_reference(metadata: ObjectMeta) -> OwnerReference | None:
     return next((owner for owner in metadata.owner_references if owner.controller), None)
 
 
-def _template_hash(pod: ObjectMeta) -> str | None:
-    return (pod.labels or {}).get("pod-template-hash")
+_HASHED_OWNERS = (
+    ("pod-template-hash", "Deployment", ""),
+    (ROLLOUT_HASH, "Rollout", "argoproj.io/v1alpha1"),
+)
+"""Whose ReplicaSets end in the hash of which label, and that owner's API version where it is no own one."""
+
+
+def _template_hashes(pod: ObjectMeta) -> tuple[tuple[str, str], ...]:
+    carried = pod.labels or {}
+    return tuple((label, carried[label]) for label, _, _ in _HASHED_OWNERS if label in carried)
 
 
 @lru_cache(maxsize=8192)
-def _owner_metadata(owner: OwnerReference, template: str | None) -> ObjectMeta:
-    labels = {"pod-template-hash": template} if template else None
-    return ObjectMeta(name="", labels=labels, owner_references=(owner,))
+def _owner_metadata(owner: OwnerReference, hashes: tuple[tuple[str, str], ...]) -> ObjectMeta:
+    return ObjectMeta(name="", labels=dict(hashes) or None, owner_references=(owner,))
 
 
 _shared_workload = lru_cache(maxsize=8192)(Workload)

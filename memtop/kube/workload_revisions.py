@@ -16,6 +16,7 @@ import msgspec
 from memtop.kube.api_errors import ApiError, Unreachable
 from memtop.kube.api_objects import ACCEPT_METADATA_LIST
 from memtop.kube.client import Client
+from memtop.kube.custom_workloads import ROLLOUT_HASH, ROLLOUT_REVISION, custom_workload
 from memtop.kube.json_object import (
     Json,
     controller_of,
@@ -39,6 +40,7 @@ TEMPLATE_HASH = "pod-template-hash"
 """The label by which a Deployment tells the pods of its revisions apart."""
 REVISION_HASH = "controller-revision-hash"
 """The label by which a StatefulSet and a DaemonSet do."""
+_HASH_LABELS = frozenset({TEMPLATE_HASH, REVISION_HASH, ROLLOUT_HASH})
 _REVISION_ANNOTATION = "deployment.kubernetes.io/revision"
 _HISTORY_ANNOTATION = "deployment.kubernetes.io/revision-history"
 _CHANGE_CAUSE_ANNOTATION = "kubernetes.io/change-cause"
@@ -82,7 +84,7 @@ class Revision:
 
 def hash_label(kind: str) -> str:
     """The label by which the pods of a workload's revisions are told apart."""
-    return TEMPLATE_HASH if kind == "Deployment" else REVISION_HASH
+    return {"Deployment": TEMPLATE_HASH, "Rollout": ROLLOUT_HASH}.get(kind, REVISION_HASH)
 
 
 async def list_revisions(
@@ -102,13 +104,13 @@ async def list_revisions(
         ApiError: Something of it is not there or may not be read.
         Unreachable: No whole answer came.
     """
-    if ref.kind not in ROLLING_KINDS:
+    if ref.kind not in ROLLING_KINDS and custom_workload(ref.kind, ref.api_version) is None:
         return ()
     if workload is None:
         _, workload = await fetch_object(client, ref)
     selected = {"labelSelector": selector_words(mapping(workload, "spec", "selector"))}
     scope = f"/namespaces/{namespace_of(workload)}"
-    if ref.kind == "Deployment":
+    if ref.kind in {"Deployment", "Rollout"}:
         kept = await _list_raw(client, f"/apis/apps/v1{scope}/replicasets", selected)
         return revisions_from_replica_sets(workload, kept)
     kept = await _list_raw(client, f"/apis/apps/v1{scope}/controllerrevisions", selected)
@@ -117,14 +119,16 @@ async def list_revisions(
 
 
 def revisions_from_replica_sets(deployment: Json, replica_sets: list[Json]) -> tuple[Revision, ...]:
-    """The revisions of a Deployment, the newest first.
+    """The revisions of a Deployment, or of an Argo Rollout, the newest first.
 
     Args:
-        deployment: The Deployment.
+        deployment: The Deployment or Rollout.
         replica_sets: Those in its namespace, also of others, as the API has them.
     """
     wanted = sanitize_tree(_comparable_template(mapping(deployment, "spec", "template")))
     own = [one for one in replica_sets if _is_controlled_by(deployment, one)]
+    kind = "Rollout" if text(deployment, "kind") == "Rollout" else "Deployment"
+    annotation = ROLLOUT_REVISION if kind == "Rollout" else _REVISION_ANNOTATION
     templates = [_comparable_template(mapping(one, "spec", "template")) for one in own]
     equal = [one for one, template in zip(own, templates, strict=True) if sanitize_tree(template) == wanted]
     # Two with the same template are there after a race of two controllers: the older one is used.
@@ -134,8 +138,8 @@ def revisions_from_replica_sets(deployment: Json, replica_sets: list[Json]) -> t
     found = [
         _make_revision(
             one,
-            number=_parse_count(text(one, "metadata", "annotations", _REVISION_ANNOTATION)),
-            hash_=text(one, "metadata", "labels", TEMPLATE_HASH),
+            number=_parse_count(text(one, "metadata", "annotations", annotation)),
+            hash_=text(one, "metadata", "labels", hash_label(kind)),
             template=template,
             replicas=number(one, "status", "replicas") or 0,
             current=one is current,
@@ -229,7 +233,7 @@ def _comparable_template(template: Json) -> Json:
     }
     if "labels" in metadata:
         own = mapping(metadata, "labels")
-        metadata["labels"] = {key: own[key] for key in own if key not in {TEMPLATE_HASH, REVISION_HASH}}
+        metadata["labels"] = {key: own[key] for key in own if key not in _HASH_LABELS}
     return {**{key: value for key, value in template.items() if key != "$patch"}, "metadata": metadata}
 
 

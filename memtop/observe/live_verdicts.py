@@ -26,6 +26,7 @@ from memtop.analysis.judgement import (
 from memtop.analysis.memory_series import Series
 from memtop.analysis.verdict import judge_series
 from memtop.analysis.workload_verdict import judge_pooled
+from memtop.kube.custom_workloads import ROLLOUT_HASH
 from memtop.log_file import get_logger
 from memtop.observe.container_store import ContainerStore, MetricsTick
 from memtop.observe.frame import WorkloadKey
@@ -39,7 +40,7 @@ POOL_SECONDS = 60.0
 """Seconds of the cluster's clock between two verdicts on one workload."""
 MAX_POOLED = 12
 """Containers pooled at most: those that hold the most memory; more add little to what is known."""
-REVISION_LABELS = ("pod-template-hash", "controller-revision-hash")
+REVISION_LABELS = ("pod-template-hash", "controller-revision-hash", ROLLOUT_HASH)
 PoolPart = tuple[str, str]
 """A container's name, and the value of the revision label of its pod; empty for pods without one."""
 

@@ -157,6 +157,6 @@ def test_kinds_that_cannot_be_changed_so(kind, change, about):
 
 
 def test_a_kind_of_somebody_elses_is_named():
-    rollout = ObjectRef("Rollout", "production", "shop", api_version="argoproj.io/v1alpha1")
-    why = validation.request_problem(SetImage(rollout, "main", "shop:v2"), subject_of())
-    assert "Rollout (argoproj.io/v1alpha1)" in why
+    other = ObjectRef("StrimziPodSet", "production", "shop", api_version="core.strimzi.io/v1beta2")
+    why = validation.request_problem(SetImage(other, "main", "shop:v2"), subject_of())
+    assert "StrimziPodSet (core.strimzi.io/v1beta2)" in why

@@ -22,6 +22,7 @@ from memtop.change.change_request import (
 )
 from memtop.kube.api_errors import CredentialError, KubeconfigError
 from memtop.kube.client import Client
+from memtop.kube.custom_workloads import custom_workload
 from memtop.kube.object_ref import ROLLING_KINDS, ObjectRef
 from tui.pod.tab import TabSubject
 
@@ -61,7 +62,7 @@ class Permissions:
             return "this is a workload and not a pod: open it with enter and choose one of its pods"
         if why := why_unsupported(ref, change):
             return why
-        return self._answers.get((ref.namespace, required_right(ref.kind, change)), "")
+        return self._answers.get((ref.namespace, required_right(ref, change)), "")
 
     def unasked(self, subject: TabSubject) -> list[tuple[ObjectRef, type[ChangeRequest]]]:
         """What the cluster has not been asked yet that matters for a row."""
@@ -75,7 +76,7 @@ class Permissions:
             (ref, change)
             for ref, change in wanted
             if not why_unsupported(ref, change)
-            and (ref.namespace, required_right(ref.kind, change)) not in self._answers
+            and (ref.namespace, required_right(ref, change)) not in self._answers
         ]
 
     async def learn(self, client: Client, questions: Iterable[tuple[ObjectRef, type[ChangeRequest]]]) -> None:
@@ -85,11 +86,14 @@ class Permissions:
                 why = await change_request.why_not_allowed(client, ref, change, read_only=False)
             except (CredentialError, KubeconfigError):
                 return  # every source says so already; it is asked again in the next place, or with r
-            self._answers[ref.namespace, required_right(ref.kind, change)] = why
+            self._answers[ref.namespace, required_right(ref, change)] = why
 
 
 def why_no_rollout(ref: ObjectRef) -> str:
     """Why a workload has no rollout to follow; empty if it has."""
-    if ref.kind in ROLLING_KINDS:
+    if (custom := custom_workload(ref.kind, ref.api_version)) is not None:
+        command = custom.follow.replace("NAME", f"{ref.name} -n {ref.namespace}")
+        return f"{custom.product} rolls it out by its own rules: W shows how it stands, {command} follows it"
+    if ref.kind in ROLLING_KINDS and ref.is_builtin:
         return ""
     return f"a {ref.kind} has no rollouts: Deployments, StatefulSets and DaemonSets have"

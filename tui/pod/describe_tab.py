@@ -77,7 +77,8 @@ def subject_ref(subject: TabSubject) -> ObjectRef:
     """The pod or the workload that the pod screen is about."""
     key = subject.key
     if isinstance(key, WorkloadKey):
-        return ObjectRef(key.workload.kind, key.namespace, key.workload.name)
+        owner = key.workload
+        return ObjectRef(owner.kind, key.namespace, owner.name, api_version=owner.api_version)
     uid = key.uid if isinstance(key, ContainerKey) else ""
     return ObjectRef("Pod", subject.namespace, subject.pod, uid)
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 from textual.containers import Vertical
 
 from memtop.kube.client import Client
+from memtop.kube.custom_workloads import custom_api_version
 from memtop.kube.object_ref import ObjectRef
 from memtop.kube.pod_facts import Workload
 from memtop.observe.frame import Frame, RowKey, WorkloadIdentity, WorkloadKey
@@ -54,7 +55,8 @@ class TabSubject:
             identity: Who the row is.
             title: What a person calls it.
         """
-        workload = ObjectRef(identity.workload.kind, identity.namespace, identity.workload.name)
+        owner = identity.workload
+        workload = ObjectRef(owner.kind, identity.namespace, owner.name, api_version=owner.api_version)
         if isinstance(identity, WorkloadIdentity):
             return cls(identity.key, identity.namespace, "", "", title, workload)
         return cls(identity.key, identity.namespace, identity.pod, identity.container, title, workload)
@@ -62,7 +64,7 @@ class TabSubject:
     @classmethod
     def of_workload(cls, ref: ObjectRef) -> TabSubject:
         """What a workload's row is about, also where there is no such row at present."""
-        workload = Workload(ref.kind, ref.name)
+        workload = Workload(ref.kind, ref.name, custom_api_version(ref.api_version))
         return cls(WorkloadKey(ref.namespace, workload), ref.namespace, "", "", str(workload), ref)
 
     @property

@@ -15,6 +15,7 @@ from memtop.change.change_request import SetImage, why_unsupported
 from memtop.change.rollout_status import rollout_status
 from memtop.change.workload_state import WorkloadState, WorkloadUpdate, follow_workload
 from memtop.kube.api_errors import Unreachable
+from memtop.kube.custom_workloads import custom_workload, status_words, wait_words
 from memtop.kube.json_object import Json, objects, text
 from memtop.kube.object_ref import ROLLING_KINDS
 from memtop.observe.frame import Frame
@@ -43,7 +44,13 @@ def workload_lines(subject: WorkloadState) -> list[Text]:
 def _pods_line(subject: WorkloadState) -> Text:
     ref = subject.ref
     line = _joined_line(("strong", f" {ref.kind} "), ("", f"{ref.namespace}/{ref.name}"))
-    if ref.kind in ROLLING_KINDS:
+    custom = custom_workload(ref.kind, ref.api_version)
+    if custom is not None:
+        words, over = status_words(custom, subject.object)
+        line.append(f"   {literal(words)}", "" if over else "accent")
+        if wait := wait_words(custom, subject.object).replace("NAME", ref.name):
+            line.append(f"   {literal(wait)}", "warn")
+    elif ref.kind in ROLLING_KINDS:
         now = rollout_status(subject.object, ref.kind)
         counted = (
             (now.desired, "wanted"), (now.ready, "ready"), (now.updated, "updated"),
