@@ -79,7 +79,8 @@ async def gather_changes(client: Client, question: ChangeQuestion) -> WorkloadCh
     ]
     times = [one.time for one in found if one.revision]
     if not question.seen or question.seen > len(question.pods):
-        found += cluster_changes.pod_changes(question.pods, times)
+        spans = cluster_changes.rollout_spans(question.workload, question.ref.kind, times)
+        found += cluster_changes.pod_changes(question.pods, spans)
     asked: list[Callable[[], Awaitable[list[ClusterChange]]]] = [
         lambda: _configurations(client, question, notes),
         lambda: _events(client, question),

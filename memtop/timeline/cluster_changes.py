@@ -5,16 +5,18 @@ Pure functions from what the API answered to `ClusterChange`s; who asks is `memt
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from memtop.analysis.memory_series import Series
 from memtop.change.audit_log import AuditEntry
 from memtop.change.change_plan import field_label
+from memtop.change.rollout_status import rollout_status, workload_condition
 from memtop.history.past_series import match_times
 from memtop.kube.json_object import Json, at, mapping, name_of, objects, parse_timestamp, text
-from memtop.kube.object_ref import ObjectRef
+from memtop.kube.object_ref import ROLLING_KINDS, ObjectRef
 from memtop.kube.workload_revisions import Revision
 from memtop.wording import bytes_, counted, duration
 
@@ -263,19 +265,68 @@ def configuration_changes(kind: str, name: str, how: str, metadata: Json) -> Ite
         )
 
 
-def pod_changes(pods: Sequence[Json], rollouts: Sequence[float]) -> Iterator[ClusterChange]:
+@dataclass(frozen=True, slots=True)
+class RolloutSpan:
+    """From when to when new pods belong to a rollout, Unix seconds.
+
+    Attributes:
+        begin: When it began.
+        end: When it was through at the earliest.
+        told: Whether the cluster tells the end, so that no pod after it belongs to it.
+    """
+
+    begin: float
+    end: float
+    told: bool = False
+
+
+def rollout_spans(workload: Json, kind: str, began: Sequence[float]) -> list[RolloutSpan]:
+    """From when to when pods that are made belong to a rollout.
+
+    A Deployment says when its last rollout was through; until then, and of the other kinds as long as one is
+    under way, each new pod is the rollout's. Of earlier ones, and where no end is told, pods that came no
+    more than a quarter of an hour after one another do (`pod_changes`): many pods come one by one.
+
+    Args:
+        workload: The object.
+        kind: Its kind.
+        began: When its rollouts began.
+    """
+    spans = [RolloutSpan(at - 30.0, at + SAME_ROLLOUT_SECONDS) for at in sorted(began)]
+    if not spans or kind not in ROLLING_KINDS:
+        return spans
+    newest = spans[-1]
+    if not rollout_status(workload, kind).done:
+        newest = replace(newest, end=math.inf)
+    elif kind == "Deployment":
+        said = workload_condition(workload, "Progressing")
+        through = unix_time(text(said, "lastUpdateTime"))
+        if text(said, "reason") == "NewReplicaSetAvailable" and through is not None:
+            newest = replace(newest, end=max(newest.end, through), told=True)
+    return [*spans[:-1], newest]
+
+
+def pod_changes(pods: Sequence[Json], rollouts: Sequence[RolloutSpan]) -> Iterator[ClusterChange]:
     """Pods that were made again without a rollout: deleted, evicted, or moved to another node.
 
     Args:
         pods: Those there are.
-        rollouts: When rollouts began, Unix seconds.
+        rollouts: From when to when rollouts made pods; see `rollout_spans`.
     """
     made = sorted(
         (time, name_of(pod), text(pod, "spec", "nodeName"))
         for pod in pods
         if (time := unix_time(text(pod, "metadata", "creationTimestamp"))) is not None
     )
-    alone = [one for one in made if not any(-30.0 <= one[0] - at <= SAME_ROLLOUT_SECONDS for at in rollouts)]
+    alone: list[tuple[float, str, str]] = []
+    spans = list(rollouts)
+    for one in made:
+        inside = next((place for place, span in enumerate(spans) if span.begin <= one[0] <= span.end), None)
+        if inside is None:
+            alone.append(one)
+        elif not spans[inside].told:
+            end = max(spans[inside].end, one[0] + SAME_ROLLOUT_SECONDS)
+            spans[inside] = replace(spans[inside], end=end)
     groups: list[list[tuple[float, str, str]]] = []
     for one in alone:
         if groups and one[0] - groups[-1][-1][0] <= TOGETHER_SECONDS:

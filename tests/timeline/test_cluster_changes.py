@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import numpy as np
 import pytest
 
@@ -20,6 +22,7 @@ from memtop.timeline.cluster_changes import (
     node_changes,
     pod_changes,
     rollout_changes,
+    rollout_spans,
     scale_changes,
     unix_time,
 )
@@ -185,8 +188,48 @@ def test_only_pods_made_without_a_rollout_are_a_change() -> None:
         pod("cart-b", "2026-11-29T15:00:00Z", "n2"),
         pod("cart-c", "2026-11-29T15:01:00Z", "n3"),
     ]
-    (told,) = pod_changes(pods, [AT])
+    (told,) = pod_changes(pods, rollout_spans({}, "Pod", [AT]))
     assert told.words == "2 pods made on n2, n3, without a rollout"
+
+
+def _pods_every(minutes: float, count: int) -> list[Json]:
+    return [
+        {
+            "metadata": {"name": f"cart-{number}", "creationTimestamp": _stamp(AT + 60 * minutes * number)},
+            "spec": {"nodeName": "n1"},
+        }
+        for number in range(count)
+    ]
+
+
+def _stamp(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_late_pods_of_a_slow_rollout_are_its_own() -> None:
+    """A rollout of twelve pods, one each ten minutes, makes its last two hours after it began."""
+    assert not list(pod_changes(_pods_every(10, 12), rollout_spans({}, "DaemonSet", [AT])))
+
+
+@pytest.mark.parametrize(
+    ("through", "updated", "found"), [(90, 3, 0), (5, 3, 2), (5, 2, 0)], ids=["slow", "quick", "under way"]
+)
+def test_a_deployment_says_itself_until_when_new_pods_are_its_rollouts(
+    through: float, updated: int, found: int
+) -> None:
+    """Pods made 40 and 80 minutes after it began are its own while it lasts, and nobody's afterwards."""
+    told = {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}
+    deployment = {
+        "spec": {"replicas": 3},
+        "status": {
+            "replicas": 3,
+            "updatedReplicas": updated,
+            "availableReplicas": 3,
+            "conditions": [{**told, "lastUpdateTime": _stamp(AT + 60 * through)}],
+        },
+    }
+    changes = list(pod_changes(_pods_every(40, 3), rollout_spans(deployment, "Deployment", [AT])))
+    assert len(changes) == found
 
 
 def test_the_audit_log_counts_for_this_workload_and_cluster_only() -> None:
