@@ -390,7 +390,8 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
 
     def open(self, subject: TabSubject, first: str = "") -> None:
         """Opens a pod or a workload, at once with one of its tabs or actions."""
-        from tui.pod.screen import PodScreen  # noqa: PLC0415  (after the first paint)
+        from memtop.commands.timeline import timeline_options  # noqa: PLC0415  (after the first paint)
+        from tui.pod.screen import PodScreen  # noqa: PLC0415  (likewise)
 
         if self._engine is None:
             return
@@ -406,6 +407,7 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
             read_only=settings.safety.read_only,
             first=first,
             pace=self._plan.speed,
+            timeline=timeline_options(self._plan),
         )
         self.open_screen(screen)
 

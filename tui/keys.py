@@ -104,6 +104,7 @@ OVERVIEW_BINDINGS: Final[list[BindingType]] = [
     Binding("x", "app.open('shell')", "Shell"),
     Binding("B", "app.open('Memory')", "Memory by kind", show=False),
     Binding("X", "app.open('command')", "Command", show=False),
+    Binding("Y", "app.open('Why')", "Why: likely causes", show=False),
     Binding("S", "reverse", "Reverse the order", key_display="S", show=False),
     Binding("plus,equals_sign", "app.interval(1)", "Ask less often", key_display="+", show=False),
     Binding("minus", "app.interval(-1)", "Ask more often", key_display="-", show=False),
@@ -132,7 +133,7 @@ OVERVIEW_GROUPS = (
         (
             HelpKey("l  p", "its log, the log before it crashed"),
             HelpKey("d  e", "its description, its events"),
-            HelpKey("t  B", "its memory over time, its memory by kind"),
+            HelpKey("t  B  Y", "its memory over time, its memory by kind, why: the likely causes"),
             HelpKey("h  x  X", "what grew or a heap capture, a shell, one command"),
         ),
     ),

@@ -12,12 +12,14 @@ from memtop.analysis.judgement import SUSPECTED_LEAK, Verdict
 from memtop.analysis.memory_series import Floats, Series
 from memtop.analysis.stability_statistics import HOUR
 
-LoadSignal = Literal["cpu", "received"]
+LoadSignal = Literal["cpu", "received", "requests"]
 FEWEST_LOAD_SAMPLES = 3
 """Below this an average says nothing of a load: the first sample after a start is that of the start."""
 LEAST_CORES, LEAST_TRAFFIC = 0.001, 1024.0
 """An old level below this is no sign of load: an idle Python pod of the lab used 0.0003 cores and received 2
 to 5 bytes a second; probes and scrapes every few seconds make some hundred."""
+LEAST_REQUESTS = 1 / 60
+"""Requests a second below which an old level is none to compare with: a probe asks more often."""
 LIKE_BEFORE = 0.75
 """From this share on a load is as much as before: the hours of a day differ by as much."""
 
@@ -27,7 +29,8 @@ class LoadSeries:
     """A sign of how much a container, or its pod, has to do.
 
     Attributes:
-        signal: ``cpu``, in cores of the container, or ``received``, in bytes a second of its pod.
+        signal: ``cpu``, in cores of the container, ``received``, in bytes a second of its pod, or
+            ``requests``, in requests a second that the pod answers.
         times: Unix seconds, ascending, shape (n,).
         values: Of the signal, shape (n,).
     """
@@ -80,12 +83,23 @@ class ChangeEvidence:
         """The usual load of one container; None where too little is known.
 
         The median, for a start or the last collections of a full heap are not the load; the mean of what is
-        idle most of the time.
+        idle most of the time, and of requests, which are the work itself.
         """
         values = np.concatenate([np.empty(0), *(one.values for one in self.loads if one.signal == signal)])
         if len(values) < FEWEST_LOAD_SAMPLES:
             return None
+        if signal == "requests":
+            return float(values.mean())
         return float(np.median(values)) or float(values.mean())
+
+    def requests_since(self, moment: float) -> float | None:
+        """Requests that the pod which answered most has answered since a moment; None where nobody counts."""
+        counted = []
+        for one in self.loads:
+            since = one.times >= moment
+            if one.signal == "requests" and since.sum() > 1:
+                counted.append(float(np.trapezoid(one.values[since], one.times[since])))
+        return max(counted, default=None)
 
 
 @dataclass(frozen=True)
@@ -108,6 +122,7 @@ class SideFigures:
         seconds_to_limit: When the next would reach its limit; None for never, or not known.
         cpu: Cores that one container uses as a rule; None where not known.
         received: Bytes that one pod receives in a second as a rule; None where not known.
+        requests: Requests that one pod answers in a second on average; None where nobody counts them.
     """
 
     pods: int = 0
@@ -125,6 +140,7 @@ class SideFigures:
     seconds_to_limit: float | None = None
     cpu: float | None = None
     received: float | None = None
+    requests: float | None = None
 
     @property
     def grew(self) -> bool:
@@ -182,6 +198,9 @@ class Stability:
             there are none.
         load_share: The load since the change as a share of that before, 1 for as much or more; None where it
             is not known of both sides.
+        requests_done: Requests that a pod has answered since `since`; None where nobody counts them.
+        requests_missing: How many more it takes until the old growth would have shown, at the present load;
+            0 when decided, None where that is not known.
     """
 
     verdict: StabilityVerdict
@@ -194,6 +213,8 @@ class Stability:
     bought_seconds: float | None = None
     watched_seconds: float | None = None
     load_share: float | None = None
+    requests_done: float | None = None
+    requests_missing: float | None = None
 
 
 @dataclass(frozen=True)
@@ -219,9 +240,19 @@ def _watched_span(series: Series) -> tuple[float, float]:
 def load_share(old: SideFigures, new: SideFigures) -> float | None:
     """The new load as a share of the old, at most 1; None where no signal is known of both sides.
 
-    Of several signals the most favourable: a fix that saves collections needs less CPU for the same traffic,
-    and an idle pod still answers its probes, but without traffic all signals fall.
+    Requests where they are counted. Of several other signals the most favourable: a fix that saves
+    collections needs less CPU for the same traffic, and an idle pod still answers its probes, but without
+    traffic all signals fall.
     """
+    if (counted := counted_share(old, new)) is not None:
+        return min(counted, 1.0)
     both = ((old.cpu, new.cpu, LEAST_CORES), (old.received, new.received, LEAST_TRAFFIC))
     known = [now / was for was, now, least in both if was is not None and now is not None and was >= least]
     return min(max(known), 1.0) if known else None
+
+
+def counted_share(old: SideFigures, new: SideFigures) -> float | None:
+    """The new requests a second as a share of the old ones; None where they are not counted on both sides."""
+    if old.requests is None or new.requests is None or old.requests < LEAST_REQUESTS:
+        return None
+    return new.requests / old.requests

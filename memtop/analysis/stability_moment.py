@@ -16,6 +16,7 @@ from memtop.analysis.stability_evidence import (
     SideFigures,
     Stability,
     StabilityVerdict,
+    counted_share,
     load_share,
 )
 from memtop.analysis.stability_statistics import (
@@ -122,19 +123,30 @@ def judge_moment(before: ChangeEvidence, after: ChangeEvidence, changed_at: floa
     if best is not None:
         low, high = best.interval(NORMAL_95)
         new = replace(new, side=replace(new.side, rate=best.rate, rate_low=low, rate_high=high))
-    waits = [*pending_waits(old, new, aim, lived, sampled, best), *load_wait(loaded, watched)]
+    counted = counted_share(old.side, new.side) is not None
+    waits = [
+        *pending_waits(old, new, aim, lived, sampled, best),
+        *load_wait(loaded, watched, counted=counted),
+    ]
     longest = max(waits, key=lambda wait: wait.remaining_seconds)
     first = min((float(one.timestamps[0]) for one, _ in alive if len(one.timestamps)), default=since)
     since = max(since, first)
+    done = after.requests_since(since) if counted else None
+    missing = None if done is None else longest.remaining_seconds * (new.side.requests or 0.0)
+    if missing is not None and not math.isfinite(missing):
+        missing = None
     suspected = new.judged.verdict is Shape.LEAK and not _is_much_less(old.side, new.side)
     if longest.remaining_seconds <= 0 and is_excluded(best, aim, sampled) and not suspected:
         pace = old.ends.count / old.ends.watched if old.ends.watched > 0 else 0.0
         sentence = words.holding_sentence(old.side, new.side, aim, watched, pace * new.side.watched)
+        sentence += words.work_words(old.side, done, 0.0)
         verdict, needed, left = StabilityVerdict.HOLDING, longest.needed_seconds, 0.0
+        missing = None if done is None else 0.0
     else:
         sentence = words.watching_sentence(
             old.side, new.side, longest, aim, suspected=suspected, lately=new.ends.count > 0, bought=bought
         )
+        sentence += words.work_words(old.side, done, missing)
         verdict, needed, left = StabilityVerdict.WATCHING, longest.needed_seconds, longest.remaining_seconds
     return Stability(
         verdict,
@@ -147,6 +159,8 @@ def judge_moment(before: ChangeEvidence, after: ChangeEvidence, changed_at: floa
         bought,
         watched,
         loaded,
+        done,
+        missing,
     )
 
 

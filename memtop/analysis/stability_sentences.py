@@ -77,6 +77,9 @@ def load_words(old: SideFigures, new: SideFigures) -> str:
     """How the load compares with the one before: ``at 4 % of the old load (CPU 2m, was 60m)``."""
     of_old = load_share(old, new)
     figures = []
+    if new.requests is not None:
+        was = f", were {_requests(old.requests)}" if old.requests is not None else ""
+        figures.append(f"requests {_requests(new.requests)}{was}")
     if new.cpu is not None:
         figures.append(f"CPU {_cores(new.cpu)}" + (f", was {_cores(old.cpu)}" if old.cpu is not None else ""))
     if new.received is not None:
@@ -88,6 +91,31 @@ def load_words(old: SideFigures, new: SideFigures) -> str:
     if of_old >= LIKE_BEFORE:
         return f"under as much load as before{known}"
     return f"at {share(of_old)} of the old load{known}"
+
+
+def work_words(old: SideFigures, done: float | None, missing: float | None) -> str:
+    """How many requests a pod has answered since, and how many more it takes; empty where nobody counts.
+
+    Args:
+        old: Before the change.
+        done: Requests that a pod has answered since.
+        missing: How many more until the old growth would have shown; 0 for none, None where not known.
+    """
+    if done is None:
+        return ""
+    answered = f"; {done:,.0f} {'request' if round(done) == 1 else 'requests'} answered per pod since"
+    if missing is None:
+        return answered
+    if missing > 0.5:
+        return f"{answered}, about {missing:,.0f} more until the old growth would have shown"
+    if not old.grew or not old.rate or not old.requests:
+        return answered
+    each = old.rate / (old.requests * 3600)
+    return f"{answered}: of old, at {bytes_(each)} each, these would have added {bytes_(each * done)}"
+
+
+def _requests(per_second: float) -> str:
+    return f"{per_second:.0f}/s" if per_second >= 9.5 else f"{per_second:.2g}/s"
 
 
 def _cores(cores: float) -> str:

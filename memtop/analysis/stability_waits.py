@@ -96,6 +96,7 @@ def observe_side(evidence: ChangeEvidence, *, oom: bool) -> ObservedSide:
         seconds_to_limit=judged.seconds_to_limit,
         cpu=evidence.load("cpu"),
         received=evidence.load("received"),
+        requests=evidence.load("requests"),
     )
     ended = count_ends(series, evidence.spans, oom=oom)
     if leaks:
@@ -182,9 +183,15 @@ def is_excluded(slope: FloorSlope | None, aim: float, sampled: Sequence[float]) 
     return slope is not None and _seconds_missing(slope, aim, sampled) <= 0 and _excludes_growth(slope, aim)
 
 
-def load_wait(loaded: float | None, watched: float) -> list[PendingWait]:
-    """The wait for load: for ever where there is next to none, for a day where there is little."""
-    if loaded is None or loaded >= ENOUGH_LOAD_SHARE:
+def load_wait(loaded: float | None, watched: float, *, counted: bool = False) -> list[PendingWait]:
+    """The wait for load: for ever where there is next to none, for a day where there is little.
+
+    Args:
+        loaded: The new load as a share of the old.
+        watched: Seconds of samples.
+        counted: Whether that are requests and no mere signs of work: then few of them only take longer.
+    """
+    if loaded is None or loaded >= ENOUGH_LOAD_SHARE or (counted and loaded > 0):
         return []
     needed = DAY if loaded >= IDLE_LOAD_SHARE else math.inf
     return [PendingWait("load", needed, max(needed - watched, 0.0))]

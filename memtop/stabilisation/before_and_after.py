@@ -181,7 +181,8 @@ def _loads(
         name = ContainerName(change.ref.namespace, one.pod, container)
         told = memory.get((name, "cpu"))
         received = memory.get((name._replace(container=""), "received"))
-        series = [*([told] if told is not None else live.get(one.pod, ())), received]
+        requests = memory.get((name, "requests"))
+        series = [*([told] if told is not None else live.get(one.pod, ())), received, requests]
         for load in series:
             if load is not None:
                 inside = (load.times >= one.start) & (load.times <= one.end)

@@ -17,7 +17,7 @@ from memtop.analysis.stability_evidence import LoadSeries, LoadSignal
 from memtop.background import run_in_thread
 from memtop.history.past_series import ORIGIN_DISK, ContainerName, Metric, PastSeries
 from memtop.history.sample_archive import archived_pods, read_archive
-from memtop.kube.api_errors import CLUSTER_FAILURES
+from memtop.kube.api_errors import CLUSTER_FAILURES, ApiError
 from memtop.kube.client import Client
 from memtop.kube.object_ref import ObjectRef
 from memtop.retry import MAX_DELAY, Backoff
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from config.settings import PrometheusSettings
     from memtop.history.prometheus_client import PrometheusClient
     from memtop.history.prometheus_queries import MetricSchema
+    from memtop.history.work_metrics import RequestCounter
 
 LOOKBACK_SECONDS = 24 * 3600.0
 """Seconds before a change that count as before."""
@@ -137,6 +138,7 @@ class PrometheusSamples:
         self._next = float("-inf")
         self._next_try = float("-inf")
         self._of: tuple[int, str] | None = None
+        self._counter: RequestCounter | None = None
         self._before_until = float("-inf")
 
     async def refresh(
@@ -153,7 +155,7 @@ class PrometheusSamples:
         clock = asyncio.get_running_loop().time
         if change.key != self._of:
             self._of, self._before_until, self._next = change.key, float("-inf"), float("-inf")
-            self.samples.before, self.samples.after = {}, {}
+            self.samples.before, self.samples.after, self._counter = {}, {}, None
             self.samples.loads_before, self.samples.loads_after = {}, {}
         if now < self._next or clock() < self._next_try:
             return
@@ -191,12 +193,20 @@ class PrometheusSamples:
         *,
         old_living: bool,
     ) -> None:
-        from memtop.history import prometheus_queries  # noqa: PLC0415  (with what speaks HTTP the blocking way)
+        from memtop.history import (  # noqa: PLC0415  (with what speaks HTTP the blocking way)
+            prometheus_queries,
+            work_metrics,
+        )
 
         schema = await run_in_thread(prometheus_queries.probe_schema, prometheus, living, now)
         if not schema.memory:
             self.samples.sentence = f"Prometheus at {self._where} knows no memory of containers"
             return
+        if self._counter is None and living:
+            whose = work_metrics.WorkloadName(change.ref.namespace, change.ref.name, pod_name_pattern(change))
+            find = work_metrics.find_request_counter
+            with contextlib.suppress(ApiError):  # refused: signs of load have to do
+                self._counter = await run_in_thread(find, prometheus, whose, living, now)
         # Once the old pods are gone, nothing more comes of the time before.
         drained = now if old_living else change.changed_at + DRAIN_SECONDS
         if self._before_until < drained:
@@ -205,18 +215,48 @@ class PrometheusSamples:
             self.samples.before = await self._told(prometheus, schema, change, start, until)
             names = {name for name, _ in self.samples.before}
             self.samples.loads_before = await run_in_thread(
-                _ask_loads, prometheus, schema, names, start, until if old_living else change.changed_at
+                self._ask_loads, prometheus, schema, names, start, until if old_living else change.changed_at
             )
             self._before_until = now
         self.samples.after = await self._told(prometheus, schema, change, change.changed_at, now)
         names = {name for name, _ in self.samples.after}
         self.samples.loads_after = await run_in_thread(
-            _ask_loads, prometheus, schema, names, change.changed_at, now
+            self._ask_loads, prometheus, schema, names, change.changed_at, now
         )
         ends = [past.times[-1] for past in self.samples.after.values() if len(past)]
         self.samples.reached_until = float(max(ends)) if ends else None
         known = self.samples.before or self.samples.after
         self.samples.sentence = f"Prometheus at {self._where}{'' if known else ' knows none of these pods'}"
+
+    def _ask_loads(
+        self,
+        prometheus: PrometheusClient,
+        schema: MetricSchema,
+        names: set[ContainerName],
+        start: float,
+        end: float,
+    ) -> LoadsByContainer:
+        """The signs of load of some containers, and the requests that their pods answered. Blocks."""
+        found = _ask_loads(prometheus, schema, names, start, end)
+        if not names or end - start < LEAST_SCRAPES * schema.interval:
+            return found
+        from memtop.history import prometheus_queries, work_metrics  # noqa: PLC0415  (as below)
+
+        if self._counter is None:
+            return found
+        told = {**self.samples.before, **self.samples.after}
+        lived = {
+            name: told[name, self.samples.metric].times
+            for name in names
+            if (name, self.samples.metric) in told
+        }
+        grid = prometheus_queries.query_grid(end, end - start, LOAD_POINTS)
+        asked = work_metrics.ask_requests(
+            prometheus, self._counter, grid, schema.interval, sorted(names), lived
+        )
+        for whose, work in asked.items():
+            found[whose, "requests"] = LoadSeries("requests", work.times, work.values)
+        return found
 
     async def _told(
         self,

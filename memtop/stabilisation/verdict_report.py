@@ -57,6 +57,8 @@ def report_document(seen: StabilisationState) -> dict[str, object]:
         "bought_seconds": stability.bought_seconds,
         "watched_seconds": stability.watched_seconds,
         "load_share": stability.load_share,
+        "requests_done": stability.requests_done,
+        "requests_missing": stability.requests_missing,
         "before": side_document(stability.before),
         "after": side_document(stability.after),
     }
@@ -82,6 +84,7 @@ def side_document(side: SideFigures) -> dict[str, object]:
         "seconds_to_limit_at_worst": side.worst_seconds_to_limit,
         "cpu_cores": side.cpu,
         "received_bytes_per_second": side.received,
+        "requests_per_second": side.requests,
     }
 
 

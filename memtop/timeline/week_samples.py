@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from config.settings import PrometheusSettings
     from memtop.history.prometheus_client import PrometheusClient
     from memtop.history.prometheus_queries import MetricSchema
-    from memtop.timeline.work_metrics import WorkloadName
+    from memtop.history.work_metrics import WorkloadName
 
 WEEK = 7 * 86400.0
 """Seconds looked back."""
@@ -151,8 +151,11 @@ def _ask_prometheus(
         Unreachable: No whole answer came in time.
         ApiError: A question about memory was refused.
     """
-    from memtop.history import prometheus_past, prometheus_queries  # noqa: PLC0415  (with what blocks)
-    from memtop.timeline import work_metrics  # noqa: PLC0415
+    from memtop.history import (  # noqa: PLC0415  (with what blocks)
+        prometheus_past,
+        prometheus_queries,
+        work_metrics,
+    )
 
     now, start = question.now, question.now - question.seconds
     schema = prometheus_queries.probe_schema(prometheus, question.living, now)

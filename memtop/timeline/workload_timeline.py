@@ -18,6 +18,7 @@ from memtop.analysis.traffic import TrafficFit, TrafficVerdict, fit_traffic
 from memtop.analysis.verdict import judge_series
 from memtop.background import run_in_thread
 from memtop.history.past_series import NOTICED_WITHIN, ContainerName
+from memtop.history.work_metrics import WorkloadName
 from memtop.kube.api_errors import CLUSTER_FAILURES, ApiError
 from memtop.kube.client import Client
 from memtop.kube.json_object import Json, mapping, name_of, objects, text
@@ -31,7 +32,6 @@ from memtop.timeline.cause_facts import LogFindings, gather_facts, read_log_find
 from memtop.timeline.change_sources import ChangeQuestion, WorkloadChanges, gather_changes, list_pods
 from memtop.timeline.cluster_changes import ClusterChange, TimelineKind, end_changes, unix_time
 from memtop.timeline.week_samples import WEEK, WeekQuestion, WeekSamples, ask_week
-from memtop.timeline.work_metrics import WorkloadName
 
 if TYPE_CHECKING:
     from config.settings import PrometheusSettings

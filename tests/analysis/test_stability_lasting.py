@@ -133,6 +133,29 @@ def test_without_load_it_does_not_hold_however_long_it_is_flat():
     assert seen.load_share == pytest.approx(0.02)
 
 
+def test_requests_count_more_than_signs_of_load_and_what_is_missing_is_said():
+    """Half of the old requests: the CPU says nothing, and it takes longer, by as many requests as it says."""
+    before = loaded(loaded(old(48), 0.2), 40.0, "requests")
+    seen = verdict(before, loaded(loaded(since(0.5, 0), 0.2), 20.0, "requests"), 0.5)
+    assert seen.verdict is WATCHING
+    assert seen.load_share == pytest.approx(0.5)
+    assert seen.requests_done == pytest.approx(20 * 1800, rel=0.1)
+    assert seen.requests_missing == pytest.approx(20 * seen.remaining_seconds)
+    assert "requests answered per pod since, about" in seen.sentence
+    assert "more until the old growth would have shown" in seen.sentence
+
+
+def test_few_requests_take_longer_and_none_are_waited_for():
+    before = loaded(old(48), 40.0, "requests")
+    held = verdict(before, loaded(since(30, 0), 3.0, "requests"), 30)
+    assert held.verdict is HOLDING  # where signs of load alone would wait for ever
+    assert "of old, at" in held.sentence
+    assert held.requests_missing == 0
+    idle = verdict(before, loaded(since(24, 0), 0.0, "requests"), 24)
+    assert idle.verdict is WATCHING
+    assert (idle.requests_done, idle.requests_missing) == (0, None)
+
+
 def test_with_the_old_load_it_holds_and_says_so():
     seen = verdict(loaded(old(48), 0.2), loaded(since(6, 0), 0.2), 6)
     assert seen.verdict is HOLDING

@@ -103,6 +103,8 @@ def test_the_json_of_a_fix_that_holds():
         "bought_seconds": 40_000.0,
         "watched_seconds": 28_800.0,
         "load_share": 0.96,
+        "requests_done": None,
+        "requests_missing": None,
         "before": {
             "pods": 3,
             "growth_bytes_per_hour": 96 * MIB,
@@ -120,6 +122,7 @@ def test_the_json_of_a_fix_that_holds():
             "seconds_to_limit_at_worst": pytest.approx(24 / 102 * HOUR),
             "cpu_cores": 0.25,
             "received_bytes_per_second": 4096.0,
+            "requests_per_second": None,
         },
         "after": {
             "pods": 2,
@@ -138,6 +141,7 @@ def test_the_json_of_a_fix_that_holds():
             "seconds_to_limit_at_worst": pytest.approx(1536 / 4 * HOUR),
             "cpu_cores": 0.24,
             "received_bytes_per_second": 4000.0,
+            "requests_per_second": None,
         },
     }
     assert "→" in report_json(held()), "names and sentences are not escaped"
@@ -154,7 +158,7 @@ def test_the_json_of_what_is_not_known_is_null_and_never_nought():
     assert set(decided.values()) == {None}
     assert told["watched_seconds"] is None
     assert told["load_share"] is None
-    assert len(told["before"]) == 16
+    assert len(told["before"]) == 17
     assert set(told["before"].values()) == set(told["after"].values()) == {None}
 
 

@@ -325,3 +325,13 @@ async def test_following_goes_on_through_an_api_server_that_restarts(world):
             elif not told.problem and "away" in stages:
                 break
     assert stages == ["nothing yet", "seen", "away"]
+
+
+async def test_the_work_done_since_is_counted(world):
+    """The demo's Prometheus counts requests of each pod: what was answered since is said with the verdict."""
+    await world.fix()
+    world.pass_(4 * 3600)
+    seen = (await world.until(world.watch(), decided, ONE_ROUND, 3))[-1]
+    assert seen.stability.requests_done is not None
+    assert seen.stability.requests_done > 1000
+    assert "requests answered per pod since" in seen.stability.sentence

@@ -19,7 +19,7 @@ from tests.tui.conftest import Serve
 from tests.tui.stage import Stage
 from tests.tui.test_pictures import SIZES, AppOn, Compare
 from tui.app import Memtop
-from tui.change.workload_actions import why_no_timeline
+from tui.change.permissions import why_no_timeline
 from tui.timeline.screen import TimelineScreen
 from tui.timeline.timeline_document import curves_around_onset, document_lines, head_lines
 

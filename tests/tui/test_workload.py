@@ -58,7 +58,8 @@ async def test_a_workloads_row_opens_with_its_pods_and_revisions(opened: Open) -
         assert len(pods(stage)) == 3
         await stage.until(lambda: stage.line("user-service:v2.0.0", "2 GiB"), "the revisions")
         await stage.until(lambda: "leak" in stage.line("user-service:v2.0.0"), "the growth of a revision")
-        assert "no pods now" in stage.line("user-service:v1.9.3")
+        await stage.until(lambda: "was " in stage.line("user-service:v1.9.3"), "what an old revision did")
+        assert "±" in stage.line("user-service:v1.9.3")
         await stage.until(lambda: " 2   1 d" in stage.line(pods(stage)[0][-5:], "leak"), "revision and age")
         await stage.shows("leak", "floor rises")
         assert "x Shell" not in stage.text
@@ -129,3 +130,16 @@ async def test_the_help_tells_of_it(play: Play, night: FakeCluster) -> None:
     async with play(night, size=(120, 80)) as stage:
         await stage.press("W", "question_mark")
         await stage.shows("its pods and revisions", "set the image of a container", "status of its rollout")
+
+
+async def test_why_is_said_under_the_verdict_and_in_a_tab(serve: Serve) -> None:
+    """What leaks has its likeliest cause said at once; Y lists all, with what to check next."""
+    sections = {"namespaces": ("production",), "observe": {"keep_history": False}}
+    with DemoThread(pods=20, speed=10) as demo:
+        async with serve(demo, speed=10, size=(140, 40), **sections) as stage:
+            await stage.select("user-service", workload=True)
+            await stage.press("enter")
+            await stage.shows("why?  unbounded cache: its log says it")
+            await stage.shows("was sawtooth", "GROWTH ±95 %")
+            await stage.press("Y")
+            await stage.shows("Likely cause, of container user-service", "next: look for what adds and never")

@@ -97,3 +97,10 @@ def why_no_rollout(ref: ObjectRef) -> str:
     if ref.kind in ROLLING_KINDS and ref.is_builtin:
         return ""
     return f"a {ref.kind} has no rollouts: Deployments, StatefulSets and DaemonSets have"
+
+
+def why_no_timeline(kind: str) -> str:
+    """Why nobody can say since when a workload leaks; empty if somebody can."""
+    if kind in {"Deployment", "StatefulSet", "DaemonSet", "Pod"}:
+        return ""
+    return f"the pods of a {kind} come and go: they have no floor that could have begun to climb"

@@ -104,13 +104,6 @@ _CHECKS, _CHECK_SECONDS = 20, 0.05
 """How often and how far apart a frame is looked at for what it knows of a row."""
 
 
-def why_no_timeline(kind: str) -> str:
-    """Why nobody can say since when a workload leaks; empty if somebody can."""
-    if kind in {"Deployment", "StatefulSet", "DaemonSet", "Pod"}:
-        return ""
-    return f"the pods of a {kind} come and go: they have no floor that could have begun to climb"
-
-
 class WorkloadActions:
     """The actions that change the workload of a row, or follow what became of a change.
 
@@ -178,6 +171,8 @@ class WorkloadActions:
         if action == "report":
             return ""
         if action == "timeline":
+            from tui.change.permissions import why_no_timeline
+
             return why_no_timeline(row.workload.kind)
         if action == "workload":
             return f"{row.pod} is a bare pod: no workload owns it" if row.workload.kind == "Pod" else ""

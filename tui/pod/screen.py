@@ -15,12 +15,14 @@ from textual.widgets import ContentSwitcher
 from config.settings import DEFAULT_PRESETS
 from memtop.observe.frame import Frame, WorkloadKey
 from memtop.observe.slots import ContainerIdentity, ContainerKey
+from memtop.timeline.workload_timeline import TimelineOptions
 from tui import keys
 from tui.keys import CHANGE_BINDINGS, CHANGE_GROUP, FOLLOW_GROUP, REPORT_BINDINGS
 from tui.live_screen import FigureStyle, HelpKey, KeyGroup, OpenSubject
 from tui.overview.cells import row_name
 from tui.overview.row_details import verdict_line
 from tui.overview.words import header_data
+from tui.pod.causes_tab import CauseInquiry, CausesTab
 from tui.pod.describe_tab import DescribeTab
 from tui.pod.events_tab import EventsTab
 from tui.pod.exec_screen import ACTIONS_WITH_EXEC, ExecAccess, ExecScreen
@@ -44,6 +46,7 @@ POD_HELP = (
             HelpKey("d", "describe, with what matters for memory first"),
             HelpKey("l  p", "log of this run, log of the run before"),
             HelpKey("e", "events of the pod, its owners and its node"),
+            HelpKey("Y", "why: the likely causes, their evidence, and what to check next"),
             HelpKey("r", "ask again now"),
             HelpKey("S", "open the successor of a pod that is gone"),
             HelpKey("esc", "back"),
@@ -72,12 +75,15 @@ class PodScreen(ExecScreen):
         thresholds: Shares of the limit from which memory is high, and critical.
         read_only: Whether memtop was told to change nothing.
         pace: Seconds of the cluster's time that pass in one here.
+        timeline: How to find out since when its workload leaks and why; None for not at all.
         first: The tab that is open at first, or the action such as ``heap`` to take at once; the first tab if
             empty.
     """
 
     DEFAULT_CSS = """
     PodScreen ContentSwitcher { height: 1fr; }
+    PodScreen #likely { display: none; }
+    PodScreen #likely.-known { display: block; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,backspace", "dismiss", "Back"),
@@ -87,6 +93,7 @@ class PodScreen(ExecScreen):
         Binding("p", "tab('Previous')", "Previous"),
         Binding("e", "tab('Events')", "Events"),
         Binding("B", "tab('Memory')", "Memory"),
+        Binding("Y", "tab('Why')", "Why"),
         Binding("question_mark", "app.help", "Help", key_display="?"),
         Binding("q", "app.quit", "Quit"),
         *CHANGE_BINDINGS,
@@ -117,6 +124,7 @@ class PodScreen(ExecScreen):
         read_only: bool = False,
         first: str = "",
         pace: float = 1.0,
+        timeline: TimelineOptions | None = None,
     ) -> None:
         inside = ExecAccess(subject, read_only=read_only)
         super().__init__(ask, inside, symbols, pace)
@@ -129,15 +137,19 @@ class PodScreen(ExecScreen):
         ascii_only = symbols == "ascii"
         self.header = StatusHeader(ascii_only=ascii_only)
         self.verdict = OneLine(id="verdict")
+        self.likely = OneLine(id="likely")
+        self.inquiry = CauseInquiry(subject, ask, timeline)
+        look = FigureStyle(*thresholds, symbols)
         workload = isinstance(subject.key, WorkloadKey)
         self.tabs: tuple[PodTab, ...] = (
-            *([WorkloadTab(subject, ask, FigureStyle(*thresholds, symbols))] if workload else []),
+            *([WorkloadTab(subject, ask, look, self.inquiry)] if workload else []),
             TrendTab(subject, ask, symbols),
             DescribeTab(subject, ask, symbols),
             LogTab(subject, ask, now, presets, symbols),
             PreviousTab(subject, ask, now, presets, symbols),
             EventsTab(subject, ask, symbols),
             MemoryTab(subject, ask, inside, symbols),
+            CausesTab(subject, ask, self.inquiry, ascii_only=ascii_only),
         )
         self._open: PodTab = next((tab for tab in self.tabs if first == tab.NAME), self.tabs[0])
         self._first = first
@@ -150,10 +162,12 @@ class PodScreen(ExecScreen):
         """Header, verdict, tabs, keys."""
         yield self.header
         yield self.verdict
+        yield self.likely
         yield self.strip
         with ContentSwitcher(initial=self._open.id):
             yield from self.tabs
         yield KeyBar()
+        yield self.inquiry
 
     def on_mount(self) -> None:
         """Starts the header's clock and opens the first tab."""
@@ -217,6 +231,18 @@ class PodScreen(ExecScreen):
             self._siblings = frozenset(one.key for one in _members(frame))
             self.verdict.show_text(verdict_line(frame, frame.detail.row))
         self._open.show(frame)
+        self.inquiry.look_if_in_trouble(frame)
+
+    @on(CauseInquiry.Changed)
+    def _causes_changed(self) -> None:
+        """Says the likeliest cause under the verdict, and has the tabs that tell more of it drawn."""
+        line = self.inquiry.line
+        self.likely.set_class(line is not None, "-known")
+        if line is not None:
+            self.likely.show_text(line)
+        for tab in self.tabs:
+            if isinstance(tab, CausesTab | WorkloadTab):
+                tab.draw()
 
     def _find_successor(self, frame: Frame) -> TabSubject | None:
         """The same container of the pod that came in place of this one, if one has come since."""

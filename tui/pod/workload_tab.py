@@ -11,6 +11,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.message import Message
 
+from memtop.analysis.stability_evidence import SideFigures
 from memtop.change.change_request import SetImage, why_unsupported
 from memtop.change.rollout_status import rollout_status
 from memtop.change.workload_state import WorkloadState, WorkloadUpdate, follow_workload
@@ -24,6 +25,7 @@ from tui.live_screen import FigureStyle
 from tui.overview.cells import RowHint, row_name
 from tui.overview.row_details import selected_trend
 from tui.pod import workload_tables
+from tui.pod.causes_tab import CauseInquiry
 from tui.pod.tab import AskCluster, PodTab, TabSubject
 from widgets.line_widget import TextBlock
 from widgets.memory_plots import TrendPlot
@@ -112,6 +114,7 @@ class WorkloadTab(PodTab):
         subject: The workload.
         ask: Does something with the cluster.
         look: How figures are drawn.
+        inquiry: Who knows how each revision grew, those that have no pods any more too.
     """
 
     NAME = "Workload"
@@ -129,8 +132,11 @@ class WorkloadTab(PodTab):
             super().__init__()
             self.told = told
 
-    def __init__(self, subject: TabSubject, ask: AskCluster, look: FigureStyle) -> None:
+    def __init__(
+        self, subject: TabSubject, ask: AskCluster, look: FigureStyle, inquiry: CauseInquiry
+    ) -> None:
         super().__init__(subject, ask)
+        self._inquiry = inquiry
         self._look = look
         self._place = RowHint()
         self._frame: Frame | None = None
@@ -164,6 +170,7 @@ class WorkloadTab(PodTab):
     def opened(self) -> None:
         """Begins to follow the workload."""
         self._follow()
+        self._inquiry.look()
 
     @property
     def row(self) -> TabSubject | None:
@@ -206,12 +213,12 @@ class WorkloadTab(PodTab):
             self._standing, self._trouble = message.told, ""
             count = len(message.told.subject.revisions)
             self.box.styles.height = 2 + min(max(count, 2), MOST_REVISIONS)
-        self._draw()
+        self.draw()
 
     def show(self, frame: Frame) -> None:
         """Shows what the frame knows of its pods."""
         self._frame = frame
-        self._draw()
+        self.draw()
 
     # -- drawing
 
@@ -232,7 +239,8 @@ class WorkloadTab(PodTab):
             line.truncate(width, overflow="ellipsis")
         return lines
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
+        """Shows what is known."""
         self.said.redraw()
         if self._frame is not None:
             self.plot.show(selected_trend(self._frame))
@@ -252,4 +260,10 @@ class WorkloadTab(PodTab):
         else:
             judged = workload_tables.worst_by_revision(members.parts) if members is not None else {}
             none = standing.subject.revisions_note or f"a {self.subject.workload.kind} keeps no revisions"
-            self.revisions.show(workload_tables.RevisionRows(known, judged, frame.time), empty=none)
+            self.revisions.show(
+                workload_tables.RevisionRows(known, judged, frame.time, self._past_rates()), empty=none
+            )
+
+    def _past_rates(self) -> dict[int, SideFigures]:
+        told = self._inquiry.told
+        return {one.number: one.figures for one in told.rates} if told is not None else {}

@@ -9,6 +9,8 @@ from rich.text import Text
 
 from memtop import wording
 from memtop.analysis.judgement import Judgement, Verdict, leak_confidence
+from memtop.analysis.stability_evidence import SideFigures
+from memtop.analysis.stability_sentences import slope_words
 from memtop.kube.workload_revisions import Revision
 from memtop.observe.frame import Frame, WorkloadMembers
 from memtop.observe.live_verdicts import revision_hash_of
@@ -109,7 +111,7 @@ REVISION_COLUMNS = (
     TableColumn("pods", "PODS", 4, justify="right", sortable=False),
     TableColumn("image", "IMAGE", 20, flex=4, max_width=70, sortable=False),
     TableColumn("limit", "LIMIT", 8, justify="right", sortable=False),
-    TableColumn("growth", "GROWTH", 12, justify="right", drop_order=5, sortable=False),
+    TableColumn("growth", "GROWTH ±95 %", 22, justify="right", drop_order=5, sortable=False),
     TableColumn("verdict", "VERDICT", 15, drop_order=3, sortable=False),
     TableColumn("cause", "CHANGE CAUSE", 16, flex=3, drop_order=1, sortable=False),
 )
@@ -123,11 +125,13 @@ class RevisionRows:
         revisions: What the cluster keeps of them.
         judgements: What is judged of each one's pods, by its hash; only of those that have pods.
         now: The cluster's time, Unix seconds.
+        past: How the floor of each one's pods grew while it ran, by number; of those that are remembered.
     """
 
     revisions: Sequence[Revision]
     judgements: Mapping[str, Judgement]
     now: float
+    past: Mapping[int, SideFigures] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.revisions)
@@ -180,7 +184,9 @@ def _limit_cell(rows: RevisionRows, revision: Revision) -> Cell:
 
 
 def _growth_cell(rows: RevisionRows, revision: Revision) -> Cell:
-    judgement = rows.judgements.get(revision.hash)
+    judgement, past = rows.judgements.get(revision.hash), rows.past.get(revision.number)
+    if past is not None and past.rate is not None:
+        return Text(slope_words(past), "" if past.leaks else "dim")
     leaks = judgement is not None and judgement.verdict is Verdict.LEAK
     return Text(wording.rate(None if judgement is None else judgement.rate), "" if leaks else "dim")
 
@@ -188,6 +194,10 @@ def _growth_cell(rows: RevisionRows, revision: Revision) -> Cell:
 def _verdict_cell(rows: RevisionRows, revision: Revision) -> Cell:
     judgement = rows.judgements.get(revision.hash)
     if judgement is None:
+        past = rows.past.get(revision.number)
+        if past is not None and not revision.replicas:
+            kills = f", {wording.counted(past.oom_kills, 'kill')}" if past.oom_kills else ""
+            return Text(f"was {past.shape}{kills}", "warn" if past.leaks else "dim")
         return Text("being judged" if revision.replicas else "no pods now", "dim")
     if judgement.verdict is Verdict.LEAK:
         return Text(judgement.certainty, "critical" if judgement.certainty == "leak" else "warn")

@@ -125,11 +125,16 @@ def document_lines(told: WorkloadTimeline, width: int, symbols: Symbols) -> list
             line.append(f"{kills:<14}", "warn").append(literal(", ".join(one.images)), "dim")
             lines.append(line)
     lines += ["", Text(" Likely cause", "strong")]
-    lines += list(_cause_lines(told, width))
-    if told.basis or told.notes:
-        lines += ["", Text(" Where it comes from", "strong"), Text(f"   {literal(told.basis)}", "dim")]
-    lines += [Text(f"   not known: {literal(note)}", "warn") for note in told.notes]
+    lines += list(cause_lines(told, width))
+    lines += list(origin_lines(told))
     return lines
+
+
+def origin_lines(told: WorkloadTimeline) -> Iterator[str | Text]:
+    """Where it comes from, and what is not known."""
+    if told.basis or told.notes:
+        yield from ("", Text(" Where it comes from", "strong"), Text(f"   {literal(told.basis)}", "dim"))
+    yield from (Text(f"   not known: {literal(note)}", "warn") for note in told.notes)
 
 
 def _moment(at: float, told: WorkloadTimeline) -> Text:
@@ -143,7 +148,8 @@ def _onset_line(told: WorkloadTimeline, symbols: Symbols) -> Text:
     return line.append(f"{'onset':<{_KIND_WIDTH}}{sign} the floor begins to climb", "critical")
 
 
-def _cause_lines(told: WorkloadTimeline, width: int) -> Iterator[Text]:
+def cause_lines(told: WorkloadTimeline, width: int) -> Iterator[Text]:
+    """The causes, the likeliest first, each with its evidence and what to check next."""
     if not told.causes:
         yield Text(f"   {NOTHING_POINTS_TO_ONE}", "dim")
     room = max(20, width - 8)

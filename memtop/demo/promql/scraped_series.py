@@ -151,6 +151,79 @@ def rows_of_kills(pod: SimulatedPod, now: float, oldest: float) -> Iterator[Row]
         yield Row(row.labels, row.begins, row.ends + 2 * SCRAPE, values=killed)
 
 
+SERVING = {"user-service": 42.0}
+"""Requests a second of the containers that count them, by name, on average over a day."""
+_DAY = 86400.0
+_DAILY = 0.15  # of the average: how much more there is by day, and less by night
+_ERRORS = 0.002  # of the requests
+_USUAL_SECONDS, _LATE_SECONDS = 0.04, 0.6  # a request takes, and how much more at the end of a life
+
+
+def _answered(times: FloatArray, start: float, rate: float) -> FloatArray:
+    turn = _DAY / (2 * math.pi)
+    waves = _DAILY * turn * (np.cos(start / turn) - np.cos(times / turn))
+    answered: FloatArray = rate * (times - start + waves)
+    return answered
+
+
+def rows_of_http_requests(pod: SimulatedPod, now: float, oldest: float) -> Iterator[Row]:
+    """Yield the requests that the program itself counts: by status, from 0 at each start."""
+    for row in rows_of_runs(pod, now, oldest):
+        if row.run is None or row.container is None or row.container.name not in SERVING:
+            continue
+        rate = SERVING[row.container.name]
+        for status, part in (("200", 1 - _ERRORS), ("500", _ERRORS)):
+
+            def count(
+                times: FloatArray, _amount: Amount, start: float = row.run.start, rate: float = rate * part
+            ) -> FloatArray:
+                return np.floor(_answered(times, start, rate))
+
+            yield Row({**_service_labels(pod), "status": status}, row.begins, row.ends, values=count)
+
+
+def rows_of_http_seconds(pod: SimulatedPod, now: float, oldest: float) -> Iterator[Row]:
+    """Yield the seconds that answers took: more as the heap fills, since its collector works more."""
+    for row in rows_of_runs(pod, now, oldest):
+        if row.run is None or row.container is None or row.container.name not in SERVING:
+            continue
+
+        def took(
+            times: FloatArray,
+            _amount: Amount,
+            run: Run = row.run,
+            rate: float = SERVING[row.container.name],
+        ) -> FloatArray:
+            seconds = _USUAL_SECONDS * _answered(times, run.start, rate)
+            if math.isinf(run.end):
+                return seconds
+            passed = times - run.start
+            return seconds + rate * _LATE_SECONDS * passed * (passed / (run.end - run.start)) ** 8 / 9
+
+        yield Row(_service_labels(pod), row.begins, row.ends, values=took)
+
+
+def rows_of_http_counts(pod: SimulatedPod, now: float, oldest: float) -> Iterator[Row]:
+    """Yield how many answers those seconds are of."""
+    for row in rows_of_runs(pod, now, oldest):
+        if row.run is None or row.container is None or row.container.name not in SERVING:
+            continue
+
+        def count(
+            times: FloatArray,
+            _amount: Amount,
+            start: float = row.run.start,
+            rate: float = SERVING[row.container.name],
+        ) -> FloatArray:
+            return np.floor(_answered(times, start, rate))
+
+        yield Row(_service_labels(pod), row.begins, row.ends, values=count)
+
+
+def _service_labels(pod: SimulatedPod) -> Labels:
+    return {"job": "services", "instance": f"{pod.address}:8080", "namespace": pod.namespace, "pod": pod.name}
+
+
 def _declared(pod: SimulatedPod, of: Callable[[Container], int]) -> Iterator[Row]:
     for container in pod.mains:
         if of(container):
@@ -359,6 +432,9 @@ METRICS: dict[str, Metric] = {
         Metric("container_cpu_usage_seconds_total", (rows_of_processor_seconds,), stale=False),
         Metric("container_spec_memory_limit_bytes", (rows_of_kernel_limits,), stale=False),
         Metric("container_oom_events_total", (rows_of_kills,), stale=False),
+        Metric("http_requests_total", (rows_of_http_requests,)),
+        Metric("http_request_duration_seconds_sum", (rows_of_http_seconds,)),
+        Metric("http_request_duration_seconds_count", (rows_of_http_counts,)),
         Metric("kube_pod_container_resource_limits", (rows_of_limits,)),
         Metric("kube_pod_container_resource_requests", (rows_of_requests,)),
         Metric("kube_pod_container_status_restarts_total", (rows_of_restarts,)),

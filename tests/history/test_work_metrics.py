@@ -10,7 +10,7 @@ import pytest
 from memtop.history.past_series import ContainerName
 from memtop.history.prometheus_answers import MetricStream, QueryAnswer
 from memtop.history.prometheus_queries import QueryGrid
-from memtop.timeline.work_metrics import (
+from memtop.history.work_metrics import (
     REQUEST_METRICS,
     WorkloadName,
     ask_requests,
