@@ -45,13 +45,15 @@ class GrownPart:
         name: A type, a function or a mapping.
         size: Bytes that it grew by.
         share: Of the floor's rise between the captures that it explains, 0..1; None where not known.
-        kept_by: What keeps it; empty where that is not known.
+        kept_by: What keeps it; empty where that is not known. Of a function it is who calls it.
+        count: Objects, goroutines or mappings that were added.
     """
 
     name: str
     size: float
     share: float | None = None
     kept_by: str = ""
+    count: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +76,8 @@ class CauseFacts:
         gauges: Threads, file descriptors, sockets, page cache, RSS: times (Unix seconds) and values.
         hints: What its log says, by what was looked for: ``load``, ``cache``, ``listeners``, ``direct``,
             ``threads``, ``buffered``.
-        grown: What grew between two captures, the largest first.
+        grown: What grew between two captures, what tells most first.
+        between: Threads and the like at the first and at the last of those captures, named as `gauges` are.
     """
 
     verdict: Verdict = Verdict.NOT_ENOUGH_DATA
@@ -92,6 +95,7 @@ class CauseFacts:
     gauges: Mapping[str, tuple[Floats, Floats]] = field(default_factory=dict)
     hints: Mapping[str, LogHint] = field(default_factory=dict)
     grown: tuple[GrownPart, ...] = ()
+    between: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def grows(self) -> bool:
@@ -99,10 +103,13 @@ class CauseFacts:
         return self.verdict is Verdict.LEAK
 
     def rise_of(self, gauge: str) -> tuple[float, float] | None:
-        """What a gauge was in the first and in the last tenth of its time; None where little is known."""
+        """What a gauge was in the first and in the last tenth of its time; None where little is known.
+
+        Where nobody remembers it, at two captures.
+        """
         times, values = self.gauges.get(gauge, (np.empty(0), np.empty(0)))
         if len(times) < 10:
-            return None
+            return self.between.get(gauge)
         tenth = max(len(values) // 10, 3)
         return float(np.median(values[:tenth])), float(np.median(values[-tenth:]))
 

@@ -196,4 +196,6 @@ def print_answer(answer: WhatGrew, invocation: Invocation, console: Console) -> 
     if options["output"] != "json":
         for words in answer.sentences[2:]:
             print(words, file=console.out)
+        for cause in answer.causes:
+            print(f"Likely cause: {cause.name}. Next: {cause.next_step}.", file=console.out)
     console.warn("kept: " + ", ".join(str(path) for path in answer.files))

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from memtop.analysis.judgement import Verdict
+from memtop.analysis.likely_causes import CauseFacts, GrownPart, LikelyCause, likely_causes
 from memtop.background import run_in_thread
 from memtop.heap.capture_methods import HeapCapture
 from memtop.heap.capture_plan import CapturePlan, NothingToCaptureError, plan_captures
@@ -22,6 +24,7 @@ from memtop.heap_files.heap_growth import (
     HeapGrowth,
     compare_heaps,
     grower_sentence,
+    grown_parts,
     signed_bytes,
     whole_sentence,
 )
@@ -71,12 +74,14 @@ class WhatGrew:
             between the captures; None where neither is known.
         sentences: The answer in words, what matters most first.
         files: The captures that were compared.
+        causes: What that points to, the likeliest first; none where nothing grew that stands out.
     """
 
     growth: HeapGrowth
     floor_rate: float | None
     sentences: tuple[str, ...]
     files: tuple[Path, ...]
+    causes: tuple[LikelyCause, ...] = ()
 
 
 async def find_what_grew(client: Client, plan: GrowthPlan, tell: TellStep) -> WhatGrew:
@@ -149,7 +154,38 @@ def judge_growth(
     sentences = [grower_sentence(growth, rise), whole_sentence(growth, rise)]
     if first is not None and last is not None:
         sentences += _beside_the_heap(first, last)
-    return WhatGrew(growth, rise, tuple(sentences), files)
+    causes = likely_causes(_cause_facts(growth, rise, first, last))
+    return WhatGrew(growth, rise, tuple(sentences), files, causes)
+
+
+def _cause_facts(
+    growth: HeapGrowth, rise: float | None, first: ProcessMoment | None, last: ProcessMoment | None
+) -> CauseFacts:
+    """What two captures know, for the rules of likely causes."""
+    between = {}
+    parts = list(grown_parts(growth, rise))
+    if first is not None and last is not None:
+        looks = (("threads", first.threads, last.threads), ("file descriptors", first.files, last.files))
+        between = {name: (float(had), float(has)) for name, had, has in looks if had and has}
+        if first.mappings is not None and last.mappings is not None:
+            arenas = [
+                sum(one.objects or 0 for one in look.types if one.name == ARENA)
+                for look in (first.mappings, last.mappings)
+            ]
+            held = [
+                sum(one.bytes or 0 for one in look.types if one.name == ARENA)
+                for look in (first.mappings, last.mappings)
+            ]
+            if arenas[1] > arenas[0] and held[1] - held[0] >= TELLING_BYTES:
+                parts.append(GrownPart(ARENA, float(held[1] - held[0]), None, "", arenas[1] - arenas[0]))
+    level = float(last.memory.working_set) if last is not None and last.memory is not None else None
+    return CauseFacts(
+        Verdict.LEAK if rise else Verdict.NOT_ENOUGH_DATA,
+        rate=rise,
+        level=level,
+        grown=tuple(parts),
+        between=between,
+    )
 
 
 def _measured_rate(first: ProcessMoment, last: ProcessMoment) -> float | None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from memtop.analysis.likely_causes import GrownPart
 from memtop.heap_files.heap_contents import (
     HeapContents,
     HeapFileError,
@@ -302,6 +303,46 @@ def _counted_word(growth: HeapGrowth) -> str:
 
 def _whole_word(growth: HeapGrowth) -> str:
     return "Resident memory" if growth.kind is HeapFileKind.MEMORY_MAP else "The heap"
+
+
+def grown_parts(growth: HeapGrowth, floor_rate: float | None = None) -> tuple[GrownPart, ...]:
+    """What grew as evidence for a cause: what tells most first; none where nothing grew that stands out.
+
+    Args:
+        growth: What grew.
+        floor_rate: As for `whole_sentence`.
+    """
+    growers = growth.growers
+    if not growers or not stands_out(growth):
+        return ()
+    first = suspect(growth)
+    ordered = [first, *(one for one in growers[:MOST_NAMED] if one is not first)]
+    found = []
+    for one in ordered:
+        hourly = grew_per_hour(growth, one.bytes)
+        part = None
+        if hourly is not None and floor_rate and floor_rate > 0:
+            part = hourly / floor_rate
+        elif growth.bytes and growth.bytes > 0 and one.bytes is not None:
+            part = one.bytes / growth.bytes
+        if one is first or _weight(one) >= LEAST_PART * _weight(growers[0]):
+            found.append(
+                GrownPart(one.name, float(one.bytes or 0), part, " → ".join(one.path), one.objects or 0)
+            )
+    return tuple(found)
+
+
+LEAST_GROWTH, LEAST_GROWTH_SHARE, LEAST_COUNT = 2**20, 0.02, 20
+"""A heap that grew by less than 1 MiB, or by less than a fiftieth, does what healthy ones do: of ten healthy
+programs of the table in `benchmarks/README.md` none grew by more; goroutines likewise by number."""
+
+
+def stands_out(growth: HeapGrowth) -> bool:
+    """Whether a heap grew by more than healthy ones do between two captures."""
+    if growth.bytes is None:
+        return (growth.objects or 0) >= LEAST_COUNT
+    before = (growth.bytes_after or 0) - growth.bytes
+    return growth.bytes >= max(LEAST_GROWTH, LEAST_GROWTH_SHARE * before)
 
 
 def join_growth(parts: Sequence[HeapGrowth]) -> int | None:

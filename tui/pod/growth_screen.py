@@ -203,6 +203,8 @@ def _answer_lines(answer: WhatGrew, width: int, symbols: Symbols) -> Iterator[Te
     yield from _wrapped("strong", first, width)
     for words in rest:
         yield from _wrapped("", words, width)
+    for cause in answer.causes:
+        yield from _wrapped("warn", f"Likely cause: {cause.name}. Next: {cause.next_step}.", width)
     yield Text()
     yield from _table(answer, width, symbols)
     growth = answer.growth
