@@ -173,7 +173,10 @@ DESCRIBE_GROUP = KeyGroup(
     (
         HelpKey("y", "YAML, with the managed fields folded away; the description again"),
         HelpKey("O", "the workload that owns the pod, its node, the pod again"),
-        HelpKey("/  n N  esc", "search; next and previous match; end of the search"),
+        HelpKey(
+            "/  n N  esc",
+            "filter: only lines with a text, under their headings; next and previous match; all lines",
+        ),
         HelpKey("w  ← →", "wrap long lines; scroll sideways"),
     ),
 )
@@ -190,7 +193,7 @@ LOG_GROUP = KeyGroup(
     "Logs",
     (
         HelpKey("m", "show what speaks of memory: presets, each with its number of matches"),
-        HelpKey("/", "show what matches a regular expression; capital letters make case matter"),
+        HelpKey("/", "filter: only lines that match a regular expression; capital letters make case matter"),
         HelpKey("v  C", "the other lines instead; lines around each match: 0, ±2, ±5, ±10, all"),
         HelpKey("n  N", "next match, match before"),
         HelpKey("f  G", "stop at this place or follow; go to the newest line"),

@@ -1,7 +1,8 @@
-"""A document to read: lines that scroll, wrap on request, and can be searched."""
+"""A document to read: lines that scroll, wrap on request, and can be filtered."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -34,7 +35,7 @@ class _ScreenRow:
 
 @dataclass(frozen=True, slots=True)
 class TextMatch:
-    """Where the searched text stands: the line, and the letters from ``start`` up to ``end``."""
+    """Where the text looked for stands: the shown line, and the letters from ``start`` up to ``end``."""
 
     line: int
     start: int
@@ -67,7 +68,9 @@ class TextView(LineWidget, can_focus=True):
             id: As for any widget.
         """
         super().__init__(id=id)
+        self._document: list[Text] = []
         self._lines: list[Text] = []
+        self._numbers: list[int] = []
         self._rows: list[_ScreenRow] = []
         self._laid_out: tuple[int, bool] | None = None
         self._top = 0
@@ -87,63 +90,81 @@ class TextView(LineWidget, can_focus=True):
         Args:
             lines: The lines; the styles of a `Text` are roles (see `widgets.styled_text`).
         """
-        anchor = self._rows[self._top].line if self._top < len(self._rows) else 0
-        words = self._lines[anchor].plain if self._lines else None
-        self._lines = [_bounded_line(line) for line in lines[:MOST_LINES]]
+        anchor = self.top
+        words = self._document[anchor].plain if anchor < len(self._document) else None
+        self._document = [_bounded_line(line) for line in lines[:MOST_LINES]]
         if len(lines) > MOST_LINES:
-            self._lines.append(Text(f"… {len(lines) - MOST_LINES:,} more lines are not shown", "dim"))
-        self._laid_out = None
-        self._lay_out(self.size)
-        self._go_to_line(0 if words is None else self._nearest(anchor, words))
+            self._document.append(Text(f"… {len(lines) - MOST_LINES:,} more lines are not shown", "dim"))
+        self._keep_lines()
+        self._go_to_line(self._place_of(0 if words is None else self._nearest(anchor, words)))
         self._find()
         self.redraw()
 
+    def _keep_lines(self) -> None:
+        """Shows the lines that the filter keeps."""
+        kept = _kept_lines(self._document, self._needle) if self._needle else range(len(self._document))
+        self._numbers = list(kept)
+        self._lines = [self._document[number] for number in self._numbers]
+        self._laid_out = None
+        self._lay_out(self.size)
+
+    def _place_of(self, number: int) -> int:
+        """Where a line of the document is among those that are shown, or the next one that is."""
+        return bisect_left(self._numbers, number)
+
     def clear(self, words: str = "") -> None:
         """Begins another document: scrolls to its start, and says ``words`` until it is there."""
-        self._lines = []
+        self._document, self._lines, self._numbers, self._rows = [], [], [], []
         self._top = self._left = 0
         self._match = None
         self.show([Text(words, "dim")] if words else [])
 
     @property
     def plain(self) -> list[str]:
-        """The lines without their styles."""
+        """The lines that are shown, without their styles."""
         return [line.plain for line in self._lines]
 
     @property
     def top(self) -> int:
-        """The first line on the screen, from 0."""
-        return self._rows[self._top].line if self._top < len(self._rows) else 0
+        """The line of the document that is first on the screen, from 0."""
+        return self._numbers[self._rows[self._top].line] if self._top < len(self._rows) else 0
 
     def _nearest(self, line: int, words: str) -> int:
         """Where the line that stood at the top stands now: the nearest one with its words, or its number."""
         for distance in range(_SEEK_LETTERS):
             for at in (line - distance, line + distance):
-                if 0 <= at < len(self._lines) and self._lines[at].plain == words:
+                if 0 <= at < len(self._document) and self._document[at].plain == words:
                     return at
         return line
 
-    # -- search
+    # -- filter
 
-    def search(self, needle: str, start: int | None = None) -> int:
-        """Marks every place where a text stands, and goes to the first one from a line on.
+    def filter(self, needle: str, start: int | None = None) -> int:
+        """Shows only the lines in which a text stands, each with the headings that it is under.
+
+        The places are marked, and the first one from a line on is gone to. Where the filter ends, all lines
+        are there again, and the one that was gone to stays in view.
 
         Args:
             needle: The text, literally. Without capital letters in it, they are not told apart. Empty ends
-                the search.
-            start: The line to look from; the first one on the screen if None.
+                the filter.
+            start: The line of the document to look from; the first one on the screen if None.
 
         Returns:
             How many places there are.
         """
+        start = self.top if start is None else start
+        if not needle and self._match is not None:
+            start = self._numbers[self._matches[self._match].line]
         self._needle = needle
         self._match = None
+        self._keep_lines()
         self._find()
-        start = self.top if start is None else start
         if self._matches:
-            self._go_to_match(next((i for i, match in enumerate(self._matches) if match.line >= start), 0))
+            from_here = (i for i, match in enumerate(self._matches) if self._numbers[match.line] >= start)
+            self._go_to_match(next(from_here, 0))
         else:
-            self._go_to_line(start)
+            self._go_to_line(self._place_of(start))
         self.redraw()
         return len(self._matches)
 
@@ -151,7 +172,7 @@ class TextView(LineWidget, can_focus=True):
         """Goes to the next match (1) or the one before (-1), from the last on to the first.
 
         Returns:
-            The number of the match, from 1, and how many there are; None without a search.
+            The number of the match, from 1, and how many there are; None without a filter.
         """
         if not self._matches:
             return (0, 0) if self._needle else None
@@ -162,7 +183,7 @@ class TextView(LineWidget, can_focus=True):
 
     @property
     def match(self) -> tuple[int, int] | None:
-        """The number of the present match, from 1, and how many there are; None without a search."""
+        """The number of the present match, from 1, and how many there are; None without a filter."""
         if not self._needle:
             return None
         return (0 if self._match is None else self._match + 1), len(self._matches)
@@ -223,7 +244,7 @@ class TextView(LineWidget, can_focus=True):
         self.wraps = not self.wraps
         self._left = 0
         self._lay_out(self.size)
-        self._go_to_line(line)
+        self._go_to_line(self._place_of(line))
         self.redraw()
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
@@ -240,7 +261,7 @@ class TextView(LineWidget, can_focus=True):
         """Wraps anew, and keeps the first line."""
         line = self.top
         self._lay_out(event.size)
-        self._go_to_line(line)
+        self._go_to_line(self._place_of(line))
         self.redraw()
 
     def _scroll(self, row: int) -> None:
@@ -299,6 +320,24 @@ def _bounded_line(line: str | Text) -> Text:
     if len(text.plain) <= MOST_LETTERS:
         return text
     return text[:MOST_LETTERS].append(f"… ({len(text.plain) - MOST_LETTERS:,} more)", "dim")
+
+
+def _kept_lines(lines: Sequence[Text], needle: str) -> list[int]:
+    """The numbers of the lines in which a text stands, and of the headings that they are indented under."""
+    found = {match.line for match in _find_matches(lines, needle)}
+    kept: set[int] = set()
+    above: list[tuple[int, int]] = []
+    for number, line in enumerate(lines):
+        words = line.plain.lstrip()
+        if not words:
+            continue
+        indent = len(line.plain) - len(words)
+        while above and above[-1][0] >= indent:
+            above.pop()
+        above.append((indent, number))
+        if number in found:
+            kept.update(heading for _, heading in above)
+    return sorted(kept)
 
 
 def _find_matches(lines: Sequence[Text], needle: str) -> list[TextMatch]:

@@ -66,8 +66,9 @@ class ShapeFits:
         trend_error: Standard error of it.
         slows: Log-likelihood ratio between the best shape that slows down and the best that lasts: above 0
             growth fades, far below 0 it is shown not to.
-        dawns: The same of a part of a day's rhythm, however many numbers it takes: a line's simplicity is no
-            evidence against a day. Minus infinity where the row is too long or too short to be one.
+        dawns: The same of a part of a day's rhythm, as if it took no more numbers than a line: a line's
+            simplicity is no evidence against a day. Minus infinity where the row is too long or too short to
+            be one.
         rest: Growth per row of the straight line through what the bounded shape leaves over, bytes.
         rest_error: Standard error of it.
     """
@@ -223,7 +224,7 @@ def _fading(
     lasting = np.where(lasts, grows, np.inf).min(axis=1)
     slowing = np.where(bends_down, grows, np.inf).min(axis=1)
     slowing = np.minimum(slowing, score[:, shapes.slowing].min(axis=1))
-    lasting_alike = independent * np.where(lasts, misfit[:, shapes.growing], np.inf).min(axis=1)
+    lasting_alike = lasting - independent * _penalty_of(independent, int(shapes.size[shapes.line]))
     dawning_alike = independent * misfit[:, shapes.dawning].min(axis=1)
     return _log_ratio(lasting, slowing), _log_ratio(lasting_alike, dawning_alike)
 

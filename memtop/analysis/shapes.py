@@ -277,7 +277,7 @@ def _slowing() -> Iterator[_Shape]:
     for cycles, tau in product((1.0, 1.1, 1.25, 1.5, 2.0), (0.5, 1.0)):
         waves = (_sine(1 / cycles), _cosine(1 / cycles))
         yield _Shape(ShapeFamily.SLOWING, 6, (_exponential(0.0, tau), *waves), 1 / cycles)
-    for cycles in 0.5 / 1.1 ** np.arange(20):  # down to a day seen for two hours
+    for cycles in 0.5 / 1.05 ** np.arange(39):  # down to a day seen for two hours
         waves = (_sine(1 / cycles), _cosine(1 / cycles))
         yield _Shape(ShapeFamily.PART_OF_A_DAY, 4, waves, 1 / cycles)
 

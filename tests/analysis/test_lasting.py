@@ -73,3 +73,16 @@ def test_of_what_has_not_ended_yet_next_to_nothing_is_called_a_leak(kind):
 def test_repeated_lives_are_sure_however_short():
     made = [make("across_deploys", 9_200_003 + number) for number in range(20)]
     assert all(judge_series(one.series).verdict is Verdict.LEAK for one in made)
+
+
+def test_a_straight_line_of_eight_hours_is_no_part_of_a_day():
+    time = np.linspace(0, 8 * 3600, 960)
+    noise = np.random.default_rng(11).normal(0, 1.0, 960)
+    leak = 400 + 20 * time / time[-1] + noise
+    morning = 400 + 60 * np.sin(2 * np.pi * (time / 86400 - 0.1)) + noise
+    said = [
+        judge_series(Series(1.7e9 + time, values * MIB, limit=4000 * MIB)).certainty
+        for values in (leak, morning)
+    ]
+    assert said[0] == "leak"
+    assert said[1] != "leak"

@@ -77,12 +77,17 @@ async def test_a_change_of_the_pod_is_shown_and_the_place_is_kept(opened: Open, 
         assert document(stage)[stage.app.screen.query_one(DescribeTab).view.top] == place
 
 
-async def test_searching_goes_from_match_to_match_and_escape_ends_it(opened: Open) -> None:
+async def test_a_filter_keeps_matching_lines_under_their_headings_and_escape_shows_all(opened: Open) -> None:
     async with opened() as stage:
         await stage.press("d")
         await stage.shows("OOMKilled")
+        whole = len(document(stage))
         await stage.type("/oomkilled")
         await stage.shows("1 of ")
+        kept = document(stage)
+        assert len(kept) < whole
+        followed_by = zip(kept, [*kept[1:], ""], strict=True)
+        assert all("oomkilled" in line.lower() or below.startswith(" ") for line, below in followed_by)
         await stage.press("enter", "n")
         await stage.shows("2 of ")
         await stage.press("N")
@@ -90,6 +95,7 @@ async def test_searching_goes_from_match_to_match_and_escape_ends_it(opened: Ope
         await stage.press("escape")
         assert isinstance(stage.app.screen, PodScreen)
         assert "1 of " not in stage.text
+        assert len(document(stage)) >= whole
         await stage.type("/no such words")
         await stage.shows("'no such words' is nowhere in it")
         await stage.press("escape", "escape", "escape")

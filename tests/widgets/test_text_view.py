@@ -85,39 +85,77 @@ async def test_the_same_again_repaints_nothing_and_a_change_only_itself():
         assert app.view.regions == [Region(5, 3, 1, 1)]
 
 
-async def test_a_search_goes_to_the_first_match_below_and_round_again():
+async def test_a_filter_goes_to_the_first_match_below_and_round_again():
     app = Document(LINES)
     async with app.run_test(size=(40, 10)) as pilot:
-        assert app.view.search("LINE 5:") == 0
+        assert app.view.filter("LINE 5:") == 0
         assert app.view.match == (0, 0)
-        assert app.view.search("line 5") == 11
+        assert app.view.filter("line 5") == 11
         await pilot.pause()
         assert app.view.match == (1, 11)
         assert app.view.next_match(1) == (2, 11)
         await pilot.pause()
         assert any(line.startswith("line 50:") for line in shown(app))
+        assert not any(line.startswith("line 6") for line in shown(app))
         assert app.view.next_match(-1) == (1, 11)
         assert app.view.next_match(-1) == (11, 11)
         await pilot.pause()
         assert any(line.startswith("line 59:") for line in shown(app))
-        app.view.search("")
+        app.view.filter("")
         assert app.view.match is None
         assert app.view.next_match(1) is None
 
 
-async def test_a_search_from_a_line_returns_to_it_where_nothing_is_found():
+async def test_a_filter_from_a_line_returns_to_it_where_it_ends_without_a_match():
     app = Document(LINES)
     async with app.run_test(size=(40, 10)) as pilot:
-        app.view.search("line 77", 3)
-        app.view.search("nowhere", 3)
+        app.view.filter("line 77", 3)
+        app.view.filter("nowhere", 3)
+        await pilot.pause()
+        assert app.view.plain == []
+        app.view.filter("", 3)
         await pilot.pause()
         assert shown(app)[0] == "line 3: value"
+
+
+async def test_a_filter_shows_only_lines_with_the_text_and_the_headings_they_are_under():
+    document = [
+        "Name: a",
+        "Containers:",
+        "  one:",
+        "    Limits:",
+        "      memory: 1",
+        "  two:",
+        "    Image: b",
+        "Events:",
+    ]
+    app = Document(document)
+    async with app.run_test(size=(40, 10)) as pilot:
+        app.view.filter("memory")
+        await pilot.pause()
+        assert app.view.plain == ["Containers:", "  one:", "    Limits:", "      memory: 1"]
+        app.view.show(["first", *document])
+        assert app.view.plain == ["Containers:", "  one:", "    Limits:", "      memory: 1"]
+        app.view.filter("")
+        await pilot.pause()
+        assert app.view.plain == ["first", *document]
+
+
+async def test_where_a_filter_ends_the_match_that_was_gone_to_stays_in_view():
+    app = Document(LINES)
+    async with app.run_test(size=(40, 10)) as pilot:
+        app.view.filter("line 5")
+        app.view.next_match(1)
+        app.view.filter("")
+        await pilot.pause()
+        assert len(app.view.plain) == len(LINES)
+        assert any(line.startswith("line 50:") for line in shown(app))
 
 
 async def test_matches_stay_when_the_text_changes():
     app = Document(LINES)
     async with app.run_test(size=(40, 10)):
-        app.view.search("line 50")
+        app.view.filter("line 50")
         app.view.show(["new", *LINES])
         assert app.view.match == (1, 1)
         app.view.show(["nothing of it"])
@@ -130,9 +168,10 @@ async def test_long_lines_are_cut_scrolled_sideways_or_wrapped():
         assert screen(app)[0] == f"start {'x' * 32}› "
         await pilot.press("right")
         assert screen(app)[0].startswith("x" * 30)
-        app.view.search("end")
+        app.view.filter("end")
         await pilot.pause()
         assert shown(app)[0].endswith(" end")
+        app.view.filter("")
         await pilot.press("w")
         lines = shown(app)
         assert "".join(lines[:4]).replace(" ", "") == "start" + "x" * 60 + "middle" + "y" * 60 + "end"

@@ -96,15 +96,15 @@ class DescribeTab(PodTab):
     KEY = "d"
     DEFAULT_CSS = """
     DescribeTab FilterBar { display: none; }
-    DescribeTab.-searching FilterBar { display: block; }
+    DescribeTab.-filtering FilterBar { display: block; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "yaml", "YAML"),
         Binding("O", "other", "Owner, node"),
-        Binding("slash", "search", "Search", key_display="/"),
+        Binding("slash", "filter", "Filter", key_display="/"),
         Binding("n", "match(1)", "Next", show=False),
         Binding("N", "match(-1)", "Previous", show=False),
-        Binding("escape", "end_search", show=False),
+        Binding("escape", "end_filter", show=False),
     ]
 
     class Told(Message):
@@ -122,16 +122,16 @@ class DescribeTab(PodTab):
         self._known: DescribedObject | None = None
         self._trouble = ""
         self._as_yaml = False
-        self._search_from = 0
+        self._filter_from = 0
         self._now = time.time()
         self._written_at = 0.0
         ascii_only = symbols == "ascii"
         self.caption = OneLine()
         self.view = TextView(ascii_only=ascii_only)
-        self.bar = FilterBar("/", hint="text to look for")
+        self.bar = FilterBar("/", hint="text; only the lines with it are shown")
 
     def compose(self) -> ComposeResult:
-        """What is described, the text, the line one types a search into."""
+        """What is described, the text, the line one types a filter into."""
         yield self.caption
         yield self.view
         yield self.bar
@@ -237,10 +237,10 @@ class DescribeTab(PodTab):
         self._say_caption()
         self._follow(self._refs[self._at])
 
-    def action_search(self) -> None:
-        """Opens the line one types a search into."""
-        self._search_from = self.view.top
-        self.add_class("-searching")
+    def action_filter(self) -> None:
+        """Opens the line one types a filter into."""
+        self._filter_from = self.view.top
+        self.add_class("-filtering")
         self.bar.open()
 
     def action_match(self, step: int) -> None:
@@ -249,19 +249,19 @@ class DescribeTab(PodTab):
             self.notify("Press / and type what to look for")
         self._say_caption()
 
-    def action_end_search(self) -> None:
-        """Takes the marks of the search away."""
-        self.view.search("")
+    def action_end_filter(self) -> None:
+        """Shows all lines again."""
+        self.view.filter("")
         self._say_caption()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Leaves escape to the screen while nothing is searched for."""
-        return self.view.match is not None if action == "end_search" else True
+        """Leaves escape to the screen while there is no filter."""
+        return self.view.match is not None if action == "end_filter" else True
 
     @on(FilterBar.Changed)
     def _typing(self, event: FilterBar.Changed) -> None:
         event.stop()
-        found = self.view.search(event.text, self._search_from)
+        found = self.view.filter(event.text, self._filter_from)
         self.bar.problem = "" if found or not event.text else f"{event.text!r} is nowhere in it"
         self._say_caption()
 
@@ -269,7 +269,7 @@ class DescribeTab(PodTab):
     @on(FilterBar.Closed)
     def _typed(self, event: Message) -> None:
         event.stop()
-        self.remove_class("-searching")
+        self.remove_class("-filtering")
         self.view.focus()
         self._say_caption()
 
