@@ -67,8 +67,57 @@ def field_managers(found: Json, steps: FieldPath) -> list[FieldManager]:
     return [
         FieldManager(text(entry, "manager"), text(entry, "operation") == "Apply", text(entry, "time"))
         for entry in objects(found, "metadata", "managedFields")
-        if at(mapping(entry, "fieldsV1"), *managed_field_keys(steps)) is not None
+        if _holds(mapping(entry, "fieldsV1"), managed_field_keys(steps))
     ]
+
+
+def _holds(fields: Json, keys: Sequence[str]) -> bool:
+    """Whether a set of fields has one, or something whole that it is in.
+
+    A list or map that is only ever set as a whole, such as the containers of most custom resources, has
+    nothing below it; one that is made of parts has these, and a ``.`` for itself.
+    """
+    inside: object = fields
+    for key in keys:
+        if not isinstance(inside, Mapping) or (inside.get(key) is None):
+            return inside is not fields and isinstance(inside, Mapping) and not inside
+        inside = inside[key]
+    return inside is not None
+
+
+def apply_conflict_lines(found: Json, changed: Sequence[FieldPath]) -> Iterator[ChangePlanLine]:
+    """Whose next server-side apply of an object fails once these fields are memtop's.
+
+    Of tools that apply with force it is told elsewhere that they revert it.
+
+    Args:
+        found: The object as it is.
+        changed: The fields.
+    """
+    holders = {holder.name: holder for steps in changed for holder in field_managers(found, steps)}
+    for name, holder in holders.items():
+        if holder.server_side_apply and name.lower() not in _TOOL_NAMES and name != FIELD_MANAGER:
+            yield ChangePlanLine(
+                OWNER_LABEL,
+                f"the next server-side apply by {name} {_CONFLICT}: change its manifest to the same",
+                "warn",
+            )
+
+
+def pod_owner_lines(
+    found: Json, changed: Sequence[FieldPath], becoming: Mapping[FieldPath, str]
+) -> Iterator[ChangePlanLine]:
+    """Who else sets fields of a pod that is changed in place: no controller does, but others may.
+
+    Args:
+        found: The pod as it is.
+        changed: The fields.
+        becoming: What they will be.
+    """
+    yield from apply_conflict_lines(found, changed)
+    yield from _last_applied_lines(found, changed, becoming)
+    holders = {holder.name: holder for steps in changed for holder in field_managers(found, steps)}
+    yield from _last_set_lines(holders)
 
 
 def controller_lines(found: Json) -> Iterator[ChangePlanLine]:
@@ -120,18 +169,17 @@ def owner_lines(
             tools[tool] = f"the next helm upgrade {_CONFLICT}: change the release's values too"
         elif tool and tool not in tools:
             tools[tool] = f"this will be reverted by {tool} at its next sync or upgrade: change it there too"
-        elif not tool and holder.server_side_apply:
-            yield ChangePlanLine(
-                OWNER_LABEL,
-                f"the next server-side apply by {holder.name} {_CONFLICT}: change its manifest to the same",
-                "warn",
-            )
+    yield from apply_conflict_lines(found, changed)
     for tool, words in tools.items():
         holds = next((one for one in holders.values() if _TOOL_NAMES.get(one.name.lower()) == tool), None)
         said = f" ({holds.words()}, set this field)" if holds is not None else ""
         yield ChangePlanLine(OWNER_LABEL, words + said, "critical" if tool in {"Argo CD", "Flux"} else "warn")
     if not {"Argo CD", "Flux"} & tools.keys():
         yield from _last_applied_lines(found, changed, becoming or {})
+    yield from _last_set_lines(holders)
+
+
+def _last_set_lines(holders: Mapping[str, FieldManager]) -> Iterator[ChangePlanLine]:
     for name, holder in holders.items():
         if (
             name.lower() not in _TOOL_NAMES

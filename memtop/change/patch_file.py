@@ -9,15 +9,17 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import msgspec
 
-from memtop.change.api_request import MERGE_PATCH, STRATEGIC_MERGE_PATCH
-from memtop.change.change_plan import ChangePlan, FieldChange, field_label, same_value
+from memtop.change.api_request import JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH
+from memtop.change.change_plan import VERSION_POINTER, ChangePlan, FieldChange, field_label, same_value
 from memtop.change.change_request import SetImage, SetMemory
 from memtop.change.images import ImageReferenceError, parse_image
 from memtop.kube.client import Client
@@ -60,15 +62,29 @@ def patch_file(plan: ChangePlan, form: Literal["patch", "kustomize"], evidence: 
     Raises:
         PatchFileError: Nothing of the plan is a change of an object's fields.
     """
+    if plan.content_type == JSON_PATCH:
+        return commit_comment(plan, evidence) + _json_patch_file(plan, form)
     patch = _object_patch(plan)
     if form == "kustomize":
-        group, _, version = str(patch["apiVersion"]).rpartition("/")
-        target = {"group": group, "version": version, "kind": plan.ref.kind, "name": plan.ref.name}
-        if plan.ref.namespace:
-            target["namespace"] = plan.ref.namespace
-        entry = {"target": {key: value for key, value in target.items() if value}, "patch": _yaml(patch)}
+        entry = {"target": _kustomize_target(plan), "patch": _yaml(patch)}
         return commit_comment(plan, evidence) + _yaml({"patches": [entry]})
     return commit_comment(plan, evidence) + _yaml(patch)
+
+
+def _kustomize_target(plan: ChangePlan) -> dict[str, str]:
+    group, _, version = _api_version(plan.path).rpartition("/")
+    target = {"group": group, "version": version, "kind": plan.ref.kind, "name": plan.ref.name}
+    target["namespace"] = plan.ref.namespace
+    return {key: value for key, value in target.items() if value}
+
+
+def _json_patch_file(plan: ChangePlan, form: PatchFormat) -> str:
+    """The JSON patch of a custom resource, for ``kubectl patch --type=json`` or a kustomization."""
+    steps = [step for step in msgspec.json.decode(plan.body) if step["path"] != VERSION_POINTER]
+    written = "\n".join(f"- {msgspec.json.encode(step).decode()}" for step in steps) + "\n"
+    if form == "kustomize":
+        return _yaml({"patches": [{"target": _kustomize_target(plan), "patch": written}]})
+    return f"# for kubectl patch --type=json --patch-file\n{written}"
 
 
 def _object_patch(plan: ChangePlan) -> dict[str, Any]:
@@ -111,10 +127,27 @@ class HelmRelease:
     Attributes:
         name: Its name.
         values: The values it was installed with, over the chart's own.
+        templates: The text of each template of the chart, by its file's name; empty where none is stored.
+        subcharts: The names under which the values of charts inside it stand; their templates are not stored.
     """
 
     name: str
     values: Json
+    templates: Mapping[str, str] = field(default_factory=dict)
+    subcharts: frozenset[str] = frozenset()
+
+    def reader(self, steps: tuple[str, ...]) -> str:
+        """The template that reads a value, or a part of the values that it is in; empty where none does."""
+        return next((name for name, words in self.templates.items() if _reads(words, steps)), "")
+
+    def reading(self, steps: tuple[str, ...]) -> str:
+        """What is known of who reads a value, for a comment."""
+        value = ".".join(steps)
+        if reader := self.reader(steps):
+            return f"{value}: read by {reader} of the chart"
+        if steps[0] in self.subcharts:
+            return f"{value}: of the chart {steps[0]} inside, whose templates are not stored: not checked"
+        return f"{value}: the chart's templates are not stored: whether one reads it is not checked"
 
 
 async def read_release(client: Client, plan: ChangePlan) -> HelmRelease:
@@ -137,7 +170,33 @@ async def read_release(client: Client, plan: ChangePlan) -> HelmRelease:
         raise PatchFileError(f"nothing is stored of the Helm release {name} in the namespace {home}")
     release = _unpacked_release(text(newest, "data", "release"), name)
     own, set_ = mapping(release, "chart", "values"), mapping(release, "config")
-    return HelmRelease(name, _merged(own, set_))
+    inside = objects(release, "chart", "metadata", "dependencies")
+    return HelmRelease(
+        name,
+        _merged(own, set_),
+        dict(_templates(objects(release, "chart", "templates"))),
+        frozenset(text(one, "alias") or text(one, "name") for one in inside),
+    )
+
+
+def _templates(stored: Sequence[Json]) -> Iterator[tuple[str, str]]:
+    """The chart's templates, each in Base64 of its own; one that cannot be read is left out."""
+    for one in stored:
+        with suppress(binascii.Error, ValueError):
+            yield text(one, "name"), base64.b64decode(text(one, "data"), validate=True).decode()
+
+
+_INDEXED_VALUES = re.compile(r'index\s+\$?\.Values((?:\s+"[^"]+")+)')
+
+
+def _reads(template: str, steps: tuple[str, ...]) -> bool:
+    """Whether a template takes a value, or hands on a part of the values that it is in."""
+    for depth in range(len(steps), 0, -1):
+        path = r"\.".join(re.escape(step) for step in steps[:depth])
+        if re.search(rf"\.Values\.{path}(?![\w.])", template):
+            return True
+    indexed = (tuple(re.findall(r'"([^"]+)"', found)) for found in _INDEXED_VALUES.findall(template))
+    return any(steps[: len(keys)] == keys for keys in indexed)
 
 
 def _unpacked_release(data: str, name: str) -> Json:
@@ -172,13 +231,15 @@ def helm_values(plan: ChangePlan, release: HelmRelease, evidence: Sequence[str] 
     if not isinstance(plan.change, SetImage | SetMemory):
         raise PatchFileError(f"there are no Helm values for {plan.change.action}")
     values: dict[str, Any] = {}
+    read: list[str] = []
     for change in plan.changes:
         for steps, value in _value_for(change, plan.change, release):
+            read.append(release.reading(steps))
             inside = values
             for step in steps[:-1]:
                 inside = inside.setdefault(step, {})
             inside[steps[-1]] = value
-    return commit_comment(plan, evidence) + _yaml(values)
+    return commit_comment(plan, [*evidence, *dict.fromkeys(read)]) + _yaml(values)
 
 
 def _value_for(
@@ -222,12 +283,21 @@ def _only(
     found: Sequence[tuple[str, ...]], change: FieldChange, request: SetImage | SetMemory, release: HelmRelease
 ) -> tuple[str, ...]:
     """The one path; of several the only one that names the container or the workload."""
+    said = field_label(change.path)
+    alike = found
+    if release.templates:  # a value that nothing reads is like the field by chance
+        found = [steps for steps in found if steps[0] in release.subcharts or release.reader(steps)]
+        if alike and not found:
+            listed = ", ".join(".".join(steps) for steps in alike)
+            raise PatchFileError(
+                f"{listed} of the release {release.name} has the value of the {said}, but no template of the "
+                "chart reads it"
+            )
     if len(found) > 1:
         named = [steps for steps in found if {request.container, request.ref.name} & set(steps)]
         found = named if len(named) == 1 else found
     if len(found) == 1:
         return found[0]
-    said = field_label(change.path)
     if not found:
         raise PatchFileError(f"no value of the release {release.name} is the {said} ({change.old or 'none'})")
     listed = ", ".join(".".join(steps) for steps in found)

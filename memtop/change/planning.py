@@ -34,7 +34,13 @@ from memtop.change.change_request import (
     Undo,
     pod_template,
 )
-from memtop.change.field_owners import autoscaler_lines, controller_lines, owner_lines
+from memtop.change.field_owners import (
+    apply_conflict_lines,
+    autoscaler_lines,
+    controller_lines,
+    owner_lines,
+    pod_owner_lines,
+)
 from memtop.change.heap_flags import heap_lines
 from memtop.change.images import became_ready, image_lines, utc_minute
 from memtop.change.namespace_limits import (
@@ -51,11 +57,12 @@ from memtop.change.node_capacity import NodeSpace, node_line, pod_level_lines, r
 from memtop.change.pod_resize import resize_effect, resize_lines, why_no_resize
 from memtop.change.rollout_strategy import PodReplacement, pod_count_text, pod_replacement
 from memtop.change.workload_state import WorkloadState, memory_in_use, workload_from_object
+from memtop.describe.container_sections import qos_class
 from memtop.describe.memory_section import hpa_sentences, vpa_sentences
 from memtop.kube.api_errors import ApiError, Unreachable
 from memtop.kube.client import Client
 from memtop.kube.custom_workloads import custom_workload, status_words
-from memtop.kube.json_object import Json, controller_of, has, labels, name_of, number, objects, text
+from memtop.kube.json_object import Json, controller_of, has, labels, mapping, name_of, number, objects, text
 from memtop.kube.object_ref import ObjectRef, fetch_object
 from memtop.kube.workload_revisions import Revision, list_revisions
 
@@ -338,6 +345,8 @@ def _plan_lines(draft: _PlanDraft, changes: Sequence[FieldChange]) -> Iterator[C
     yield from draft.answer.lines
     yield ChangePlanLine("pods", draft.effect.words, draft.effect.weight)
     if isinstance(change, ResizePod):
+        becoming = {steps: new for steps, _, new in draft.request.changed}
+        yield from pod_owner_lines(subject.object, list(becoming), becoming)
         yield from resize_lines(change, subject, draft.spaces, draft.used)
         yield from heap_lines(subject.object, draft.object_after)
     else:
@@ -400,10 +409,12 @@ def _affected_lines(draft: _PlanDraft) -> Iterator[ChangePlanLine]:
     """Who will revert it, or is affected by it."""
     change, subject, near = draft.change, draft.subject, draft.limits
     if isinstance(change, DeletePod):
+        yield from _ephemeral_lines(subject.object)
         return
     changed = [steps for steps, _, _ in draft.request.changed]
     if isinstance(change, Restart | Pause | Resume):  # what no manifest names, only a controller takes back
         yield from controller_lines(subject.object)
+        yield from apply_conflict_lines(subject.object, changed)
     else:
         becoming = {steps: new for steps, _, new in draft.request.changed}
         yield from owner_lines(subject.object, changed, becoming)
@@ -428,6 +439,35 @@ def _affected_lines(draft: _PlanDraft) -> Iterator[ChangePlanLine]:
             yield ChangePlanLine("scaling", words, "warn")
 
 
+def _ephemeral_lines(pod: Json) -> Iterator[ChangePlanLine]:
+    """The ephemeral containers that run in a pod: nobody makes them again."""
+    running = [
+        text(one, "name")
+        for one in objects(pod, "status", "ephemeralContainerStatuses")
+        if has(one, "state", "running")
+    ]
+    if running:
+        ends = "an ephemeral container, runs in it and ends" if len(running) == 1 else (
+            "ephemeral containers, run in it and end"
+        )  # fmt: skip
+        yield ChangePlanLine("debugging", f"{', '.join(running)}, {ends} with it", "warn")
+
+
+def _qos_lines(before: Json, after: Json) -> Iterator[ChangePlanLine]:
+    """What becomes of the QoS class, by which the kernel and the kubelet choose whom to kill first."""
+    was, then = (qos_class(mapping(template, "spec")) for template in (before, after))
+    if was == then:
+        return
+    order = ("BestEffort", "Burstable", "Guaranteed")
+    sooner = order.index(then) < order.index(was)
+    yield ChangePlanLine(
+        "QoS",
+        f"new pods are {then} and no longer {was}: where a node runs short of memory they are killed "
+        f"{'sooner' if sooner else 'later'} than before",
+        "warn" if sooner else "plain",
+    )
+
+
 def _capacity_lines(draft: _PlanDraft) -> Iterator[ChangePlanLine]:
     """Whether there is room for the pods that come."""
     change, kind = draft.change, draft.subject.ref.kind
@@ -442,6 +482,7 @@ def _capacity_lines(draft: _PlanDraft) -> Iterator[ChangePlanLine]:
     if asked != ResourceDemand(0, 0, 0):
         yield from quota_lines(draft.limits.quotas, asked)
     if isinstance(change, SetMemory | SetVariables | Undo):
+        yield from _qos_lines(pod_template(kind, draft.subject.object), template)
         yield from heap_lines(pod_template(kind, draft.subject.object), template)
         yield from limit_range_lines(draft.limits.limit_ranges, template)
         impossible = list(pod_level_lines(template))

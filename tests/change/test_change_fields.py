@@ -12,7 +12,14 @@ from memtop.change.change_plan import (
     object_digest,
     path_text,
 )
-from memtop.change.field_owners import autoscaler_lines, field_managers, last_writer, owner_lines
+from memtop.change.field_owners import (
+    apply_conflict_lines,
+    autoscaler_lines,
+    field_managers,
+    last_writer,
+    owner_lines,
+    pod_owner_lines,
+)
 from tests.change.objects import container, workload
 
 IMAGE = ("spec", "template", "spec", "containers", ("name", "main"), "image")
@@ -245,3 +252,50 @@ def test_what_does_not():
     assert not changed("metadata", "managedFields", value=[entry("x", *IMAGE)])
     assert not changed("metadata", "annotations", value={"deployment.kubernetes.io/revision": "4"})
     assert not changed("metadata", "labels", value={"a": "b"}, kind="Pod")
+
+
+def texts(found):
+    return [line.text for line in found]
+
+
+class TestServerSideApply:
+    LIMIT = ("spec", "containers", ("name", "main"), "resources", "limits", "memory")
+
+    def holder(self, *entries, **metadata):
+        return {"metadata": {"managedFields": list(entries), **metadata}, "spec": {}}
+
+    @pytest.mark.parametrize("manager", ["kubectl", "platform-team", "terraform"])
+    def test_the_next_apply_fails_with_a_conflict_and_reverts_nothing(self, manager):
+        [(weight, words)] = lines(entry(manager, *IMAGE, operation="Apply"))
+        assert weight == "warn"
+        assert words.startswith(f"the next server-side apply by {manager} will fail with a conflict")
+        assert "will be reverted" not in words
+
+    def test_a_pod_that_is_resized_is_in_conflict_too_and_no_controller_reverts_it(self):
+        owner = {"kind": "ReplicaSet", "name": "web", "apiVersion": "apps/v1", "controller": True}
+        pod = self.holder(entry("kubectl", *self.LIMIT, operation="Apply"), ownerReferences=[owner])
+        [words] = texts(pod_owner_lines(pod, [self.LIMIT], {self.LIMIT: "2Gi"}))
+        assert "will fail with a conflict" in words
+        assert "reverted by the controller" not in words
+
+    def test_an_autoscaler_that_resizes_may_set_it_again(self):
+        pod = self.holder(entry("vpa-updater", *self.LIMIT))
+        [words] = texts(pod_owner_lines(pod, [self.LIMIT], {self.LIMIT: "2Gi"}))
+        assert words == "last set by vpa-updater, on 2026-01-31 03:12 UTC: it may set it again"
+
+    def test_a_pause_that_a_manifest_names_is_in_conflict(self):
+        deployment = self.holder(entry("platform-team", "spec", "paused", operation="Apply"))
+        [words] = texts(apply_conflict_lines(deployment, [("spec", "paused")]))
+        assert "platform-team will fail with a conflict" in words
+        assert not texts(apply_conflict_lines(deployment, [REPLICAS]))
+
+    def test_what_is_set_as_a_whole_is_held_with_all_that_is_in_it(self):
+        """The containers of a custom resource are one value to the API server."""
+        whole = self.holder(
+            entry("platform-team", "spec", "template", "spec", "containers", operation="Apply")
+        )
+        assert [one.name for one in field_managers(whole, IMAGE)] == ["platform-team"]
+        parts = self.holder(
+            {"manager": "x", "fieldsV1": {"f:spec": {"f:template": {"f:spec": {"f:containers": {".": {}}}}}}}
+        )
+        assert field_managers(parts, IMAGE) == [], "a list that is made of parts is held part by part"

@@ -12,6 +12,7 @@ from memtop.change.patch_file import (
     HelmRelease,
     PatchFileError,
     _unpacked_release,
+    change_as_file,
     commit_message,
     helm_values,
     patch_file,
@@ -152,3 +153,124 @@ def test_a_stored_release_is_unpacked():
 def test_a_stored_release_that_cannot_be_read_is_one_sentence(data):
     with pytest.raises(PatchFileError, match="the Helm release web"):
         _unpacked_release(data, "web")
+
+
+DEPLOYMENT = """
+spec:
+  template:
+    spec:
+      containers:
+        - name: {{ .Chart.Name }}
+          image: "{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}"
+          resources: {{- toYaml .Values.resources | nindent 12 }}
+"""
+JOB = """
+          resources: {{- toYaml (index .Values "pre-upgrade" "resources") | nindent 12 }}
+"""
+
+
+def release(**chart):
+    """A release as Helm 3 stores it: the chart with its templates, the values on top, the manifest."""
+
+    def stored(name, words):
+        return {"name": name, "data": base64.b64encode(words.encode()).decode()}
+
+    return {
+        "name": "web",
+        "version": 3,
+        "namespace": "production",
+        "info": {"status": "deployed"},
+        "config": {"image": {"tag": "v2.0.0"}},
+        "manifest": "---\n",
+        "chart": {
+            "metadata": {
+                "name": "web",
+                "version": "1.4.0",
+                "dependencies": [{"name": "redis", "alias": "cache"}],
+            },
+            "values": {
+                "image": {"repository": "user-service", "tag": "v1.0.0"},
+                "resources": {"limits": {"memory": "2Gi"}, "requests": {"memory": "512Mi"}},
+                "legacy": {"resources": {"limits": {"memory": "2Gi"}, "requests": {"memory": "512Mi"}}},
+            },
+            "templates": [stored("templates/deployment.yaml", DEPLOYMENT), stored("templates/job.yaml", JOB)],
+            **chart,
+        },
+    }
+
+
+class FakeHelm:
+    """A connection to a cluster that has the release's Deployment and its Secrets, as Helm labels them."""
+
+    def __init__(self, *releases):
+        self.releases = releases
+        self.asked = []
+
+    async def get(self, path, params=None, **_):
+        self.asked.append((path, params))
+        if path.endswith("/secrets"):
+            items = [
+                {
+                    "metadata": {
+                        "name": f"sh.helm.release.v1.web.v{number}",
+                        "labels": {"version": f"{number}"},
+                    },
+                    "type": "helm.sh/release.v1",
+                    "data": {"release": packed(json.dumps(one).encode())},
+                }
+                for number, one in enumerate(self.releases, 1)
+            ]
+            return json.dumps({"items": items}).encode()
+        noted = {"meta.helm.sh/release-name": "web", "meta.helm.sh/release-namespace": "production"}
+        return json.dumps({"metadata": {"name": "user-service", "annotations": noted}}).encode()
+
+
+class TestStoredReleases:
+    async def test_the_newest_is_read_and_only_values_that_a_template_reads_count(self, plan):
+        old = release()
+        old["chart"]["values"]["resources"]["limits"]["memory"] = "1Gi"
+        client = FakeHelm(old, release())
+        written = await change_as_file(client, await plan(MEMORY), "helm", EVIDENCE)
+        assert client.asked[-1][1] == {"labelSelector": "owner=helm,name=web"}
+        assert yaml.safe_load(written) == {
+            "resources": {"limits": {"memory": "3Gi"}, "requests": {"memory": "1Gi"}}
+        }
+        assert "# resources.limits.memory: read by templates/deployment.yaml of the chart" in written
+
+    async def test_a_tag_over_the_charts_own(self, plan):
+        written = await change_as_file(FakeHelm(release()), await plan(IMAGE), "helm")
+        assert yaml.safe_load(written) == {"image": {"tag": "v2.1.0"}}
+        assert "image.tag: read by templates/deployment.yaml" in written
+
+    async def test_a_value_that_nothing_reads_is_not_taken_for_the_field(self, plan):
+        alike = {"legacy": {"resources": {"limits": {"memory": "2Gi"}, "requests": {"memory": "512Mi"}}}}
+        with pytest.raises(
+            PatchFileError, match="has the value of the memory limit of user-service, but no template"
+        ):
+            await change_as_file(FakeHelm(release(values=alike)), await plan(MEMORY), "helm")
+
+    async def test_values_of_a_chart_inside_are_not_checked_and_that_is_said(self, plan):
+        inside = {"cache": {"resources": {"limits": {"memory": "2Gi"}, "requests": {"memory": "512Mi"}}}}
+        written = await change_as_file(FakeHelm(release(values=inside)), await plan(MEMORY), "helm")
+        assert list(yaml.safe_load(written)) == ["cache"]
+        assert "of the chart cache inside, whose templates are not stored: not checked" in written
+
+    async def test_a_name_with_a_hyphen_is_read_by_index(self, plan):
+        values = {
+            "pre-upgrade": {"resources": {"limits": {"memory": "2Gi"}, "requests": {"memory": "512Mi"}}}
+        }
+        written = await change_as_file(FakeHelm(release(values=values)), await plan(MEMORY), "helm")
+        assert "pre-upgrade.resources.limits.memory: read by templates/job.yaml" in written
+
+    async def test_a_sibling_that_is_read_is_not_the_value(self, plan):
+        release_ = HelmRelease("web", {}, {"t.yaml": "{{ .Values.image.repository }}"})
+        assert release_.reader(("image", "repository")) == "t.yaml"
+        assert release_.reader(("image", "tag")) == ""
+        assert HelmRelease("web", {}, {"t.yaml": "{{ .Values.image }}"}).reader(("image", "tag")) == "t.yaml"
+        assert HelmRelease("web", {}, {"t.yaml": "{{ .Values.images }}"}).reader(("image", "tag")) == ""
+
+    async def test_without_templates_nothing_is_claimed(self, plan):
+        written = helm_values(
+            await plan(MEMORY), HelmRelease("web", release()["chart"]["values"] | {"legacy": 1})
+        )
+        assert "whether one reads it is not checked" in written
