@@ -171,6 +171,7 @@ Times are seconds, milli-, micro- or nanoseconds since 1970, seconds since the
 start, or dates; without a zone they are UTC. Memory is in bytes, or in the
 unit that stands in the cell (1.2 GiB, 350 MB) or in the column's name (rss_kb:
 1024 bytes). Empty cells, null and NaN are gaps."""
+_LEARN = _time("--learn", "Learn thresholds from that far back: what was healthy pages nobody.")
 _RULES_NOTES = """\
 A workload says by annotation what is not for it, or its own thresholds:
   memtop/alerts: "off"
@@ -506,6 +507,7 @@ COMMANDS = (
             _switch("--with-tests", "Write the file for promtool test rules too."),
             _folder("--to", "Folder to write files to; by default rules are printed."),
             _time("--backtest", "Say what the rules would have done that far back, at most 30d."),
+            _LEARN,
         ),
         arguments="[KIND/NAME...]",
         at_most=None,
@@ -519,7 +521,7 @@ COMMANDS = (
     CliCommand(
         "rules apply",
         "Plan alert rules as an object and, after a yes, put them there.",
-        flags=(_output("As which object.", "auto", "prometheusrule", "configmap"), *_PLANNED),
+        flags=(_output("As which object.", "auto", "prometheusrule", "configmap"), _LEARN, *_PLANNED),
         arguments="[KIND/NAME...]",
         at_most=None,
     ),

@@ -20,6 +20,7 @@ CHANGE_BINDINGS: Final[list[BindingType]] = [
     Binding("P", "app.change('pause')", "Pause or resume", show=False),
     Binding("W", "app.change('workload')", "Workload", show=False),
     Binding("L", "app.change('timeline')", "Timeline", show=False),
+    Binding("A", "app.change('alerts')", "Alert rules", show=False),
 ]
 """For every screen that is about a workload, beside its other bindings."""
 
@@ -51,6 +52,7 @@ FOLLOW_TITLES: Final = {
     "workload": "The workload: its pods and revisions",
     "report": "Report: write the incident down, as Markdown and HTML",
     "timeline": "Timeline: since when does it leak, and what changed then?",
+    "alerts": "Alert rules for it, tested on its past",
 }
 """What follows a change or shows what it is about, likewise."""
 
@@ -74,6 +76,7 @@ FOLLOW_GROUP: Final = KeyGroup(
         HelpKey("b", "stabilisation: did the last change help?"),
         HelpKey("ctrl+s", "write a report of the incident, Markdown and HTML, into the present folder"),
         HelpKey("L", "timeline: since when does it leak, what changed then, and the likely cause"),
+        HelpKey("A", "alert rules for it or its namespace, tested on the cluster's own past"),
     ),
 )
 
@@ -318,6 +321,33 @@ TIMELINE_HELP = (
         ),
     ),
     CHANGE_GROUP,
+)
+
+ALERTS_HELP = (
+    KeyGroup(
+        "Alert rules",
+        (
+            HelpKey("↑ ↓", "the rule that is told in full below: its pages, its expression, its words"),
+            HelpKey("t", "thresholds learned from what was healthy, or those of the settings"),
+            HelpKey("n", "rules for the workload alone, or for all of its namespace"),
+            HelpKey("g", "how far back they are tested: 1 d, 7 d, 30 d"),
+            HelpKey("a", "put them into the cluster: a plan first, then a yes or a no"),
+            HelpKey("u", "undo: a plan of the way back from the rules applied last"),
+            HelpKey("F", "write them and their promtool tests to new files in the present folder"),
+            HelpKey("tab", "scroll what is told of the rule"),
+            HelpKey("r", "ask again now"),
+            HelpKey("esc", "back"),
+        ),
+    ),
+    KeyGroup(
+        "What it says",
+        (
+            HelpKey("in vain", "no OOM kill followed within a day, and memtop sees no leak in it"),
+            HelpKey("kills announced", "OOM kills before which it would have paged"),
+            HelpKey("ahead", "how long before the kill, in the middle one of them"),
+            HelpKey("!", "it would have paged in vain more than once a day"),
+        ),
+    ),
 )
 
 WORKLOAD_GROUP = KeyGroup(

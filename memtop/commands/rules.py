@@ -5,40 +5,42 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from memtop.background import run_in_thread
 from memtop.change.audit_log import AuditError, AuditLog, PlanOutcome, audit_log_path
 from memtop.change.change_request import READ_ONLY_SENTENCE
 from memtop.commands.change import ApplyTerms, Console, is_agreed, plan_table
-from memtop.files import NewFileError, new_file
-from memtop.history.prometheus_connection import (
-    PrometheusConnection,
-    PrometheusNotFoundError,
-    connect_prometheus,
-)
+from memtop.files import NewFileError
 from memtop.kube.api_errors import CLUSTER_FAILURES, KubeconfigError
 from memtop.kube.client import Client
 from memtop.kube.connection_target import ClusterTarget
 from memtop.kube.object_ref import parse_object_name
-from memtop.observe.source import ServerClock
 from memtop.observe.watchlist import DemoStartError, make_watchlist, open_watchlist
 from memtop.rules.alert_rules import RuleSet, RuleThresholds
-from memtop.rules.backtest import HEADINGS, backtest_rows, run_backtest
 from memtop.rules.grafana_dashboard import (
     DashboardError,
     dashboard_json,
     dashboard_object,
     graph_panels,
 )
+from memtop.rules.proposed_rules import (
+    LONGEST_BACKTEST,
+    ProposedRules,
+    RuleSource,
+    backtest_lines,
+    connect_rules,
+    object_of_rules,
+    own_threshold_words,
+    propose_rules,
+    rules_text,
+    write_rules,
+)
 from memtop.rules.rule_expressions import PodSelection, RuleWorkload
-from memtop.rules.rule_files import RuleForm, rule_file, rule_object, yaml_text
+from memtop.rules.rule_files import RuleForm, yaml_text
 from memtop.rules.rule_plan import RulesPlan, apply_rules, last_applied, plan_rules, plan_undo, record_rules
-from memtop.rules.rule_scope import RuleScope, read_scope
-from memtop.rules.rule_tests import rule_tests
+from memtop.rules.rule_scope import RuleScope
 from memtop.sanitize import sanitize
 
 if TYPE_CHECKING:
@@ -47,26 +49,7 @@ if TYPE_CHECKING:
     _Printing = Callable[[Invocation, ClusterTarget, float, TextIO, TextIO], Coroutine[Any, Any, int]]
 
 DONE, FAILED, MISTAKE = 0, 1, 2
-LONGEST_BACKTEST = 30 * 86400.0
-"""Seconds; a Prometheus seldom remembers more."""
 RULE_WORKLOAD_KINDS = ("Deployment", "StatefulSet", "DaemonSet", "CronJob")
-
-
-@dataclass(frozen=True)
-class RuleSource:
-    """Where rules come from: a cluster, its Prometheus, and what they are made for.
-
-    Attributes:
-        client: The connection to the API server.
-        found: Its Prometheus; None where none answers.
-        scope: What rules are made for.
-        speed: Seconds of cluster time per second here.
-    """
-
-    client: Client
-    found: PrometheusConnection | None
-    scope: RuleScope
-    speed: float = 1.0
 
 
 @contextlib.asynccontextmanager
@@ -82,13 +65,8 @@ async def rule_source(
     """
     settings = invocation.settings
     selection = read_selection(invocation, target)
-    async with contextlib.AsyncExitStack() as stack:
-        client = await stack.enter_async_context(Client(target))
-        found = None
-        if settings.prometheus.enabled:
-            with contextlib.suppress(PrometheusNotFoundError):
-                found = await stack.enter_async_context(connect_prometheus(client, settings.prometheus))
-        yield RuleSource(client, found, await read_scope(client, settings, selection, found), speed)
+    async with Client(target) as client, connect_rules(client, settings, selection, speed) as source:
+        yield source
 
 
 def read_selection(invocation: Invocation, target: ClusterTarget) -> PodSelection:
@@ -137,58 +115,51 @@ def run_rules(invocation: Invocation, out: TextIO, err: TextIO) -> int:
 async def _print_rules(
     invocation: Invocation, target: ClusterTarget, speed: float, out: TextIO, err: TextIO
 ) -> int:
+    from config.errors import ConfigError  # noqa: PLC0415  (only where something is wrong)
+
+    options, name = invocation.options, invocation.settings.alerts.name
     async with rule_source(invocation, target, speed) as source:
-        rules = source.scope.rules(RuleThresholds.of(invocation.settings))
+        proposed = await _proposed(invocation, source, options["backtest"] or options["learn"], err)
+        if proposed is None:
+            return FAILED
+        rules = proposed.rules(learned=bool(options["learn"]))
         tell_scope(source.scope, rules, err)
-        if invocation.options["backtest"]:
-            return await _print_backtest(invocation, source, rules, out, err)
-        form: RuleForm = invocation.options["output"]
-        text = rules_text(invocation, source.scope, rules, form)
-        tests, folder = invocation.options["with_tests"], invocation.options["to"]
+        if options["backtest"]:
+            for line in backtest_lines(proposed, rules):
+                print(line, file=out)
+            return DONE
+        form: RuleForm = options["output"]
+        text = rules_text(rules, form, name, source.scope)
+        tests, folder = options["with_tests"], options["to"]
         if not tests and not folder:
             print(text, end="", file=out)
             return DONE
-        for path in write_rules(
-            rules, text, form, Path(folder or "."), invocation.settings.alerts.name, tests=tests
-        ):
+        try:
+            written = write_rules(rules, text, form, Path(folder or "."), name, tests=tests)
+        except NewFileError as error:
+            raise ConfigError(str(error)) from None
+        for path in written:
             print(path, file=out)
         return DONE
 
 
-async def _print_backtest(
-    invocation: Invocation, source: RuleSource, rules: RuleSet, out: TextIO, err: TextIO
-) -> int:
-    """Prints what the rules would have done in the past."""
-    if source.found is None:
-        print("memtop: no Prometheus answers, so nothing is known of the past", file=err)
-        return FAILED
-    seconds = min(invocation.options["backtest"], LONGEST_BACKTEST)
-    now, prometheus = await server_time(source), source.found.prometheus
+async def _proposed(
+    invocation: Invocation, source: RuleSource, seconds: float, err: TextIO
+) -> ProposedRules | None:
+    """The rules, with their past where that is asked for; None, and a sentence, where that cannot be had."""
 
     def tell(what: str) -> None:
         if err.isatty():
             print(f"memtop: asking Prometheus about {what}", file=err)
 
-    try:
-        found = await run_in_thread(lambda: run_backtest(prometheus, rules, seconds, now, tell=tell))
-    except ValueError as error:
-        print(f"memtop: {error}", file=err)
-        return FAILED
-    rows = [HEADINGS, *backtest_rows(found)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
-    for row in rows:
-        print(
-            "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip(), file=out
-        )
-    return DONE
-
-
-async def server_time(source: RuleSource) -> float:
-    """The cluster's time, Unix seconds."""
-    clock = ServerClock(source.speed)
-    response = await source.client.request("GET", "/version")
-    clock.observe(response.headers.get("Date"))
-    return clock.now()
+    thresholds = RuleThresholds.of(invocation.settings)
+    if not seconds:
+        return ProposedRules(source.scope, thresholds)
+    found = await propose_rules(source, thresholds, min(seconds, LONGEST_BACKTEST), tell)
+    if found.problem:
+        print(f"memtop: {found.problem}", file=err)
+        return None
+    return found
 
 
 def tell_scope(scope: RuleScope, rules: RuleSet, err: TextIO) -> None:
@@ -199,43 +170,11 @@ def tell_scope(scope: RuleScope, rules: RuleSet, err: TextIO) -> None:
         print(f"memtop: left out: {name}: {why}", file=err)
     for rule in rules.rules:
         if rule.workload is not None:
-            print(
-                f"memtop: {rule.id} of {rule.workload.name} has a threshold of its own: {rule.threshold:g}",
-                file=err,
-            )
-
-
-def rules_text(invocation: Invocation, scope: RuleScope, rules: RuleSet, form: RuleForm) -> str:
-    """The rules in one of their forms."""
-    if form == "file":
-        return rule_file(rules)
-    return yaml_text(rule_object(rules, form, invocation.settings.alerts.name, scope.namespace, scope.labels))
-
-
-def write_rules(
-    rules: RuleSet, text: str, form: RuleForm, folder: Path, name: str, *, tests: bool
-) -> Sequence[Path]:
-    """Writes rules, and their tests if asked for, to new files of a folder that is there.
-
-    The tests need a plain rule file, so it is written beside an object too.
-
-    Raises:
-        ConfigError: A file cannot be written.
-    """
-    from config.errors import ConfigError  # noqa: PLC0415  (only where something is wrong)
-
-    plain = f"{name}.rules.yml"
-    files = {plain if form == "file" else f"{name}.yaml": text}
-    if tests:
-        files[plain] = rule_file(rules)
-        files[f"{name}.rules.test.yml"] = rule_tests(rules, plain)
-    try:
-        for file, content in files.items():
-            with new_file(folder / file, str(folder / file)) as stream:
-                stream.write(content)
-    except NewFileError as error:
-        raise ConfigError(str(error)) from None
-    return [folder / file for file in files]
+            print(f"memtop: {own_threshold_words(rule)}", file=err)
+    for exception in scope.exceptions:
+        if exception.off:
+            off = ", ".join(sorted(exception.off))
+            print(f"memtop: no {off} of {exception.workload.name}: {exception.reason}", file=err)
 
 
 def run_rules_apply(invocation: Invocation, console: Console) -> int:
@@ -321,14 +260,14 @@ async def _planned_rules(
     invocation: Invocation, client: Client, console: Console, read_only: str
 ) -> RulesPlan | None:
     async with rule_source(invocation, client.target, 1.0) as source:
-        rules = source.scope.rules(RuleThresholds.of(invocation.settings))
+        learned = invocation.options["learn"]
+        proposed = await _proposed(invocation, source, learned, console.err)
+        if proposed is None:
+            return None
+        rules = proposed.rules(learned=bool(learned))
         tell_scope(source.scope, rules, console.err)
-        form: RuleForm = invocation.options["output"]
-        if form == "auto":
-            form = "prometheusrule" if source.scope.operator else "configmap"
-        made = rule_object(
-            rules, form, invocation.settings.alerts.name, source.scope.namespace, source.scope.labels
-        )
+        name = invocation.settings.alerts.name
+        made = object_of_rules(rules, source.scope, name, invocation.options["output"])
     return await plan_rules(client, made, read_only=read_only)
 
 

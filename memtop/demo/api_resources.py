@@ -73,7 +73,7 @@ SERVICES = Resource(
     subresources=(("proxy", "ServiceProxyOptions", ("get",)),),
 )
 ENDPOINTS = Resource("", "v1", "Endpoints", "endpoints", short=("ep",), verbs=READ)
-CONFIG_MAPS = Resource("", "v1", "ConfigMap", "configmaps", short=("cm",), verbs=READ)
+CONFIG_MAPS = Resource("", "v1", "ConfigMap", "configmaps", short=("cm",), verbs=("create", *CHANGE))
 SECRETS = Resource("", "v1", "Secret", "secrets", verbs=READ)
 SERVICE_ACCOUNTS = Resource("", "v1", "ServiceAccount", "serviceaccounts", short=("sa",), verbs=READ)
 CLAIMS = Resource("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", short=("pvc",), verbs=READ)

@@ -121,6 +121,7 @@ class AlertRule:
         steps: Commands, likewise.
         threshold: From where on it fires; None where any is too many.
         workload: The workload that this rule alone is about, with a threshold of its own; None for all.
+        reason: Where that threshold comes from, in words.
     """
 
     id: RuleId
@@ -133,6 +134,7 @@ class AlertRule:
     steps: tuple[str, ...]
     threshold: float | None = None
     workload: RuleWorkload | None = None
+    reason: str = ""
 
     @property
     def labels(self) -> dict[str, str]:
@@ -192,7 +194,7 @@ def build_rules(
             left_out[rule] = why
             continue
         apart = tuple(one for one in exceptions if rule in one.off or rule in one.values)
-        selection = replace(metrics.selection, without=tuple(sorted(one.workload for one in apart)))
+        selection = replace(metrics.selection, without=tuple(sorted({one.workload for one in apart})))
         rules.append(_build(rule, replace(metrics, selection=selection), thresholds))
         for one in apart:
             if rule not in one.off:
@@ -202,7 +204,7 @@ def build_rules(
                 made = _build(
                     rule, replace(metrics, selection=own), thresholds.with_value(rule, one.values[rule])
                 )
-                rules.append(replace(made, workload=one.workload))
+                rules.append(replace(made, workload=one.workload, reason=one.reason))
     return RuleSet(tuple(rules), left_out, metrics, thresholds)
 
 
@@ -244,7 +246,7 @@ def _build(rule: RuleId, metrics: RuleMetrics, limits: RuleThresholds) -> AlertR
             severity,
             summary.replace("WHAT", what),
             description.replace("MEMORY", memory),
-            tuple(_step(one, container=not metrics.schema.pods_only) for one in steps),
+            tuple(_step(one, metrics) for one in steps),
             limits.value(rule),
         )
 
@@ -365,7 +367,11 @@ def _build(rule: RuleId, metrics: RuleMetrics, limits: RuleThresholds) -> AlertR
             )
 
 
-def _step(words: str, *, container: bool) -> str:
+def _step(words: str, metrics: RuleMetrics) -> str:
+    """A command, with the workload's name in it where the rule is about one alone."""
+    container, workloads = not metrics.schema.pods_only, metrics.selection.workloads
+    if len(workloads) == 1:
+        words = words.replace("KIND/NAME", f"{workloads[0].kind.lower()}/{workloads[0].name}")
     return words.format(
         namespace="{{ $labels.namespace }}",
         pod="{{ $labels.pod }}",

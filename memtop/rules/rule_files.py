@@ -70,6 +70,7 @@ def _rule(rule: AlertRule) -> dict[str, Any]:
         "annotations": {
             "summary": rule.summary,
             "description": rule.description,
+            **({"threshold": f"{rule.threshold:g}, {rule.reason}"} if rule.reason else {}),
             "next_steps": "\n".join(rule.steps),
         },
     }

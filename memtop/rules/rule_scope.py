@@ -84,6 +84,7 @@ class RuleScope:
         labels: Its labels, by which a Prometheus operator selects it.
         operator: Whether the cluster knows PrometheusRules.
         notes: What is to be known, a sentence each.
+        workloads: Those that there are, as far as they may be listed.
     """
 
     metrics: RuleMetrics
@@ -92,17 +93,20 @@ class RuleScope:
     labels: Mapping[str, str] = field(default_factory=dict)
     operator: bool = False
     notes: tuple[str, ...] = ()
+    workloads: tuple[RuleWorkload, ...] = ()
 
     def rules(self, thresholds: RuleThresholds, more: Sequence[RuleException] = ()) -> RuleSet:
         """The rules; what a person has annotated counts before what was learned."""
         said = {one.workload: one for one in self.exceptions}
-        for learned in more:
-            one = said.get(learned.workload, RuleException(learned.workload))
-            values = {**learned.values, **one.values}
-            said[learned.workload] = RuleException(
-                one.workload, one.off, values, one.reason or learned.reason
-            )
-        return build_rules(self.metrics, thresholds, [said[key] for key in sorted(said)])
+        learned = []
+        for one in more:
+            known = said.get(one.workload, RuleException(one.workload))
+            own = {
+                rule: value for rule, value in one.values.items() if rule not in {*known.off, *known.values}
+            }
+            learned.append(RuleException(one.workload, values=own, reason=one.reason))
+        together = sorted([*self.exceptions, *learned], key=lambda one: one.workload)
+        return build_rules(self.metrics, thresholds, together)
 
 
 async def read_scope(
@@ -133,7 +137,7 @@ async def read_scope(
         metrics = await run_in_thread(probe_metrics, found.prometheus, pods, selection, time.time())
         if not metrics.schema.known:
             notes.append(f"{found.where} knows no pod of this cluster: names of labels are the usual ones")
-    exceptions, problems = await read_exceptions(client, selection)
+    workloads, exceptions, problems = await read_exceptions(client, selection)
     namespace, chosen, operator = await _rule_place(client)
     alerts = settings.alerts
     in_cluster = found.where.split("/")[0] if found is not None and "/" in found.where else ""
@@ -146,6 +150,7 @@ async def read_scope(
         dict(alerts.labels) or chosen,
         operator,
         (*notes, *problems),
+        tuple(workloads),
     )
 
 
@@ -188,8 +193,11 @@ def _paths(namespaces: Sequence[str], group: str, plural: str) -> list[str]:
     return [f"{group}/namespaces/{quote(one, safe='')}/{plural}" for one in namespaces]
 
 
-async def read_exceptions(client: Client, selection: PodSelection) -> tuple[list[RuleException], list[str]]:
-    """What workloads say of their alerts by annotation, and what of that cannot be understood."""
+async def read_exceptions(
+    client: Client, selection: PodSelection
+) -> tuple[list[RuleWorkload], list[RuleException], list[str]]:
+    """The workloads, what they say of their alerts by annotation, and what of that cannot be understood."""
+    workloads: list[RuleWorkload] = []
     found: list[RuleException] = []
     problems: list[str] = []
     for kind, version in _COLLECTIONS.items():
@@ -203,21 +211,24 @@ async def read_exceptions(client: Client, selection: PodSelection) -> tuple[list
             if text(body, "metadata", "continue"):
                 problems.append(f"only the first {MOST_WORKLOADS} {kind}s were asked for {ALERTS_ANNOTATION}")
             for item in objects(body, "items"):
-                one = _exception(item, kind, problems)
-                if one is not None and (not selection.workloads or one.workload in selection.workloads):
+                workload = RuleWorkload(namespace_of(item), kind, name_of(item))
+                if selection.workloads and workload not in selection.workloads:
+                    continue
+                workloads.append(workload)
+                one = _exception(item, workload, problems)
+                if one is not None:
                     found.append(one)
-    return found, problems
+    return workloads, found, problems
 
 
-def _exception(item: Json, kind: str, problems: list[str]) -> RuleException | None:
+def _exception(item: Json, workload: RuleWorkload, problems: list[str]) -> RuleException | None:
     said = labels(item, "metadata", "annotations").get(ALERTS_ANNOTATION)
     if not said:
         return None
-    workload = RuleWorkload(namespace_of(item), kind, name_of(item))
     try:
         off, values = read_annotation(said)
     except ValueError as error:
-        where = f"{kind.lower()}/{workload.name} in {workload.namespace}"
+        where = f"{workload.kind.lower()}/{workload.name} in {workload.namespace}"
         problems.append(f"{ALERTS_ANNOTATION} of {where}: {sanitize(said)!r} {error}")
         return None
     return RuleException(workload, off, values, "its annotation")

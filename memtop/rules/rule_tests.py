@@ -131,7 +131,7 @@ def _test(rule: AlertRule, rules: RuleSet) -> dict[str, Any]:
         excluded = set(selection.without)
         workload = next((one for one in selection.workloads if one not in excluded), None)
     namespace = workload.namespace if workload else next(iter(selection.namespaces), "production")
-    numbers = (2, 4, 5, 6, 7)
+    numbers = (2, 4, 5, 6, 7, 8)
     pods = [workload.sample_pod(number) if workload else f"pod-{number}" for number in numbers]
     if len(set(pods)) < len(pods):  # a bare pod has one name: there is nothing else to be quiet
         pods = pods[:1]
@@ -195,6 +195,20 @@ def _ramp(world: _World, rule: AlertRule, rules: RuleSet, pod: str) -> Iterator[
     growth = min(2 * (rule.threshold or 0.1) + 0.1, 8.0)  # in a window, of which there are two and a half
     top = 1 + 2.5 * growth
     return world.memory(pod, lambda at: 0.95 / top * (1 + 2.5 * growth * at))
+
+
+def _just_below(world: _World, rule: AlertRule, rules: RuleSet, pod: str) -> Iterator[dict[str, str]]:
+    """As high as a healthy workload of this threshold comes."""
+    return world.memory(pod, lambda _: 0.99 * (rule.threshold or 0))
+
+
+def _slower_ramp(world: _World, rule: AlertRule, rules: RuleSet, pod: str) -> Iterator[dict[str, str]]:
+    """Growth that this threshold still allows."""
+    if rule.id == "limit-soon":  # twice the time allowed is left at the end
+        ahead = (rule.threshold or 1) * 3600 / (world.step * world.steps) * 2
+        return world.memory(pod, lambda at: 0.05 + 0.94 * at / (1 + ahead))
+    growth = rule.threshold or 0.1  # from quarter to quarter of a window it is three quarters of that
+    return world.memory(pod, lambda at: 0.9 * (1 + 2.5 * growth * at) / (1 + 2.5 * growth))
 
 
 def _saturating(world: _World, rule: AlertRule, rules: RuleSet, pod: str) -> Iterator[dict[str, str]]:
@@ -264,9 +278,9 @@ def _batch_job(world: _World, rule: AlertRule, rules: RuleSet, pod: str) -> Iter
 
 
 _CASES: Mapping[str, tuple[_Case, ...]] = {
-    "near-limit": (_near, _flat(0.4), _spike, _saw),
-    "leak": (_ramp, _saturating, _nightly, _stepped, _batch_job),
-    "limit-soon": (_ramp, _saturating, _nightly, _stepped, _batch_job),
+    "near-limit": (_near, _flat(0.4), _spike, _saw, _just_below),
+    "leak": (_ramp, _saturating, _nightly, _stepped, _batch_job, _slower_ramp),
+    "limit-soon": (_ramp, _saturating, _nightly, _stepped, _batch_job, _slower_ramp),
     "oom-kill": (_dying(_once_lately, oom=True), _dying(_once_long_ago, oom=True), _flat(0.99)),
     "child-oom-kill": (_child(lives=True), _child(lives=False), _flat(0.9)),
     "oom-loop": (_dying(_often, oom=True), _dying(_once_lately, oom=True), _flat(0.9)),

@@ -9,7 +9,8 @@ from memtop.history.past_series import ContainerName
 from memtop.history.prometheus_answers import MetricStream, QueryAnswer
 from memtop.rules import backtest
 from memtop.rules.alert_rules import RuleThresholds, build_rules
-from memtop.rules.backtest import DAY, STEP, advice_words, rule_history, run_backtest
+from memtop.rules.backtest import advice_words, ask_rule_past
+from memtop.rules.rule_history import DAY, STEP, evaluate_rules, rule_history
 from tests.rules.installations import INSTALLATIONS
 
 NOW = 100 * DAY
@@ -108,7 +109,8 @@ class Asked:
 
 def test_load_is_bounded():
     asked, pauses = Asked(20), []
-    found = run_backtest(asked, replace(RULES, rules=(NEAR,)), 7 * DAY, NOW, pause=pauses.append)
+    rules = replace(RULES, rules=(NEAR,))
+    found = evaluate_rules(ask_rule_past(asked, rules, 7 * DAY, NOW, pause=pauses.append), rules)
     assert len(asked.grids) == 2 * 8  # OOM kills and one rule, a day at a time
     assert all((grid.end - grid.start) / grid.step < 300 for grid in asked.grids)
     assert len(pauses) == len(asked.grids)
@@ -119,4 +121,4 @@ def test_load_is_bounded():
 
 def test_too_many_containers_are_refused_with_a_sentence():
     with pytest.raises(ValueError, match="name namespaces or workloads"):
-        run_backtest(Asked(5000), RULES, DAY, NOW)
+        ask_rule_past(Asked(5000), RULES, DAY, NOW)

@@ -168,7 +168,7 @@ class WorkloadActions:
         """
         if row is None:
             return NO_ROW
-        if action == "report":
+        if action in {"report", "alerts"}:
             return ""
         if action == "timeline":
             from tui.change.permissions import why_no_timeline
@@ -385,6 +385,8 @@ class WorkloadActions:
             self._work(partial(self._report, row), "report")
         elif action == "timeline":
             self._show_timeline(row)
+        elif action == "alerts":
+            self._show_alerts(row.workload)
         else:
             self._show_workload(type(row).of_workload(row.workload))
 
@@ -481,6 +483,22 @@ class WorkloadActions:
         options = timeline_options(self._plan, row.container or None)
         screen = TimelineScreen(
             row.workload, self._ask, self._now, settings.ui.symbols, self._warnings, options=options
+        )
+        self._app.post_message(OpenScreen(screen))
+
+    def _show_alerts(self, ref: ObjectRef) -> None:
+        from memtop.change.audit_log import AuditLog, audit_log_path
+        from tui.alerts.screen import AlertsScreen
+
+        screen = AlertsScreen(
+            ref,
+            self._ask,
+            self._now,
+            self._settings,
+            AuditLog(audit_log_path(os.environ)),
+            self._warnings,
+            context=self._plan.target.context,
+            speed=self._plan.speed,
         )
         self._app.post_message(OpenScreen(screen))
 

@@ -1,4 +1,4 @@
-"""PATCH, PUT, the scale subresource and DELETE, with dry run and optimistic concurrency."""
+"""POST, PATCH, PUT, the scale subresource and DELETE, with dry run and optimistic concurrency."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from memtop.demo.api.status_errors import (
 )
 from memtop.demo.api_resources import PODS, Resource
 from memtop.demo.in_place_resize import check_resize
-from memtop.demo.object_metadata import FieldWriter, updated_managed_fields
+from memtop.demo.object_metadata import FieldWriter, uid_of, updated_managed_fields
 from memtop.demo.object_store import Entry, Object
 from memtop.demo.simulated_cluster import Cluster
 from memtop.demo.simulated_time import rfc3339
@@ -58,6 +58,28 @@ class ObjectWriter:
         stored = self._store(request, resource, entry, before, after, sent)
         now = self._cluster.clock.now()
         return web.Response(body=response_format.one(resource, stored, now), content_type=JSON)
+
+    async def create(
+        self, request: web.Request, resource: Resource, namespace: str, response_format: ResponseFormat
+    ) -> web.Response:
+        """Answer a POST of an object that no controller looks after, such as a ConfigMap.
+
+        Raises:
+            ApiStatusError: 409 where there is one of its name, 422 for another dry run than `All`.
+        """
+        made: Object = decoded(await request.read())
+        name = made["metadata"]["name"]
+        store, now = self._cluster.store, self._cluster.clock.now()
+        if store.get(resource, namespace, name) is not None:
+            said = f'{resource.qualified} "{name}" already exists'
+            raise ApiStatusError(409, said, details=details_of(resource, name))
+        made["metadata"] |= {
+            "namespace": namespace,
+            "uid": uid_of(resource.kind, namespace, name, store.version),
+            "creationTimestamp": rfc3339(now),
+        }
+        entry = store.encode(made, store.version) if is_dry_run(request.query) else store.put(resource, made)
+        return web.Response(status=201, body=response_format.one(resource, entry, now), content_type=JSON)
 
     async def scale(
         self, request: web.Request, resource: Resource, namespace: str, name: str
@@ -135,7 +157,8 @@ class ObjectWriter:
         for field in ("name", "namespace", "uid", "creationTimestamp", "managedFields"):
             if before["metadata"].get(field) is not None:
                 after["metadata"][field] = before["metadata"][field]
-        after["status"] = before.get("status", {})
+        if "status" in before:
+            after["status"] = before["status"]
         if isinstance(template := (after.get("spec") or {}).get("template"), dict):
             template.setdefault("metadata", {}).setdefault("creationTimestamp", None)  # as Go writes it
         check(resource, after, sent)
@@ -144,7 +167,7 @@ class ObjectWriter:
             self._check_pod(after, before)
         if after == before:
             return entry
-        if after["spec"] != before["spec"]:
+        if after.get("spec") != before.get("spec"):
             after["metadata"]["generation"] = before["metadata"].get("generation", 1) + 1
         now = self._cluster.clock.now()
         manager = _manager(request, subresource)

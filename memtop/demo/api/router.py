@@ -195,6 +195,10 @@ class Router:
             return await self._writer.change(
                 request, target.resource, namespace, target.name, resource_request.response_format
             )
+        if request.method == "POST" and "create" in target.resource.verbs:
+            return await self._writer.create(
+                request, target.resource, target.namespace or "", resource_request.response_format
+            )
         raise ApiStatusError(
             405,
             "the server does not allow this method on the requested resource",
