@@ -14,7 +14,7 @@ from config.command_line import help_text
 from config.commands import COMMANDS
 from config.options import markdown_table
 from memtop.commands.frame_schema import once_schema
-from tui.keys import OVERVIEW_GROUPS, ROLLOUT_HELP, STABILISATION_HELP
+from tui.keys import ALERTS_HELP, OVERVIEW_GROUPS, ROLLOUT_HELP, STABILISATION_HELP, TIMELINE_HELP
 from tui.live_screen import KeyGroup
 from tui.pod.screen import POD_HELP
 
@@ -40,6 +40,8 @@ def keys_page() -> str:
         ("A pod or a workload", POD_HELP),
         ("A rollout", ROLLOUT_HELP),
         ("Did it help?", STABILISATION_HELP),
+        ("Since when?", TIMELINE_HELP),
+        ("Alert rules", ALERTS_HELP),
     )
     lines = [
         _MADE,

@@ -133,6 +133,12 @@ PICTURES = (
         keys=("home", "down", "L"),
         shows=("revision 2 (image v2.0.0)", "What changed", "the floor begins to climb"),
     ),
+    Picture(
+        "alerts",
+        MIDDLE,
+        keys=("home", "down", "A", "~they would have paged"),
+        shows=("near-limit", "OOM kills announced", "What the alert says"),
+    ),
     Picture("stabilisation", MIDDLE, keys=(*STAGING, "b"), shows=("HOLDING", "before", "OOM kills")),
 )
 
