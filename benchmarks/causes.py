@@ -82,7 +82,9 @@ class Program:
 PROGRAMS = (
     Program("JVM", "map", r"Leaks\$Session\b.*SessionCache\.sessions", (CACHE,)),
     Program("JVM", "listener", r"Leaks\$PriceListener.*Bus\.listeners", (LISTENERS,)),
-    Program("JVM", "thread-local", r"Leaks\$RequestContext|more threads", (THREADS, "globals that only grow")),
+    Program(
+        "JVM", "thread-local", r"Leaks\$RequestContext|more threads", (THREADS, "globals that only grow")
+    ),
     Program("JVM", "direct", r"DirectByteBuffer|direct", (OFF_HEAP,)),
     Program("Node.js", "map", r"Session\b.*sessionCache", (CACHE,)),
     Program("Node.js", "listener", r"onPrice|EventEmitter", (LISTENERS,)),
@@ -246,7 +248,9 @@ def main() -> None:
     for one in found:
         healthy = "" if one.program.named else " (healthy)"
         marks = ["yes" if good else "NO" for good in (one.right, one.cause_right)]
-        print(f"| {one.program.runtime} {one.program.kind}{healthy} | {one.method} | {marks[0]} | {marks[1]} |")
+        print(
+            f"| {one.program.runtime} {one.program.kind}{healthy} | {one.method} | {marks[0]} | {marks[1]} |"
+        )
     for one in found:
         print(f"\n{one.program.runtime} {one.program.kind}: {one.words}")
 

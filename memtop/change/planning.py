@@ -394,6 +394,11 @@ def _present_lines(subject: WorkloadState, change: ChangeRequest) -> Iterator[Ch
     if subject.replicas is None:
         return
     status = subject.object.get("status")
+    if not status:  # as of a custom resource whose controller does not run
+        yield ChangePlanLine(
+            "now", f"{pod_count_text(subject.replicas)} wanted; how it stands is not told", "warn"
+        )
+        return
     daemons = subject.ref.kind == "DaemonSet"
     ready = number(status, "numberReady" if daemons else "readyReplicas") or 0
     words = f"{pod_count_text(subject.replicas)} wanted, {ready} ready"

@@ -137,6 +137,8 @@ def status_words(custom: CustomWorkload, found: Json) -> tuple[str, bool]:
         found: The object.
     """
     status = mapping(found, "status")
+    if not status:
+        return "its controller has said nothing yet", False
     phase, message = text(status, "phase"), text(status, "message")
     counted = _counted(status)
     if custom is ROLLOUT and phase:

@@ -275,6 +275,14 @@ class TestWords:
             "the partition 50% holds pods back"
         )
 
+    def test_a_controller_that_has_said_nothing_is_unknown_and_not_nought(self):
+        silent = rollout()
+        del silent["status"]
+        assert status_words(custom_workload("Rollout"), silent) == (
+            "its controller has said nothing yet",
+            False,
+        )
+
     def test_how_each_replaces_its_pods(self):
         assert pod_replacement("Rollout", rollout()).words == (
             "Canary in 3 steps; 1 of them waits for somebody to promote it; 4 pods"
