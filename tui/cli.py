@@ -356,14 +356,14 @@ def _rules_undo(invocation: Invocation) -> int:
 
 
 def _completion(invocation: Invocation) -> int:
-    from config.command_line import completion_script
+    from config.help_and_completion import completion_script
 
     print(completion_script(invocation.arguments[0]))
     return 0
 
 
 def _help(invocation: Invocation) -> int:
-    from config.command_line import help_text
+    from config.help_and_completion import help_text
 
     print(help_text(" ".join(invocation.arguments)))
     return 0

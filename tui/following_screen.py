@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
+from textual import work
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
@@ -18,16 +20,29 @@ from memtop.kube.client import Client
 from memtop.kube.object_ref import ObjectRef
 from memtop.observe.frame import Frame
 from tui.live_screen import LiveScreen
-from tui.overview.words import header_data
-from tui.pod.tab import AskCluster
+from tui.pod.tab import AskCluster, TabSubject
 from widgets.error_boundary import report_failure
-from widgets.header import StatusHeader
 from widgets.line_widget import OneLine
 from widgets.panes import PaneTitle
 from widgets.styled_text import Symbols
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds before what failed by a mistake of memtop's own is followed again; each time twice as long."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadReport:
+    """A report that can be written.
+
+    Attributes:
+        subject: What it tells of, a word of its file's name.
+        time: When what it tells was known, Unix seconds.
+        write: Writes the file; raises `NewFileError`.
+    """
+
+    subject: str
+    time: float
+    write: Callable[[Path], None]
 
 
 class FollowingScreen(LiveScreen):
@@ -43,9 +58,12 @@ class FollowingScreen(LiveScreen):
         folder: Where reports go; None for the folder that memtop was started in.
 
     Attributes:
+        RANGES: The stretches of time that its graph can show, seconds by name; empty without a graph.
         ref: The workload.
+        range: The name of the stretch that is shown.
     """
 
+    RANGES: ClassVar[Mapping[str, float]] = {}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,backspace", "dismiss", "Back"),
         Binding("question_mark", "app.help", "Help", key_display="?"),
@@ -77,19 +95,20 @@ class FollowingScreen(LiveScreen):
         title: str,
         folder: Path | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(now, symbols, warnings)
         self.ref = ref
         self._folder = folder
         self._ask = ask
-        self._now = now
-        self._warnings = warnings
-        self._frame: Frame | None = None
-        ascii_only = symbols == "ascii"
-        self.header = StatusHeader(ascii_only=ascii_only)
-        self.title_line = PaneTitle(title, ascii_only=ascii_only)
+        self.range = next(iter(self.RANGES), "")
+        self.title_line = PaneTitle(title, ascii_only=symbols == "ascii")
         self.title_line.subtitle = f"{ref.kind} in {ref.namespace}"
         self.title_line.lit = True
         self.notes = OneLine()
+
+    @property
+    def row(self) -> TabSubject:
+        """The workload, for the keys that change it."""
+        return TabSubject.of_workload(self.ref)
 
     def on_unmount(self) -> None:
         """Ends every request."""
@@ -99,7 +118,19 @@ class FollowingScreen(LiveScreen):
         """Whether another screen tells the same of the same workload."""
         return isinstance(other, FollowingScreen) and type(self) is type(other) and self.ref == other.ref
 
-    async def _keep_following(self, work: Callable[[Client], Coroutine[Any, Any, None]]) -> None:
+    @work(exclusive=True, group="follow")
+    async def follow(self) -> None:
+        """Follows until there is no more to tell; says why where the cluster ends it."""
+        try:
+            await self._keep_following(self.tell)
+        except CLUSTER_FAILURES as error:
+            self.post_message(self.Told(str(error)))
+
+    async def tell(self, client: Client) -> None:
+        """Asks, and posts a `Told` for each answer; runs on the engine's loop."""
+        raise NotImplementedError
+
+    async def _keep_following(self, tell: Callable[[Client], Coroutine[Any, Any, None]]) -> None:
         """Follows on the engine's loop until that ends; after a mistake of memtop's own it goes on.
 
         Raises:
@@ -111,7 +142,7 @@ class FollowingScreen(LiveScreen):
         pause = FIRST_PAUSE
         while True:
             try:
-                await asyncio.wrap_future(self._ask(work))
+                await asyncio.wrap_future(self._ask(tell))
             except CLUSTER_FAILURES:
                 raise
             except Exception as error:  # noqa: BLE001  (it is reported; what is watched must not be lost)
@@ -127,25 +158,35 @@ class FollowingScreen(LiveScreen):
 
     def show(self, frame: Frame) -> None:
         """Brings the header up to date."""
-        self._frame = frame
-        self._tick()
+        self.newest = frame
+        self.tick()
 
-    async def _write_report(self, kind: str, at: float, write: Callable[[Path], None]) -> None:
-        """Has a report written to a new file, and says where it is or why it is not.
+    def draw(self) -> None:
+        """Draws all that is known."""
+        raise NotImplementedError
 
-        Args:
-            kind: What it tells of, in a word of its file's name.
-            at: When what it tells was known, Unix seconds.
-            write: Writes the file; raises `NewFileError`.
-        """
-        moment = datetime.fromtimestamp(at, UTC).strftime("%Y%m%dT%H%M%SZ")
-        path = (self._folder or Path.cwd()) / f"{self.ref.name}_{kind}_{moment}.md"
+    def action_next_range(self) -> None:
+        """Draws another stretch of time."""
+        names = list(self.RANGES)
+        self.range = names[(names.index(self.range) + 1) % len(names)]
+        self.draw()
+
+    def report(self) -> WorkloadReport | None:
+        """What can be written to a file; None as long as nothing is known."""
+        return None
+
+    @work(exclusive=True, group="report")
+    async def action_report(self) -> None:
+        """Writes the report to a new file, and says where it is or why it is not."""
+        report = self.report()
+        if report is None:
+            self.notify("There is nothing to report yet")
+            return
+        moment = datetime.fromtimestamp(report.time, UTC).strftime("%Y%m%dT%H%M%SZ")
+        path = (self._folder or Path.cwd()) / f"{self.ref.name}_{report.subject}_{moment}.md"
         try:
-            await asyncio.to_thread(write, path)
+            await asyncio.to_thread(report.write, path)
         except NewFileError as error:
             self.notify(str(error), severity="error", markup=False)
         else:
             self.notify(f"Written to {path}", markup=False)
-
-    def _tick(self) -> None:
-        self.header.show(header_data(self._frame, self._now(), frozen=False, warnings=self._warnings))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,9 +14,12 @@ from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.message import Message
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 from textual.widgets import Static
 
+from tui.overview.words import header_data
+from widgets.dialogs import ScrollingDialog
+from widgets.header import StatusHeader
 from widgets.styled_text import Symbols
 
 if TYPE_CHECKING:
@@ -48,7 +51,7 @@ class KeyGroup:
     keys: Sequence[HelpKey]
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(ScrollingDialog[None]):
     """Lists the keys of the screen it was opened on."""
 
     DEFAULT_CSS = """
@@ -90,10 +93,6 @@ class HelpScreen(ModalScreen[None]):
                 table.add_row(Text(key.keys, "dim" if key.unavailable else "bold cyan"), words)
             yield table
 
-    def action_scroll(self, lines: int) -> None:
-        """Scrolls the list."""
-        self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
-
 
 class OpenSubject(Message):
     """Asks the app to open a pod or a workload."""
@@ -112,13 +111,36 @@ class OpenScreen(Message):
 
 
 class LiveScreen(Screen[None]):
-    """A screen that is told of every frame.
+    """A screen that is told of every frame, with a header about the newest one.
+
+    Args:
+        now: The cluster's time, Unix seconds.
+        symbols: Which characters are drawn with.
+        warnings: What the header must always say.
 
     Attributes:
         WORDS: Its keys in words: a title and groups.
+        header: How the cluster and the sources stand.
+        newest: The frame that came last; None before the first.
+        frozen: Whether the figures stand still.
     """
 
     WORDS: ClassVar[tuple[str, Sequence[KeyGroup]]] = ("Keys", ())
+
+    def __init__(self, now: Callable[[], float], symbols: Symbols, warnings: tuple[str, ...]) -> None:
+        super().__init__()
+        self.header = StatusHeader(ascii_only=symbols == "ascii")
+        self.newest: Frame | None = None
+        self.frozen = False
+        self._now = now
+        self._symbols: Symbols = symbols
+        self._warnings = warnings
+
+    def tick(self) -> None:
+        """Brings the header up to date; the class ``-gone`` is set while the cluster does not answer."""
+        data = header_data(self.newest, self._now(), frozen=self.frozen, warnings=self._warnings)
+        self.header.show(data)
+        self.set_class(bool(data.banner), "-gone")
 
     def show(self, frame: Frame) -> None:
         """Shows a new frame."""

@@ -12,10 +12,10 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Button, Input, Static
 
+from widgets.dialogs import ScrollingDialog
 from widgets.styled_text import literal, role_styles
 
 Weight = Literal["plain", "warn", "critical", "command"]
@@ -65,7 +65,7 @@ def plan_grid(widget: Widget, lines: Sequence[PlanLine]) -> Table:
     return table
 
 
-class ConfirmDialog(ModalScreen[bool]):
+class ConfirmDialog(ScrollingDialog[bool]):
     """Shows a plan, however long; returns whether it was agreed to.
 
     ``y`` agrees, and so does enter once the focus has been moved to that button; escape, ``n`` and enter
@@ -227,11 +227,6 @@ class ConfirmDialog(ModalScreen[bool]):
 
     def _say(self, words: str) -> None:
         self.query_one("#demand", Static).update(literal(words))
-
-    def action_scroll(self, lines: int) -> None:
-        """Scrolls the plan; a key may come before there is one on the screen."""
-        for plan in self.query(VerticalScroll):
-            plan.scroll_relative(y=lines, animate=False)
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:

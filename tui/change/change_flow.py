@@ -51,9 +51,9 @@ from tui.change.memory_change import PooledUsage
 from tui.pod.tab import AskCluster
 from tui.pod.tab import TabSubject as Row
 from widgets.confirm import ConfirmDialog, PlanLine
+from widgets.dialogs import WaitingDialog
 from widgets.form import FormDialog, FormField, FormValueError, FormValues
 from widgets.picker import Picker, PickerItem
-from widgets.waiting import WaitingDialog
 
 T = TypeVar("T")
 ReadUsage = Callable[[], Awaitable[Mapping[str, PooledUsage]]]

@@ -19,7 +19,7 @@ from textual.worker import Worker
 
 from tui.keys import CHANGE_GROUP, CHANGE_TITLES, FOLLOW_TITLES, MARKED_TITLES
 from tui.live_screen import KeyGroup, LiveScreen, OpenScreen, OpenSubject
-from widgets.waiting import WaitingDialog
+from widgets.dialogs import WaitingDialog
 
 if TYPE_CHECKING:
     from textual.app import App

@@ -30,7 +30,6 @@ from tui.overview.words import (
     PANE_TITLES,
     empty_pane_words,
     failing_frames_message,
-    header_data,
     pane_subtitle,
     trouble_message,
 )
@@ -104,22 +103,17 @@ class Overview(LiveScreen):
     def __init__(
         self, settings: Settings, view: View, now: Callable[[], float], warnings: tuple[str, ...] = ()
     ) -> None:
-        super().__init__()
-        self._now = now
         symbols = settings.ui.symbols
+        super().__init__(now, symbols, warnings)
         self.view = view
         self.frame: Frame | None = None
-        self._newest: Frame | None = None
         self._look = FigureStyle(settings.observe.warn_ratio, settings.observe.critical_ratio, symbols)
-        self._warnings = warnings
-        self._frozen = False
         self._zoomed = False
         self._active = OverviewPane.TOP
         self._pending_selection: Timer | None = None
         self._slid = MovedRows()
         self._marks = MarkedRows()
         ascii_only = symbols == "ascii"
-        self.header = StatusHeader(ascii_only=ascii_only)
         self.tables = {
             pane: LiveTable(
                 pane_columns(pane, view.workloads),
@@ -150,8 +144,8 @@ class Overview(LiveScreen):
 
     def on_mount(self) -> None:
         """Starts the header's clock and puts the cursor into the first pane."""
-        self.set_interval(1.0, self._tick)
-        self._tick()
+        self.set_interval(1.0, self.tick)
+        self.tick()
         self._activate(OverviewPane.TOP)
 
     def on_screen_resume(self) -> None:
@@ -170,12 +164,12 @@ class Overview(LiveScreen):
 
     def show(self, frame: Frame) -> None:
         """Shows a new frame: the header always, the tables unless they are frozen."""
-        self._newest = frame
-        self._tick()
+        self.newest = frame
+        self.tick()
         if frame.view.workloads is not self.view.workloads:
             return  # it was made for another screen, or for the view that was left just now
         self._say_trouble(trouble_message(frame))
-        if self._frozen:
+        if self.frozen:
             self._draw(frame)  # the cursor still moves over rows that stand still
         else:
             self._fill(frame)
@@ -228,13 +222,6 @@ class Overview(LiveScreen):
             )
             self.boxes[pane].describe(subtitle=pane_subtitle(frame, len(rows), marked))
         self._draw(frame)
-
-    def _tick(self) -> None:
-        frame = self._newest
-        now = self._now()
-        data = header_data(frame, now, frozen=self._frozen, warnings=self._warnings)
-        self.header.show(data)
-        self.set_class(bool(data.banner), "-gone")
 
     # -- layout
 
@@ -299,10 +286,10 @@ class Overview(LiveScreen):
 
     def action_freeze(self) -> None:
         """Stops the tables, and not the clock, or lets them go on."""
-        self._frozen = not self._frozen
-        self._tick()
-        if not self._frozen and self._newest is not None:
-            self._fill(self._newest)
+        self.frozen = not self.frozen
+        self.tick()
+        if not self.frozen and self.newest is not None:
+            self._fill(self.newest)
 
     def action_workloads(self) -> None:
         """Changes between one row per container and one per workload."""
@@ -447,7 +434,7 @@ class Overview(LiveScreen):
         self._look_at(replace(self.view, filter=RowFilter(text)))
 
     def _unfreeze(self) -> None:
-        self._frozen = False
+        self.frozen = False
 
     # -- for others
 
@@ -468,15 +455,15 @@ class Overview(LiveScreen):
 
     def restart(self) -> None:
         """Forgets what was shown: another cluster comes."""
-        self._frozen = False
+        self.frozen = False
         self._marks = MarkedRows()
-        self._newest = self.frame = None
+        self.newest = self.frame = None
         self.view = replace(self.view, namespaces=frozenset(), filter=RowFilter(), selected=None)
         for table in self.tables.values():
             table.unpin_cursor()
             table.show(NoRows(), empty="Connecting …")
         self.plot.show(None)
-        self._tick()
+        self.tick()
 
     def restrict(self, namespaces: frozenset[str]) -> None:
         """Shows only these namespaces; all in sight if there are none."""

@@ -6,6 +6,7 @@ import asyncio
 import math
 import os
 import shlex
+from collections.abc import Callable
 from dataclasses import replace
 from typing import ClassVar
 
@@ -14,7 +15,6 @@ from textual import events, on, work
 from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from memtop.background import run_in_thread
@@ -46,16 +46,16 @@ from tui.pod.growth_screen import GrowthScreen, growth_choices
 from tui.pod.shell_session import run_in_terminal
 from tui.pod.tab import AskCluster, TabSubject
 from widgets.confirm import ConfirmDialog
+from widgets.dialogs import ScrollingDialog, WaitingDialog
 from widgets.picker import Picker
 from widgets.styled_text import Symbols, literal
-from widgets.waiting import WaitingDialog
 
 MOST_OUTPUT_BYTES = 256 * 1024
 """Bytes of output that are kept."""
 COMMAND_SECONDS = 120.0
 
 
-class CommandScreen(ModalScreen[None]):
+class CommandScreen(ScrollingDialog[None]):
     """Runs what is typed; no shell looks at it, unless it begins with ``sh -c``.
 
     Args:
@@ -99,10 +99,6 @@ class CommandScreen(ModalScreen[None]):
     def on_mount(self) -> None:
         """Waits for a command."""
         self.query_one(Input).focus()
-
-    def action_scroll(self, lines: int) -> None:
-        """Scrolls the output while the input keeps the focus."""
-        self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
 
     def action_leave(self) -> None:
         """Closes, whatever is under way."""
@@ -216,7 +212,9 @@ class ExecScreen(LiveScreen):
     Args:
         ask: Does something with the cluster.
         inside: Whether that can be done now.
+        now: The cluster's time, Unix seconds.
         symbols: Which characters are drawn with.
+        warnings: What the header must always say.
         pace: Seconds of the cluster's time that pass in one here.
     """
 
@@ -226,12 +224,19 @@ class ExecScreen(LiveScreen):
         Binding("h", "heap", "Heap"),
     ]
 
-    def __init__(self, ask: AskCluster, inside: ExecAccess, symbols: Symbols, pace: float) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        ask: AskCluster,
+        inside: ExecAccess,
+        now: Callable[[], float],
+        symbols: Symbols,
+        warnings: tuple[str, ...],
+        pace: float,
+    ) -> None:
+        super().__init__(now, symbols, warnings)
         self._pace = pace
         self._ask = ask
         self._inside = inside
-        self._symbols = symbols
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Dims what can't be done in the container now."""

@@ -21,7 +21,6 @@ from tui.keys import CHANGE_BINDINGS, CHANGE_GROUP, FOLLOW_GROUP, REPORT_BINDING
 from tui.live_screen import FigureStyle, HelpKey, KeyGroup, OpenSubject
 from tui.overview.cells import row_name
 from tui.overview.row_details import verdict_line
-from tui.overview.words import header_data
 from tui.pod.causes_tab import CauseInquiry, CausesTab
 from tui.pod.describe_tab import DescribeTab
 from tui.pod.events_tab import EventsTab
@@ -31,7 +30,6 @@ from tui.pod.memory_tab import MemoryTab
 from tui.pod.tab import AskCluster, PodTab, TabSubject
 from tui.pod.trend_tab import TrendTab
 from tui.pod.workload_tab import WorkloadTab
-from widgets.header import StatusHeader
 from widgets.key_and_filter_bars import KeyBar
 from widgets.line_widget import OneLine
 from widgets.panes import PaneTitle
@@ -127,15 +125,10 @@ class PodScreen(ExecScreen):
         timeline: TimelineOptions | None = None,
     ) -> None:
         inside = ExecAccess(subject, read_only=read_only)
-        super().__init__(ask, inside, symbols, pace)
+        super().__init__(ask, inside, now, symbols, warnings, pace)
         self.subject = subject
-        self._now = now
-        self._warnings = warnings
-        self._frame: Frame | None = None
         self._siblings: frozenset[ContainerKey] = frozenset()
         self._successor: TabSubject | None = None
-        ascii_only = symbols == "ascii"
-        self.header = StatusHeader(ascii_only=ascii_only)
         self.verdict = OneLine(id="verdict")
         self.likely = OneLine(id="likely")
         self.inquiry = CauseInquiry(subject, ask, timeline)
@@ -153,7 +146,7 @@ class PodScreen(ExecScreen):
         )
         self._open: PodTab = next((tab for tab in self.tabs if first == tab.NAME), self.tabs[0])
         self._first = first
-        self.strip = PaneTitle(self._open.NAME, ascii_only=ascii_only)
+        self.strip = PaneTitle(self._open.NAME, ascii_only=symbols == "ascii")
         self.strip.tabs = [tab.NAME for tab in self.tabs]
         self.strip.subtitle = subject.title
         self.strip.lit = True
@@ -171,7 +164,7 @@ class PodScreen(ExecScreen):
 
     def on_mount(self) -> None:
         """Starts the header's clock and opens the first tab."""
-        self.set_interval(1.0, self._tick)
+        self.set_interval(1.0, self.tick)
         self._open.focus()
         self._open.opened()
         self.learn_access()
@@ -215,8 +208,8 @@ class PodScreen(ExecScreen):
 
     def show(self, frame: Frame) -> None:
         """Shows what the frame knows of the container."""
-        self._frame = frame
-        self._tick()
+        self.newest = frame
+        self.tick()
         if self._inside.update(frame):
             self.refresh_bindings()
         if frame.view.selected != self.subject.key:
@@ -262,9 +255,6 @@ class PodScreen(ExecScreen):
         else:
             self.post_message(OpenSubject(self._successor))
 
-    def _tick(self) -> None:
-        self.header.show(header_data(self._frame, self._now(), frozen=False, warnings=self._warnings))
-
     def action_tab(self, name: str) -> None:
         """Opens another tab."""
         tab = next(tab for tab in self.tabs if name == tab.NAME)
@@ -277,8 +267,8 @@ class PodScreen(ExecScreen):
         self.strip.redraw()
         tab.focus()
         tab.opened()
-        if self._frame is not None:
-            tab.show(self._frame)
+        if self.newest is not None:
+            tab.show(self.newest)
 
     @on(PaneTitle.TabClicked)
     def _tab_clicked(self, event: PaneTitle.TabClicked) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import ClassVar
 
 from rich.text import Text
-from textual import on, work
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
@@ -14,7 +14,6 @@ from textual.message import Message
 from memtop import wording
 from memtop.change.rollout_model import Rollout, RolloutPod, StuckCause
 from memtop.change.rollout_watch import follow_rollout
-from memtop.kube.api_errors import ApiError, CredentialError, KubeconfigError, Unreachable
 from memtop.kube.client import Client
 from memtop.kube.object_ref import ObjectRef
 from memtop.kube.pod_facts import StateSeverity
@@ -245,9 +244,9 @@ class RolloutScreen(FollowingScreen):
 
     def on_mount(self) -> None:
         """Begins to follow."""
-        self.set_interval(1.0, self._draw)
+        self.set_interval(1.0, self.draw)
         self.table.focus()
-        self._follow()
+        self.follow()
 
     def on_unmount(self) -> None:
         """The app may go on following what is not over, and what could not be learned so far."""
@@ -258,16 +257,10 @@ class RolloutScreen(FollowingScreen):
         """Gives the reasons as much room as there is; from then on it stays."""
         self.reasons.styles.height = 4 if self.size.height < 30 else 7 if self.size.height < 44 else 9
 
-    @work(exclusive=True, group="rollout")
-    async def _follow(self) -> None:
-        async def tell(client: Client) -> None:
-            async for told in follow_rollout(client, self.ref, self._now):
-                self.post_message(self.Told(told))
-
-        try:
-            await self._keep_following(tell)
-        except (Unreachable, ApiError, CredentialError, KubeconfigError) as error:
-            self.post_message(self.Told(str(error)))
+    async def tell(self, client: Client) -> None:
+        """Tells how the rollout stands whenever that changes."""
+        async for told in follow_rollout(client, self.ref, self._now):
+            self.post_message(self.Told(told))
 
     @on(FollowingScreen.Told)
     def _told(self, message: FollowingScreen.Told) -> None:
@@ -290,7 +283,7 @@ class RolloutScreen(FollowingScreen):
         ):
             line.append(" enter opens a pod; there p shows the log of the run before", "dim")
         self.notes.show_text(line)
-        self._draw()
+        self.draw()
 
     @on(LiveTable.Activated)
     def _activated(self, event: LiveTable.Activated) -> None:
@@ -306,8 +299,9 @@ class RolloutScreen(FollowingScreen):
         """When it was done, Unix seconds, as the cluster says or else as it was seen here."""
         return (self.rollout.finished if self.rollout is not None else None) or self._done_seen
 
-    def _draw(self) -> None:
-        self._tick()
+    def draw(self) -> None:
+        """Draws header, status, reasons and pods."""
+        self.tick()
         self.standing.redraw()
         self.reasons.redraw()
         if self.rollout is not None:

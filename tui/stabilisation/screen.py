@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
-from textual import on, work
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
@@ -26,9 +26,9 @@ from memtop.stabilisation.stabilisation_watch import (
 )
 from memtop.stabilisation.verdict_report import save_report
 from memtop.wording import duration
-from tui.following_screen import FollowingScreen
+from tui.following_screen import FollowingScreen, WorkloadReport
 from tui.keys import CHANGE_BINDINGS, STABILISATION_HELP
-from tui.pod.tab import AskCluster, TabSubject
+from tui.pod.tab import AskCluster
 from tui.stabilisation.words_and_curves import (
     CURVE_RANGES,
     curves_by_age,
@@ -68,6 +68,7 @@ class StabilisationScreen(FollowingScreen):
     DEFAULT_CSS = """
     StabilisationScreen BeforeAfterPlot { height: 1fr; min-height: 3; }
     """
+    RANGES = CURVE_RANGES
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("g", "next_range", "Range"),
         Binding("a", "align", "Clock or age"),
@@ -114,12 +115,10 @@ class StabilisationScreen(FollowingScreen):
     ) -> None:
         super().__init__(ref, ask, now, symbols, warnings, f"Did it help? {ref.name}", folder)
         self.seen: StabilisationState | None = None
-        self._symbols: Symbols = symbols
         self._options = options or StabilisationOptions()
         self._bell = bell
         self._command = command
         self._problem = ""
-        self._range = next(iter(CURVE_RANGES))
         self._by_age = False
         self._container = ""
         self._against = self._options.against
@@ -143,11 +142,6 @@ class StabilisationScreen(FollowingScreen):
         togo = f", {duration(left)} to go" if left else ""
         return f"{self.ref.name}: {stability.verdict}{togo}"
 
-    @property
-    def row(self) -> TabSubject:
-        """The workload, for the keys that change it once more."""
-        return TabSubject.of_workload(self.ref)
-
     def compose(self) -> ComposeResult:
         """Header, verdict, both sides in figures, the graph, where it comes from, keys."""
         yield self.header
@@ -160,8 +154,8 @@ class StabilisationScreen(FollowingScreen):
 
     def on_mount(self) -> None:
         """Begins to watch."""
-        self.set_interval(1.0, self._tick)
-        self._follow()
+        self.set_interval(1.0, self.tick)
+        self.follow()
 
     def on_resize(self) -> None:
         """Gives the figures as much room as there is."""
@@ -169,14 +163,13 @@ class StabilisationScreen(FollowingScreen):
         self.verdict.styles.height = 4 if height < ROOMY_HEIGHT else 5
         self.facts.styles.height = 5 if height < ROOMY_HEIGHT else 8 if height < ROOMIER_HEIGHT else 9
 
-    @work(exclusive=True, group="stabilisation")
-    async def _follow(self) -> None:
-        async def tell(client: Client) -> None:
-            verdict, again = "", asyncio.Event()
-            self._wake = partial(asyncio.get_running_loop().call_soon_threadsafe, again.set)
-            async with aclosing(
-                follow_stabilisation(client, self.ref, self._options, again, lambda: self._against)
-            ) as looks:
+    async def tell(self, client: Client) -> None:
+        """Tells how both sides stand, and runs the user's command when the verdict becomes another."""
+        verdict, again = "", asyncio.Event()
+        self._wake = partial(asyncio.get_running_loop().call_soon_threadsafe, again.set)
+        looks = follow_stabilisation(client, self.ref, self._options, again, lambda: self._against)
+        try:
+            async with aclosing(looks):
                 async for told in looks:
                     self.post_message(self.Told(told))
                     if isinstance(told, str) or told.problem or told.without_prometheus:
@@ -186,12 +179,9 @@ class StabilisationScreen(FollowingScreen):
                         words = await verdict_report.run_command(self._command, told, before)
                         if words:
                             self.post_message(self.Complaint(words))
-
-        try:
-            await self._keep_following(tell)
-        except CLUSTER_FAILURES as error:
+        except CLUSTER_FAILURES:
             self._wake = None
-            self.post_message(self.Told(str(error)))
+            raise
 
     @on(FollowingScreen.Told)
     def _told(self, message: FollowingScreen.Told) -> None:
@@ -209,7 +199,7 @@ class StabilisationScreen(FollowingScreen):
                 self.notify(f"{self.ref.name}: {self.seen.stability.verdict}", markup=False)
                 if self._bell or self.in_background:
                     self.app.bell()
-        self._draw()
+        self.draw()
 
     def on_stabilisation_screen_complaint(self, message: Complaint) -> None:
         """Says that the user's command has failed."""
@@ -234,16 +224,10 @@ class StabilisationScreen(FollowingScreen):
         self.app.post_message(self.Stopped(self.ref))
         await super().action_dismiss(None)
 
-    def action_next_range(self) -> None:
-        """Draws another stretch of time."""
-        names = list(CURVE_RANGES)
-        self._range = names[(names.index(self._range) + 1) % len(names)]
-        self._draw()
-
     def action_align(self) -> None:
         """Draws by the clock, or by age."""
         self._by_age = not self._by_age
-        self._draw()
+        self.draw()
 
     def action_container(self, step: int) -> None:
         """Shows another container."""
@@ -252,7 +236,7 @@ class StabilisationScreen(FollowingScreen):
         names = list(self.seen.stabilities)
         self._container = names[(names.index(self.seen.container) + step) % len(names)]
         self.seen = self._of(self.seen)
-        self._draw()
+        self.draw()
 
     def action_against(self) -> None:
         """Compares with another earlier revision: the one offered, else the next older one."""
@@ -271,37 +255,38 @@ class StabilisationScreen(FollowingScreen):
     def action_again(self) -> None:
         """Asks again now; what was seen so far is kept, unless watching has ended."""
         if self._wake is None:
-            self._follow()
+            self.follow()
         else:
             with suppress(RuntimeError):  # the loop is closed: memtop ends
                 self._wake()
         self.notify("Asking again now")
 
-    @work(exclusive=True, group="report")
-    async def action_report(self) -> None:
-        """Writes a report to a new file."""
-        if self.seen is None:
-            self.notify("There is nothing to report yet")
-            return
-        await self._write_report("stabilisation", self.seen.time, partial(save_report, seen=self.seen))
+    def report(self) -> WorkloadReport | None:
+        """Both sides and the verdict."""
+        seen = self.seen
+        if seen is None:
+            return None
+        return WorkloadReport("stabilisation", seen.time, partial(save_report, seen=seen))
 
     # -- drawing
 
-    def _tick(self) -> None:
-        super()._tick()
+    def tick(self) -> None:
+        """Brings the header up to date, and the time that is left."""
+        super().tick()
         self.verdict.redraw()
 
-    def _draw(self) -> None:
-        self._tick()
+    def draw(self) -> None:
+        """Draws header, verdict, figures and graph."""
+        self.tick()
         self.facts.redraw()
         seen = self.seen
         if seen is None:
             self.notes.show_text(Text())
             return
-        stretch = CURVE_RANGES[self._range]
-        span = f"the last {self._range}" if stretch else "around the change"
+        stretch = self.RANGES[self.range]
+        span = f"the last {self.range}" if stretch else "around the change"
         if self._by_age:
-            span = f", first {self._range}" if stretch else ""
+            span = f", first {self.range}" if stretch else ""
             self.graph.show(f"{seen.container} by age{span}", curves_by_age(seen, stretch))
         else:
             self.graph.show(f"{seen.container}, {span}", curves_by_clock(seen, stretch))

@@ -9,18 +9,17 @@ from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
-from textual import on, work
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from memtop.kube.api_errors import CLUSTER_FAILURES
 from memtop.kube.client import Client
 from memtop.kube.object_ref import ObjectRef
 from memtop.timeline.timeline_report import limit_words, save_timeline
 from memtop.timeline.workload_timeline import TimelineOptions, WorkloadTimeline, gather_timeline
-from tui.following_screen import FollowingScreen
+from tui.following_screen import FollowingScreen, WorkloadReport
 from tui.keys import CHANGE_BINDINGS, TIMELINE_HELP
-from tui.pod.tab import AskCluster, TabSubject
+from tui.pod.tab import AskCluster
 from tui.timeline.timeline_document import (
     TIMELINE_RANGES,
     curves_around_onset,
@@ -59,6 +58,7 @@ class TimelineScreen(FollowingScreen):
     TimelineScreen TextView { height: 3fr; min-height: 3; }
     TimelineScreen.-short BeforeAfterPlot { display: none; }
     """
+    RANGES = TIMELINE_RANGES
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("g", "next_range", "Range", priority=True),  # which the text would take
         Binding("ctrl+s", "report", "Report"),
@@ -82,18 +82,11 @@ class TimelineScreen(FollowingScreen):
     ) -> None:
         super().__init__(ref, ask, now, symbols, warnings, f"Since when? {ref.name}", folder)
         self.told: WorkloadTimeline | None = None
-        self._symbols: Symbols = symbols
         self._options = options or TimelineOptions()
         self._problem = ""
-        self._range = next(iter(TIMELINE_RANGES))
         self.head = TextBlock(self._head_lines, 5)
         self.graph = BeforeAfterPlot(symbols=symbols)
         self.document = TextView()
-
-    @property
-    def row(self) -> TabSubject:
-        """The workload, for the keys that change it."""
-        return TabSubject.of_workload(self.ref)
 
     def compose(self) -> ComposeResult:
         """Header, sentence, graph, what changed, keys."""
@@ -106,24 +99,18 @@ class TimelineScreen(FollowingScreen):
 
     def on_mount(self) -> None:
         """Begins to ask."""
-        self.set_interval(1.0, self._tick)
+        self.set_interval(1.0, self.tick)
         self.document.focus()
-        self._gather()
+        self.follow()
 
     def on_resize(self) -> None:
         """Gives the graph room where there is some."""
         self.set_class(self.size.height < SHORT_HEIGHT, "-short")
-        self._draw()
+        self.draw()
 
-    @work(exclusive=True, group="timeline")
-    async def _gather(self) -> None:
-        async def gather(client: Client) -> None:
-            self.post_message(self.Told(await gather_timeline(client, self.ref, self._options)))
-
-        try:
-            await self._keep_following(gather)
-        except CLUSTER_FAILURES as error:
-            self.post_message(self.Told(str(error)))
+    async def tell(self, client: Client) -> None:
+        """Tells once."""
+        self.post_message(self.Told(await gather_timeline(client, self.ref, self._options)))
 
     @on(FollowingScreen.Told)
     def _on_told(self, message: FollowingScreen.Told) -> None:
@@ -133,15 +120,9 @@ class TimelineScreen(FollowingScreen):
             self.told, self._problem = message.told, ""
         else:
             self._problem = str(message.told)
-        self._draw()
+        self.draw()
 
     # -- keys
-
-    def action_next_range(self) -> None:
-        """Draws another stretch of time."""
-        names = list(TIMELINE_RANGES)
-        self._range = names[(names.index(self._range) + 1) % len(names)]
-        self._draw()
 
     def action_container(self, step: int) -> None:
         """Tells of another container."""
@@ -153,37 +134,37 @@ class TimelineScreen(FollowingScreen):
         chosen = names[(place + step) % len(names)]
         self._options = replace(self._options, container=chosen)
         self.notify(f"Asking for {chosen} …", markup=False)
-        self._gather()
+        self.follow()
 
     def action_again(self) -> None:
         """Asks again now."""
         self.notify("Asking again now")
-        self._gather()
+        self.follow()
 
-    @work(exclusive=True, group="report")
-    async def action_report(self) -> None:
-        """Writes the timeline as Markdown to a new file."""
-        if self.told is None:
-            self.notify("There is nothing to report yet")
-            return
-        await self._write_report("timeline", self.told.at, partial(save_timeline, told=self.told))
+    def report(self) -> WorkloadReport | None:
+        """The timeline as Markdown."""
+        told = self.told
+        if told is None:
+            return None
+        return WorkloadReport("timeline", told.at, partial(save_timeline, told=told))
 
     # -- drawing
 
-    def _draw(self) -> None:
-        self._tick()
+    def draw(self) -> None:
+        """Draws header, sentences, graph and text."""
+        self.tick()
         told = self.told
         self.head.styles.height = len(self._head_lines(max(self.size.width, 20), 5)) or 1
         self.head.redraw()
         if told is None:
             return
-        stretch = TIMELINE_RANGES[self._range]
+        stretch = self.RANGES[self.range]
         span = (
             "all that is known"
-            if self._range == "all"
-            else f"around {self._range}"
+            if self.range == "all"
+            else f"around {self.range}"
             if stretch < 0
-            else self._range
+            else self.range
         )
         self.graph.show(f"{told.container}, {span}, {limit_words(told)}", curves_around_onset(told, stretch))
         self.document.show(document_lines(told, self.size.width, self._symbols))

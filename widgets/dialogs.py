@@ -1,14 +1,14 @@
-"""A dialog that opens at once, while what it is about is still being asked for, and keeps what is typed."""
+"""What dialogs share: a box that scrolls, and a dialog for as long as the content is being loaded."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
@@ -16,6 +16,18 @@ from widgets.styled_text import literal
 
 _UNSEEN_SECONDS = 0.4
 """A wait that is shorter than this needs no words: a box that flashes up disturbs more than it says."""
+
+
+R = TypeVar("R")
+
+
+class ScrollingDialog(ModalScreen[R]):
+    """A dialog with one box that scrolls, whatever has the focus. Its bindings name the action ``scroll``."""
+
+    def action_scroll(self, lines: int) -> None:
+        """Scrolls the box by so many lines; a key may come before there is one on the screen."""
+        for box in self.query(VerticalScroll):
+            box.scroll_relative(y=lines, animate=False)
 
 
 class WaitingDialog(ModalScreen[bool]):
