@@ -1,7 +1,7 @@
 """The commands of memtop, and the flags and arguments that belong to each.
 
 A new command is one entry in `COMMANDS` and one in the table of `tui.cli`: the parser, the help and the
-completion are made from these (`config.command_line`).
+completion are made from these (`config.command_line`, `config.help_and_completion`).
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from string import Template
 
-from config.command_line import completion_script
 from config.commands import COMMANDS, CommandFlag
+from config.help_and_completion import completion_script
 from config.options import options
 from memtop import __version__
 

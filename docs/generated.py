@@ -10,8 +10,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from config.command_line import help_text
 from config.commands import COMMANDS
+from config.help_and_completion import help_text
 from config.options import markdown_table
 from memtop.commands.frame_schema import once_schema
 from tui.keys import ALERTS_HELP, OVERVIEW_GROUPS, ROLLOUT_HELP, STABILISATION_HELP, TIMELINE_HELP

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from config import parse
-from config.command_line import completion_script, help_text
 from config.commands import BY_NAME, COMMANDS
+from config.help_and_completion import completion_script, help_text
 from config.options import documentation, markdown_table, options
 from config.show import show
 
