@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -99,6 +101,7 @@ class FollowingScreen(LiveScreen):
         self.ref = ref
         self._folder = folder
         self._ask = ask
+        self._wake: Callable[[], object] | None = None
         self.range = next(iter(self.RANGES), "")
         self.title_line = PaneTitle(title, ascii_only=symbols == "ascii")
         self.title_line.subtitle = f"{ref.kind} in {ref.namespace}"
@@ -124,11 +127,27 @@ class FollowingScreen(LiveScreen):
         try:
             await self._keep_following(self.tell)
         except CLUSTER_FAILURES as error:
+            self._wake = None
             self.post_message(self.Told(str(error)))
 
     async def tell(self, client: Client) -> None:
         """Asks, and posts a `Told` for each answer; runs on the engine's loop."""
         raise NotImplementedError
+
+    def make_wake_event(self) -> asyncio.Event:
+        """Returns an event for `tell` to wait for: it is set when somebody asks again."""
+        again = asyncio.Event()
+        self._wake = partial(asyncio.get_running_loop().call_soon_threadsafe, again.set)
+        return again
+
+    def action_again(self) -> None:
+        """Asks again now; what was seen so far is kept, unless following has ended."""
+        if self._wake is None:
+            self.follow()
+        else:
+            with suppress(RuntimeError):  # the loop is closed: memtop ends
+                self._wake()
+        self.notify("Asking again now")
 
     async def _keep_following(self, tell: Callable[[Client], Coroutine[Any, Any, None]]) -> None:
         """Follows on the engine's loop until that ends; after a mistake of memtop's own it goes on.

@@ -142,7 +142,7 @@ class PodScreen(ExecScreen):
             PreviousTab(subject, ask, now, presets, symbols),
             EventsTab(subject, ask, symbols),
             MemoryTab(subject, ask, inside, symbols),
-            CausesTab(subject, ask, self.inquiry, ascii_only=ascii_only),
+            CausesTab(subject, ask, self.inquiry, ascii_only=symbols == "ascii"),
         )
         self._open: PodTab = next((tab for tab in self.tabs if first == tab.NAME), self.tabs[0])
         self._first = first

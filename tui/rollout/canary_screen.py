@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import aclosing, suppress
-from functools import partial
+from contextlib import aclosing
 from typing import ClassVar
 
 from rich.text import Text
-from textual import on, work
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from memtop.analysis.stability_evidence import StabilityVerdict
-from memtop.kube.api_errors import CLUSTER_FAILURES
 from memtop.kube.client import Client
 from memtop.kube.object_ref import ObjectRef
 from memtop.stabilisation.canary import (
@@ -32,7 +29,7 @@ from memtop.stabilisation.stabilisation_watch import (
 from memtop.wording import duration
 from tui.following_screen import FollowingScreen
 from tui.keys import CANARY_HELP
-from tui.pod.tab import AskCluster, TabSubject
+from tui.pod.tab import AskCluster
 from tui.stabilisation.words_and_curves import curves_by_clock, wrap_sentence
 from widgets.key_and_filter_bars import KeyBar
 from widgets.line_widget import TextBlock
@@ -143,19 +140,12 @@ class CanaryScreen(FollowingScreen):
         super().__init__(ref, ask, now, symbols, warnings, f"Old and new pods of {ref.name}")
         self.seen: StabilisationState | None = None
         self._found: CanaryComparison | None = None
-        self._symbols: Symbols = symbols
         self._options = options or StabilisationOptions()
         self._container = ""
         self._problem = ""
-        self._wake: Callable[[], object] | None = None
         self.verdict = TextBlock(self._verdict_lines, _VERDICT_LINES)
         self.facts = TextBlock(self._fact_lines, len(CANARY_FACTS) + 1)
         self.graph = BeforeAfterPlot(symbols=symbols)
-
-    @property
-    def row(self) -> TabSubject:
-        """The workload, for the keys that change it."""
-        return TabSubject.of_workload(self.ref)
 
     def compose(self) -> ComposeResult:
         """Header, what can be said, both sides in figures, the graph, where it comes from, keys."""
@@ -169,8 +159,8 @@ class CanaryScreen(FollowingScreen):
 
     def on_mount(self) -> None:
         """Begins to look."""
-        self.set_interval(1.0, self._tick)
-        self._follow()
+        self.set_interval(1.0, self.tick)
+        self.follow()
 
     def on_resize(self) -> None:
         """Gives the figures as much room as there is; the first ones matter most."""
@@ -178,20 +168,12 @@ class CanaryScreen(FollowingScreen):
         self.facts.styles.height = 6 if height < _ROOMY_HEIGHT else 8 if height < _TALL_HEIGHT else 11
         self.verdict.styles.height = _VERDICT_LINES - (height < _ROOMY_HEIGHT)
 
-    @work(exclusive=True, group="canary")
-    async def _follow(self) -> None:
-        async def tell(client: Client) -> None:
-            again = asyncio.Event()
-            self._wake = partial(asyncio.get_running_loop().call_soon_threadsafe, again.set)
-            async with aclosing(follow_stabilisation(client, self.ref, self._options, again)) as looks:
-                async for told in looks:
-                    self.post_message(self.Told(told))
-
-        try:
-            await self._keep_following(tell)
-        except CLUSTER_FAILURES as error:
-            self._wake = None
-            self.post_message(self.Told(str(error)))
+    async def tell(self, client: Client) -> None:
+        """Tells how both sides stand."""
+        looks = follow_stabilisation(client, self.ref, self._options, self.make_wake_event())
+        async with aclosing(looks):
+            async for told in looks:
+                self.post_message(self.Told(told))
 
     @on(FollowingScreen.Told)
     def _told(self, message: FollowingScreen.Told) -> None:
@@ -201,7 +183,7 @@ class CanaryScreen(FollowingScreen):
             self._show_state(message.told)
         else:
             self._problem = str(message.told)
-        self._draw()
+        self.draw()
 
     def _show_state(self, seen: StabilisationState) -> None:
         self.seen, self._problem = seen.for_container(self._container) if self._container else seen, ""
@@ -215,21 +197,13 @@ class CanaryScreen(FollowingScreen):
             names = list(self.seen.stabilities)
             self._container = names[(names.index(self.seen.container) + step) % len(names)]
             self._show_state(self.seen)
-            self._draw()
-
-    def action_again(self) -> None:
-        """Asks again now; what was seen so far is kept, unless looking has ended."""
-        if self._wake is None:
-            self._follow()
-        else:
-            with suppress(RuntimeError):  # the loop is closed: memtop ends
-                self._wake()
-        self.notify("Asking again now")
+            self.draw()
 
     # -- drawing
 
-    def _draw(self) -> None:
-        self._tick()
+    def draw(self) -> None:
+        """Draws header, verdict, figures and graph."""
+        self.tick()
         self.verdict.redraw()
         self.facts.redraw()
         seen, found = self.seen, self._found

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -15,7 +14,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from memtop.kube.api_errors import CLUSTER_FAILURES
 from memtop.kube.client import Client
 from memtop.kube.object_ref import ObjectRef
 from memtop.stabilisation import verdict_report
@@ -122,7 +120,6 @@ class StabilisationScreen(FollowingScreen):
         self._by_age = False
         self._container = ""
         self._against = self._options.against
-        self._wake: Callable[[], object] | None = None
         self.verdict = TextBlock(self._verdict_lines, 5)
         self.facts = TextBlock(self._fact_lines, 9)
         self.graph = BeforeAfterPlot(symbols=symbols)
@@ -165,23 +162,18 @@ class StabilisationScreen(FollowingScreen):
 
     async def tell(self, client: Client) -> None:
         """Tells how both sides stand, and runs the user's command when the verdict becomes another."""
-        verdict, again = "", asyncio.Event()
-        self._wake = partial(asyncio.get_running_loop().call_soon_threadsafe, again.set)
+        verdict, again = "", self.make_wake_event()
         looks = follow_stabilisation(client, self.ref, self._options, again, lambda: self._against)
-        try:
-            async with aclosing(looks):
-                async for told in looks:
-                    self.post_message(self.Told(told))
-                    if isinstance(told, str) or told.problem or told.without_prometheus:
-                        continue
-                    before, verdict = verdict, told.stability.verdict.value
-                    if self._command and before not in {"", verdict}:
-                        words = await verdict_report.run_command(self._command, told, before)
-                        if words:
-                            self.post_message(self.Complaint(words))
-        except CLUSTER_FAILURES:
-            self._wake = None
-            raise
+        async with aclosing(looks):
+            async for told in looks:
+                self.post_message(self.Told(told))
+                if isinstance(told, str) or told.problem or told.without_prometheus:
+                    continue
+                before, verdict = verdict, told.stability.verdict.value
+                if self._command and before not in {"", verdict}:
+                    words = await verdict_report.run_command(self._command, told, before)
+                    if words:
+                        self.post_message(self.Complaint(words))
 
     @on(FollowingScreen.Told)
     def _told(self, message: FollowingScreen.Told) -> None:
@@ -251,15 +243,6 @@ class StabilisationScreen(FollowingScreen):
         self._against = self.seen.suggested_revision or numbers[(place + 1) % len(numbers)]
         self.notify(f"Compared with revision {self._against}")
         self.action_again()
-
-    def action_again(self) -> None:
-        """Asks again now; what was seen so far is kept, unless watching has ended."""
-        if self._wake is None:
-            self.follow()
-        else:
-            with suppress(RuntimeError):  # the loop is closed: memtop ends
-                self._wake()
-        self.notify("Asking again now")
 
     def report(self) -> WorkloadReport | None:
         """Both sides and the verdict."""

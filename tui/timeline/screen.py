@@ -136,11 +136,6 @@ class TimelineScreen(FollowingScreen):
         self.notify(f"Asking for {chosen} …", markup=False)
         self.follow()
 
-    def action_again(self) -> None:
-        """Asks again now."""
-        self.notify("Asking again now")
-        self.follow()
-
     def report(self) -> WorkloadReport | None:
         """The timeline as Markdown."""
         told = self.told
