@@ -36,7 +36,7 @@ from memtop.rules.rule_plan import RulesPlan, apply_rules, last_applied, plan_ru
 from tui.alerts.rule_rows import ALERT_COLUMNS, AlertProposal, AlertRows, alert_head, alert_lines
 from tui.following_screen import FollowingScreen
 from tui.keys import ALERTS_HELP
-from tui.pod.tab import AskCluster, TabSubject
+from tui.pod.tab import AskCluster
 from widgets.confirm import ConfirmDialog, PlanLine
 from widgets.key_and_filter_bars import KeyBar
 from widgets.line_widget import TextBlock
@@ -116,11 +116,6 @@ class AlertsScreen(FollowingScreen):
         self.table = LiveTable(ALERT_COLUMNS, empty="No rule yet", ascii_only=ascii_only)
         self.document = TextView(ascii_only=ascii_only)
 
-    @property
-    def row(self) -> TabSubject:
-        """The workload."""
-        return TabSubject.of_workload(self.ref)
-
     def compose(self) -> ComposeResult:
         """Header, sentence, a row a rule, all of the selected one, keys."""
         yield self.header
@@ -132,7 +127,7 @@ class AlertsScreen(FollowingScreen):
 
     def on_mount(self) -> None:
         """Begins to ask."""
-        self.set_interval(1.0, self._tick)
+        self.set_interval(1.0, self.tick)
         self.table.focus()
         self._gather()
 
@@ -320,7 +315,7 @@ class AlertsScreen(FollowingScreen):
         self._show_rule()
 
     def _draw(self) -> None:
-        self._tick()
+        self.tick()
         shown = self.shown
         whom = (
             f"all of {self.ref.namespace}" if self._whole_namespace else f"{self.ref} in {self.ref.namespace}"
