@@ -12,7 +12,7 @@ from itertools import zip_longest
 import numpy as np
 import numpy.typing as npt
 
-from memtop.analysis.judgement import UNJUDGED_CODE, VERDICT_CODES, Verdict
+from memtop.analysis.judgement import OOM_LOOP_CODE, UNJUDGED_CODE, VERDICT_CODES, Verdict
 from memtop.history.past_requests import MAX_LOOK_BACK as MOST_BACK
 from memtop.observe.frame import (
     SPARK_BINS,
@@ -317,7 +317,9 @@ class FrameBuilder:
         share = rows.share[everyone]
         measured = np.isfinite(rows.working_set[everyone]).any()
         leaks, suspected = count_leaks(rows.judgements, everyone)
-        judged = self._past_is_known() and (rows.verdict[everyone] != UNJUDGED_CODE).any()
+        # An OOM loop is told by deaths alone, without a sample: it says nothing of what grows.
+        by_samples = ~np.isin(rows.verdict[everyone], (UNJUDGED_CODE, OOM_LOOP_CODE))
+        judged = self._past_is_known() and by_samples.any()
         nodes_known = any(
             status.name == "nodes" and status.state is SourceCondition.LIVE
             for status in self._observer.statuses()

@@ -187,6 +187,11 @@ class TestCounts:
         assert (counts.growing, counts.suspected) == (None, None)
         assert counts.near_limit == 0
 
+    async def test_what_leaks_is_unknown_where_only_deaths_are_known(self, shop):
+        shop.judged("small", Verdict.OOM_LOOP, rate=np.nan)
+        counts = shop.frame().counts
+        assert (counts.growing, counts.suspected) == (None, None)
+
     async def test_what_leaks_is_unknown_while_prometheus_is_asked(self, shop, monkeypatch):
         recollection = shop.observer.past_sources
         shop.judged("small", verdict=Verdict.STEADY)

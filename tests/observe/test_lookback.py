@@ -13,6 +13,7 @@ from memtop.history.past_requests import LookBack, PastRequest
 from memtop.history.past_series import ORIGIN_PROMETHEUS, ContainerName, PastSeries
 from memtop.kube.api_errors import Unreachable
 from memtop.observe.frame import AwaitedData
+from memtop.observe.prometheus_source import PrometheusPast
 from memtop.observe.row_detail import sum_floors, sum_series
 from memtop.observe.view import View
 from tests.observe.test_prometheus_source import complete, demo_thread, prometheus, rows, status, watching
@@ -167,8 +168,15 @@ async def test_where_prometheus_may_not_be_asked_nothing_is_waited_for(demo, tmp
         assert not refused.awaited
 
 
-async def test_a_workload_waits_for_its_past_and_not_for_more_samples(demo, tmp_path):
+async def test_a_workload_waits_for_its_past_and_not_for_more_samples(demo, tmp_path, monkeypatch):
     """Right after the start it is said that Prometheus is asked, and what is said then is over a day."""
+    ask, let = PrometheusPast.ask_for, asyncio.Event()
+
+    async def ask_when_let(*args):  # else its answer may be there before the first frame that has settled
+        await let.wait()
+        return await ask(*args)
+
+    monkeypatch.setattr(PrometheusPast, "ask_for", ask_when_let)
     async with watching(demo, tmp_path, prometheus()) as watch:
         watch.view = View(workloads=True)
         first = await watch.frame(lambda frame: bool(rows(frame, "user-service")) and frame.settled)
@@ -177,6 +185,7 @@ async def test_a_workload_waits_for_its_past_and_not_for_more_samples(demo, tmp_
         watch.view = View(workloads=True, selected=first.rows.identities[row].key)
         waiting = watch.next()
         assert waiting.detail.awaited is AwaitedData.PAST
+        let.set()
 
         def pooled(frame):
             judgement = frame.detail.judgement

@@ -178,7 +178,8 @@ def _name(pane: PaneRows, row: int, width: int) -> Cell:
 
 
 _POD_SUFFIX = len("…-gmkkg")
-_LEAST_NAMESPACE = len("p…")
+_LEAST_NAMESPACE = len("pro…")
+"""One letter tells two namespaces apart, and names none."""
 
 
 def _name_with_namespace(pane: PaneRows, row: int, width: int) -> Cell:

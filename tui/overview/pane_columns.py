@@ -16,17 +16,17 @@ from memtop.observe.view import SortColumn as Order
 from widgets.table_parts import TableColumn
 
 _NAMESPACE = TableColumn(Order.NAMESPACE, "NAMESPACE", 11, flex=1, max_width=22, drop_order=4)
-_POD = TableColumn(Order.NAME, "POD", 22, flex=4, max_width=70)
-_WORKLOAD = TableColumn(Order.WORKLOAD, "WORKLOAD", 22, flex=4, max_width=70)
+_POD = TableColumn(Order.NAME, "POD", 24, flex=4, max_width=70)
+_WORKLOAD = TableColumn(Order.WORKLOAD, "WORKLOAD", 24, flex=4, max_width=70)
 _PODS = TableColumn(Order.PODS, "PODS", 5, justify="right", drop_order=3)
 _MEMORY = TableColumn(Order.MEMORY, "MEMORY", 8, justify="right")
 _LIMIT = TableColumn(Order.LIMIT, "LIMIT", 8, justify="right", drop_order=6)
 _SHARE = TableColumn(Order.SHARE, "%LIMIT", 7, justify="right")
 _BAR = TableColumn("bar", "OF LIMIT", 10, flex=1, max_width=20, drop_order=7, sortable=False)
 _TREND = TableColumn("trend", "LAST HOUR", 9, flex=2, max_width=24, drop_order=5, sortable=False)
-_RATE = TableColumn(Order.RATE, "GROWTH", 12, justify="right", drop_order=9)
+_RATE = TableColumn(Order.RATE, "GROWTH", 11, justify="right", drop_order=9)
 _TIME = TableColumn(Order.TIME_TO_LIMIT, "LIMIT IN", 9, justify="right", drop_order=10)
-_VERDICT = TableColumn(Order.VERDICT, "VERDICT", 15, drop_order=8)
+_VERDICT = TableColumn(Order.VERDICT, "VERDICT", 14, drop_order=8)
 _STATE = TableColumn(Order.STATE, "STATE", 16, drop_order=2)
 _NODE = TableColumn(Order.NODE, "NODE", 14, flex=1, max_width=24, drop_order=1)
 _RESTARTS = TableColumn(Order.RESTARTS, "RESTARTS", 9, justify="right", drop_order=5)
@@ -53,7 +53,7 @@ _BY_POD: dict[OverviewPane, tuple[TableColumn, ...]] = {
     OverviewPane.RESTARTS: (_NAMESPACE, _POD, _LAST_HOUR, _RESTARTS, _REASON, _EXIT, _AGO, _STATE),
     OverviewPane.GROWTH: (
         replace(_NAMESPACE, drop_order=3),
-        replace(_POD, width=18),
+        replace(_POD, width=20),
         replace(_VERDICT, drop_order=0),
         replace(_RATE, drop_order=0),
         replace(_TIME, drop_order=0),
