@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: dist help demo test check lint types layers mutants faults screenshots docs lock clean
+.PHONY: dist help demo test check lint types layers mutants faults fuzz screenshots docs lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -39,6 +39,9 @@ mutants: $(READY)  ## put faults into the code and see whether the tests notice 
 
 faults: $(READY)  ## memtop's engine through every fault of its servers (takes some ten minutes)
 	$(BIN)/python benchmarks/faults.py
+
+fuzz: $(READY)  ## made and broken input for every decoder (takes twenty minutes)
+	$(BIN)/python benchmarks/fuzz.py --seconds 1200
 
 screenshots: $(READY)  ## a picture of every screen, from the demo
 	$(BIN)/python -m screenshots.make

@@ -23,6 +23,7 @@ from memtop.kube.client import Client
 from memtop.kube.connection_target import Auth
 from memtop.kube.credentials import Grant
 from memtop.kube.json_object import decode_object, text
+from memtop.kube.lenient_decoding import JSON_ERRORS
 from memtop.kube.object_ref import fetch_object
 from memtop.log_file import get_logger
 from memtop.sanitize import sanitize
@@ -125,7 +126,7 @@ def _service_account_name(authorization: str) -> str:
     try:
         raw = base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))
         subject = text(msgspec.json.decode(raw), "sub")
-    except (binascii.Error, ValueError, msgspec.MsgspecError):
+    except (binascii.Error, *JSON_ERRORS):
         return ""
     return subject if subject.startswith("system:serviceaccount:") else ""
 

@@ -21,6 +21,7 @@ from memtop.kube.json_object import (
     sanitize_tree,
     text,
 )
+from memtop.kube.lenient_decoding import JSON_ERRORS
 
 FIELD_MANAGER = "memtop"
 OWNER_LABEL = "owner"
@@ -231,7 +232,7 @@ def _last_applied_lines(
         return
     try:
         manifest = sanitize_tree(msgspec.json.decode(raw))
-    except msgspec.MsgspecError:
+    except JSON_ERRORS:
         return
     agrees = False
     for steps in changed:

@@ -30,7 +30,7 @@ from memtop.kube.api_objects import Node, ObjectMeta, PartialObjectMetadata, Pod
 from memtop.kube.client import Client
 from memtop.kube.core_events import CoreEvent
 from memtop.kube.json_object import Json, mapping, parse_timestamp, text, uid_of
-from memtop.kube.lenient_decoding import decode_lenient
+from memtop.kube.lenient_decoding import JSON_ERRORS, decode_lenient
 from memtop.kube.list_watch import (
     ApiCollection,
     FullList,
@@ -236,7 +236,7 @@ class FullObjectCollection(ApiCollection[FullObject]):
         try:
             metadata = decode_lenient(raw, PartialObjectMetadata, f"an object of {self.path}").metadata
             return FullObject(metadata, mapping(msgspec.json.decode(raw)))
-        except msgspec.MsgspecError as error:
+        except JSON_ERRORS as error:
             raise Unreadable(f"an object of {self.path} cannot be read: {error}") from error
 
 

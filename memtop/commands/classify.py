@@ -31,6 +31,7 @@ from memtop.commands.sample_tables import (
     seconds_from,
     series_names,
 )
+from memtop.kube.lenient_decoding import JSON_ERRORS
 
 STDIN = "-"
 """In place of a file's name: what comes in by a pipe."""
@@ -115,7 +116,7 @@ def _read_text(name: str) -> str:
 def _is_answer(text: str) -> bool:
     try:
         whole = msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except JSON_ERRORS:
         return False
     return isinstance(whole, dict) and "timestamps" not in whole
 
@@ -129,7 +130,7 @@ def _from_lines(name: str, text: str) -> list[NamedSeries]:
         where = f"{name}, line {number}"
         try:
             case = decoder.decode(line)
-        except msgspec.DecodeError as error:
+        except JSON_ERRORS as error:
             raise BadInputError(f"{where}: not a series: {error}") from error
         series = _make_series(where, case.timestamps, case.values, case.restarts, case.oom_kills, case.limit)
         cases.append(NamedSeries(case.id, series))
@@ -139,7 +140,7 @@ def _from_lines(name: str, text: str) -> list[NamedSeries]:
 def _from_prometheus(name: str, text: str) -> list[NamedSeries]:
     try:
         answer = msgspec.json.decode(text, type=_MatrixAnswer)
-    except msgspec.DecodeError as error:
+    except JSON_ERRORS as error:
         raise BadInputError(f"{name}: neither series nor an answer to query_range: {error}") from error
     if answer.data.result_type != "matrix":
         raise BadInputError(

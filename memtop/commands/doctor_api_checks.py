@@ -18,7 +18,7 @@ from memtop.change.apply import REVIEW_VERSIONS
 from memtop.kube.api_errors import CLUSTER_FAILURES, ApiError, CredentialError
 from memtop.kube.api_objects import METRICS_PATH, PodMetricsList
 from memtop.kube.client import ApiResponse, Client
-from memtop.kube.lenient_decoding import decode_lenient
+from memtop.kube.lenient_decoding import JSON_ERRORS, decode_lenient
 from memtop.sanitize import sanitize
 from memtop.wording import ago, duration
 
@@ -304,7 +304,7 @@ def _review_object(kind: str, path: str, spec: Mapping[str, object] | None = Non
 def _value_at(body: bytes, *path: str) -> object:
     try:
         found: object = msgspec.json.decode(body)
-    except msgspec.MsgspecError:
+    except JSON_ERRORS:
         return None
     for name in path:
         found = found.get(name) if isinstance(found, dict) else None

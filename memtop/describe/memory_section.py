@@ -26,6 +26,7 @@ from memtop.kube.json_object import (
     text,
     texts,
 )
+from memtop.kube.lenient_decoding import JSON_ERRORS
 from memtop.kube.object_ref import ObjectRef
 from memtop.quantity import canonical
 
@@ -61,7 +62,7 @@ def _metrics(autoscaler: Json) -> list[Json]:
         return metrics
     try:
         return objects({"metrics": sanitize_tree(msgspec.json.decode(annotated))}, "metrics")
-    except msgspec.MsgspecError:
+    except JSON_ERRORS:
         return []
 
 

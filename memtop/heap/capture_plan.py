@@ -11,9 +11,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
-
-import msgspec
 
 from memtop.heap.capture_methods import CaptureMeans, CaptureMethod, HeapCapture, possible_captures
 from memtop.heap.cgroup_memory import MemoryBreakdown, NoCgroupFiguresError, read_breakdown
@@ -36,6 +33,7 @@ from memtop.heap.runtime_detection import (
 from memtop.kube.api_errors import ApiError
 from memtop.kube.client import Client
 from memtop.kube.container_exec import ContainerRef
+from memtop.kube.json_object import Json, decode_object, flag, has, number, objects, text
 from memtop.quantity import bytes_or_none
 from memtop.wording import bytes_, duration, share
 
@@ -343,18 +341,24 @@ def plans_from_probe(
 
 
 def capture_constraints(pod: bytes, container: str) -> CaptureConstraints:
-    """Reads a pod's JSON for what a capture may run into."""
-    spec: dict[str, Any] = msgspec.json.decode(pod).get("spec") or {}
-    containers: list[dict[str, Any]] = spec.get("containers") or []
-    own = next((each for each in containers if each.get("name") == container), {})
-    liveness = own.get("livenessProbe")
+    """Reads a pod's JSON for what a capture may run into.
+
+    Raises:
+        Unreachable: It is no object.
+    """
+    found = decode_object(pod, "the pod")
+    own: Json = {}
+    for one in objects(found, "spec", "containers"):
+        if text(one, "name") == container:
+            own = one
     seconds = None
-    if liveness is not None:
-        seconds = float(liveness.get("periodSeconds") or 10) * float(liveness.get("failureThreshold") or 3)
-    quantity = ((own.get("resources") or {}).get("limits") or {}).get("ephemeral-storage")
-    disk = None if quantity is None else bytes_or_none(str(quantity))
-    ports = tuple(int(port["containerPort"]) for port in own.get("ports") or () if "containerPort" in port)
-    return CaptureConstraints(seconds, disk, ports, bool(spec.get("hostNetwork")))
+    if has(own, "livenessProbe"):
+        period = number(own, "livenessProbe", "periodSeconds") or 10
+        seconds = float(period * (number(own, "livenessProbe", "failureThreshold") or 3))
+    disk = bytes_or_none(text(own, "resources", "limits", "ephemeral-storage"))
+    ports = (number(port, "containerPort") for port in objects(own, "ports"))
+    known = tuple(port for port in ports if port is not None)
+    return CaptureConstraints(seconds, disk, known, flag(found, "spec", "hostNetwork"))
 
 
 def _capture_file_name(container_ref: ContainerRef, capture: HeapCapture, stamp: str) -> str:

@@ -11,9 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
-
-import msgspec
+from typing import TypeVar
 
 from memtop.heap.capture_methods import CaptureMethod
 from memtop.heap.capture_plan import CapturePlan
@@ -24,7 +22,7 @@ from memtop.heap.file_transfer import partial_path
 from memtop.kube.api_errors import ApiError, CredentialError, Unreachable
 from memtop.kube.client import Client
 from memtop.kube.container_exec import ContainerRef, NoSuchProgram, NotRunning, run_command
-from memtop.sanitize import sanitize
+from memtop.kube.json_object import decode_object, mapping, number, objects, text, uid_of
 from memtop.wording import bytes_, share
 
 T = TypeVar("T")
@@ -34,7 +32,7 @@ STOP_SHARE = 0.97
 """Share of the limit, without page cache that can be dropped, at which a capture is given up."""
 _DEATH_SECONDS = 6.0
 """Seconds until the kubelet tells of a death."""
-_FAILURES = (ApiError, Unreachable, CredentialError, NotRunning, NoSuchProgram, msgspec.MsgspecError)
+_FAILURES = (ApiError, Unreachable, CredentialError, NotRunning, NoSuchProgram)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +55,18 @@ class RunIdentity:
 async def container_run(client: Client, place: ContainerRef) -> RunIdentity | None:
     """Which run of a container it is; None where the cluster does not say."""
     try:
-        said: dict[str, Any] = msgspec.json.decode(await client.get(place.path))
+        said = decode_object(await client.get(place.path), "the pod")
     except _FAILURES:
         return None
-    statuses = (said.get("status") or {}).get("containerStatuses") or []
-    own = next((one for one in statuses if one.get("name") == place.container), None)
+    statuses = objects(said, "status", "containerStatuses")
+    own = next((one for one in statuses if text(one, "name") == place.container), None)
     if own is None:
         return None
-    state, last = own.get("state") or {}, own.get("lastState") or {}
-    ended = state.get("terminated") or last.get("terminated") or {}
+    ended = mapping(own, "state", "terminated") or mapping(own, "lastState", "terminated")
     words = ""
     if ended:
-        words = (
-            f"{sanitize(str(ended.get('reason') or 'no reason given'))}, exit code {ended.get('exitCode')}"
-        )
-    uid = str((said.get("metadata") or {}).get("uid") or "")
-    return RunIdentity(int(own.get("restartCount") or 0), str(own.get("containerID") or ""), words, uid)
+        words = f"{text(ended, 'reason') or 'no reason given'}, exit code {number(ended, 'exitCode')}"
+    return RunIdentity(number(own, "restartCount") or 0, text(own, "containerID"), words, uid_of(said))
 
 
 async def how_it_died(client: Client, place: ContainerRef, before: RunIdentity | None) -> str:

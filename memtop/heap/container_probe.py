@@ -16,6 +16,7 @@ import msgspec
 from memtop.kube.api_errors import ApiError, Unreachable
 from memtop.kube.client import Client
 from memtop.kube.container_exec import ContainerRef, NoSuchProgram, run_command
+from memtop.kube.lenient_decoding import JSON_ERRORS
 from memtop.sanitize import sanitize, sanitize_bytes
 
 DEBUG_IMAGE = "busybox:1.36"
@@ -73,7 +74,7 @@ async def propose_debug_container(
 async def _debug_obstacle(client: Client) -> str:
     try:
         said = msgspec.json.decode(await client.get("/version"), type=_ServerVersion)
-    except (ApiError, Unreachable, msgspec.MsgspecError):
+    except (ApiError, Unreachable, *JSON_ERRORS):
         return ""
     numbers = [re.match(r"\d+", text) for text in (said.major, said.minor)]
     version = tuple(int(number[0]) for number in numbers if number is not None)

@@ -11,10 +11,12 @@ from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 import aiohttp
+import msgspec
 
 from memtop.kube.api_errors import Unreachable
 from memtop.kube.client import Client
 from memtop.kube.container_exec import ContainerRef
+from memtop.kube.lenient_decoding import JSON_ERRORS, decode_lenient
 from memtop.kube.websocket import PortForward
 from memtop.sanitize import sanitize
 
@@ -86,10 +88,27 @@ async def _websocket_address(session: aiohttp.ClientSession, url: str, seconds: 
                 targets = json.loads(await answer.read())
                 path = urlsplit(str(targets[0]["webSocketDebuggerUrl"])).path
                 return f"{url.replace('http', 'ws', 1)}{path}"
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, LookupError, TypeError) as error:
+        except (aiohttp.ClientError, OSError, LookupError, TypeError, *JSON_ERRORS) as error:
             if asyncio.get_running_loop().time() > deadline:
                 raise Unreachable("Node.js did not open its inspector") from error
         await asyncio.sleep(0.2)
+
+
+class _SnapshotChunk(msgspec.Struct):
+    chunk: str = ""
+
+
+class _DevToolsError(msgspec.Struct):
+    message: str = ""
+
+
+class _DevToolsMessage(msgspec.Struct):
+    """What the process on the other side says: an answer, or an event."""
+
+    id: int | None = None
+    method: str = ""
+    params: _SnapshotChunk | None = None
+    error: _DevToolsError | None = None
 
 
 class _DevToolsSession:
@@ -102,9 +121,9 @@ class _DevToolsSession:
     async def write_snapshot(self, file: BinaryIO, progress: Callable[[int], None]) -> None:
         """Writes the snapshot."""
 
-        def event(said: dict[str, Any]) -> None:
-            if said.get("method") == "HeapProfiler.addHeapSnapshotChunk":
-                file.write(said["params"]["chunk"].encode())
+        def event(said: _DevToolsMessage) -> None:
+            if said.method == "HeapProfiler.addHeapSnapshotChunk" and said.params is not None:
+                file.write(said.params.chunk.encode())
                 progress(file.tell())
 
         await self._ask("HeapProfiler.takeHeapSnapshot", {"reportProgress": False}, event)
@@ -115,7 +134,7 @@ class _DevToolsSession:
         await self._ask("Runtime.evaluate", evaluated, lambda _: None)
 
     async def _ask(
-        self, method: str, params: dict[str, Any], event: Callable[[dict[str, Any]], None]
+        self, method: str, params: dict[str, Any], event: Callable[[_DevToolsMessage], None]
     ) -> None:
         """Sends a request and waits for its answer; what comes in between goes to ``event``."""
         number = next(self._numbers)
@@ -127,10 +146,10 @@ class _DevToolsSession:
                 raise Unreachable("Node.js has said nothing for five minutes") from None
             if message.type is not aiohttp.WSMsgType.TEXT:
                 raise Unreachable("the inspector broke off before it had answered")
-            said: dict[str, Any] = json.loads(message.data)
-            if said.get("id") != number:
+            said = decode_lenient(message.data.encode(), _DevToolsMessage, "what the inspector said")
+            if said.id != number:
                 event(said)
                 continue
-            if "error" in said:
-                raise Unreachable(f"Node.js refused: {sanitize(str(said['error'].get('message')))}")
+            if said.error is not None:
+                raise Unreachable(f"Node.js refused: {sanitize(said.error.message or 'it gave no reason')}")
             return

@@ -19,6 +19,7 @@ from memtop.heap_files.heap_contents import (
     java_class_name,
     summarise_types,
 )
+from memtop.kube.lenient_decoding import JSON_ERRORS
 
 PYTHON_COUNTS_MARK = "memtop object counts"
 """The first words of the list that memtop has a Python program write: ``BYTES OBJECTS TYPE`` a line."""
@@ -127,7 +128,7 @@ def read_memray_stats(data: bytes) -> HeapContents:
     """
     try:
         said = msgspec.json.decode(data, type=_MemrayStats)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except JSON_ERRORS:
         raise HeapFileError("it is no whole file of `memray stats --json`") from None
     counts = {one.location: one.count for one in said.top_allocations_by_count}
     types = [

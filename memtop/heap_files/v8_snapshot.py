@@ -26,6 +26,7 @@ from memtop.heap_files.heap_contents import (
     summarise_types,
 )
 from memtop.heap_files.object_graph import ObjectGraph
+from memtop.kube.lenient_decoding import JSON_ERRORS
 
 PIECE = 1 << 20
 MOST_NODES = 12_000_000
@@ -168,7 +169,7 @@ class _JsonText:
                 try:
                     found = msgspec.json.decode(b"[" + piece.strip(b", \r\n\t") + b"]", type=list[int])
                     yield np.array(found, np.int64)
-                except (msgspec.MsgspecError, UnicodeDecodeError, OverflowError):
+                except JSON_ERRORS:
                     raise HeapFileError("it is damaged: a list of numbers holds something else") from None
             if end >= 0:
                 self.buffer = self.buffer[end + 1 :]
@@ -200,7 +201,7 @@ def _head(text: _JsonText) -> _SnapshotHead:
     text.buffer = text.buffer[at:]
     try:
         head = msgspec.json.decode(said, type=dict[str, _SnapshotHead])["snapshot"]
-    except (msgspec.MsgspecError, UnicodeDecodeError, KeyError):
+    except (*JSON_ERRORS, KeyError):
         raise HeapFileError("it is no heap snapshot of V8 that memtop knows: its head is another") from None
     missing = [name for name in _KEPT_NODE_FIELDS if name not in head.meta.node_fields]
     missing += [name for name in ("type", "name_or_index", "to_node") if name not in head.meta.edge_fields]
@@ -317,7 +318,7 @@ def _decoded(quoted: bytes) -> str:
     """A name from its JSON."""
     try:
         return msgspec.json.decode(b'"' + quoted + b'"', type=str)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except JSON_ERRORS:
         return quoted.decode("utf-8", "replace")
 
 

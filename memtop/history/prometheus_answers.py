@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 
 from memtop.history.past_series import Floats
-from memtop.kube.api_errors import Unreachable
+from memtop.kube.api_errors import Unreachable, Unreadable
+from memtop.kube.lenient_decoding import JSON_ERRORS
 from memtop.sanitize import sanitize
 
 MAX_WARNINGS = 5
@@ -116,7 +117,7 @@ def read_query_answer(body: bytes) -> QueryAnswer:
             found = [_RawStream(value=_SCALAR_DECODER.decode(data.result))]
         elif data.result_type in {"vector", "matrix"}:
             found, unread = _read_streams(data.result)
-    except msgspec.MsgspecError as error:
+    except JSON_ERRORS as error:
         raise not_prometheus_error(body, error) from None
     streams = [_to_stream(one) for one in found]
     said = (*(answer.warnings or ()), *(answer.infos or ()))
@@ -129,17 +130,25 @@ def read_query_answer(body: bytes) -> QueryAnswer:
 
 
 def _read_streams(result: msgspec.Raw) -> tuple[list[_RawStream], str]:
-    """The series of an answer, and what is to be said of those that cannot be read."""
+    """The series of an answer, and what is to be said of those that cannot be read.
+
+    Raises:
+        Unreadable: They are no series.
+    """
     try:
         return _STREAMS_DECODER.decode(result) or [], ""
-    except msgspec.ValidationError:
-        pass
+    except JSON_ERRORS as error:
+        whole = str(error)
+    try:
+        parts = _PARTS_DECODER.decode(result)
+    except JSON_ERRORS:
+        raise Unreadable(f"an answer of Prometheus cannot be read: {sanitize(whole)}") from None
     found: list[_RawStream] = []
     problem, unread = "", 0
-    for part in _PARTS_DECODER.decode(result):
+    for part in parts:
         try:
             found.append(_STREAM_DECODER.decode(part))
-        except msgspec.ValidationError as error:
+        except JSON_ERRORS as error:
             problem, unread = str(error), unread + 1
     return found, f"{unread} series of an answer cannot be read: {sanitize(problem)}"
 
@@ -152,7 +161,7 @@ def read_label_values(body: bytes) -> tuple[str, ...]:
     """
     try:
         return tuple(msgspec.json.decode(body, type=_LabelValues).data or ())
-    except msgspec.MsgspecError as error:
+    except JSON_ERRORS as error:
         raise not_prometheus_error(body, error) from None
 
 
@@ -164,7 +173,7 @@ def read_series_labels(body: bytes) -> tuple[dict[str, str], ...]:
     """
     try:
         return tuple(msgspec.json.decode(body, type=_SeriesLabels).data or ())
-    except msgspec.MsgspecError as error:
+    except JSON_ERRORS as error:
         raise not_prometheus_error(body, error) from None
 
 
@@ -172,7 +181,7 @@ def read_version(body: bytes) -> str:
     """The version in the answer to ``status/buildinfo``; empty where it says none."""
     try:
         return sanitize((msgspec.json.decode(body, type=_BuildInfoAnswer).data or _BuildInfo()).version or "")
-    except msgspec.MsgspecError:
+    except JSON_ERRORS:
         return ""
 
 
@@ -180,7 +189,7 @@ def error_words(body: bytes) -> str:
     """What an error answer says, or nothing if it is not one of Prometheus' own."""
     try:
         said = msgspec.json.decode(body, type=_ErrorAnswer)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except JSON_ERRORS:
         return ""
     return sanitize(f"{said.error_type}: {said.error}" if said.error_type else said.error)
 

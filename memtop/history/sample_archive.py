@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from config.private_files import open_new, open_own, private_folder, read_file
 from memtop.history.past_series import Floats, no_times
+from memtop.kube.lenient_decoding import JSON_ERRORS
 
 MAX_FOLDER_BYTES = 32 * 1024 * 1024
 """Of one cluster's folder."""
@@ -320,6 +321,6 @@ def _blocks(raw: bytes) -> Iterator[_ArchiveBlock]:
             return
         try:
             yield _DECODER.decode(zlib.decompressobj().decompress(body, MAX_SEGMENT_BYTES))
-        except (zlib.error, msgspec.MsgspecError):
+        except (zlib.error, *JSON_ERRORS):
             return
         at += _BLOCK_HEAD.size + length

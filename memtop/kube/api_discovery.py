@@ -10,6 +10,7 @@ import msgspec
 from memtop.kube.api_errors import ApiError, Unreachable
 from memtop.kube.client import Client
 from memtop.kube.json_object import Json, decode_object, objects, text
+from memtop.kube.lenient_decoding import JSON_ERRORS
 
 ACCESS_REVIEW_PATH = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
@@ -53,7 +54,7 @@ async def is_allowed(
     try:
         answer = await client.request("POST", ACCESS_REVIEW_PATH, body=msgspec.json.encode(review))
         return msgspec.json.decode(answer.body, type=_AccessReview).status.allowed
-    except (ApiError, Unreachable, msgspec.MsgspecError):
+    except (ApiError, Unreachable, *JSON_ERRORS):
         return None
 
 

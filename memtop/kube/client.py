@@ -18,6 +18,7 @@ from memtop import __version__
 from memtop.kube.api_errors import ApiError, Unreachable
 from memtop.kube.connection_target import ClusterTarget, ssl_context
 from memtop.kube.credentials import Credentials, Grant
+from memtop.kube.lenient_decoding import JSON_ERRORS
 from memtop.retry import MAX_RETRY_AFTER, retry_after
 from memtop.sanitize import sanitize, sanitize_bytes
 
@@ -234,7 +235,7 @@ class Client:
         if self._minor is None:
             try:
                 said = msgspec.json.decode(await self.get("/version"), type=_VersionAnswer)
-            except (ApiError, Unreachable, msgspec.MsgspecError):
+            except (ApiError, Unreachable, *JSON_ERRORS):
                 return None
             digits = re.match(r"\d+", said.minor)  # some providers write "29+"
             self._minor = int(digits[0]) if digits is not None else 0
@@ -355,7 +356,7 @@ async def _read_error(answer: StreamedResponse) -> ApiError:
 def parse_api_error(status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
     """What an error answer says: the API's Status object, or plain text, or only the status."""
     said = _StatusBody()
-    with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
+    with contextlib.suppress(*JSON_ERRORS):
         said = msgspec.json.decode(body, type=_StatusBody)
     try:
         phrase = HTTPStatus(status).phrase

@@ -21,7 +21,7 @@ from memtop.kube.api_discovery import is_allowed
 from memtop.kube.api_errors import ApiError, Unreachable
 from memtop.kube.api_objects import Pod
 from memtop.kube.client import Client
-from memtop.kube.lenient_decoding import decode_lenient
+from memtop.kube.lenient_decoding import JSON_ERRORS, decode_lenient
 from memtop.kube.pod_facts import container_facts
 from memtop.kube.websocket import open_websocket
 from memtop.sanitize import sanitize
@@ -291,7 +291,7 @@ def _parse_end(data: bytes) -> ExecEnd:
     """What the Status on the last channel says."""
     try:
         said = msgspec.json.decode(data, type=_ExitStatus)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except JSON_ERRORS:
         return ExecEnd(None, sanitize(data[:1000].decode("utf-8", "replace")))
     if said.status == "Success":
         return ExecEnd(0)

@@ -21,6 +21,7 @@ import msgspec
 
 from memtop.kube.api_errors import CredentialError
 from memtop.kube.connection_target import CredentialPluginSpec
+from memtop.kube.lenient_decoding import JSON_ERRORS
 from memtop.sanitize import sanitize, sanitize_bytes
 
 MAX_STDOUT = 1024 * 1024
@@ -187,7 +188,7 @@ def _terminate(process: subprocess.Popen[bytes]) -> None:
 def _parse_result(stdout: bytes, spec: CredentialPluginSpec, name: str, output: str) -> PluginResult:
     try:
         credential = msgspec.json.decode(stdout, type=_ExecCredential)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except JSON_ERRORS:
         raise CredentialError(
             f"the credential plugin {name} did not print an ExecCredential", output
         ) from None

@@ -14,6 +14,7 @@ import msgspec
 import yaml
 
 from memtop.kube.api_errors import Unreachable
+from memtop.kube.lenient_decoding import JSON_ERRORS
 from memtop.sanitize import sanitize_text
 
 Json = Mapping[str, object]
@@ -30,7 +31,7 @@ def decode_object(raw: bytes, what: str = "the answer") -> Json:
     """
     try:
         found = msgspec.json.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except JSON_ERRORS as error:
         raise Unreachable(f"{what} cannot be read: {error}") from error
     if not isinstance(found, dict):
         raise Unreachable(f"{what} is not an object")

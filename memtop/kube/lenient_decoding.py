@@ -25,6 +25,9 @@ from memtop.sanitize import sanitize
 
 T = TypeVar("T")
 
+JSON_ERRORS = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
+"""All that decoding somebody else's JSON can raise: it is none, is of another type, is not UTF-8 (which
+msgspec sees only when it makes a string), is nested too deep, or holds a number without end."""
 MAX_NAMED = 3
 """Parts of one object that are named as unread; the first ones say enough."""
 _UNREAD_FIELD = "unreadable"
@@ -57,7 +60,7 @@ def decode_lenient(raw: bytes | msgspec.Raw, kind: type[T], what: str) -> T:
         pass
     except RecursionError as error:
         raise Unreadable(f"{what} cannot be read: it is nested too deep") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except JSON_ERRORS as error:
         if not is_whole(raw):
             raise Unreadable(f"{what} cannot be read: {error}") from error
     try:
@@ -69,7 +72,7 @@ def decode_lenient(raw: bytes | msgspec.Raw, kind: type[T], what: str) -> T:
         return msgspec.convert(value, kind)
     except _DoesNotFit as error:
         raise Unreadable(f"{what} cannot be read: {error}") from error
-    except (msgspec.MsgspecError, ValueError, RecursionError, OverflowError) as error:
+    except JSON_ERRORS as error:
         raise Unreadable(f"{what} cannot be read: {sanitize(str(error))}") from error
 
 
@@ -77,7 +80,7 @@ def is_whole(raw: bytes | msgspec.Raw) -> bool:
     """Whether it is a complete JSON value, as far as its brackets tell."""
     try:
         msgspec.json.decode(raw, type=msgspec.Raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except JSON_ERRORS:
         return False
     return True
 

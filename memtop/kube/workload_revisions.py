@@ -32,6 +32,7 @@ from memtop.kube.json_object import (
     text,
     uid_of,
 )
+from memtop.kube.lenient_decoding import JSON_ERRORS
 from memtop.kube.object_ref import ROLLING_KINDS, ObjectRef, fetch_object
 from memtop.quantity import bytes_or_none
 from memtop.sanitize import sanitize
@@ -254,7 +255,7 @@ async def _list_raw(client: Client, path: str, selected: Mapping[str, str]) -> l
     raw = await client.get(path, selected)
     try:
         return objects(msgspec.json.decode(raw), "items")
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except JSON_ERRORS as error:
         raise Unreachable(f"{path} cannot be read: {error}") from error
 
 

@@ -163,7 +163,7 @@ async def _make(
     path = f"{collection}/{quote(ref.name, safe='')}"
     found: Json | None = None
     try:
-        found = msgspec.json.decode(await client.get(path))
+        found = decode_object(await client.get(path), f"the {ref.kind} {ref.name}")
     except ApiError as error:
         if error.status != 404:
             raise
