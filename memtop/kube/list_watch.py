@@ -49,6 +49,10 @@ EMPTY_PAUSE = 1.0
 MAX_GAP = 5.0
 """Seconds between two watches where each ends soon and without a failure: a proxy that ends every stream at
 once must not be asked as fast as it answers, and changes should not wait for long."""
+MAX_EMPTY_WATCHES = 5
+"""Watches in a row that end at once and say nothing, some fifteen seconds of them. A quiet collection behind
+a proxy that ends streams does that, and so does something that answers all it is asked with nothing: a list
+tells the two apart."""
 
 
 class _HasMetadata(Protocol):
@@ -250,10 +254,10 @@ async def list_and_watch(
     Raises:
         WatchExpired: The version became too old; call again for a new list.
         ApiError: The API refused (401, 403, 429, 5xx …).
-        Unreachable: The connection failed, was cut, or fell silent.
+        Unreachable: The connection failed, was cut, fell silent, or has nothing to say again and again.
     """
     position = position or WatchPosition()
-    backoff, loop = Backoff(longest=MAX_GAP), asyncio.get_running_loop()
+    backoff, loop, empty = Backoff(longest=MAX_GAP), asyncio.get_running_loop(), 0
     try:
         if position.version is None:
             async with contextlib.aclosing(
@@ -262,17 +266,21 @@ async def list_and_watch(
                 async for step in listed:
                     yield step
         while position.version is not None:
-            begun = loop.time()
+            begun, events = loop.time(), -1  # the watch says first that it is open
             backoff.begin()
             async with contextlib.aclosing(_watch_once(client, collection, position.version)) as changes:
                 async for change in changes:
                     backoff.succeeded()
+                    events += 1
                     if isinstance(change, str):
                         position.version = change
                         yield WatchAlive()
                     else:
                         position.version = change.object.metadata.resource_version or position.version
                         yield change
+            empty = 0 if events > 0 or loop.time() - begun > EMPTY_PAUSE else empty + 1
+            if empty >= MAX_EMPTY_WATCHES:
+                _give_up_watching(collection.path, empty)
             await backoff.wait(at_least=EMPTY_PAUSE - (loop.time() - begun))
     except (WatchExpired, Unreadable):
         position.version = None
@@ -398,6 +406,10 @@ async def _watch_once(
                         yield ObjectChange(event.type, changed)
     except ApiError as error:
         raise _expired_or_same(error) from error
+
+
+def _give_up_watching(path: str, times: int) -> None:
+    raise Unreadable(f"{times} watches of {path} in a row ended at once, without a word")
 
 
 class _BookmarkMetadata(msgspec.Struct, rename="camel"):

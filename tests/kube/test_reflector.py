@@ -170,6 +170,24 @@ async def test_a_server_that_ends_every_watch_at_once_is_not_asked_all_the_time(
     assert len(server.asked) <= 3, "a list and two watches"
 
 
+async def test_watches_that_end_without_a_word_again_and_again_are_a_failure(server, updates, monkeypatch):
+    monkeypatch.setattr(list_watch, "EMPTY_PAUSE", 0.2)
+    monkeypatch.setattr(list_watch, "MAX_GAP", 0.01)
+    position = WatchPosition()
+    server.lists, server.watches = [page()], [[] for _ in range(1000)]
+    with pytest.raises(Unreadable, match="without a word"):
+        await take(updates(position=position), 99)
+    assert position.version is None, "only a list tells whether there is anything"
+
+
+async def test_watches_that_end_at_once_but_tell_something_are_none(server, updates, monkeypatch):
+    monkeypatch.setattr(list_watch, "EMPTY_PAUSE", 0.2)
+    monkeypatch.setattr(list_watch, "MAX_GAP", 0.01)
+    server.lists, server.watches = [page()], [[], [], [event("ADDED", "a", "11")], []] * 4
+    changes = [one for one in await take(updates(), 21) if isinstance(one, ObjectChange)]
+    assert len(changes) == 4
+
+
 async def test_deletions_are_told(server, updates):
     server.lists = [page("a")]
     server.watches = [[event("DELETED", "a", "11")]]
