@@ -59,6 +59,8 @@ screen lets go of it some ten times, and each time would wait 5 ms (Python's cho
 _SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
+AUDIT_LOG_SECONDS = 3.0
+"""Seconds from the start until the audit log is completed: nothing that is seen first waits for it."""
 TOUR_SECONDS = 0.2
 """Seconds until the strip of the tour says the next step: a key's own effect is seen first."""
 
@@ -216,6 +218,7 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
             frame=lambda: self.frame,
         )
         self._engine.start()
+        self.set_timer(AUDIT_LOG_SECONDS, self._acting.complete_audit_log)
 
     async def _know_plan(self) -> bool:
         """Waits until it is known what to observe; where that cannot be, ends with the reason."""

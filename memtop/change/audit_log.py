@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import platform
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from config.private_files import open_own, private_folder, read_file
 from config.sources import require_home, state_folder
 from memtop.change.change_plan import ChangePlan
 from memtop.change.change_request import SetVariables
+from memtop.kube.lenient_decoding import JSON_ERRORS
 
 PlanOutcome = Literal["begun", "applied", "declined", "refused", "conflict", "failed", "dry run", "not tried"]
 MOST_LOG_BYTES = 2 * 1024 * 1024
@@ -28,7 +30,7 @@ MAX_READ_BYTES = 4 * MOST_LOG_BYTES
 """Of one file; it may have been written by a memtop with another limit."""
 KEPT_FILES = 4
 """Files that are full and kept beside the one that is written."""
-_HIDDEN = "(hidden)"
+HIDDEN = "(hidden)"
 
 
 class AuditError(Exception):
@@ -61,6 +63,7 @@ class AuditEntry(msgspec.Struct, frozen=True, omit_defaults=True):
         kubectl: The command that does the same.
         version: The resourceVersion of the plan, and after a change the one it led to.
         why: Why it was refused, or what failed.
+        process: Machine and number of the process that has begun it; empty once the outcome is known.
     """
 
     time: str
@@ -77,6 +80,12 @@ class AuditEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     kubectl: str = ""
     version: str = ""
     why: str = ""
+    process: str = ""
+
+
+def this_process() -> str:
+    """What the log calls this process: ``machine:4711``."""
+    return f"{platform.node()}:{os.getpid()}"
 
 
 def audit_entry(
@@ -107,13 +116,14 @@ def audit_entry(
         kubectl="" if isinstance(plan.change, SetVariables) else plan.kubectl,  # which holds values
         version=version or plan.version,
         why=why,
+        process=this_process() if outcome == "begun" else "",
     )
 
 
 def _audit_field(path: str, old: str, new: str) -> AuditField:
     """Values of variables may be passwords: that they changed is enough for a log."""
     if ".env[" in path:
-        return AuditField(path, _HIDDEN if old else "", _HIDDEN if new else "")
+        return AuditField(path, HIDDEN if old else "", HIDDEN if new else "")
     return AuditField(path, old, new)
 
 
@@ -185,7 +195,7 @@ class AuditLog:
             except OSError as error:
                 raise AuditError(f"the audit log {path} cannot be read: {_error_words(error)}") from error
             for raw in lines:
-                with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
+                with contextlib.suppress(*JSON_ERRORS):
                     one = msgspec.json.decode(raw, type=AuditEntry)
                     found[one.id] = one
         yield from found.values()

@@ -208,7 +208,7 @@ def field_differences(
         for key in [*before, *(key for key in after if key not in before)]:
             yield from field_differences(before.get(key), after.get(key), (*steps, ("name", key)))
         return
-    yield steps, _value_text(old), _value_text(new)
+    yield steps, value_text(old), value_text(new)
 
 
 def same_value(one: str, other: str) -> bool:
@@ -248,7 +248,8 @@ def _as_list(value: object) -> Sequence[object]:
     return value if isinstance(value, list) else ()
 
 
-def _value_text(value: object) -> str:
+def value_text(value: object) -> str:
+    """A field's value in a plan: a text or a number as it is, anything else as JSON, empty for nothing."""
     if value is None:
         return ""
     return (

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Literal, TextIO
 
 from memtop.change import validation
 from memtop.change.apply import Applied, NotApplied, ObjectChanged, apply_plan, record_not_applied
+from memtop.change.audit_completion import complete_begun
 from memtop.change.audit_log import AuditLog, PlanOutcome, audit_log_path
 from memtop.change.change_plan import ChangePlan, ChangePlanLine, LineWeight
 from memtop.change.change_request import (
@@ -270,6 +271,7 @@ def plan_and_apply(
     with asyncio.Runner() as runner:
         client = Client(target)
         try:
+            runner.run(complete_begun(client, log, patient=False))
             return _TerminalChange(runner, client, terms, console, log, read_leak).run(change)
         except CLUSTER_FAILURES as error:
             console.warn(str(error))

@@ -215,6 +215,15 @@ class WorkloadActions:
             self._work(partial(self._learn, row, place), "permissions")
         self._dim()
 
+    def complete_audit_log(self) -> None:
+        """Has written down what became of changes whose memtop was ended before it knew."""
+        from memtop.change.audit_completion import complete_begun
+        from memtop.change.audit_log import AuditLog, audit_log_path
+        from memtop.observe.engine import EngineStopped
+
+        with suppress(EngineStopped):
+            self._ask(lambda client: complete_begun(client, AuditLog(audit_log_path(os.environ))))
+
     def forget(self) -> None:
         """Asks for rights anew: they may have been granted meanwhile."""
         self._asked.clear()
