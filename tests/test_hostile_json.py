@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[1]
 OWN = {
     ("memtop/change/change_plan.py", "self.body"),
     ("memtop/change/patch_file.py", "plan.body"),
+    ("memtop/change/api_request.py", "msgspec.json.encode(found)"),
     ("memtop/kube/workload_revisions.py", "raw"),
 }
 """What memtop itself has encoded, by the argument of the call."""
