@@ -19,6 +19,8 @@ from memtop.demo.simulated_cluster import Cluster
 from memtop.demo.simulated_pod import Container, SimulatedPod
 
 PROTOCOL = "v4.channel.k8s.io"
+NEWER_PROTOCOL = "v5.channel.k8s.io"
+"""The same, and the client may say that its input ends, which nothing here waits for."""
 CHUNK = 32 * 1024
 CHECK_INTERVAL = 0.25  # real seconds between checks that the container still runs
 PROMPT = b"/ # "
@@ -52,9 +54,13 @@ class ExecHandler:
             raise not_found(PODS, resource_request.target.name)
         container = _container(pod, query.get("container", ""))
         if resource_request.request.headers.get("Upgrade", "").lower() != "websocket":
-            raise ApiStatusError(400, "Upgrade request required")
+            raise ApiStatusError(
+                400,
+                "Upgrade request required: the demo cluster has exec over WebSockets only, which kubectl speaks "
+                "from 1.31 on, and from 1.29 on with KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true",
+            )
         files = self._inside(pod, container)
-        socket = web.WebSocketResponse(protocols=(PROTOCOL,))
+        socket = web.WebSocketResponse(protocols=(PROTOCOL, NEWER_PROTOCOL))
         await socket.prepare(resource_request.request)
         session = _Session(socket, files, next(self._pids))
         await session.run(query.getall("command", []), terminal=query.get("tty") == "true")

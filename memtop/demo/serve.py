@@ -6,6 +6,7 @@ import asyncio
 import ctypes
 import json
 import os
+import secrets
 import signal
 import sys
 import threading
@@ -16,6 +17,8 @@ from memtop.demo.child_process import DemoOptions
 from memtop.demo.server import DemoServer
 
 _PR_SET_PDEATHSIG = 1
+SECRET_BYTES = 24
+"""Of what every request to a served cluster has to know: it is in the kubeconfig, its owner's alone."""
 
 
 PARENT_DIED = signal.SIGUSR1
@@ -53,6 +56,7 @@ async def serve(
         churn=options.churn,
         containers=options.containers,
         port=port,
+        secret=secrets.token_urlsafe(SECRET_BYTES),
     )
     async with server:
         replace_file(kubeconfig_path, server.kubeconfig().encode())
@@ -60,7 +64,7 @@ async def serve(
             print(json.dumps({"kubeconfig": str(kubeconfig_path), "url": server.url}), flush=True)
             threading.Thread(target=_wait_for_end, args=(loop, stop), daemon=True).start()
         else:
-            print(f"The demo cluster listens on {server.url}. In another terminal:")
+            print(f"The demo cluster listens on {server.shown_url}. In another terminal:")
             print(f"    export KUBECONFIG={kubeconfig_path}")
             print("    kubectl get pods -A        or        memtop", flush=True)
         await stop.wait()

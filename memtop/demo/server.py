@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hmac
 import logging
 import ssl
 from collections import Counter
 from collections.abc import Coroutine
 from email.utils import formatdate
 from typing import Self
+from urllib.parse import urlsplit
 
 import yaml
 from aiohttp import web
@@ -62,6 +64,7 @@ def kubeconfig_text(
 
 _log = logging.getLogger(__name__)
 
+OWN_HOSTS = ("127.0.0.1", "localhost", "::1")
 LARGEST_BODY = 8 * 1024 * 1024
 
 
@@ -81,6 +84,9 @@ class DemoServer:
         epoch: simulated time at the start; the real time if None.
         bookmark_every: real seconds between bookmarks of a watch.
         ssl_context: speak TLS with this.
+        secret: what the paths of all requests begin with, so that only those who may read the kubeconfig get
+            an answer (kubectl sends no token over plain HTTP). With one, requests to other hosts' names and
+            those that another site's page makes are refused too. Empty for none.
 
     Attributes:
         cluster: the simulated cluster.
@@ -100,6 +106,7 @@ class DemoServer:
         epoch: float | None = None,
         bookmark_every: float = 60.0,
         ssl_context: ssl.SSLContext | None = None,
+        secret: str = "",
     ) -> None:
         self.cluster = Cluster(Clock(speed, epoch), seed, behaviour_of)
         self.faults = Faults()
@@ -109,6 +116,7 @@ class DemoServer:
         self._containers = containers
         self._churn = churn
         self._ssl = ssl_context
+        self._secret = secret
         self._router = Router(self.cluster, bookmark_every)
         self._prometheus = Prometheus(self.cluster)
         self._router.serves("log", LogHandler(self.cluster))
@@ -141,7 +149,12 @@ class DemoServer:
 
     @property
     def url(self) -> str:
-        """Where the API server is."""
+        """Where the API server is; with a secret, that is part of it."""
+        return f"{self.shown_url}/{self._secret}" if self._secret else self.shown_url
+
+    @property
+    def shown_url(self) -> str:
+        """The same without the secret."""
         return f"{'https' if self._ssl else 'http'}://127.0.0.1:{self.port}"
 
     @property
@@ -215,7 +228,7 @@ class DemoServer:
         return response
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        path = request.path
+        path = self._path_of(request)
         user = USERS["admin"]
         if path.startswith("/as/"):
             name, _, rest = path.removeprefix("/as/").partition("/")
@@ -231,6 +244,27 @@ class DemoServer:
         if path.startswith("/prometheus/"):
             return await self._prometheus.answer(request, path.removeprefix("/prometheus"))
         return await self._router.answer(request, path, user)
+
+    def _path_of(self, request: web.Request) -> str:
+        """The path of a request that may be answered, without the secret.
+
+        Raises:
+            ApiStatusError: It knows no secret, or comes from a page of another site.
+        """
+        if not self._secret:
+            return request.path
+        first, _, rest = request.path.removeprefix("/").partition("/")
+        if not hmac.compare_digest(first.encode("utf-8", "replace"), self._secret.encode()):
+            raise ApiStatusError(401, "Unauthorized")
+        # A name that a foreign site has pointed to this machine, or a request that its page makes.
+        if urlsplit(f"//{request.host}").hostname not in OWN_HOSTS:
+            raise ApiStatusError(
+                403, f"the demo cluster answers to {', '.join(OWN_HOSTS)}, and to no other name"
+            )
+        origin = request.headers.get("Origin")
+        if origin is not None and urlsplit(origin).netloc != request.host:
+            raise ApiStatusError(403, "the demo cluster does not answer pages of other sites")
+        return f"/{rest}"
 
 
 def _report(task: asyncio.Task[None]) -> None:

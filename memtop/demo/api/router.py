@@ -129,6 +129,10 @@ class Router:
         if document is not None:
             return json_response(document)
         target = parse_path(path)
+        if target is None and path.startswith("/openapi/"):
+            raise ApiStatusError(
+                404, "the demo cluster has no schema of its API: give kubectl --validate=false"
+            )
         if target is None:
             return page_not_found()
         resource_request = ResourceRequest(
@@ -183,7 +187,7 @@ class Router:
             if target.resource is PODS and target.subresource == "resize":
                 return await self._writer.resize(request, target.namespace or "", target.name)
             handler = self._subresources.get(target.subresource)
-            return page_not_found() if handler is None else await handler(resource_request)
+            return await handler(resource_request) if handler is not None else _unknown_subresource(target)
         if request.method == "GET" and not target.name:
             return await self._watch(resource_request) if _watches(request) else self._list(resource_request)
         if request.method == "GET":
@@ -199,11 +203,7 @@ class Router:
             return await self._writer.create(
                 request, target.resource, target.namespace or "", resource_request.response_format
             )
-        raise ApiStatusError(
-            405,
-            "the server does not allow this method on the requested resource",
-            details=details_of(target.resource),
-        )
+        raise ApiStatusError(405, _refusal(request.method, target), details=details_of(target.resource))
 
     def _get(self, resource_request: ResourceRequest) -> web.Response:
         target = resource_request.target
@@ -267,6 +267,34 @@ class Router:
                 details={"name": target.name, "kind": target.resource.plural},
             )
         return web.Response(body=body, content_type=JSON)
+
+
+NOT_SIMULATED = {
+    "attach": "kubectl attach: kubectl logs -f shows what a container prints",
+    "portforward": "kubectl port-forward: its containers listen on no port",
+    "ephemeralcontainers": "kubectl debug",
+    "eviction": "kubectl drain: kubectl delete pod has the pod made anew",
+    "binding": "the binding of pods to nodes",
+    "token": "kubectl create token",
+}
+
+
+def _unknown_subresource(target: RequestPath) -> web.Response:
+    """The answer to a request for a subresource that is not served."""
+    if target.subresource in NOT_SIMULATED:
+        raise ApiStatusError(405, f"the demo cluster does not simulate {NOT_SIMULATED[target.subresource]}")
+    return page_not_found()
+
+
+def _refusal(method: str, target: RequestPath) -> str:
+    """Why a request is refused that a real cluster would answer."""
+    verb = {"POST": "creating", "PUT": "replacing", "PATCH": "changing", "DELETE": "deleting"}.get(method)
+    if verb is None:
+        return "the server does not allow this method on the requested resource"
+    able = {"create": "created", "update": "replaced", "patch": "changed", "delete": "deleted"}
+    words = [word for name, word in able.items() if name in target.resource.verbs]
+    can = f"they can be {', '.join(words)}" if words else "they can only be looked at"
+    return f"the demo cluster does not simulate {verb} {target.resource.plural}: {can}"
 
 
 _METHODS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}

@@ -104,8 +104,17 @@ def page_not_found() -> web.Response:
     return web.Response(text="404 page not found\n", status=404)
 
 
+_PROTOBUF = b"k8s\0"
+"""How the API's protobuf begins, in which kubectl create speaks."""
+
+
 def decoded(body: bytes) -> Any:  # noqa: ANN401  any JSON
-    """Return the JSON of a request's body; raises ApiStatusError (400)."""
+    """Return the JSON of a request's body; raises ApiStatusError (400 or 415)."""
+    if body.startswith(_PROTOBUF):
+        raise ApiStatusError(
+            415,
+            "the demo cluster reads JSON and no protobuf: apply a manifest with --validate=false",
+        )
     try:
         return msgspec.json.decode(body)
     except msgspec.DecodeError as error:
