@@ -56,8 +56,8 @@ class ExecHandler:
         if resource_request.request.headers.get("Upgrade", "").lower() != "websocket":
             raise ApiStatusError(
                 400,
-                "Upgrade request required: the demo cluster has exec over WebSockets only, which kubectl speaks "
-                "from 1.31 on, and from 1.29 on with KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true",
+                "Upgrade request required: the demo cluster has exec over WebSockets only, which kubectl "
+                "speaks from 1.31 on, and from 1.29 on with KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true",
             )
         files = self._inside(pod, container)
         socket = web.WebSocketResponse(protocols=(PROTOCOL, NEWER_PROTOCOL))
