@@ -72,22 +72,22 @@ def whole_repaint(terminal: Terminal) -> None:
     )
 
 
-def _cursor_row(screen: Screen) -> int:
+def cursor_row(screen: Screen) -> int:
     """The line on which the first pane's cursor is: its background differs from those around it."""
     backgrounds = [screen.background(2, y) for y in range(4, 14)]
     usual = statistics.mode(backgrounds)
     return next((y for y, background in enumerate(backgrounds, 4) if background != usual), -1)
 
 
-def _presses(terminal: Terminal) -> Iterator[tuple[str, Callable[[Screen], bool]]]:
+def key_presses(terminal: Terminal) -> Iterator[tuple[str, Callable[[Screen], bool]]]:
     """Keys one after another, each with what shows that it was obeyed."""
     draw = random.Random(1)
     while True:
-        row = _cursor_row(terminal.screen)
+        row = cursor_row(terminal.screen)
         if row < 12:
-            yield "j", lambda screen, row=row: _cursor_row(screen) != row
+            yield "j", lambda screen, row=row: cursor_row(screen) != row
         else:
-            yield "g", lambda screen: _cursor_row(screen) == 4
+            yield "g", lambda screen: cursor_row(screen) == 4
         frozen = "frozen" in terminal.screen.text()
         if draw.random() < 0.3:
             yield " ", lambda screen, frozen=frozen: ("frozen" in screen.text()) != frozen
@@ -99,7 +99,7 @@ def keys(terminal: Terminal, count: int) -> list[float]:
     waits: list[float] = []
     terminal.send("j")
     terminal.run(1)
-    for key, done in _presses(terminal):
+    for key, done in key_presses(terminal):
         terminal.run(pause.uniform(0.15, 0.5))
         sent = terminal.send(key)
         waits.append(terminal.until(done, timeout=10) - sent)

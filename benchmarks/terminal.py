@@ -101,6 +101,8 @@ class Screen:
                 self._cells = [[(" ", "")] * self.width for _ in range(self.height)]
             case b"?h" if arguments[0] == 2026:
                 self.updates.append(0)
+            case b"n" if arguments[0] == 5:  # as any terminal, once it has come to the question
+                return b"\x1b[0n"
             case b"?$p":  # synchronized output (2026) is there, as in most terminals; other modes are not
                 state = 2 if arguments[0] == 2026 else 0
                 return b"\x1b[?%d;%d$y" % (arguments[0], state)

@@ -27,7 +27,7 @@ def changed_spans(old: Strip, new: Strip) -> list[tuple[int, int]]:
         are returned as one.
     """
     spans: list[tuple[int, int]] = []
-    for x, (was, now) in enumerate(zip_longest(_strip_cells(old), _strip_cells(new))):
+    for x, (was, now) in enumerate(zip_longest(strip_cells(old), strip_cells(new))):
         if was == now:
             continue
         if spans and x - sum(spans[-1]) < _JOIN_CELLS:
@@ -37,7 +37,8 @@ def changed_spans(old: Strip, new: Strip) -> list[tuple[int, int]]:
     return spans
 
 
-def _strip_cells(strip: Strip) -> list[tuple[str, Style | None]]:
+def strip_cells(strip: Strip) -> list[tuple[str, Style | None]]:
+    """What each cell of a strip holds; the second cell of a wide letter holds an empty text."""
     cells: list[tuple[str, Style | None]] = []
     for text, style, _ in strip:
         if text.isascii():

@@ -12,8 +12,10 @@ import signal
 import termios
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from types import FrameType
 
 from textual import events
@@ -36,13 +38,33 @@ MOST_UNSEEN = 512
 MOST_CELLS = 1 << 20
 """Cells of the largest screen that a terminal may say it has: 2,000 columns of 500 lines."""
 
+ASKED_BYTES = 256
+"""Bytes written after which the terminal is asked whether they are there; fewer are nothing on any line."""
+MEASURED_BYTES = 1024
+"""Bytes of a repaint, at least, from which the speed of the line is taken."""
+DELAYS_KEPT = 32
+QUEUE_SECONDS = 0.05
+"""What may be on its way in front of a repaint that somebody waits for, and what counts as slow."""
+PRESSED_SECONDS = 0.5
+"""After a key repaints are what somebody waits for."""
+LATE_SECONDS = 0.25
+"""An answer that is later than this makes the next repaint wait for it: the line is slower than believed."""
+ANSWER_SECONDS = 10.0
+"""After this time without an answer one more repaint is written: answers may have been lost."""
+FIRST_ANSWER_SECONDS = 1.0
+"""A terminal that has not answered its first question by then is not waited for at the end."""
+LAST_ANSWER_SECONDS = 1.0
+"""Most time that the end waits for answers; the watchdog would give up after three seconds."""
+
 CHECK_SECONDS = 0.5
 """Between two looks whether the terminal is there."""
 GRACE_SECONDS = 3.0
 """For an orderly end. Together with the look before it, this is less than five seconds."""
 
 _PASTE_START, _PASTE_END = b"\x1b[200~", b"\x1b[201~"
-_BEGINS = re.compile(rb"\x1b\[(?:200~|M)")
+_ASK, _ANSWER = "\x1b[5n", b"\x1b[0n"
+"""A terminal answers that it is well (DSR) once it has taken in what was written before the question."""
+_BEGINS = re.compile(rb"\x1b\[(?:200~|M|0n)")
 _X10_LENGTH = len(b"\x1b[M") + 3
 _LEAVE = "\x1b[<u\x1b[?2004;1000;1003;1015;1006;1004l\x1b[?7h\x1b[?1049l\x1b[?25h\x1b[0m"
 """What Textual writes to leave the screen, for where it cannot."""
@@ -53,6 +75,97 @@ class PastedText:
     """A whole paste: no escapes, no control characters but tabs and newlines."""
 
     text: str
+
+
+class OutputArrived(Message):
+    """The terminal has taken in what was written some time ago."""
+
+    def can_replace(self, message: Message) -> bool:
+        """Only the newest matters."""
+        return isinstance(message, OutputArrived)
+
+
+class Answer:
+    """In the bytes of a terminal: its answer to the oldest question that is open."""
+
+
+class OutputPace:
+    """How fast the line to the terminal is, and when the next repaint may be written.
+
+    Behind an SSH connection are buffers of megabytes: whatever is written is taken at once, and is seen when
+    all that was written before has passed the line. So after each repaint the terminal is asked for an
+    answer; the times tell how long a byte is on its way (the least seen) and how many pass in a second. A
+    terminal that never answers is never waited for.
+
+    All times are of `time.monotonic`.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: deque[tuple[float, int]] = deque()
+        self._delays: deque[float] = deque(maxlen=DELAYS_KEPT)
+        self._byte_seconds: float | None = None
+        self._answers = 0
+        self._answered_at = self._free_at = self._pressed_at = float("-inf")
+        self._cost = 0.0
+
+    def asked(self, size: int, now: float) -> None:
+        """So many bytes were written since the last question, and now it is asked whether they are there."""
+        with self._lock:
+            self._cost = size * (self._byte_seconds or 0.0)
+            self._free_at = max(now, self._free_at) + self._cost
+            self._open.append((now, size))
+
+    def answered(self, now: float) -> None:
+        """The terminal has answered the oldest question."""
+        with self._lock:
+            if not self._open:
+                return
+            asked_at, size = self._open.popleft()
+            self._delays.append(now - asked_at)
+            # The line was free for these bytes once those before had arrived.
+            took = now - max(self._answered_at, asked_at + min(self._delays))
+            if size >= MEASURED_BYTES:
+                # Times are averaged and not speeds, so that a line that turns slow is believed at once.
+                each, before = max(took, 0.0) / size, self._byte_seconds
+                self._byte_seconds = each if before is None else (before + each) / 2
+            self._answered_at = now
+            self._answers += 1
+
+    def pressed(self, now: float) -> None:
+        """Somebody has pressed a key and waits to see what it does."""
+        self._pressed_at = now
+
+    def forget_open(self) -> None:
+        """No question is answered any more."""
+        with self._lock:
+            self._open.clear()
+            self._free_at = float("-inf")
+
+    def is_awaiting(self, now: float) -> bool:
+        """Whether an answer is still to come."""
+        with self._lock:
+            if not self._answers:
+                return bool(self._open) and now - self._open[0][0] < FIRST_ANSWER_SECONDS
+            return bool(self._open) and now - self._open[0][0] < ANSWER_SECONDS
+
+    def wait(self, now: float) -> float:
+        """Seconds until the next repaint may be written; 0 if it may be now."""
+        with self._lock:
+            if not self._answers or not self._open:
+                overdue = False
+            elif now - self._open[0][0] > ANSWER_SECONDS:  # answers were lost, or it stands still
+                self._open.clear()
+                overdue = False
+            else:
+                overdue = self._byte_seconds is None or now > self._free_at + min(self._delays) + LATE_SECONDS
+            if overdue:
+                return LATE_SECONDS
+            busy = self._free_at - now
+            if now - self._pressed_at < PRESSED_SECONDS:
+                return max(0.0, busy - QUEUE_SECONDS)
+            # What nobody waits for leaves half of a slow line free for what somebody may ask for.
+            return max(0.0, busy + (self._cost if self._cost > QUEUE_SECONDS else 0.0))
 
 
 class TerminalInput:
@@ -69,14 +182,14 @@ class TerminalInput:
         self._pasted_at = 0.0
         self._torn = b""
 
-    def take(self, data: bytes) -> Iterator[str | PastedText]:
+    def take(self, data: bytes) -> Iterator[str | PastedText | Answer]:
         """The pieces in some bytes.
 
         Args:
             data: What came; a sequence may begin in one call and end in a later one.
 
         Yields:
-            Text for the parser of keys, and pastes.
+            Text for the parser of keys, pastes, and answers.
         """
         whole = len(data) < READ_BYTES
         data = self._kept + data
@@ -98,6 +211,9 @@ class TerminalInput:
             if data.startswith(_PASTE_START):
                 self._paste, data = bytearray(), data[len(_PASTE_START) :]
                 self._pasted_at = time.monotonic()
+            elif data.startswith(_ANSWER):
+                data = data[len(_ANSWER) :]
+                yield Answer()
             elif len(data) < _X10_LENGTH:
                 self._kept, data = data, b""
             else:
@@ -154,7 +270,10 @@ def _unfinished(data: bytes, *, whole: bool) -> int:
     """
     most = min(len(data), len(_PASTE_START) - 1)
     least = 3 if whole else 1
-    return next((size for size in range(most, least - 1, -1) if data.endswith(_PASTE_START[:size])), 0)
+    ends = (_PASTE_START, _ANSWER)
+    return next(
+        (size for size in range(most, least - 1, -1) if data.endswith(tuple(end[:size] for end in ends))), 0
+    )
 
 
 class TerminalDriver(LinuxDriver):
@@ -165,6 +284,49 @@ class TerminalDriver(LinuxDriver):
     """
 
     _unseen = threading.BoundedSemaphore(MOST_UNSEEN)
+    mode = 0
+    """Counts up whenever the application takes over the screen."""
+    tell_arrivals = False
+    """Whether the app waits for answers."""
+    _unasked = 0
+
+    @cached_property
+    def pace(self) -> OutputPace:
+        """How fast the line to the terminal is."""
+        return OutputPace()
+
+    def start_application_mode(self) -> None:
+        """Takes over the screen, at first or again."""
+        self.mode += 1
+        self.pace.forget_open()
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+        self._ask()
+
+    def write(self, data: str) -> None:
+        """Writes, but not into the queue of a thread that has ended with its terminal: a full one blocks."""
+        if self._writer_thread is not None and self._writer_thread.is_alive():
+            super().write(data)
+
+    def wrote(self, size: int) -> None:
+        """So many bytes of a repaint were written."""
+        self._unasked += size
+        if self._unasked >= ASKED_BYTES:
+            self._ask()
+
+    def _ask(self) -> None:
+        if self.input_tty:
+            self.write(_ASK)
+            self.pace.asked(self._unasked, time.monotonic())
+            self._unasked = 0
+
+    def disable_input(self) -> None:
+        """Ends reading, but not before the answers have come: the shell would take them for keys."""
+        end = time.monotonic() + LAST_ANSWER_SECONDS
+        while self._key_thread is not None and self.pace.is_awaiting(time.monotonic()):
+            if time.monotonic() > end or terminal_is_gone(self.fileno):
+                break
+            time.sleep(0.005)
+        super().disable_input()
 
     def run_input_thread(self) -> None:
         """Reads what the terminal sends until the app ends."""
@@ -182,9 +344,13 @@ class TerminalDriver(LinuxDriver):
                     self.exit_event.wait(CHECK_SECONDS)
                 self._guarded(self._parser.tick)
 
-    def _handle(self, pieces: Iterator[str | PastedText]) -> None:
+    def _handle(self, pieces: Iterator[str | PastedText | Answer]) -> None:
         for piece in pieces:
-            if isinstance(piece, PastedText):
+            if isinstance(piece, Answer):
+                self.pace.answered(time.monotonic())
+                if self.tell_arrivals:
+                    self._app.post_message(OutputArrived())
+            elif isinstance(piece, PastedText):
                 self.process_message(events.Paste(piece.text))
             else:
                 self._guarded(lambda text=piece: self._parser.feed(text))  # type: ignore[misc]
@@ -193,6 +359,8 @@ class TerminalDriver(LinuxDriver):
         """Hands on the events of a parser, which is replaced where it fails (``chr`` of 99,999,999)."""
         try:
             for event in parse():  # type: ignore[attr-defined]
+                if isinstance(event, events.InputEvent):
+                    self.pace.pressed(time.monotonic())
                 if not isinstance(event, events.Resize) or 0 < event.size.area <= MOST_CELLS:
                     self.process_message(event)
         except Exception:

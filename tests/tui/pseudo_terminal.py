@@ -6,6 +6,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -43,6 +44,11 @@ class Session:
             assert time.monotonic() < deadline, f"waited for {what}; written was {self.written[-2000:]!r}"
             if select.select([self.master], [], [], 0.1)[0]:
                 self.written += os.read(self.master, 65536)
+
+    def resize(self, columns: int) -> None:
+        """Gives it another width, after which memtop writes the whole screen and not only what differs."""
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
+        self.process.send_signal(signal.SIGWINCH)
 
     def type(self, keys: bytes) -> None:
         os.write(self.master, keys)
