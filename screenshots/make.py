@@ -134,6 +134,9 @@ PICTURES = (
         shows=("revision 2 (image v2.0.0)", "What changed", "the floor begins to climb"),
     ),
     Picture(
+        "advice", MIDDLE, keys=("home", "down", "W", "a"), shows=("no size can be given", "buys", "how sure")
+    ),
+    Picture(
         "alerts",
         MIDDLE,
         keys=("home", "down", "A", "~they would have paged"),

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from memtop.observe.frame import Frame
     from memtop.observe.watchlist import Watchlist
     from tui.change.workload_actions import BackgroundRolloutNews
+    from tui.pod.advice_tab import AdviceTab
     from tui.pod.screen import PodScreen
     from tui.pod.tab import TabSubject
     from tui.pod.trend_tab import TrendTab
@@ -394,6 +395,7 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
     def open(self, subject: TabSubject, first: str = "") -> None:
         """Opens a pod or a workload, at once with one of its tabs or actions."""
         from memtop.commands.timeline import timeline_options  # noqa: PLC0415  (after the first paint)
+        from tui.pod.advice_tab import advice_sources  # noqa: PLC0415  (likewise)
         from tui.pod.screen import PodScreen  # noqa: PLC0415  (likewise)
 
         if self._engine is None:
@@ -411,6 +413,7 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
             first=first,
             pace=self._plan.speed,
             timeline=timeline_options(self._plan),
+            advice=advice_sources(self._plan),
         )
         self.open_screen(screen)
 
@@ -426,6 +429,11 @@ class Memtop(ErrorBoundary[int], OrderedKeys[int], TerseDisplay[int]):
         """Changes the row's workload, after a plan and a yes, or follows what became of it."""
         if self._acting is not None:
             self._acting.change(action)
+
+    def on_advice_tab_plan_wanted(self, message: AdviceTab.PlanWanted) -> None:
+        """Plans what is proposed for the workload in front."""
+        if self._acting is not None:
+            self._acting.plan(message.request)
 
     def on_rollout_screen_left_running(self, message: RolloutScreen.LeftRunning) -> None:
         """Goes on following a rollout whose screen was left."""

@@ -356,5 +356,6 @@ WORKLOAD_GROUP = KeyGroup(
         HelpKey("W", "its pods and revisions; from a pod, the workload that it belongs to"),
         HelpKey("enter", "open the pod"),
         HelpKey("tab", "pods, revisions"),
+        HelpKey("a", "advice on its memory: sizes, runtime flags, a dump, code; enter plans one"),
     ),
 )

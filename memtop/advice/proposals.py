@@ -11,12 +11,16 @@ from memtop.advice.runtime_advice import runtime_of, runtime_settings
 from memtop.advice.sizes import SizeAdvice, daily_peaks, quantity, size_advice
 from memtop.advice.workload_evidence import MemberFacts, WorkloadEvidence
 from memtop.analysis.judgement import Judgement, Verdict
+from memtop.analysis.memory_series import Batch
+from memtop.analysis.verdict import judge_batch
 from memtop.change.change_request import KINDS_WITH_TEMPLATE, ChangeRequest, SetMemory, pod_template
 from memtop.heap.runtime_detection import LanguageRuntime
 from memtop.kube.json_object import Json, objects, text
 from memtop.quantity import bytes_or_none
 from memtop.wording import bytes_
 
+SETTLED_SECONDS = 6 * 3600.0
+"""Seconds after which a revision is judged by itself: what leaks slowly does not show within an hour."""
 UNJUDGED = Judgement(Verdict.NOT_ENOUGH_DATA, 1.0)
 
 
@@ -64,7 +68,7 @@ def propose(evidence: WorkloadEvidence, container: str = "") -> tuple[Proposal, 
 def _of_container(evidence: WorkloadEvidence, container: Json) -> Iterator[Proposal]:
     name, ref = text(container, "name"), evidence.ref
     members = [one for one in evidence.members if one.container == name]
-    judged = _judgement(members)
+    judged = _judgement(evidence, name, members)
     limit = _size(container, "limits") or _largest(members, "limit")
     request = _size(container, "requests") or _largest(members, "request")
     changeable = ref.kind in KINDS_WITH_TEMPLATE and evidence.workload is not None
@@ -117,11 +121,26 @@ def _size_proposal(evidence: WorkloadEvidence, name: str, sizes: SizeAdvice, *, 
     return Proposal("sizes", name, title, sizes.reason, evidence.basis, sizes.sure, wish)
 
 
-def _judgement(members: list[MemberFacts]) -> Judgement:
-    """What is judged of the worst of them."""
+def _judgement(evidence: WorkloadEvidence, name: str, members: list[MemberFacts]) -> Judgement:
+    """What is judged of the worst of them; of pods too young for that, what the revision before did.
+
+    Pods of a new revision are young, and a leak must not be sized because it has just been restarted.
+    """
     order = {Verdict.LEAK: 0, Verdict.OOM_LOOP: 1}
-    judged = [one.judgement for one in members]
+    judged = [one.judgement for one in members if one.judgement.verdict is not Verdict.NOT_ENOUGH_DATA]
+    if evidence.judgement is not None and len({one.container for one in evidence.members}) == 1:
+        judged.append(evidence.judgement)
+    before = [one for one in evidence.before.get(name, ()) if len(one.values)]
+    settled = any(len(one.values) for one in evidence.after.get(name, ())) and judged
+    if before and (not settled or not _is_old_enough(evidence, name)):
+        judged += list(judge_batch(Batch.of(before)))
     return min(judged, key=lambda one: (order.get(one.verdict, 2), -one.confidence), default=UNJUDGED)
+
+
+def _is_old_enough(evidence: WorkloadEvidence, name: str) -> bool:
+    """Whether pods of the newest revision have been seen for as long as a leak takes to show."""
+    spans = [one.timestamps[-1] - one.timestamps[0] for one in evidence.after[name] if len(one.timestamps)]
+    return max(spans, default=0.0) >= SETTLED_SECONDS
 
 
 def _size(container: Json, which: str) -> float | None:

@@ -228,7 +228,7 @@ def _ask_near_onsets(
         names = [
             name
             for name, one in mine.items()
-            if one.timestamps[-1] > grid.start and one.timestamps[0] < grid.end
+            if len(one.timestamps) and one.timestamps[-1] > grid.start and one.timestamps[0] < grid.end
         ]
         pasts = prometheus_past.ask_past(prometheus, schema, names, [metric], grid, names).pasts
         found |= {name: _as_series(past) for (name, _), past in pasts.items()}

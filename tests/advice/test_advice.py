@@ -11,8 +11,10 @@ import pytest
 
 from config import invocation as command_line
 from memtop.advice.code_advice import code_advice
+from memtop.advice.proposals import propose
 from memtop.advice.runtime_advice import runtime_of, runtime_settings
 from memtop.advice.sizes import DailyPeaks, daily_peaks, quantity, size_advice
+from memtop.advice.workload_evidence import MemberFacts, WorkloadEvidence
 from memtop.analysis.judgement import Judgement, Verdict
 from memtop.analysis.memory_series import Series
 from memtop.change.change_request import SetVariables
@@ -214,3 +216,22 @@ def test_the_demos_leak_is_not_sized(demo, tmp_path, monkeypatch) -> None:
 
 def test_the_title_names_the_variables() -> None:
     assert SetVariables(REF, "app", (("A", "1"),)).title == "Set A of web"
+
+
+def test_a_leak_is_not_sized_because_it_has_just_been_restarted() -> None:
+    """The pods of a new revision are too young to be judged; the revision before leaked."""
+    times = np.arange(0.0, 12 * 3600.0, 60.0)
+    leaking = Series(times, 200.0 * MI + 30.0 * MI * times / 3600.0, limit=1.0 * GI)
+    young = Series(times[:5] + times[-1] + 60.0, np.full(5, 210.0 * MI), limit=1.0 * GI)
+    unjudged = Judgement(Verdict.NOT_ENOUGH_DATA, 1.0)
+    member = MemberFacts("web-1", "app", "", "Running", 210.0 * MI, 1.0 * GI, None, 0, 0, None, unjudged)
+    evidence = WorkloadEvidence(
+        REF, "lab", float(times[-1]) + 400.0, (member,), before={"app": (leaking,)}, after={"app": (young,)}
+    )
+    [sizes] = [one for one in propose(evidence) if one.id == "sizes"]
+    assert sizes.title == "no size can be given"
+    assert "buys" in sizes.reason
+    steady = Series(times + times[-1], np.full(len(times), 210.0 * MI), limit=1.0 * GI)
+    fixed = replace(evidence, members=(replace(member, judgement=STEADY),), after={"app": (steady,)})
+    [sizes] = [one for one in propose(fixed) if one.id == "sizes"]
+    assert sizes.title.startswith("limit ")

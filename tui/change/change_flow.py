@@ -167,6 +167,16 @@ class ChangeFlow:
             self._app.notify(str(error), markup=False)
         return None
 
+    async def run_request(self, change: ChangeRequest, row: Row) -> ChangePlan | None:
+        """Plans a change that was proposed and, after a yes, makes it; see `run`."""
+        try:
+            return await self._agreed_and_done(change, row)
+        except CHANGE_FAILURES as error:
+            self._complain(str(error))
+        except NothingToDoError as error:
+            self._app.notify(str(error), markup=False)
+        return None
+
     # -- what is asked
 
     async def _container_changed(self, action: str, row: Row, uses: ReadUsage) -> ChangePlan | None:

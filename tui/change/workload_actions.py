@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from textual.app import App
 
     from config.settings import Settings
-    from memtop.change.change_request import ResizePod
+    from memtop.change.change_request import ChangeRequest, ResizePod
     from memtop.change.rollout_watch import BackgroundRollout
     from memtop.change.several_changes import SeveralOutcome
     from memtop.kube.object_ref import ObjectRef
@@ -296,12 +296,30 @@ class WorkloadActions:
             work = self._work(partial(self._change, action, row, marked, waiting), "change")
             self._app.push_screen(waiting, lambda left: work.cancel() if left else None)
 
+    def plan(self, request: ChangeRequest) -> None:
+        """Plans a change that was proposed for the row in front."""
+        row = self.row
+        why = NO_ROW if row is None else self.refusal("memory", row)
+        if row is None or why:
+            self._app.notify(why, markup=False)
+        elif self.applying:
+            self._app.notify("A change is on its way to the cluster: one at a time")
+        else:
+            waiting = WaitingDialog(request.title, f"Planning it for {row.workload} …")
+            work = self._work(partial(self._change, "", row, (), waiting, request), "change")
+            self._app.push_screen(waiting, lambda left: work.cancel() if left else None)
+
     def _work(self, work: Callable[[], Coroutine[None, None, None]], group: str) -> Worker[None]:
         """Begins something in place of what of its group is under way."""
         return self._app.run_worker(work, group=group, exclusive=True)
 
     async def _change(
-        self, action: str, row: TabSubject, marked: Sequence[TabSubject], waiting: WaitingDialog
+        self,
+        action: str,
+        row: TabSubject,
+        marked: Sequence[TabSubject],
+        waiting: WaitingDialog,
+        proposed: ChangeRequest | None = None,
     ) -> None:
         from memtop.change.audit_log import AuditLog, audit_log_path
         from memtop.stabilisation.earlier_revisions import leak_of_revision
@@ -337,7 +355,10 @@ class WorkloadActions:
             if marked:
                 self._followed_several(await flow.run_marked(action, marked))
                 return
-            plan = await flow.run(action, row, uses)
+            if proposed is not None:
+                plan = await flow.run_request(proposed, row)
+            else:
+                plan = await flow.run(action, row, uses)
         finally:
             waiting.finish()
         if plan is not None and plan.opens_rollout:

@@ -21,6 +21,7 @@ from tui.keys import CHANGE_BINDINGS, CHANGE_GROUP, FOLLOW_GROUP, REPORT_BINDING
 from tui.live_screen import FigureStyle, HelpKey, KeyGroup, OpenSubject
 from tui.overview.cells import row_name
 from tui.overview.row_details import verdict_line
+from tui.pod.advice_tab import AdviceSources, AdviceTab
 from tui.pod.causes_tab import CauseInquiry, CausesTab
 from tui.pod.describe_tab import DescribeTab
 from tui.pod.events_tab import EventsTab
@@ -74,6 +75,7 @@ class PodScreen(ExecScreen):
         read_only: Whether memtop was told to change nothing.
         pace: Seconds of the cluster's time that pass in one here.
         timeline: How to find out since when its workload leaks and why; None for not at all.
+        advice: Where a workload's past is asked for, and where captures may be; None for no advice.
         first: The tab that is open at first, or the action such as ``heap`` to take at once; the first tab if
             empty.
     """
@@ -91,6 +93,7 @@ class PodScreen(ExecScreen):
         Binding("p", "tab('Previous')", "Previous"),
         Binding("e", "tab('Events')", "Events"),
         Binding("B", "tab('Memory')", "Memory"),
+        Binding("a", "tab('Advice')", "Advice"),
         Binding("Y", "tab('Why')", "Why"),
         Binding("question_mark", "app.help", "Help", key_display="?"),
         Binding("q", "app.quit", "Quit"),
@@ -123,6 +126,7 @@ class PodScreen(ExecScreen):
         first: str = "",
         pace: float = 1.0,
         timeline: TimelineOptions | None = None,
+        advice: AdviceSources | None = None,
     ) -> None:
         inside = ExecAccess(subject, read_only=read_only)
         super().__init__(ask, inside, now, symbols, warnings, pace)
@@ -143,6 +147,7 @@ class PodScreen(ExecScreen):
             EventsTab(subject, ask, symbols),
             MemoryTab(subject, ask, inside, symbols),
             CausesTab(subject, ask, self.inquiry, ascii_only=symbols == "ascii"),
+            *([AdviceTab(subject, ask, symbols, *advice)] if workload and advice is not None else []),
         )
         self._open: PodTab = next((tab for tab in self.tabs if first == tab.NAME), self.tabs[0])
         self._first = first
@@ -185,6 +190,8 @@ class PodScreen(ExecScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Leaves out what only a single container has."""
         if action in ACTIONS_WITH_EXEC and not self.subject.pod:
+            return False
+        if action == "tab" and not any(parameters[0] == tab.NAME for tab in self.tabs):
             return False
         return super().check_action(action, parameters)
 
