@@ -205,6 +205,9 @@ def not_prometheus_error(body: bytes, error: Exception) -> Unreachable:
 MAX_VALUE = 2.0**63
 LATEST_TIME = 9_223_372_036.0
 """Unix seconds: as far as 64 bits of nanoseconds reach, in the year 2262."""
+MAX_SPAN = 400 * 86_400.0
+"""Seconds by which a sample may be away from the middle one of its series. Nothing asks for more than some
+weeks, and a grid that is laid over a series would reach over centuries for a single time that is wrong."""
 
 
 def _to_stream(one: _RawStream) -> MetricStream:
@@ -215,6 +218,12 @@ def _to_stream(one: _RawStream) -> MetricStream:
     finite = (np.abs(values) <= MAX_VALUE) & (times >= 0) & (times <= LATEST_TIME)
     if not finite.all():
         times, values = times[finite], values[finite]
+    if len(times) and (np.diff(times) < 0).any():  # 7 GiB went into what follows from times out of order
+        order = np.argsort(times, kind="stable")
+        times, values = times[order], values[order]
+    if len(times) and times[-1] - times[0] > MAX_SPAN:
+        near = np.abs(times - times[len(times) // 2]) <= MAX_SPAN
+        times, values = times[near], values[near]
     return MetricStream(one.metric or {}, times, values)
 
 

@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -143,3 +144,21 @@ def test_what_no_machine_has_is_left_out(time, value):
     body = f'{{"status": "success", "data": {{"resultType": "matrix", "result": [{series}]}}}}'
     answer = prometheus_answers.read_query_answer(body.encode())
     assert [stream.values.tolist() for stream in answer.streams] in ([[5.0]], [])
+
+
+def _matrix(*times):
+    values = [[time, str(number)] for number, time in enumerate(times)]
+    result = [{"metric": {"pod": "a"}, "values": values}]
+    answer = {"status": "success", "data": {"resultType": "matrix", "result": result}}
+    return msgspec.json.encode(answer)
+
+
+def test_samples_out_of_order_are_put_in_order():
+    (stream,) = prometheus_answers.read_query_answer(_matrix(1.7e9 + 60, 1.7e9, 1.7e9 + 120)).streams
+    assert stream.times.tolist() == [1.7e9, 1.7e9 + 60, 1.7e9 + 120]
+    assert stream.values.tolist() == [1.0, 0.0, 2.0]
+
+
+def test_a_time_in_another_century_costs_only_its_sample():
+    (stream,) = prometheus_answers.read_query_answer(_matrix(0.0, 1.7e9, 1.7e9 + 60, 1.7e9 + 120, 9.2e9)).streams
+    assert stream.times.tolist() == [1.7e9, 1.7e9 + 60, 1.7e9 + 120]
