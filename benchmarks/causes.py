@@ -1,4 +1,4 @@
-"""Whether what leaks is named: small programs that leak in a known way, and healthy ones, as pods of a real cluster.
+"""Whether what leaks is named: programs that leak in a known way, and healthy ones, on a real cluster.
 
 Each program of `benchmarks/leaking_programs/` runs in a pod of a namespace of its own; memtop captures it two
 times, as ``memtop heap what-grew`` does, and applies the rules of likely causes. A leak is *named* where the
@@ -37,7 +37,7 @@ HERE = Path(__file__).parent / "leaking_programs"
 NAMESPACE = "why-causes"
 WARM_SECONDS = 25.0
 """Before the first capture: a runtime loads its classes and libraries meanwhile."""
-AT_ONCE = 4
+AT_ONCE = 5
 """Pods that run at the same time."""
 CACHE, LISTENERS = "unbounded cache", "listeners that are never removed"
 CLOSURES, THREADS = "closures that are kept", "threads that are never ended"
@@ -80,8 +80,8 @@ class Program:
 
 
 PROGRAMS = (
-    Program("JVM", "map", r"Leaks\$Session\b.*SessionCache\.sessions", (CACHE,)),
-    Program("JVM", "listener", r"Leaks\$PriceListener.*Bus\.listeners", (LISTENERS,)),
+    Program("JVM", "map", r"^Leaks\$Session\b", (CACHE,)),
+    Program("JVM", "listener", r"^Leaks\$PriceListener", (LISTENERS,)),
     Program(
         "JVM", "thread-local", r"Leaks\$RequestContext|more threads", (THREADS, "globals that only grow")
     ),
@@ -94,8 +94,8 @@ PROGRAMS = (
     Program("Go", "goroutine", r"waitForever|handleRequest", ("goroutines that never end",)),
     Program("Python", "cache", r"Session", (CACHE,)),
     Program("Python", "cycle", r"Order", ("cycles that nobody collects",)),
-    Program("Python", "native", r"native|not in it|heap\]", (OFF_HEAP,)),
-    Program("native", "arenas", r"arenas? of 64 MiB|malloc arenas", (OFF_HEAP,)),
+    Program("Python", "native", r"what leaks is not in it", (OFF_HEAP,)),
+    Program("native", "arenas", r"arenas? of 64 MiB|malloc arenas", (OFF_HEAP, THREADS)),
     Program("JVM", "garbage"),
     Program("JVM", "bounded"),
     Program("JVM", "pool"),
@@ -179,7 +179,8 @@ def pod_of(program: Program, folder: Path) -> dict[str, object]:
                     "image": program.image,
                     "imagePullPolicy": "Never",
                     "command": list(program.command),
-                    "resources": {"limits": {"memory": "768Mi"}, "requests": {"cpu": "1m", "memory": "16Mi"}},
+                    "env": [{"name": "MEMTOP_COUNT_SIGNAL", "value": "USR2"}],
+                    "resources": {"limits": {"memory": "2Gi"}, "requests": {"cpu": "1m", "memory": "16Mi"}},
                     "volumeMounts": [{"name": "programs", "mountPath": "/programs", "readOnly": True}],
                 }
             ],

@@ -3,11 +3,17 @@
 import collections
 import ctypes
 import gc
+import runpy
+import signal
 import sys
 import time
 
+signal.signal(signal.SIGUSR2, lambda *_: runpy.run_path("/tmp/memtop-count.py"))
+
 
 class Session:
+    """What a cache keeps."""
+
     def __init__(self, number):
         self.user = f"user-{number}"
         self.tags = [number] * 100
@@ -28,6 +34,7 @@ LIBC.malloc.restype = ctypes.c_void_p
 
 
 def step(kind, number):
+    """Leaks once, in one way."""
     if kind == "cache":
         SESSIONS[number] = Session(number)
     elif kind == "cycle":

@@ -77,6 +77,7 @@ class CauseFacts:
         hints: What its log says, by what was looked for: ``load``, ``cache``, ``listeners``, ``direct``,
             ``threads``, ``buffered``.
         grown: What grew between two captures, what tells most first.
+        off_heap: Bytes that were added beside the heap between those captures; None for none worth a word.
         between: Threads and the like at the first and at the last of those captures, named as `gauges` are.
     """
 
@@ -95,6 +96,7 @@ class CauseFacts:
     gauges: Mapping[str, tuple[Floats, Floats]] = field(default_factory=dict)
     hints: Mapping[str, LogHint] = field(default_factory=dict)
     grown: tuple[GrownPart, ...] = ()
+    off_heap: float | None = None
     between: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
@@ -122,7 +124,8 @@ class LikelyCause:
         name: In a few words.
         evidence: What points to it, a sentence each.
         next_step: What to check next.
-        weight: How strongly: 3 for what explains it alone, 2 for a good sign, 1 for a hint.
+        weight: How strongly: 4 for what was counted and brings the rest with it, 3 for what explains it
+            alone, 2 for a good sign, 1 for a hint.
     """
 
     name: str
@@ -221,7 +224,9 @@ def _threads(facts: CauseFacts) -> LikelyCause | None:
     if not evidence:
         return None
     step = "take a thread dump and count them by name: a pool made per request, or never shut down"
-    return LikelyCause("threads that are never ended", tuple(evidence), step, 3 if len(evidence) > 1 else 2)
+    many = risen is not None and risen[1] - risen[0] >= 50 and risen[1] >= 1.5 * risen[0]
+    weight = 4 if many else 3 if len(evidence) > 1 else 2  # their stacks and arenas follow from them
+    return LikelyCause("threads that are never ended", tuple(evidence), step, weight)
 
 
 def _connections(facts: CauseFacts) -> LikelyCause | None:
@@ -260,6 +265,8 @@ def _off_heap(facts: CauseFacts) -> LikelyCause | None:
     if hint := facts.hints.get("direct"):
         evidence.append(_said(hint))
     evidence += [f"{_grew(one)}" for one in facts.grown if re.search(r"arena|\[anon|native|Direct", one.name)]
+    if facts.off_heap is not None:
+        evidence.append(f"{bytes_(facts.off_heap)} were added beside the heap between two captures")
     if not evidence:
         return None
     step = (
@@ -285,7 +292,7 @@ def _fragmentation(facts: CauseFacts) -> LikelyCause | None:
     return LikelyCause("fragmentation, or a heap that is not given back", evidence, step, 1)
 
 
-_CACHE_NAMES = re.compile(r"cache|LRU|memo|HashMap|ConcurrentHashMap|\bMap\b|dict", re.IGNORECASE)
+_CACHE_NAMES = re.compile(r"cache|\bLRU|\bmemo(?:iz|\b)|HashMap|\bMap\b|dict", re.IGNORECASE)
 _LISTENER_NAMES = re.compile(r"listener|handler|observer|subscri|EventEmitter", re.IGNORECASE)
 _CLOSURE_NAMES = re.compile(r"closure|lambda|\$\$Lambda|Context\b", re.IGNORECASE)
 _GLOBAL_NAMES = re.compile(r"static|global|module|<Class|singleton|ThreadLocal", re.IGNORECASE)
@@ -311,6 +318,32 @@ def _listeners(facts: CauseFacts) -> LikelyCause | None:
         return None
     step = "find where listeners are added: each needs its removal, or once()"
     return LikelyCause("listeners that are never removed", tuple(evidence), step, 3)
+
+
+def _goroutines(facts: CauseFacts) -> LikelyCause | None:
+    """A goroutine that waits for what never comes keeps its stack and all that it refers to."""
+    found = [one for one in facts.grown if one.name.startswith("goroutine of ")]
+    if not found:
+        return None
+    evidence = [
+        f"{one.count:+,} {one.name}{f', called by {one.kept_by}' if one.kept_by else ''}" for one in found[:2]
+    ]
+    step = "see what it waits for: a channel nobody closes, a context or request without a time limit"
+    return LikelyCause("goroutines that never end", tuple(evidence), step, 4)
+
+
+def _cycles(facts: CauseFacts) -> LikelyCause | None:
+    """Objects that only refer to one another are freed by the collector alone: it is off, or too late."""
+    found = [one for one in facts.grown if one.kept_by.split(" → ")[0] == one.name]
+    if not found:
+        return None
+    evidence = (f"{_grew(found[0])}: nothing else keeps it",)
+    return LikelyCause(
+        "cycles that nobody collects",
+        evidence,
+        "look for gc.disable() and gc.freeze(), or break the cycle",
+        3,
+    )
 
 
 def _closures(facts: CauseFacts) -> LikelyCause | None:
@@ -358,6 +391,18 @@ def _timer(facts: CauseFacts) -> LikelyCause | None:
     return LikelyCause("a job or timer that keeps what it makes", (facts.traffic.words(),), step, 1)
 
 
+def _kept_allocations(facts: CauseFacts) -> LikelyCause | None:
+    """What grew between two captures and is most of the rise is kept somewhere, whatever the place is called.
+
+    The rules of maps, listeners, closures and globals say more where a name tells; this one says that much.
+    """
+    main = [one for one in facts.grown[:1] if one.size >= MIB and (one.share or 0.0) >= 0.3]
+    if not main or re.search(r"arena|\[|^/|malloc", main[0].name):
+        return None
+    step = "find the slice, list or map that it is added to: what removes from it?"
+    return LikelyCause("a collection that only grows", (_grew(main[0]),), step, 1)
+
+
 def _large_data(facts: CauseFacts) -> LikelyCause | None:
     """Peaks that come and go, or a log that speaks of large loads, are too much at once, and no leak."""
     evidence = []
@@ -385,6 +430,8 @@ RULES: tuple[Rule, ...] = (
     _heap_larger_than_limit,
     _unbounded_cache,
     _listeners,
+    _goroutines,
+    _cycles,
     _threads,
     _off_heap,
     _connections,
@@ -394,6 +441,7 @@ RULES: tuple[Rule, ...] = (
     _limit_below_working_heap,
     _closures,
     _globals,
+    _kept_allocations,
     _kept_per_request,
     _warm_up,
     _fragmentation,

@@ -175,6 +175,16 @@ class TrafficDocument(Struct, forbid_unknown_fields=True):
     without_traffic_per_hour: float | None
 
 
+class ServiceDocument(Struct, forbid_unknown_fields=True):
+    """Requests a second, share of errors or mean latency (seconds), before the climb, since, and at most."""
+
+    name: str
+    before: float | None
+    since: float
+    most: float
+    most_at: Time
+
+
 class CauseDocument(Struct, forbid_unknown_fields=True):
     """A likely cause, what speaks for it, and the next step."""
 
@@ -197,6 +207,7 @@ class TimelineDocument(Struct, forbid_unknown_fields=True):
     changes: list[ChangeDocument]
     revisions: list[RevisionDocument]
     traffic: TrafficDocument
+    service: list[ServiceDocument]
     causes: list[CauseDocument]
     basis: str
     notes: list[str]

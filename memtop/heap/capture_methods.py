@@ -17,7 +17,8 @@ JCMD_MEMORY = 24 * MIB
 SNAPSHOT_FACTOR = 12
 """Times its memory that Node.js takes at worst for a snapshot. Measured with Node.js 20: 0.4 for buffers, 1.4
 for long strings, 10 for small objects, 12 for a Map of them (`benchmarks/README.md`)."""
-_SMALL_JVM = ("-J-Xmx16m", "-J-XX:+UseSerialGC", "-J-XX:TieredStopAtLevel=1")
+SMALL_JVM = ("-J-Xmx16m", "-J-XX:+UseSerialGC", "-J-XX:TieredStopAtLevel=1")
+"""Options that keep ``jcmd``, a JVM of its own, small."""
 INSPECTOR_PORT = 9229
 _MOST_PORTS = 3
 
@@ -106,7 +107,7 @@ def _missing_means(means: CaptureMeans, *tools: str, folder: bool = True) -> str
     if tools and not any(tool in means.tools for tool in tools):
         return f"the image has no {' and no '.join(tools)}"
     if folder and not means.folder:
-        return "the container may write neither to /tmp nor to /var/tmp"
+        return "the container may write neither to /tmp nor to /var/tmp nor to a volume"
     return ""
 
 
@@ -121,10 +122,13 @@ def _jvm_captures(program: RuntimeProgram, means: CaptureMeans) -> Iterator[Heap
         "The JVM collects all garbage and stands still while it writes: a second for every GiB, or several."
     )
     command: tuple[str, ...]
-    if "jcmd" in means.tools or "jmap" not in means.tools:
-        command = ("jcmd", *_SMALL_JVM, str(pid), "GC.heap_dump", remote)
+    bare = "jattach" in means.tools and "jcmd" not in means.tools
+    if "jcmd" in means.tools or not {"jmap", "jattach"} & set(means.tools):
+        command = ("jcmd", *SMALL_JVM, str(pid), "GC.heap_dump", remote)
+    elif "jmap" not in means.tools:
+        command = ("jattach", str(pid), "dumpheap", remote)
     else:
-        command = ("jmap", *_SMALL_JVM, f"-dump:live,format=b,file={remote}", str(pid))
+        command = ("jmap", *SMALL_JVM, f"-dump:live,format=b,file={remote}", str(pid))
     yield HeapCapture(
         f"heap dump with {command[0]}",
         CaptureMethod.FILE,
@@ -135,19 +139,31 @@ def _jvm_captures(program: RuntimeProgram, means: CaptureMeans) -> Iterator[Heap
         remote=remote,
         memory=JCMD_MEMORY,
         size=heap,
-        missing=_missing_means(means, "jcmd", "jmap"),
-        success_text="Heap dump file created",
+        missing=_no_jvm_tool(means, "jcmd", "jmap", "jattach") or _missing_means(means),
+        success_text="response code = 0" if command[0] == "jattach" else "Heap dump file created",
     )
     yield HeapCapture(
-        "class histogram with jcmd",
+        f"class histogram with {'jattach' if bare else 'jcmd'}",
         CaptureMethod.OUTPUT,
         pid,
-        ("jcmd", *_SMALL_JVM, str(pid), "GC.class_histogram"),
+        ("jattach", str(pid), "inspectheap")
+        if bare
+        else ("jcmd", *SMALL_JVM, str(pid), "GC.class_histogram"),
         "-histogram.txt",
         "The JVM collects all garbage and stands still while it counts: less than a second for every GiB.",
         memory=JCMD_MEMORY,
         size=MIB,
-        missing=_missing_means(means, "jcmd", folder=False),
+        missing=_no_jvm_tool(means, "jcmd", "jattach"),
+    )
+
+
+def _no_jvm_tool(means: CaptureMeans, *tools: str) -> str:
+    """What to do where there is a JRE only: its libraries can be asked, but nothing that asks is there."""
+    if any(tool in means.tools for tool in tools):
+        return ""
+    return (
+        f"the image has no {' and no '.join(tools)} (a JRE only): add the module jdk.jcmd with jlink, or the "
+        "program jattach; or kubectl debug with an image that has the same JDK"
     )
 
 

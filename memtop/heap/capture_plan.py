@@ -9,7 +9,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from memtop.heap.capture_methods import CaptureMeans, CaptureMethod, HeapCapture, possible_captures
@@ -19,9 +19,11 @@ from memtop.heap.container_probe import (
     ContainerProbe,
     NoShellError,
     find_go_programs,
+    find_writable_volumes,
     probe_container,
 )
 from memtop.heap.kept_captures import capture_name
+from memtop.heap.python_objects import python_object_captures
 from memtop.heap.runtime_detection import (
     USUAL_PPROF_PORTS,
     LanguageRuntime,
@@ -116,6 +118,14 @@ class CapturePlan:
         """What may go wrong, with figures."""
         capture = self.capture
         found = [*self._memory_risks(), *self._disk_risks()]
+        folder = str(PurePosixPath(capture.remote).parent) if capture.remote else ""
+        if capture.method is CaptureMethod.FILE and folder and folder not in TEMP_FOLDERS:
+            found.append(
+                CaptureRisk(
+                    f"/tmp cannot be written, so the file goes to {folder}, a volume of the program's own, "
+                    "and takes its room until it is removed."
+                )
+            )
         if capture.method is not CaptureMethod.LEFT:
             found.append(CaptureRisk(capture.cost))
         if self.constraints.liveness is not None and capture.memory:
@@ -189,6 +199,19 @@ class CapturePlan:
                 True,
             )
 
+    def _beside_words(self) -> str:
+        """That there are other programs of its runtime, where there are."""
+        pid = self.program.process.pid
+        others = [
+            one.process
+            for one in detect_programs(self.probe)
+            if one.runtime is self.program.runtime is not LanguageRuntime.UNKNOWN and one.process.pid != pid
+        ]
+        if not others:
+            return ""
+        told = ", ".join(f"PID {one.pid} holds {bytes_(one.anon)}" for one in others[:MOST_PROGRAMS])
+        return f"; not the only {self.program.runtime} here: {told}"
+
     def facts(self) -> tuple[tuple[str, str], ...]:
         """Name and value of what is to be done, for a person who decides."""
         capture, memory, space = self.capture, self.space.memory, self.space
@@ -197,7 +220,7 @@ class CapturePlan:
                 "container",
                 f"{self.container_ref.container} of {self.container_ref.namespace}/{self.container_ref.pod}",
             ),
-            ("process", self.program.words()),
+            ("process", f"{self.program.words()}{self._beside_words()}"),
         ]
         if capture.command:
             found.append(("runs there", capture.command_text))
@@ -259,6 +282,7 @@ async def plan_captures(client: Client, container_ref: ContainerRef, folder: Pat
     unknown = [program for program in detect_programs(probe) if program.runtime is LanguageRuntime.UNKNOWN]
     pids = [program.process.pid for program in unknown[:_MOST_UNKNOWN]]
     probe = await find_go_programs(client, container_ref, probe, pids)
+    probe = await find_writable_volumes(client, container_ref, probe)
     return plans_from_probe(container_ref, probe, constraints, folder, free_here, stamp)
 
 
@@ -316,20 +340,20 @@ def plans_from_probe(
     except NoCgroupFiguresError:
         memory = None
     closed = _read_only_folders(probe)  # which `test -w` of BusyBox calls writable when root asks
-    writable = next(
-        (name for name in TEMP_FOLDERS if name in probe.lines("writable") and name not in closed), ""
-    )
+    writable = next((name for name in probe.lines("writable") if name.strip() and name not in closed), "")
     space = CaptureSpace(memory, _free_bytes(probe, writable), writable in _tmpfs_folders(probe), free_here)
     means = CaptureMeans(probe.tools, writable, stamp, _ports_to_ask(probe, constraints))
-    found = sorted(
-        [*possible_captures(program, means), *_files_left(probe)], key=lambda capture: bool(capture.missing)
-    )
+    own = list(_captures_of(program, means))
+    for other in _others_like(programs)[: MOST_PROGRAMS - 1]:
+        which = f" of PID {other.process.pid}: {' '.join(other.process.command[-1:])}"
+        own += [replace(one, title=f"{one.title}{which}") for one in _captures_of(other, means)]
+    found = sorted([*own, *_files_left(probe)], key=lambda capture: bool(capture.missing))
     if not probe.shell:
         found = [capture for capture in found if capture.method in (CaptureMethod.OUTPUT, CaptureMethod.PORT)]
     return tuple(
         CapturePlan(
             container_ref,
-            program,
+            next((one for one in programs if one.process.pid == capture.pid), program),
             capture,
             space,
             constraints,
@@ -338,6 +362,23 @@ def plans_from_probe(
         )
         for capture in found
     )
+
+
+MOST_PROGRAMS = 3
+"""Programs of one runtime in a container that are offered, the largest first."""
+
+
+def _captures_of(program: RuntimeProgram, means: CaptureMeans) -> Iterator[HeapCapture]:
+    if program.runtime is LanguageRuntime.PYTHON:
+        yield from python_object_captures(program, means)
+    yield from possible_captures(program, means)
+
+
+def _others_like(programs: Sequence[RuntimeProgram]) -> list[RuntimeProgram]:
+    """The other programs of the largest one's runtime, as where two JVMs run in one container."""
+    first = programs[0]
+    same = first.runtime is not LanguageRuntime.UNKNOWN
+    return [one for one in programs[1:] if same and one.runtime is first.runtime]
 
 
 def capture_constraints(pod: bytes, container: str) -> CaptureConstraints:
@@ -387,7 +428,7 @@ def _files_left(probe: ContainerProbe) -> Iterator[HeapCapture]:
 
 
 def _free_bytes(probe: ContainerProbe, folder: str) -> int | None:
-    """Bytes free in a folder of the container, as ``df -P -k`` says, in the order of `TEMP_FOLDERS`."""
+    """Bytes free in a folder of the container, as ``df -P -k`` says."""
     answers = [line.split() for line in probe.lines("space") if not line.startswith("Filesystem")]
     fitting = [words for words in answers if len(words) >= 6 and folder.startswith(words[5])]
     best = max(fitting, key=lambda words: len(words[5]), default=None)
@@ -395,21 +436,21 @@ def _free_bytes(probe: ContainerProbe, folder: str) -> int | None:
 
 
 def _tmpfs_folders(probe: ContainerProbe) -> set[str]:
-    """Which of `TEMP_FOLDERS` are in a tmpfs."""
+    """Which of the folders that may be written to are in a tmpfs."""
     return {folder for folder, mount in _mounts(probe).items() if mount[0] in ("tmpfs", "ramfs")}
 
 
 def _read_only_folders(probe: ContainerProbe) -> set[str]:
-    """Which of `TEMP_FOLDERS` are on a file system that is mounted read-only."""
+    """Which of those folders are on a file system that is mounted read-only."""
     return {folder for folder, mount in _mounts(probe).items() if "ro" in mount[1].split(",")}
 
 
 def _mounts(probe: ContainerProbe) -> dict[str, tuple[str, str]]:
-    """The file system of each of `TEMP_FOLDERS`, and the options that it is mounted with."""
+    """The file system of each of those folders, and the options that it is mounted with."""
     mounts = [line.split() for line in probe.lines("mounts")]
     known = {words[1]: (words[2], words[3]) for words in mounts if len(words) > 3}
     found = {}
-    for folder in TEMP_FOLDERS:
+    for folder in dict.fromkeys((*TEMP_FOLDERS, *probe.lines("writable"))):
         above = [str(path) for path in (PurePosixPath(folder), *PurePosixPath(folder).parents)]
         mount = next((known[path] for path in above if path in known), None)
         if mount is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import io
 import os
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -265,15 +266,38 @@ async def _keep_output(client: Client, plan: CapturePlan, file: BinaryIO, tell: 
         )
 
 
-async def _download_profile(client: Client, plan: CapturePlan, file: BinaryIO) -> None:
+async def ask_goroutines(client: Client, plan: CapturePlan) -> bytes:
+    """The profile of a Go program's goroutines, from where its heap profile comes; kept in memory only.
+
+    Raises:
+        Unreachable: No whole answer came.
+        ApiError: It is forbidden.
+        CredentialError: No credential could be had.
+        NotRunning: The container does not run.
+        NoSuchProgram: What asked for the heap profile is not there.
+    """
+    if plan.capture.command:
+        command = [word.replace(HEAP_PROFILE, GOROUTINE_PROFILE) for word in plan.capture.command]
+        done = await run_command(client, plan.container_ref, command, most=MOST_GOROUTINE_BYTES)
+        return done.output
+    file = io.BytesIO()
+    await _download_profile(client, plan, file, GOROUTINE_PROFILE)
+    return file.getvalue()
+
+
+HEAP_PROFILE, GOROUTINE_PROFILE = "/debug/pprof/heap", "/debug/pprof/goroutine"
+MOST_GOROUTINE_BYTES = 16 * 1024 * 1024
+
+
+async def _download_profile(
+    client: Client, plan: CapturePlan, file: BinaryIO, path: str = HEAP_PROFILE
+) -> None:
     async with _port_forward(client, plan) as url, aiohttp.ClientSession(trust_env=False) as session:
         limit = aiohttp.ClientTimeout(total=LONGEST_CAPTURE_SECONDS, sock_connect=10.0)
         try:
-            async with session.get(f"{url}/debug/pprof/heap", timeout=limit) as answer:
+            async with session.get(f"{url}{path}", timeout=limit) as answer:
                 if answer.status != 200:
-                    raise Unreachable(
-                        f"port {plan.capture.port} answers {answer.status} to /debug/pprof/heap"
-                    )
+                    raise Unreachable(f"port {plan.capture.port} answers {answer.status} to {path}")
                 async for data in answer.content.iter_any():
                     file.write(data)
         except aiohttp.ClientError as error:

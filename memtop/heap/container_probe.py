@@ -97,12 +97,22 @@ CGROUP_V2_FILES = (
     "memory.swap.current",
 )
 TEMP_FOLDERS = ("/tmp", "/var/tmp")
-"""Where a capture may be written, best first."""
+"""Where a capture may be written, best first; where none can be, volumes of the container come next."""
+_PLAIN_PATH = re.compile(r"/[A-Za-z0-9/._-]+")
+_SYSTEM_PATH = re.compile(r"/(?:proc|sys|dev|etc|run|var/run|tmp$|var/tmp$)")
+_MOST_VOLUMES = 10
 PROBED_TOOLS = (
-    *("jcmd", "jmap", "py-spy", "python3", "gcore", "dotnet-dump", "dotnet-gcdump"),
+    *("jcmd", "jmap", "jattach", "py-spy", "python3", "gcore", "dotnet-dump", "dotnet-gcdump"),
     *("wget", "curl", "gzip", "sha256sum", "tail", "dd", "wc", "rm", "bash"),
 )
-RUNTIME_VARIABLES = ("NODE_OPTIONS", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "PYTHONTRACEMALLOC", "GODEBUG")
+RUNTIME_VARIABLES = (
+    "NODE_OPTIONS",
+    "JAVA_TOOL_OPTIONS",
+    "JDK_JAVA_OPTIONS",
+    "PYTHONTRACEMALLOC",
+    "GODEBUG",
+    "MEMTOP_COUNT_SIGNAL",
+)
 """Variables that a runtime heeds. The others may be secrets and are not looked at."""
 RUNTIME_LIBRARIES = r"/[^ ]*/lib(jvm|coreclr|node|python[0-9.]+)[^ /]*"
 COMMAND_BYTES = 2048
@@ -216,6 +226,45 @@ async def find_go_programs(
     return replace(probe, sections={**probe.sections, "go": sanitize_bytes(done.output)})
 
 
+async def find_writable_volumes(
+    client: Client, container_ref: ContainerRef, probe: ContainerProbe
+) -> ContainerProbe:
+    """Adds the volumes that may be written, where no folder for temporary files may be.
+
+    Raises:
+        NotRunning: As `probe`.
+        ApiError: As `probe`.
+        Unreachable: As `probe`.
+        CredentialError: As `probe`.
+    """
+    mounts = [line.split() for line in probe.lines("mounts")]
+    known = {words[1]: words[3].split(",") for words in mounts if len(words) > 3}
+    open_ones = [
+        folder
+        for folder in probe.lines("writable")
+        if folder.startswith("/") and "ro" not in known.get(folder, known.get("/", []))
+    ]
+    others = [
+        path
+        for path, options in known.items()
+        if "ro" not in options and _PLAIN_PATH.fullmatch(path) and not _SYSTEM_PATH.match(path)
+    ][:_MOST_VOLUMES]
+    if open_ones or not others or not probe.shell:
+        return probe
+    asked = {
+        "space": "; ".join(f"df -P -k {path}" for path in others),
+        "writable": "; ".join(f"[ -d {path} ] && [ -w {path} ] && echo {path}" for path in others),
+        "left": "; ".join(f"ls -ln {path}/memtop-*" for path in others),
+    }
+    sections = dict(probe.sections)
+    for name, script in asked.items():
+        done = await run_command(
+            client, container_ref, ["sh", "-c", f"{{ {script}; }} 2>/dev/null"], timeout=_PROBE_SECONDS
+        )
+        sections[name] = f"{probe.text(name)}\n{sanitize_bytes(done.output)}"
+    return replace(probe, sections=sections)
+
+
 async def _probe_without_shell(client: Client, container_ref: ContainerRef) -> ContainerProbe:
     """The files that matter most, each by a ``cat`` of its own."""
     files = {
@@ -258,6 +307,7 @@ class ContainerProcess:
         program: The file it runs; empty where that can't be read.
         folder: Its working directory; likewise.
         threads: How many it has; None where that is not told.
+        caught: Signals that it has a handler for, as the bits of ``SigCgt``.
     """
 
     pid: int
@@ -271,6 +321,11 @@ class ContainerProcess:
     program: str = ""
     folder: str = ""
     threads: int | None = None
+    caught: int = 0
+
+    def catches(self, signal: int) -> bool:
+        """Whether it has a handler for a signal, by its number."""
+        return bool(self.caught >> (signal - 1) & 1)
 
 
 def read_processes(probe: ContainerProbe) -> tuple[ContainerProcess, ...]:
@@ -295,6 +350,7 @@ def read_processes(probe: ContainerProbe) -> tuple[ContainerProcess, ...]:
             programs.get(pid, "").removesuffix(" (deleted)"),
             folders.get(pid, ""),
             int(fields["Threads"]) if fields.get("Threads", "").isdecimal() else None,
+            int(fields["SigCgt"], 16) if re.fullmatch("[0-9a-fA-F]{1,32}", fields.get("SigCgt", "")) else 0,
         )
         found.append(process)
     return tuple(sorted(found, key=lambda process: (-process.rss, process.pid)))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import io
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,22 +15,32 @@ from memtop.analysis.likely_causes import CauseFacts, GrownPart, LikelyCause, li
 from memtop.background import run_in_thread
 from memtop.heap.capture_methods import HeapCapture
 from memtop.heap.capture_plan import CapturePlan, NothingToCaptureError, plan_captures
-from memtop.heap.capture_run import CAPTURE_FAILURES, CaptureFailedError, CaptureStep, TellStep
+from memtop.heap.capture_run import (
+    CAPTURE_FAILURES,
+    CaptureFailedError,
+    CaptureStep,
+    TellStep,
+    ask_goroutines,
+)
 from memtop.heap.capture_watch import RunIdentity, container_run, how_it_died, take_watched
 from memtop.heap.cgroup_memory import MemoryBreakdown, NoCgroupFiguresError, read_breakdown
 from memtop.heap.container_probe import NoShellError, probe_container
 from memtop.heap.file_transfer import remove_file
 from memtop.heap.growth_plan import GrowthPlan
-from memtop.heap_files.heap_contents import HeapContents, HeapFileError
+from memtop.heap.jvm_memory import JvmMemory, ask_jvm_memory, beside_heap, jvm_sentences, resident_heap
+from memtop.heap.runtime_detection import LanguageRuntime
+from memtop.heap_files.heap_contents import HeapContents, HeapFileError, HeapFileKind
 from memtop.heap_files.heap_growth import (
+    LEAST_COUNT,
     HeapGrowth,
     compare_heaps,
     grower_sentence,
     grown_parts,
     signed_bytes,
+    stands_out,
     whole_sentence,
 )
-from memtop.heap_files.heap_reader import read_heap_file
+from memtop.heap_files.heap_reader import read_heap, read_heap_file
 from memtop.heap_files.text_reports import ARENA, read_memory_map
 from memtop.kube.client import Client
 from memtop.kube.container_exec import ContainerRef, run_command
@@ -42,6 +54,9 @@ MOST_DISTURBANCE = 48 * 1024 * 1024
 """Bytes that a capture may take for the memory before and after it to be compared; jcmd takes 24 MiB."""
 TELLING_COUNT = 4
 """Threads or files that have to be added to be worth a sentence; a pool of threads adds two by itself."""
+MUCH_BESIDE = 8 * 1024 * 1024
+"""Bytes that have to be added beside a heap to point to a cause: jcmd alone leaves some MiB behind."""
+DIRECT_BUFFER = "java.nio.DirectByteBuffer"
 _SHELL_MARK = "@memtop"
 
 
@@ -55,6 +70,8 @@ class ProcessMoment:
         threads: Of the process.
         files: File descriptors that it has open.
         mappings: Its resident memory by mapping.
+        jvm: What it says itself, where it is a JVM.
+        goroutines: By function, where it is a Go program that serves profiles.
     """
 
     at: float
@@ -62,6 +79,8 @@ class ProcessMoment:
     threads: int | None = None
     files: int | None = None
     mappings: HeapContents | None = None
+    jvm: JvmMemory | None = None
+    goroutines: HeapContents | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,15 +173,54 @@ def judge_growth(
     sentences = [grower_sentence(growth, rise), whole_sentence(growth, rise)]
     if first is not None and last is not None:
         sentences += _beside_the_heap(first, last)
+        if first.jvm is not None and last.jvm is not None:
+            sentences += jvm_sentences(first.jvm, last.jvm, _anon_rise(first, last), TELLING_BYTES)
+        direct = next((one for one in growth.growers if one.name == DIRECT_BUFFER), None)
+        if direct is not None and (direct.objects or 0) >= LEAST_COUNT:
+            sentences.append(
+                f"{direct.objects:,} more {DIRECT_BUFFER}: each is small and holds memory beside the heap."
+            )
+        if (added := _goroutine_growth(first, last)) is not None:
+            sentences.append(f"{grower_sentence(added)[:-1]}: goroutines that wait and never end.")
     causes = likely_causes(_cause_facts(growth, rise, first, last))
     return WhatGrew(growth, rise, tuple(sentences), files, causes)
+
+
+def _anon_rise(first: ProcessMoment, last: ProcessMoment) -> int | None:
+    if first.memory is None or last.memory is None:
+        return None
+    return last.memory.anon - first.memory.anon
+
+
+def _goroutine_growth(first: ProcessMoment, last: ProcessMoment) -> HeapGrowth | None:
+    """How the goroutines changed; None where they did not become many more."""
+    if first.goroutines is None or last.goroutines is None:
+        return None
+    growth = compare_heaps(first.goroutines, last.goroutines)
+    return growth if stands_out(growth) and growth.growers else None
+
+
+def _off_heap_rise(growth: HeapGrowth, first: ProcessMoment, last: ProcessMoment) -> float | None:
+    """Bytes that were added beside the heap between two captures; None where that is not known.
+
+    A JVM says how large its heap is. Of Python the objects are counted; what rose five times as much is
+    not theirs.
+    """
+    rise = _anon_rise(first, last)
+    if first.jvm is not None and last.jvm is not None:
+        beside = beside_heap(first.jvm, last.jvm, rise)
+        return None if beside is None else float(beside)
+    if growth.kind is HeapFileKind.PYTHON_OBJECTS and rise is not None and growth.bytes is not None:
+        return float(rise) if growth.bytes * 5 < rise else None
+    return None
 
 
 def _cause_facts(
     growth: HeapGrowth, rise: float | None, first: ProcessMoment | None, last: ProcessMoment | None
 ) -> CauseFacts:
     """What two captures know, for the rules of likely causes."""
-    between = {}
+    between: dict[str, tuple[float, float]] = {}
+    off_heap = None
     parts = list(grown_parts(growth, rise))
     if first is not None and last is not None:
         looks = (("threads", first.threads, last.threads), ("file descriptors", first.files, last.files))
@@ -178,6 +236,11 @@ def _cause_facts(
             ]
             if arenas[1] > arenas[0] and held[1] - held[0] >= TELLING_BYTES:
                 parts.append(GrownPart(ARENA, float(held[1] - held[0]), None, "", arenas[1] - arenas[0]))
+        added = _goroutine_growth(first, last)
+        waiting = grown_parts(added) if added is not None else ()
+        named = (GrownPart(f"goroutine of {one.name}", 0.0, None, one.kept_by, one.count) for one in waiting)
+        parts = [*named, *parts]
+        off_heap = _off_heap_rise(growth, first, last)
     level = float(last.memory.working_set) if last is not None and last.memory is not None else None
     return CauseFacts(
         Verdict.LEAK if rise else Verdict.NOT_ENOUGH_DATA,
@@ -185,15 +248,16 @@ def _cause_facts(
         level=level,
         grown=tuple(parts),
         between=between,
+        off_heap=off_heap if off_heap is not None and off_heap >= MUCH_BESIDE else None,
     )
 
 
 def _measured_rate(first: ProcessMoment, last: ProcessMoment) -> float | None:
-    """Bytes an hour by which memory of processes grew between two moments; None where it did not."""
+    """Bytes an hour by which memory of processes grew between two moments; None where it hardly did."""
     if first.memory is None or last.memory is None or last.at <= first.at:
         return None
     rise = last.memory.anon - first.memory.anon
-    return rise * 3600 / (last.at - first.at) if rise > 0 else None
+    return rise * 3600 / (last.at - first.at) if rise >= MUCH_BESIDE else None
 
 
 def _beside_the_heap(first: ProcessMoment, last: ProcessMoment) -> Iterator[str]:
@@ -236,8 +300,9 @@ def _beside_the_heap(first: ProcessMoment, last: ProcessMoment) -> Iterator[str]
 async def look_at_process(client: Client, plan: CapturePlan) -> ProcessMoment:
     """How a process and its container are now; what cannot be asked is left out, and nothing fails."""
     at = time.monotonic()
+    goroutines = await _goroutines(client, plan) if plan.capture.suffix == ".pb.gz" else None
     if not plan.probe.shell or not plan.probe.sections:
-        return ProcessMoment(at)
+        return ProcessMoment(at, goroutines=goroutines)
     pid = plan.program.process.pid
     script = f"ls /proc/{pid}/fd | wc -l; echo {_SHELL_MARK}; cat /proc/{pid}/smaps"
     try:
@@ -256,9 +321,22 @@ async def look_at_process(client: Client, plan: CapturePlan) -> ProcessMoment:
         mappings = None
     count = int(files.strip()) if files.strip().isdecimal() else 0
     process = next((one for one in memory.processes if one.pid == pid), None) if memory is not None else None
-    return ProcessMoment(
-        at, memory, process.threads if process is not None else None, count or None, mappings
-    )
+    jvm = None
+    if plan.program.runtime is LanguageRuntime.JVM and "jcmd" in plan.probe.tools:
+        with contextlib.suppress(*CAPTURE_FAILURES):
+            jvm = await ask_jvm_memory(client, plan.container_ref, pid)
+            jvm = replace(jvm, resident=resident_heap(smaps, jvm.ranges))
+    threads = process.threads if process is not None else None
+    return ProcessMoment(at, memory, threads, count or None, mappings, jvm, goroutines)
+
+
+async def _goroutines(client: Client, plan: CapturePlan) -> HeapContents | None:
+    """The goroutines of a program by function; None where they cannot be had."""
+    try:
+        profile = await ask_goroutines(client, plan)
+        return await run_in_thread(read_heap, io.BytesIO(profile))
+    except (HeapFileError, *CAPTURE_FAILURES):
+        return None
 
 
 async def _planned_again(client: Client, plan: GrowthPlan) -> CapturePlan:

@@ -43,6 +43,7 @@ class RuntimeProgram:
         library: The runtime's shared library, where it is one.
         options: Its arguments together with the options it takes from the environment.
         version: Of Python, such as ``3.11``; empty where it does not show.
+        count_signal: At which it agreed to count its objects, without ``SIG``; empty for none.
     """
 
     process: ContainerProcess
@@ -50,6 +51,7 @@ class RuntimeProgram:
     library: str = ""
     options: tuple[str, ...] = ()
     version: str = ""
+    count_signal: str = ""
 
     def words(self) -> str:
         """``JVM, PID 1: java -Xmx96m -jar app.jar``."""
@@ -96,6 +98,7 @@ def detect_programs(probe: ContainerProbe) -> tuple[RuntimeProgram, ...]:
                 library,
                 (*process.command, *options),
                 (version[1] or "") if version is not None else "",
+                variables.get("MEMTOP_COUNT_SIGNAL", "").removeprefix("SIG").upper(),
             )
         )
     return tuple(

@@ -171,8 +171,13 @@ def whole_sentence(growth: HeapGrowth, floor_rate: float | None = None) -> str:
         return f"{words}."
     if hourly <= 0.2 * floor_rate:
         return f"{words}; memory rises by {rate(floor_rate)}, so what leaks is not in it."
-    part = share(hourly / floor_rate)
+    part = _share_of_rise(hourly, floor_rate)
     return f"{words}, {rate(hourly)}: {part} of the {rate(floor_rate)} by which memory rises."
+
+
+def _share_of_rise(hourly: float, floor_rate: float) -> str:
+    """Part of the rise; what filled room that was there already can be more than all of it."""
+    return "all" if hourly > 1.2 * floor_rate else share(hourly / floor_rate)
 
 
 def grower_sentence(growth: HeapGrowth, floor_rate: float | None = None) -> str:
@@ -199,7 +204,7 @@ def grower_sentence(growth: HeapGrowth, floor_rate: float | None = None) -> str:
         words += f", each with {each}: {signed_bytes(grown)} in all"
     hourly = grew_per_hour(growth, grown)
     if hourly is not None and floor_rate and floor_rate > 0:
-        words += f", {share(hourly / floor_rate)} of the {rate(floor_rate)}"
+        words += f", {_share_of_rise(hourly, floor_rate)} of the {rate(floor_rate)}"
     elif growth.bytes and growth.bytes > 0:
         words += f", {share(grown / growth.bytes)} of the growth"
     return f"{words}; {kept_by(growth.kind, first.path)}." if first.path else f"{words}."
@@ -235,6 +240,7 @@ def in_step(growth: HeapGrowth, first: TypeGrowth) -> list[tuple[TypeGrowth, int
 MOST_COMPARED = 40
 
 
+_JDK_PACKAGES = ("java.util.", "java.lang.", "java.security.", "java.io.", "jdk.", "sun.")
 _PLAIN_TYPES = frozenset(
     {
         *(
@@ -242,6 +248,7 @@ _PLAIN_TYPES = frozenset(
             "char[]",
             "int[]",
             "long[]",
+            *("double[]", "float[]", "short[]", "boolean[]", "java.lang.Object[][]"),
             "java.lang.Object[]",
             "java.lang.String",
             "java.lang.Object",
@@ -277,15 +284,23 @@ def suspect(growth: HeapGrowth) -> TypeGrowth:
     """
     growers = growth.growers
     first = growers[0]
+    if not _is_plain(first.name):
+        return first
+    alike = [one for one, many in in_step(growth, first) if many == 1 and not _is_plain(one.name)]
+    if alike:
+        return alike[0]
     for one in growers[:12]:
-        if one.name in _PLAIN_TYPES or one.name.startswith(("java.util.", "java.lang.")):
+        if _is_plain(one.name):
             continue
-        enough = (one.objects or 0) * 5 >= (first.objects or 0) and _weight(one) >= LEAST_PART * _weight(
-            first
-        )
-        if enough:
+        # An instance of Python is small beside the lists that it holds.
+        part = LEAST_PART / 10 if growth.kind is HeapFileKind.PYTHON_OBJECTS else LEAST_PART
+        if (one.objects or 0) * 5 >= (first.objects or 0) and _weight(one) >= part * _weight(first):
             return one
     return first
+
+
+def _is_plain(name: str) -> bool:
+    return name in _PLAIN_TYPES or name.startswith(_JDK_PACKAGES)
 
 
 def kept_by(kind: HeapFileKind, path: Sequence[str]) -> str:
@@ -316,7 +331,9 @@ def grown_parts(growth: HeapGrowth, floor_rate: float | None = None) -> tuple[Gr
     if not growers or not stands_out(growth):
         return ()
     first = suspect(growth)
-    ordered = [first, *(one for one in growers[:MOST_NAMED] if one is not first)]
+    together = [one for one, _ in in_step(growth, first)][:MOST_NAMED]
+    ordered = [first, *together]
+    ordered += [one for one in growers[:MOST_NAMED] if one not in ordered]
     found = []
     for one in ordered:
         hourly = grew_per_hour(growth, one.bytes)
@@ -325,7 +342,7 @@ def grown_parts(growth: HeapGrowth, floor_rate: float | None = None) -> tuple[Gr
             part = hourly / floor_rate
         elif growth.bytes and growth.bytes > 0 and one.bytes is not None:
             part = one.bytes / growth.bytes
-        if one is first or _weight(one) >= LEAST_PART * _weight(growers[0]):
+        if one is first or one in together or _weight(one) >= LEAST_PART * _weight(growers[0]):
             found.append(
                 GrownPart(one.name, float(one.bytes or 0), part, " → ".join(one.path), one.objects or 0)
             )

@@ -22,7 +22,8 @@ from memtop.heap_files.heap_contents import (
 from memtop.kube.lenient_decoding import JSON_ERRORS
 
 PYTHON_COUNTS_MARK = "memtop object counts"
-"""The first words of the list that memtop has a Python program write: ``BYTES OBJECTS TYPE`` a line."""
+"""The first words of the list that memtop has a Python program write: ``BYTES OBJECTS TYPE`` a line,
+and after tabs what keeps one of them."""
 HISTOGRAM_HEAD = re.compile(r"^\s*num\s+#instances\s+#bytes\s+class name", re.MULTILINE)
 _HISTOGRAM_ROW = re.compile(r"^\s*\d+:\s+(\d{1,18})\s+(\d{1,18})\s+(\S.*?)(?:\s+\([\w.@+\-]+\))?\s*$")
 _HISTOGRAM_TOTAL = re.compile(r"^\s*Total\s+(\d{1,18})\s+(\d{1,18})\s*$")
@@ -30,7 +31,7 @@ _TRACEMALLOC_ROW = re.compile(
     r"^(?:#\d+: )?(\S.*?:\d+): size=([\d.]{1,20}) (B|KiB|MiB|GiB|TiB)(?: \([^)]*\))?, count=(\d{1,18})\b"
 )
 _UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
-_COUNT_ROW = re.compile(r"^(\d{1,18}) (\d{1,18}) (\S.*)$")
+_COUNT_ROW = re.compile(r"^(\d{1,18}) (\d{1,18}) (\S[^\t]*)(?:\t(.*))?$")
 _MAPPING = re.compile(r"^([0-9a-f]{4,16})-([0-9a-f]{4,16}) (\S{4}) [0-9a-f]+ \S+ (\d+) *(.*)$")
 _ARENA_BYTES = 64 << 20
 """glibc gives each thread that has to wait for another's heap one of its own, of 64 MiB of addresses
@@ -101,7 +102,15 @@ def read_object_counts(text: str) -> HeapContents:
     rows = [row for line in lines if (row := _COUNT_ROW.match(line)) is not None]
     if not rows or lines[-1:] != ["end"]:
         raise HeapFileError("it is a list of Python's objects that is cut short")
-    types = [HeapType(row[3], int(row[1]), int(row[2])) for row in rows]
+    types = [
+        HeapType(
+            row[3],
+            int(row[1]),
+            int(row[2]),
+            path=tuple(name for name in (row[4] or "").split("\t")[:8] if name),
+        )
+        for row in rows
+    ]
     note = "Python counts what its collector knows: lists, dicts, instances; not each string and number."
     return summarise_types(HeapFileKind.PYTHON_OBJECTS, types, [note])
 

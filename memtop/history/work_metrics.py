@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from memtop.analysis.likely_causes import CORE_SECOND
 from memtop.analysis.traffic import WorkSeries
 from memtop.history import prometheus_queries
@@ -130,11 +132,13 @@ class RequestCounter:
         metric: Which.
         selector: PromQL of its series.
         label: What it calls the pod; empty where it counts a whole workload.
+        labels: All labels that its series have.
     """
 
     metric: RequestMetric
     selector: str
     label: str = ""
+    labels: frozenset[str] = frozenset()
 
 
 def request_matchers(name: WorkloadName, living: Sequence[str]) -> list[str]:
@@ -183,12 +187,84 @@ def find_request_counter(
     for metric in REQUEST_METRICS:
         own = [labels for labels in found if labels.get("__name__") == metric.name]
         if own and metric.matchers:
-            return RequestCounter(metric, _of_workload(metric, name))
+            return RequestCounter(metric, _of_workload(metric, name), labels=_all_labels(own))
         for label in POD_LABELS:
             if any(labels.get(label) in pods for labels in own):
                 where = ",".join((*metric.only, f"{label}=~{quote_promql(name.pods)}"))
-                return RequestCounter(metric, f"{metric.name}{{{where}}}", label)
+                return RequestCounter(metric, f"{metric.name}{{{where}}}", label, _all_labels(own))
     return None
+
+
+def _all_labels(series: Sequence[Mapping[str, str]]) -> frozenset[str]:
+    return frozenset(name for labels in series for name in labels)
+
+
+ERROR_MATCHERS = {
+    "status": '=~"5..|5xx"',
+    "code": '=~"5..|5xx"',
+    "status_code": '=~"5..|5xx"',
+    "http_status_code": '=~"5.."',
+    "http_response_status_code": '=~"5.."',
+    "response_code": '=~"5..|0"',
+    "status_class": '=~"5xx"',
+    "classification": '="failure"',
+    "grpc_code": '=~"Unknown|DeadlineExceeded|ResourceExhausted|Internal|Unavailable|DataLoss"',
+}
+"""Which series of a counter are errors of the server, by the label that tells: HTTP's 5xx as the libraries of
+`REQUEST_METRICS` name it, Envoy's 0 for no answer, Linkerd's and gRPC's own words."""
+DURATIONS = {
+    "http_server_requests_seconds_count": ("http_server_requests_seconds", 1.0),
+    "http_server_request_duration_seconds_count": ("http_server_request_duration_seconds", 1.0),
+    "http_server_duration_milliseconds_count": ("http_server_duration_milliseconds", 0.001),
+    "http_requests_total": ("http_request_duration_seconds", 1.0),
+    "http_request_duration_seconds_count": ("http_request_duration_seconds", 1.0),
+    "http_requests_received_total": ("http_request_duration_seconds", 1.0),
+    "flask_http_request_total": ("flask_http_request_duration_seconds", 1.0),
+    "starlette_requests_total": ("starlette_request_duration_seconds", 1.0),
+    "grpc_server_handled_total": ("grpc_server_handling_seconds", 1.0),
+    "request_total": ("response_latency_ms", 0.001),
+    "istio_requests_total": ("istio_request_duration_milliseconds", 0.001),
+    "nginx_ingress_controller_requests": ("nginx_ingress_controller_request_duration_seconds", 1.0),
+    "traefik_service_requests_total": ("traefik_service_request_duration_seconds", 1.0),
+}
+"""By a counter of requests: the histogram of how long they take, without its ending, and its unit in seconds;
+by the same documents."""
+
+
+def ask_service_levels(
+    prometheus: AskedPrometheus, found: RequestCounter, grid: QueryGrid, scrape: float
+) -> dict[str, tuple[Floats, Floats]]:
+    """Requests a second, share of errors and mean latency (seconds) of a whole workload over time. Blocks.
+
+    Args:
+        prometheus: Whom to ask.
+        found: Its counter of requests.
+        grid: The moments to ask for.
+        scrape: Seconds between scrapes.
+
+    Returns:
+        By ``requests``, ``errors`` and ``latency``: times (Unix seconds) and values; without what nobody
+        counts.
+    """
+    window = f"[{max(grid.step, LEAST_SCRAPES * scrape):.0f}s]"
+    whole = f"sum(rate({found.selector}{window}))"
+    asked = {"requests": whole}
+    error = next((label for label in ERROR_MATCHERS if label in found.labels), None)
+    if error is not None:
+        failed = f"{found.selector[:-1]},{error}{ERROR_MATCHERS[error]}}}"
+        asked["errors"] = f"(sum(rate({failed}{window})) or vector(0)) / {whole}"
+    duration = DURATIONS.get(found.metric.name)
+    if duration is not None:
+        where = found.selector[len(found.metric.name) :]
+        took, count = (f"sum(rate({duration[0]}_{end}{where}{window}))" for end in ("sum", "count"))
+        asked["latency"] = f"{took} / {count}"
+    levels: dict[str, tuple[Floats, Floats]] = {}
+    for name, query in asked.items():
+        for stream in prometheus.range_query(query, grid).streams[:1]:
+            values = stream.values * (duration[1] if name == "latency" and duration else 1.0)
+            known = np.isfinite(values)
+            levels[name] = (stream.times[known], values[known])
+    return {name: one for name, one in levels.items() if len(one[0])}
 
 
 def ask_requests(

@@ -15,7 +15,7 @@ from memtop.analysis.traffic import TrafficVerdict
 from memtop.files import new_file
 from memtop.timeline.cluster_changes import ClusterChange
 from memtop.timeline.workload_timeline import RevisionRate, WorkloadTimeline
-from memtop.wording import UNKNOWN, bytes_, counted, duration, rate
+from memtop.wording import UNKNOWN, bytes_, counted, duration, rate, share
 
 ABOUT_SECONDS = 90.0
 """A change and an onset no further apart than this are told as one moment."""
@@ -88,6 +88,28 @@ def rate_words(one: RevisionRate) -> str:
     return f"{rate(figures.rate)}{between}"
 
 
+def service_lines(told: WorkloadTimeline, zone: tzinfo | None = None) -> Iterator[tuple[str, str]]:
+    """Requests, errors and latency before the onset and since, name and words.
+
+    Args:
+        told: What is known.
+        zone: Of the clock; by default this machine's.
+    """
+    for one in told.service:
+        was = f"{_level_words(one.name, one.before)} before the climb, " if one.before is not None else ""
+        since = "since" if one.before is not None else "as a rule"
+        most = f"{_level_words(one.name, one.most)} at most ({moment_words(one.most_at, told.at, zone)})"
+        yield one.name, f"{was}{_level_words(one.name, one.since)} {since}, {most}"
+
+
+def _level_words(name: str, value: float) -> str:
+    if name == "errors":
+        return "none" if value <= 0 else share(value) if value >= 0.01 else f"{100 * value:.2g} %"
+    if name == "latency":
+        return f"{1000 * value:.0f} ms" if value < 10 else f"{value:.0f} s"
+    return f"{value:.0f}/s" if value >= 9.5 else f"{value:.2g}/s"
+
+
 def report_lines(told: WorkloadTimeline, zone: tzinfo | None = None) -> Iterator[str]:
     """The timeline as text for a terminal.
 
@@ -97,12 +119,7 @@ def report_lines(told: WorkloadTimeline, zone: tzinfo | None = None) -> Iterator
     """
     named = datetime.fromtimestamp(told.at, UTC).astimezone(zone).tzname() or "local time"
     yield f"{told.ref.namespace}/{told.ref} container {told.container}: {onset_sentence(told, zone)}"
-    if told.onset.rate_after is not None and told.onset.kind is OnsetKind.BEGAN:
-        yield f"  floor      {rate(told.onset.rate_before)} before, {rate(told.onset.rate_after)} since"
-    if traffic := told.traffic.words():
-        yield f"  traffic    {traffic}"
-    if told.basis:
-        yield f"  basis      {told.basis}"
+    yield from _figure_lines(told, zone)
     for note in told.notes:
         yield f"  not known  {note}"
     yield ""
@@ -133,6 +150,17 @@ def report_lines(told: WorkloadTimeline, zone: tzinfo | None = None) -> Iterator
         yield f"     next: {cause.next_step}"
 
 
+def _figure_lines(told: WorkloadTimeline, zone: tzinfo | None) -> Iterator[str]:
+    if told.onset.rate_after is not None and told.onset.kind is OnsetKind.BEGAN:
+        yield f"  floor      {rate(told.onset.rate_before)} before, {rate(told.onset.rate_after)} since"
+    if traffic := told.traffic.words():
+        yield f"  traffic    {traffic}"
+    for name, words in service_lines(told, zone):
+        yield f"  {name:<10} {words}"
+    if told.basis:
+        yield f"  basis      {told.basis}"
+
+
 def _row(at: float, told: WorkloadTimeline, kind: str, words: str, zone: tzinfo | None) -> str:
     return f"{moment_words(at, told.at, zone):<13} {kind:<12} {words}"
 
@@ -147,6 +175,8 @@ def report_markdown(told: WorkloadTimeline, zone: tzinfo | None = None) -> str:
     ]
     if traffic := told.traffic.words():
         lines += [f"Traffic: {traffic}.", ""]
+    if served := list(service_lines(told, zone)):
+        lines += [*(f"- {name}: {words}" for name, words in served), ""]
     lines += ["| Time (UTC) | Kind | What | Who |", "|---|---|---|---|"]
     lines += [
         f"| {_stamp(one.time)} | {one.kind.value} | {_cell(one.words)} | {_cell(one.actor)} |"
@@ -241,6 +271,16 @@ def timeline_document(told: WorkloadTimeline) -> dict[str, Any]:
             "per_unit_margin": told.traffic.per_unit_margin,
             "without_traffic_per_hour": told.traffic.without,
         },
+        "service": [
+            {
+                "name": one.name,
+                "before": one.before,
+                "since": one.since,
+                "most": one.most,
+                "most_at": _iso(one.most_at),
+            }
+            for one in told.service
+        ],
         "causes": [
             {"name": one.name, "evidence": list(one.evidence), "next": one.next_step} for one in told.causes
         ],

@@ -59,6 +59,7 @@ class WeekSamples:
         work: Requests of each container; empty where nobody counts them.
         usual_work: By unit, what else each container had to do.
         gauges: Threads, descriptors, sockets and page cache: times and values.
+        service: Requests a second, share of errors and mean latency of the workload: times and values.
         near: The same around the onset, by every scrape or nearly so; empty where there is none.
         basis: Which memory that is, and who remembers it, in words.
         since: From when on anything is known, Unix seconds; None for nothing.
@@ -69,6 +70,7 @@ class WeekSamples:
     work: Mapping[ContainerName, WorkSeries] = field(default_factory=dict)
     usual_work: Sequence[Mapping[ContainerName, WorkSeries]] = ()
     gauges: Mapping[ContainerName, Mapping[str, tuple[Floats, Floats]]] = field(default_factory=dict)
+    service: Mapping[str, tuple[Floats, Floats]] = field(default_factory=dict)
     near: Mapping[ContainerName, Series] = field(default_factory=dict)
     basis: str = "nowhere yet"
     notes: tuple[str, ...] = ()
@@ -179,6 +181,7 @@ def _ask_prometheus(
     near = _ask_near_onsets(prometheus, schema, question, metric, series)
     notes: list[str] = []
     work: dict[ContainerName, WorkSeries] = {}
+    service: dict[str, tuple[Floats, Floats]] = {}
     usual: tuple[dict[ContainerName, WorkSeries], ...] = ()
     gauges: dict[ContainerName, dict[str, tuple[Floats, Floats]]] = {}
     coarse = prometheus_queries.query_grid(now, question.seconds, WORK_POINTS)
@@ -187,6 +190,7 @@ def _ask_prometheus(
         if found is not None:
             living = {name: one.timestamps for name, one in series.items()}
             work = work_metrics.ask_requests(prometheus, found, coarse, schema.interval, names, living)
+            service = work_metrics.ask_service_levels(prometheus, found, coarse, schema.interval)
     except (ApiError, Unreachable) as error:
         notes.append(f"requests could not be asked for: {sanitize(str(error))}")
     try:
@@ -200,7 +204,7 @@ def _ask_prometheus(
     except (ApiError, Unreachable):
         gauges = {}  # nobody misses them: a cause has no evidence then
     basis = f"{METRIC_WORDS[metric]} from Prometheus at {where}"
-    return WeekSamples(series, work, usual, gauges, near, basis, tuple(notes))
+    return WeekSamples(series, work, usual, gauges, service, near, basis, tuple(notes))
 
 
 def _ask_near_onsets(

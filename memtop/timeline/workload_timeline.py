@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ import numpy as np
 
 from memtop.analysis.judgement import Judgement, leak_confidence
 from memtop.analysis.likely_causes import LikelyCause, likely_causes
-from memtop.analysis.memory_series import Series
+from memtop.analysis.memory_series import Floats, Series
 from memtop.analysis.onset import Onset, OnsetKind, find_onset
 from memtop.analysis.stability_evidence import ChangeEvidence, SideFigures
 from memtop.analysis.traffic import TrafficFit, TrafficVerdict, fit_traffic
@@ -87,6 +87,25 @@ class RevisionRate:
     figures: SideFigures
 
 
+@dataclass(frozen=True, slots=True)
+class ServiceLevel:
+    """How a workload served, before its climb began, since, and at its worst.
+
+    Attributes:
+        name: ``requests`` (a second), ``errors`` (share of the requests) or ``latency`` (seconds, mean).
+        before: Median before the onset; None without one, or where nothing is known.
+        since: Median since the onset, or of all that is known.
+        most: The highest since then.
+        most_at: When that was, Unix seconds.
+    """
+
+    name: str
+    before: float | None
+    since: float
+    most: float
+    most_at: float
+
+
 @dataclass(frozen=True, eq=False)
 class WorkloadTimeline:
     """All that is known.
@@ -107,6 +126,7 @@ class WorkloadTimeline:
         basis: Which memory that is, and who remembers it.
         notes: What could not be asked.
         containers: All of its containers that last.
+        service: Requests, errors and latency, those that somebody counts.
     """
 
     ref: ObjectRef
@@ -124,6 +144,7 @@ class WorkloadTimeline:
     basis: str = ""
     notes: tuple[str, ...] = ()
     containers: tuple[str, ...] = ()
+    service: tuple[ServiceLevel, ...] = ()
 
 
 async def gather_timeline(client: Client, ref: ObjectRef, options: TimelineOptions) -> WorkloadTimeline:
@@ -313,7 +334,25 @@ def judge_timeline(
         limit=facts.limit,
         basis=week.basis,
         notes=(*begun.notes, *week.notes, *changes.notes, *log.notes),
+        service=tuple(service_levels(week.service, onset.at)),
     )
+
+
+def service_levels(known: Mapping[str, tuple[Floats, Floats]], onset: float | None) -> Iterator[ServiceLevel]:
+    """How a workload served before and since a moment.
+
+    Args:
+        known: Times (Unix seconds) and values by name.
+        onset: When its climb began, Unix seconds; None for never.
+    """
+    for name, (times, values) in known.items():
+        later = np.ones(len(times), dtype=bool) if onset is None else times >= onset
+        if not later.any():
+            continue
+        place = int(np.argmax(np.where(later, values, -np.inf)))
+        before = None if later.all() else float(np.median(values[~later]))
+        since = float(np.median(values[later]))
+        yield ServiceLevel(name, before, since, float(values[place]), float(times[place]))
 
 
 def _specs(workload: Json, ref: ObjectRef) -> list[Json]:

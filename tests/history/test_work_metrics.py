@@ -12,8 +12,10 @@ from memtop.history.prometheus_answers import MetricStream, QueryAnswer
 from memtop.history.prometheus_queries import QueryGrid
 from memtop.history.work_metrics import (
     REQUEST_METRICS,
+    RequestCounter,
     WorkloadName,
     ask_requests,
+    ask_service_levels,
     find_request_counter,
     request_matchers,
 )
@@ -109,3 +111,28 @@ def test_requests_of_a_workload_are_shared_among_the_pods_of_the_time() -> None:
     work = ask_requests(asked, found, GRID, 30.0, names, living)
     assert work[names[0]].values.tolist() == [12.0, 12.0, 12.0, 6.0, 6.0, 6.0, 6.0]
     assert set(work[names[1]].values) == {6.0}
+
+
+def test_errors_and_latency_are_asked_by_what_the_counter_itself_calls_them() -> None:
+    """The label that its series have tells what an error is, the histogram how long answers take."""
+    asked = Recorded(
+        [{"__name__": "http_requests_total", "pod": "cart-h1-aaaaa", "code": "200"}], [_stream({}, 2.0)]
+    )
+    found = find_request_counter(asked, CART, ["cart-h1-aaaaa"], 9e3)
+    assert found is not None
+    levels = ask_service_levels(asked, found, GRID, 30.0)
+    assert list(levels) == ["requests", "errors", "latency"]
+    whole, errors, latency = asked.asked[-3:]
+    assert whole.startswith("sum(rate(http_requests_total{pod=~")
+    assert 'code=~"5..|5xx"' in errors
+    assert "http_request_duration_seconds_sum{pod=~" in latency
+    assert "http_request_duration_seconds_count{pod=~" in latency
+
+
+def test_milliseconds_become_seconds_and_what_nobody_counts_is_left_out() -> None:
+    """A mesh counts in milliseconds; a counter without a label of results has no errors, which are not 0."""
+    metric = next(one for one in REQUEST_METRICS if one.name == "istio_requests_total")
+    counter = RequestCounter(metric, "istio_requests_total{a=1}", labels=frozenset({"reporter"}))
+    levels = ask_service_levels(Recorded([], [_stream({}, 250.0)]), counter, GRID, 30.0)
+    assert list(levels) == ["requests", "latency"]
+    assert levels["latency"][1][0] == 0.25

@@ -17,7 +17,13 @@ from memtop.kube.object_ref import ObjectRef
 from memtop.timeline.cause_facts import search_log
 from memtop.timeline.cluster_changes import ClusterChange, TimelineKind
 from memtop.timeline.timeline_report import onset_sentence, report_json, report_lines, report_markdown
-from memtop.timeline.workload_timeline import WorkloadTimeline, change_that_brought, refine_onset
+from memtop.timeline.workload_timeline import (
+    WorkloadTimeline,
+    change_that_brought,
+    refine_onset,
+    service_levels,
+)
+from tests.timeline.made import BEGAN, CART
 
 AT = 1_795_953_900.0  # 2026-11-29 12:05 UTC
 NOW = AT + 7200.0
@@ -214,3 +220,48 @@ def test_a_log_is_searched_for_loads_caches_and_collections() -> None:
     assert {name: hint.count for name, hint in hints.items()} == {"load": 1, "cache": 2, "listeners": 1}
     assert "122999" in hints["cache"].line
     assert live == (600 * MIB,)
+
+
+def test_how_it_served_is_told_before_the_climb_and_since() -> None:
+    """Requests, errors and latency: medians on both sides of the onset, and the worst since."""
+    times = BEGAN + 600.0 * np.arange(-12.0, 12.0)
+    slow = np.where(times >= BEGAN, 0.3, 0.04)
+    slow[-1] = 1.2
+    known = {"latency": (times, slow), "errors": (times, np.where(times >= BEGAN, 0.002, 0.0))}
+    told = replace(CART, service=tuple(service_levels(known, BEGAN)))
+    text = "\n".join(report_lines(told, UTC))
+    assert "latency    40 ms before the climb, 300 ms since, 1200 ms at most (" in text
+    assert "errors     none before the climb, 0.2 % since" in text
+    assert "- latency: 40 ms before the climb" in report_markdown(told, UTC)
+    decoded = msgspec.json.decode(report_json(told))
+    assert decoded["service"][0]["name"] == "latency"
+    assert decoded["service"][0]["most"] == 1.2
+    (alone,) = service_levels({"requests": (times, slow)}, None)
+    assert alone.before is None
+
+
+@pytest.mark.parametrize(
+    ("grown", "name"),
+    [
+        (GrownPart("main.recordOrder", 8e6, 0.9, "main.main", 100), "a collection that only grows"),
+        (GrownPart("goroutine of main.wait", 0.0, None, "main.handle", 900), "goroutines that never end"),
+        (GrownPart("app.Order", 5e5, 0.1, "app.Order → dict", 9000), "cycles that nobody collects"),
+    ],
+)
+def test_what_grew_between_two_captures_has_its_cause(grown: GrownPart, name: str) -> None:
+    """Each of these names its cause by itself."""
+    causes = likely_causes(CauseFacts(verdict=Verdict.LEAK, rate=1e6, grown=(grown,)))
+    assert causes[0].name == name
+    assert causes[0].next_step
+
+
+def test_many_threads_come_before_the_arenas_that_they_bring() -> None:
+    """Stacks and arenas follow from threads; and memory that is merely called so is no memo of a cache."""
+    arenas = GrownPart("malloc arenas of glibc (64 MiB each)", 3e7, None, "", 6)
+    causes = likely_causes(
+        CauseFacts(verdict=Verdict.LEAK, grown=(arenas,), off_heap=3e7, between={"threads": (200.0, 600.0)})
+    )
+    assert causes[0].name == "threads that are never ended"
+    memory = GrownPart("anonymous memory", 3e7, 0.9)
+    named = [one.name for one in likely_causes(CauseFacts(verdict=Verdict.LEAK, grown=(memory,)))]
+    assert "unbounded cache" not in named

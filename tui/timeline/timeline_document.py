@@ -12,7 +12,13 @@ from memtop.analysis.likely_causes import NOTHING_POINTS_TO_ONE
 from memtop.analysis.memory_series import Series
 from memtop.analysis.onset import OnsetKind
 from memtop.timeline.cluster_changes import TimelineKind
-from memtop.timeline.timeline_report import moment_words, onset_sentence, rate_words, traffic_line
+from memtop.timeline.timeline_report import (
+    moment_words,
+    onset_sentence,
+    rate_words,
+    service_lines,
+    traffic_line,
+)
 from memtop.timeline.workload_timeline import WorkloadTimeline
 from memtop.wording import counted, rate
 from widgets.memory_plots import Curve, MemoryComparison
@@ -124,6 +130,9 @@ def document_lines(told: WorkloadTimeline, width: int, symbols: Symbols) -> list
             kills = counted(one.figures.oom_kills, "OOM kill") if one.figures.oom_kills else ""
             line.append(f"{kills:<14}", "warn").append(literal(", ".join(one.images)), "dim")
             lines.append(line)
+    if served := list(service_lines(told)):
+        lines += ["", Text(" How it served", "strong")]
+        lines += [Text(f"   {name:<{_KIND_WIDTH}}{words}") for name, words in served]
     lines += ["", Text(" Likely cause", "strong")]
     lines += list(cause_lines(told, width))
     lines += list(origin_lines(told))
