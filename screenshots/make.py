@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+import urllib.request
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,12 +50,34 @@ class Picture:
         size: Columns and lines.
         keys: What is pressed before it is taken, by Textual's names; ``~words`` waits for these words.
         shows: Words that have to be on the screen before it is taken.
+        before: What is done to the cluster before.
     """
 
     name: str
     size: tuple[int, int]
     keys: Sequence[str] = ()
     shows: Sequence[str] = ("user-service",)
+    before: Callable[[DemoThread], None] | None = None
+
+
+def roll_out_half_way(demo: DemoThread) -> None:
+    """Has a fix of user-service rolled out half-way and paused there for forty minutes."""
+    container = {"name": "user-service", "image": "user-service:v2.1.0"}
+    for spec, seconds in (
+        ({"template": {"spec": {"containers": [container]}}}, 15),
+        ({"paused": True}, 2400),
+    ):
+        request = urllib.request.Request(
+            f"{demo.url}/apis/apps/v1/namespaces/production/deployments/user-service",
+            data=json.dumps({"spec": spec}).encode(),
+            method="PATCH",
+            headers={
+                "Content-Type": "application/strategic-merge-patch+json",
+                "Authorization": "Bearer demo-admin",
+            },
+        )
+        urllib.request.urlopen(request, timeout=PATIENCE).close()
+        demo.advance(seconds)
 
 
 SMALL, MIDDLE, LARGE = (80, 24), (120, 36), (180, 50)
@@ -124,8 +148,9 @@ PICTURES = (
     Picture(
         "canary",
         MIDDLE,
-        keys=(*PLAN, "y", "~Waiting for deployment", "~1 new", "P", "~Pause rollouts", "y", "~paused", "v"),
-        shows=("both over the same", "old: revision 2", "new: revision 3"),
+        keys=("slash", *"user-service", "enter", "home", "o", "~Rollout of user-service", "v"),
+        shows=("both over the same 4", "old: revision 2", "new: revision 3", "±", "Prometheus at"),
+        before=roll_out_half_way,
     ),
     Picture(
         "timeline",
@@ -219,6 +244,8 @@ def main(names: Sequence[str]) -> int:
             if names and picture.name not in names:
                 continue
             with DemoThread(pods=PODS, seed=SEED, epoch=NIGHT, speed=SPEED) as demo:
+                if picture.before is not None:
+                    picture.before(demo)
                 kubeconfig = Path("demo.kubeconfig")
                 kubeconfig.write_text(demo.kubeconfig())
                 svg = asyncio.run(take(picture, kubeconfig))

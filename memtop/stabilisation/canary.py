@@ -36,8 +36,8 @@ class CanarySide:
         figures: What they did in these minutes.
         running: How many of them run at their end.
         level: What the median pod holds at their end, bytes; None without samples.
-        age: Age of the median pod then, seconds; of old ones at least this, since no more than a day back is
-            looked; None without pods.
+        age: Age of the median pod then, seconds; None without pods.
+        least_age: Whether that is a lower bound: of old pods no more is looked at than the samples of a day.
     """
 
     revision: int | None
@@ -45,6 +45,7 @@ class CanarySide:
     running: int
     level: float | None
     age: float | None
+    least_age: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ def compare_canary(seen: StabilisationState) -> CanaryComparison:
     by_kill = any(len(one.oom_kills) for side in (sides.before, sides.after) for one in side.series)
     previous = seen.change.previous
     old = _side(None if previous is None else previous.number, sides.before, since, seen.time, oom=by_kill)
+    old = replace(old, least_age=True)
     new = _side(seen.change.revision.number, sides.after, since, seen.time, oom=by_kill)
     stability = seen.stability
     if stability.after.rate is not None:  # of the same pods and minutes, without what may be their warm-up
@@ -188,19 +190,27 @@ def canary_facts(side: CanarySide) -> tuple[str, ...]:
     limit = "none" if figures.limit is None and figures.pods else bytes_(figures.limit)
     if not figures.pods:
         return (*(UNKNOWN,) * (len(CANARY_FACTS) - 3), limit, UNKNOWN, "none in these minutes")
-    starting = side.age is not None and side.age < START_SECONDS
+    starting = side.age is not None and side.age < START_SECONDS and not side.least_age
+    age = f"{'at least ' if side.least_age else ''}{duration(side.age)}"
     return (
         "still starting" if starting else UNKNOWN if figures.rate is None else slope_words(figures),
         _of_limit(side.level, figures.limit),
         f"{figures.restarts} ({per_pod_hour(figures.restarts_per_hour)})",
         f"{figures.oom_kills} ({per_pod_hour(figures.oom_per_hour)})",
-        UNKNOWN if figures.received is None else f"{bytes_(figures.received)}/s received",
+        _traffic(figures),
         UNKNOWN if figures.cpu is None else f"{figures.cpu:.2g} cores",
         _of_limit(figures.peak, figures.limit),
         limit,
-        UNKNOWN if side.age is None else duration(side.age),
+        UNKNOWN if side.age is None else age,
         f"{side.running} now, {figures.pods} in these minutes",
     )
+
+
+def _traffic(figures: SideFigures) -> str:
+    """The requests that a pod answers, else the bytes that it receives."""
+    if figures.requests is not None:
+        return f"{figures.requests:.3g} requests/s"
+    return UNKNOWN if figures.received is None else f"{bytes_(figures.received)}/s received"
 
 
 def _of_limit(size: float | None, limit: float | None) -> str:

@@ -84,6 +84,17 @@ class TestMinutes:
         assert facts(found.new)["traffic per pod"] == "488 KiB/s received"
         assert facts(found.old)["CPU per pod"] == "–", "unknown is no nought"
 
+    def test_requests_are_the_traffic_where_they_are_counted(self):
+        new = ChangeEvidence(
+            (climb(AT, AT + HOUR, 0),),
+            (),
+            None,
+            (load("requests", AT, AT + HOUR, 12.5), load("received", AT, AT + HOUR, 5e5)),
+        )
+        sides = BeforeAndAfter(ChangeEvidence(), new, "working set")
+        found = compare_canary(replace(seen("watching", AT + HOUR), by_container={"app": sides}))
+        assert facts(found.new)["traffic per pod"] == "12.5 requests/s"
+
     def test_pods_that_ended_before_are_of_no_side(self):
         gone = ChangeEvidence((climb(AT - HOUR, AT - 60, 50),), ((AT - HOUR, AT - 60),))
         assert evidence_since(gone, AT).series == ()
@@ -106,6 +117,8 @@ class TestFigures:
         assert 195 * MIB < found.new.level < 205 * MIB
         assert found.old.age == 5 * HOUR
         assert found.new.age == HOUR
+        assert facts(found.old)["age"].startswith("at least "), "no more of it is known than its samples"
+        assert not facts(found.new)["age"].startswith("at least ")
         assert facts(found.new)["memory now"].endswith("(20 % of the limit)")
         assert facts(found.old)["pods"] == "2 now, 2 in these minutes"
 

@@ -222,6 +222,34 @@ class TestChange:
             pods = {one["metadata"]["name"]: one for one in api.items("/api/v1/namespaces/production/pods")}
             assert all(name not in pods or "deletionTimestamp" in pods[name]["metadata"] for name in names)
 
+    async def test_a_plan_that_is_in_front_when_memtop_ends_is_written_down_for_each(
+        self, serve: Serve, api: Api
+    ) -> None:
+        async with serve(api.demo, namespaces=("production",)) as stage:
+            await stage.select("user-service")
+            names = stage.rows()[:2]
+            await stage.press("home", "m", "m", "ctrl+d")
+            await stage.until(lambda: isinstance(stage.app.screen, ConfirmDialog), "the plan")
+            stage.app.workers.cancel_group(stage.app, "change")  # as the end does
+            await stage.until(lambda: len(outcomes()) == 2, "both entries")
+            assert sorted(outcomes()) == sorted((name, "declined") for name in names)
+
+    async def test_a_marked_pod_that_goes_while_the_plan_is_shown_counts_as_gone(
+        self, serve: Serve, api: Api
+    ) -> None:
+        async with serve(api.demo, namespaces=("production",)) as stage:
+            await stage.select("user-service")
+            first, second = stage.rows()[:2]
+            await stage.press("home", "m", "m", "ctrl+d")
+            await stage.until(lambda: isinstance(stage.app.screen, ConfirmDialog), "the plan")
+            await stage.pilot.pause()
+            api.request("DELETE", f"/api/v1/namespaces/production/pods/{first}", gracePeriodSeconds=0)
+            await stage.press("y")
+            await stage.until(lambda: len(outcomes()) == 2, "both entries")
+            assert {name for name, _ in outcomes()} == {first, second}
+            assert (second, "applied") in outcomes() or (second, "not tried") in outcomes()
+            await stage.until(lambda: "one after the other" not in stage.text, "the plan to be gone")
+
     async def test_read_only_stays_read_only(self, serve: Serve, api: Api) -> None:
         async with serve(api.demo, namespaces=("production",), safety={"read_only": True}) as stage:
             await stage.select("user-service")

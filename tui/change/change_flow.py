@@ -317,7 +317,7 @@ class ChangeFlow:
             if await self._answer(dialog):
                 return True
         except asyncio.CancelledError:
-            self._left_open(plan)
+            self._left_open(lambda client: record_not_applied(client, plan, self._log))
             raise
         if warning := await self._asked(lambda client: record_not_applied(client, plan, self._log)):
             self._app.notify(warning, severity="warning", markup=False)
@@ -347,10 +347,10 @@ class ChangeFlow:
         judgement = (await self._uses()).get(request.container, PooledUsage()).judgement
         return [] if judgement is None else [f"{judgement.certainty}: {judgement.evidence()}"]
 
-    def _left_open(self, plan: ChangePlan) -> None:
+    def _left_open(self, record: Callable[[Client], Coroutine[Any, Any, str]]) -> None:
         """Has a plan written down that is in front while memtop ends, which waits for that."""
         with suppress(*CHANGE_FAILURES, TimeoutError, Cancelled):
-            self._begun(lambda client: record_not_applied(client, plan, self._log)).result(_LAST_SECONDS)
+            self._begun(record).result(_LAST_SECONDS)
 
     async def _done(self, plan: ChangePlan, row: Row) -> tuple[ChangePlan | None, str]:
         """Applies a plan that was agreed to; where the object is another by then, asks again.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -187,8 +186,7 @@ class MarkedRowsFlow(ChangeFlow):
             if await self._answer(dialog):
                 return True
         except asyncio.CancelledError:
-            with suppress(*CHANGE_FAILURES):
-                self._begun(lambda client: record_several(client, planned, self._log))
+            self._left_open(lambda client: record_several(client, planned, self._log))
             raise
         if warning := await self._asked(lambda client: record_several(client, planned, self._log)):
             self._app.notify(warning, severity="warning", markup=False)
