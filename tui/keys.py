@@ -267,7 +267,7 @@ CANARY_HELP = (
             HelpKey("the same …", "the minutes since the first new pod started, of both sides"),
             HelpKey("too early", "what is missing, and how much longer that takes at the old rate"),
             HelpKey("age", "of the median pod: compare slopes rather than levels where these differ"),
-            HelpKey("traffic", "requests that a pod answers, else bytes that it receives: less load, less leak"),
+            HelpKey("traffic", "requests that a pod answers, else bytes that it receives"),
         ),
     ),
 )

@@ -160,5 +160,7 @@ def test_samples_out_of_order_are_put_in_order():
 
 
 def test_a_time_in_another_century_costs_only_its_sample():
-    (stream,) = prometheus_answers.read_query_answer(_matrix(0.0, 1.7e9, 1.7e9 + 60, 1.7e9 + 120, 9.2e9)).streams
+    (stream,) = prometheus_answers.read_query_answer(
+        _matrix(0.0, 1.7e9, 1.7e9 + 60, 1.7e9 + 120, 9.2e9)
+    ).streams
     assert stream.times.tolist() == [1.7e9, 1.7e9 + 60, 1.7e9 + 120]
