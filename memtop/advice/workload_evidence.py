@@ -144,6 +144,7 @@ class WorkloadEvidence:
         plans: What was planned and changed from this machine, the oldest first.
         captures: What was captured.
         missing: What is not known and why, one sentence each.
+        rules: Alert rules proposed for it, one line each; empty where nobody has asked.
     """
 
     ref: ObjectRef
@@ -160,6 +161,7 @@ class WorkloadEvidence:
     plans: tuple[AuditEntry, ...] = ()
     captures: tuple[CapturedFile, ...] = ()
     missing: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
 
     def series(self, container: str) -> tuple[Series, ...]:
         """All that is known of the containers of one name, before and after the newest change."""
@@ -271,7 +273,7 @@ async def gather_evidence(
         workload=workload,
         logs=logs,
         plans=plans,
-        captures=await run_in_thread(_captures_of, tuple(folders), pods, state),
+        captures=await run_in_thread(_captures_of, tuple(folders), ref.namespace, pods, state),
         missing=tuple(dict.fromkeys(missing)),
     )
 
@@ -355,7 +357,7 @@ def _plans_of(log: AuditLog, ref: ObjectRef, context: str, pods: Sequence[str]) 
 
 
 def _captures_of(
-    folders: Sequence[Path], pods: Sequence[str], state: StabilisationState | None
+    folders: Sequence[Path], namespace: str, pods: Sequence[str], state: StabilisationState | None
 ) -> tuple[CapturedFile, ...]:
     """Files that are named after a pod of the workload, dead ones included, as heap captures are."""
     names = [re.escape(pod) for pod in pods]
@@ -363,7 +365,7 @@ def _captures_of(
         names.append(pod_name_pattern(state.change))
     if not names:
         return ()
-    fits = re.compile(f"(?:{'|'.join(names)})-.")
+    fits = re.compile(f"(?:{re.escape(namespace)}_)?(?:{'|'.join(names)})[-_].")
     found: dict[str, CapturedFile] = {}
     for folder in folders:
         try:

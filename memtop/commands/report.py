@@ -16,7 +16,8 @@ from memtop.change.audit_log import AuditLog, audit_log_path
 from memtop.commands.object_argument import object_argument
 from memtop.commands.once import NoFrameError, observe_once
 from memtop.files import NewFileError, new_file
-from memtop.kube.api_errors import KubeconfigError
+from memtop.heap.kept_captures import capture_places
+from memtop.kube.api_errors import CLUSTER_FAILURES, KubeconfigError
 from memtop.kube.client import Client
 from memtop.kube.object_ref import ObjectRef
 from memtop.kube.pod_facts import Workload
@@ -27,10 +28,13 @@ from memtop.report.html_report import html
 from memtop.report.incident import Incident, describe_incident
 from memtop.report.markdown_report import markdown
 from memtop.report.redaction import names_of, redact, redaction_key
+from memtop.rules.proposed_rules import rules_in_words
+from memtop.sanitize import sanitize
 from memtop.stabilisation.stabilisation_watch import StabilisationOptions
 
 if TYPE_CHECKING:
     from config.invocation import Invocation
+    from config.settings import Settings
 
 NOTHING_KNOWN, BAD_INPUT = 1, 2
 WORKLOAD_KINDS = ("Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job", "Pod")
@@ -134,14 +138,22 @@ def gather_for_command(invocation: Invocation, *, working_set: bool = False) -> 
     demo = bool(invocation.options.get("demo"))
     with open_watchlist(invocation.settings, os.environ, demo=demo) as plan:
         ref = object_argument(invocation, invocation.arguments, plan.target.namespace, WORKLOAD_KINDS)
-        past = plan.history.prometheus
+        past, settings = plan.history.prometheus, None if working_set else invocation.settings
         if working_set and past is not None:
             past = replace(past, metric="working_set")
-        return gather_from(replace(plan, history=replace(plan.history, prometheus=past)), ref)
+        return gather_from(replace(plan, history=replace(plan.history, prometheus=past)), ref, settings)
 
 
-def gather_from(plan: Watchlist, ref: ObjectRef) -> WorkloadEvidence:
-    """What is known of a workload, as `gather_for_command` says."""
+async def with_rules(client: Client, evidence: WorkloadEvidence, settings: Settings) -> WorkloadEvidence:
+    """The same, with the alert rules that are proposed, or why they are not known."""
+    try:
+        return replace(evidence, rules=await rules_in_words(client, settings, evidence.ref))
+    except CLUSTER_FAILURES as error:
+        return replace(evidence, missing=(*evidence.missing, f"alert rules: {sanitize(str(error))}"))
+
+
+def gather_from(plan: Watchlist, ref: ObjectRef, settings: Settings | None = None) -> WorkloadEvidence:
+    """What is known of a workload, as `gather_for_command` says; with settings, the rules proposed too."""
     key = WorkloadKey(ref.namespace, Workload(ref.kind, ref.name))
     plan = replace(plan, scope=Scope((ref.namespace,)))
     frame = observe_once(plan, 0.0, View(workloads=True, selected=key))
@@ -150,7 +162,9 @@ def gather_from(plan: Watchlist, ref: ObjectRef) -> WorkloadEvidence:
         async with Client(plan.target) as client:
             log = AuditLog(audit_log_path(os.environ))
             options = StabilisationOptions.of(plan)
-            return await gather_evidence(client, frame, ref, options, log, (Path.cwd(), Path.home()))
+            places = capture_places(os.environ)
+            found = await gather_evidence(client, frame, ref, options, log, places)
+            return found if settings is None else await with_rules(client, found, settings)
 
     found = asyncio.run(gather())
     if not found.members and found.workload is None:

@@ -84,6 +84,11 @@ def captures_folder(environ: Mapping[str, str]) -> Path:
     return folder
 
 
+def capture_places(environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """Where captures may be: where they are kept, and where they were written in earlier versions."""
+    return (state_folder(environ) / "heap", Path.cwd(), Path.home())
+
+
 def capture_name(place: ContainerRef, stamp: str, suffix: str) -> str:
     """The name of a capture's file; no part of it can hold the ``_`` that is between them."""
     return f"{place.namespace}_{place.pod}_{place.container}_{stamp}{suffix}"

@@ -131,6 +131,9 @@ def _what_was_done(body: Tree.Element, incident: Incident) -> None:
     if incident.advice:
         _section(body, "Advice")
         _list(body, [f"{title}: {why}" for title, why in incident.advice])
+    if incident.rules:
+        _section(body, "Alert rules proposed")
+        _list(body, incident.rules)
 
 
 def _add(parent: Tree.Element, tag: str, words: str, style: str = "") -> Tree.Element:

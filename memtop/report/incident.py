@@ -164,6 +164,7 @@ class Incident:
         help_verdict: How the newest change did, in a sentence; empty where there was none.
         sides: Name, before, after.
         advice: What memtop proposes: title and reason.
+        rules: Alert rules that it proposes.
         unknown: What is not known.
         withheld: What was exchanged or left out by redaction.
     """
@@ -185,6 +186,7 @@ class Incident:
     help_verdict: str
     sides: tuple[tuple[str, str, str], ...]
     advice: tuple[tuple[str, str], ...]
+    rules: tuple[str, ...]
     unknown: tuple[ReportGap, ...]
     withheld: tuple[str, ...] = ()
 
@@ -219,6 +221,7 @@ def describe_incident(evidence: WorkloadEvidence, advice: tuple[tuple[str, str],
         help_verdict=_help_verdict(state) if state is not None else "",
         sides=_sides(state) if state is not None else (),
         advice=advice,
+        rules=evidence.rules,
         unknown=tuple(_unknown(evidence, onset)),
     )
 

@@ -55,6 +55,7 @@ def _lines(incident: Incident) -> Iterator[str]:
         ),
     )
     yield from _section("Advice", [f"- **{said(title)}**: {said(why)}" for title, why in incident.advice])
+    yield from _section("Alert rules proposed", [f"- {said(one)}" for one in incident.rules])
     yield from _section("Still unknown", [f"- {said(one.sentence)}" for one in incident.unknown])
     yield ""
     yield f"Made by memtop {__version__}."

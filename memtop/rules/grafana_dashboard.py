@@ -62,13 +62,31 @@ def graph_panels(metrics: RuleMetrics) -> tuple[GraphPanel, ...]:
     limit = memory or ("" if metrics.has_limits else "no limits of containers are scraped")
     kills = "" if metrics.knows_oom_kills else "nothing tells of OOM kills"
     pressure = "" if metrics.has(PRESSURE_METRIC) else f"{PRESSURE_METRIC} is not scraped"
+    owners = memory or ("" if metrics.has(OWNER_METRIC) else f"{OWNER_METRIC} is not scraped")
     child = "" if metrics.has(OOM_EVENTS_METRIC) else f"{OOM_EVENTS_METRIC} is not scraped"
 
     def growing() -> str:
         return f"max by ({found.by}) ({found.growth_per_hour(GROWTH_WINDOW)})"
 
+    def by_revision(memory: str) -> str:
+        """The largest of a figure of each revision: those before the last change stand beside its own."""
+        names = found.schema.state_labels()[:2]
+        series = found.state_series(OWNER_METRIC, "", "", 'owner_kind="ReplicaSet"')
+        revisions = f"max by ({', '.join(names)}, owner_name) ({series})"
+        for old, new in zip(names, ("namespace", "pod"), strict=True):
+            if old != new:
+                revisions = f'label_replace({revisions}, "{new}", "$1", "{old}", "(.*)")'
+        revisions = f"max by (namespace, pod, owner_name) ({revisions})"
+        return (
+            f"max by (namespace, owner_name) (({memory})\n"
+            f"* on (namespace, pod) group_left (owner_name) {revisions})"
+        )
+
     def panel(title: str, description: str, unit: str, missing: str, **queries: Any) -> GraphPanel:  # noqa: ANN401
-        made = {} if missing else {f"{name} {line}".strip(): make() for line, make in queries.items()}
+        made = {}
+        if not missing:
+            for line, make in queries.items():
+                made["{{owner_name}}" if line == "revision" else f"{name} {line}".strip()] = make()
         return GraphPanel(title, description, unit, made, missing)
 
     return (
@@ -100,6 +118,20 @@ def graph_panels(metrics: RuleMetrics) -> tuple[GraphPanel, ...]:
             "h",
             limit,
             hours=lambda: f"({found.limit()} - {found.living()}) / ({growing()} > 0)",
+        ),
+        panel(
+            "Before and after the last change: memory by revision",
+            "The fullest pod of each revision of a Deployment; a new revision begins where it was changed.",
+            "bytes",
+            owners,
+            revision=lambda: by_revision(found.living()),
+        ),
+        panel(
+            "Before and after the last change: growth of the floor by revision",
+            "Per hour, of the pod that grows most. A fix that holds has a line near zero.",
+            "bytes",
+            owners,
+            revision=lambda: by_revision(growing()),
         ),
         panel(
             "OOM kills",

@@ -24,15 +24,16 @@ from memtop.history.prometheus_connection import (
 )
 from memtop.kube.api_errors import ApiError, Unreachable
 from memtop.kube.client import Client
+from memtop.kube.object_ref import ObjectRef
 from memtop.observe.source import ServerClock
 from memtop.rules.alert_rules import AlertRule, RuleSet, RuleThresholds
 from memtop.rules.backtest import HEADINGS, ask_rule_past, backtest_rows
-from memtop.rules.rule_expressions import PodSelection
+from memtop.rules.rule_expressions import PodSelection, RuleWorkload
 from memtop.rules.rule_files import RuleForm, rule_file, rule_object, yaml_text
 from memtop.rules.rule_history import Backtest, RulePast, evaluate_rules, learn_exceptions
 from memtop.rules.rule_scope import RuleScope, read_scope
 from memtop.rules.rule_tests import rule_tests
-from memtop.wording import counted, duration
+from memtop.wording import counted, duration, share
 
 if TYPE_CHECKING:
     from config.settings import Settings
@@ -188,6 +189,54 @@ class _WithdrawnError(Exception):
 
 
 # -- in words
+
+
+_FIRES_WHEN = {
+    "near-limit": "it is near its limit",
+    "leak": "its floor grows",
+    "limit-soon": "the limit comes soon",
+    "oom-kill": "each OOM kill",
+    "child-oom-kill": "a child is killed",
+    "oom-loop": "kills in an hour",
+    "restarts": "restarts in an hour",
+    "no-limit": "it has no limit",
+    "pressure": "it waits for memory",
+}
+
+
+def threshold_words(rule: AlertRule) -> str:
+    """From where on a rule fires, in a few words."""
+    limit = rule.threshold
+    if limit is None:
+        return _FIRES_WHEN[rule.id]
+    match rule.id:
+        case "near-limit":
+            return f"above {share(limit)} of it"
+        case "leak":
+            return f"floor + {share(limit)}"
+        case "limit-soon":
+            return f"within {limit:g} h"
+        case "pressure":
+            return f"waits {share(limit)}"
+        case _:
+            return f"{limit:g} {_FIRES_WHEN[rule.id]}"
+
+
+async def rules_in_words(client: Client, settings: Settings, workload: ObjectRef) -> tuple[str, ...]:
+    """The rules proposed for a workload, one line each, with the thresholds of the settings.
+
+    Raises:
+        ApiError: The cluster refuses.
+        Unreachable: No whole answer came.
+        CredentialError: No credential could be had.
+    """
+    own = RuleWorkload(workload.namespace, workload.kind, workload.name)
+    async with connect_rules(client, settings, PodSelection((workload.namespace,), (own,))) as source:
+        rules = ProposedRules(source.scope, RuleThresholds.of(settings)).rules(learned=False)
+    lines = [f"{one.alert} ({one.severity}): {one.id}, {threshold_words(one)}" for one in rules.rules]
+    lines += [f"no {name}: {why}" for name, why in rules.left_out.items()]
+    named = f"{workload.kind.lower()}/{workload.name} -n {workload.namespace}"
+    return (*lines, f"memtop rules {named} --backtest 7d says what they would have done")
 
 
 def own_threshold_words(rule: AlertRule) -> str:

@@ -118,8 +118,19 @@ def test_the_real_past_is_looked_at(admin, clusters_prometheus, tmp_path):
     eventually(lambda: pages()["oom-kill"] > 0, "an OOM kill that Prometheus remembers", 500)
 
 
-@pytest.mark.parametrize("panel", ["Memory and limit", "Share of the limit", "Growth of the floor per hour",
-                                   "Time to the limit", "OOM kills", "Restarts"])  # fmt: skip
+@pytest.mark.parametrize(
+    "panel",
+    [
+        "Memory and limit",
+        "Share of the limit",
+        "Growth of the floor per hour",
+        "Time to the limit",
+        "Before and after the last change: memory by revision",
+        "Before and after the last change: growth of the floor by revision",
+        "OOM kills",
+        "Restarts",
+    ],
+)
 def test_every_query_of_the_dashboard_has_data(admin, clusters_prometheus, panel, tmp_path):
     pytest.importorskip("grafana_foundation_sdk")
     made = json.loads(memtop(admin, tmp_path, "dashboard", "-n", "production"))

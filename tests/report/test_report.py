@@ -87,6 +87,7 @@ def evidence(name: str = "user-service", **more: object) -> WorkloadEvidence:
         plans=(change,),
         captures=(CapturedFile(f"{name}-7f86-ax2kq-{name}-1.hprof", 2**20, NOW),),
         missing=(f"events: {name} may not list them",),
+        rules=(f"MemoryNearLimit (warning): near-limit of {name}, above 90 % of it",),
     )
     return replace(given, **more)  # type: ignore[arg-type]
 
@@ -249,6 +250,26 @@ def test_the_demos_incident_goes_to_a_new_private_file(demo, tmp_path, monkeypat
     code, _, said = run(demo, tmp_path, monkeypatch, *words)
     assert code == 1
     assert "there is such a file already" in said
+
+
+def test_it_names_the_rules_proposed_and_the_captures_that_are_kept(demo, tmp_path, monkeypatch) -> None:
+    kept = tmp_path / "state" / "memtop" / "heap"
+    kept.mkdir(parents=True)
+    (kept / "production_user-service-x2kq7_user-service_20261129-120000.hprof").write_bytes(b"x")
+    (kept / "staging_user-service-x2kq7_user-service_20261129-120000.hprof").write_bytes(b"x")
+    monkeypatch.setattr(
+        "memtop.advice.workload_evidence.pod_name_pattern", lambda change: "user-service-x2kq7"
+    )
+    code, text, err = run(demo, tmp_path, monkeypatch, "deployment/user-service")
+    assert code == 0, err
+    for words in (
+        "## Alert rules proposed",
+        "MemoryNearLimit",
+        "above 90 %",
+        "production\\_user-service-x2kq7",
+    ):
+        assert words in text, words
+    assert "staging" not in text
 
 
 def test_a_workload_that_is_not_there(demo, tmp_path, monkeypatch) -> None:

@@ -17,9 +17,10 @@ from memtop.rules.proposed_rules import (
     ProposedRules,
     backtest_sentence,
     own_threshold_words,
+    threshold_words,
 )
 from memtop.rules.rule_history import FORECASTS, RuleHistory
-from memtop.wording import UNKNOWN, counted, duration, share
+from memtop.wording import UNKNOWN, counted, duration
 from widgets.styled_text import literal
 from widgets.table_parts import Cell, PlacedColumn, TableColumn
 
@@ -34,35 +35,6 @@ ALERT_COLUMNS = (
 )
 MOST_PAGES = 12
 """Pages that are told one by one, the newest."""
-_WORDS = {
-    "near-limit": "it is near its limit",
-    "leak": "its floor grows",
-    "limit-soon": "the limit comes soon",
-    "oom-kill": "each OOM kill",
-    "child-oom-kill": "a child is killed",
-    "oom-loop": "kills in an hour",
-    "restarts": "restarts in an hour",
-    "no-limit": "it has no limit",
-    "pressure": "it waits for memory",
-}
-
-
-def threshold_words(rule: AlertRule) -> str:
-    """From where on a rule fires, in a few words."""
-    limit = rule.threshold
-    if limit is None:
-        return _WORDS[rule.id]
-    match rule.id:
-        case "near-limit":
-            return f"above {share(limit)} of it"
-        case "leak":
-            return f"floor + {share(limit)}"
-        case "limit-soon":
-            return f"within {limit:g} h"
-        case "pressure":
-            return f"waits {share(limit)}"
-        case _:
-            return f"{limit:g} {_WORDS[rule.id]}"
 
 
 @dataclass(frozen=True)

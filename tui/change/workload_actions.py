@@ -424,11 +424,13 @@ class WorkloadActions:
         """Writes down all that is known of the row's workload."""
         from pathlib import Path
 
-        from memtop.advice.workload_evidence import gather_evidence
+        from memtop.advice.workload_evidence import WorkloadEvidence, gather_evidence
         from memtop.change.audit_log import AuditLog, audit_log_path
-        from memtop.commands.report import write_reports
+        from memtop.commands.report import with_rules, write_reports
         from memtop.files import NewFileError
+        from memtop.heap.kept_captures import capture_places
         from memtop.kube.api_errors import Unreachable
+        from memtop.kube.client import Client
         from memtop.stabilisation.stabilisation_watch import StabilisationOptions
 
         frame = self._frame()
@@ -437,11 +439,14 @@ class WorkloadActions:
             return
         self._app.notify(f"Collecting what is known of {row.workload} …", markup=False)
         options, log = StabilisationOptions.of(self._plan), AuditLog(audit_log_path(os.environ))
-        folders = (Path.cwd(), Path.home())
+        places = capture_places(os.environ)
+
+        async def gather(client: Client) -> WorkloadEvidence:
+            found = await gather_evidence(client, frame, row.workload, options, log, places)
+            return await with_rules(client, found, self._settings)
+
         try:
-            evidence = await asyncio.wrap_future(
-                self._ask(lambda client: gather_evidence(client, frame, row.workload, options, log, folders))
-            )
+            evidence = await asyncio.wrap_future(self._ask(gather))
             written = await asyncio.to_thread(write_reports, Path.cwd(), evidence)
         except (NewFileError, Unreachable) as error:
             self._app.notify(str(error), severity="error", markup=False)

@@ -20,6 +20,7 @@ from memtop.advice.workload_evidence import WorkloadEvidence, gather_evidence
 from memtop.background import run_in_thread
 from memtop.change.audit_log import AuditLog, audit_log_path
 from memtop.change.change_request import ChangeRequest
+from memtop.heap.kept_captures import capture_places
 from memtop.kube.api_errors import CLUSTER_FAILURES, Unreachable
 from memtop.kube.client import Client
 from memtop.observe.frame import Frame
@@ -57,7 +58,7 @@ def advice_sources(plan: Watchlist) -> AdviceSources:
     if past is not None:
         past = replace(past, metric="working_set")
     options = StabilisationOptions.of(replace(plan, history=replace(plan.history, prometheus=past)))
-    return AdviceSources(options, (Path.cwd(), Path.home()))
+    return AdviceSources(options, capture_places(os.environ))
 
 
 @dataclass(frozen=True)
