@@ -10,6 +10,7 @@ from memtop.commands.frame_output import as_table
 from memtop.kube.pod_facts import StateSeverity, Workload
 from memtop.observe.frame import WorkloadKey
 from memtop.observe.frame_rows import time_to_limit_words
+from memtop.observe.row_order import stable_argsort
 from memtop.observe.slots import ContainerKey
 from memtop.observe.view import OverviewPane, RowFilter, RowSort, SortColumn, View
 from memtop.observe.watchlist import HistorySettings
@@ -533,3 +534,12 @@ def test_of_a_life_of_minutes_its_age_says_more_than_a_sample_that_is_a_minute_o
     judged.seconds_lived[seat] = 9 * 3600.0
     shop.observer.verdicts._frozen = None
     assert shop.frame().rows.seconds_to_limit[slot] == pytest.approx(110)
+
+
+@pytest.mark.parametrize("different", [1, 3, 50, 10_000])
+def test_equal_rows_keep_their_order_in_a_fast_sort(different):
+    draw = np.random.default_rng(different)
+    key = draw.integers(0, different, 5_000).astype(np.float64)
+    key[draw.random(5_000) < 0.1] = np.inf
+    assert stable_argsort(key).tolist() == np.argsort(key, kind="stable").tolist()
+    assert stable_argsort(key[:0]).tolist() == []
