@@ -274,6 +274,8 @@ def child_oom_kills(
         prometheus_queries.child_kills_query(schema, namespaces, seconds)
     ).streams
     found = group_by_container(streams, schema.cadvisor_labels())
+    if streams and not found:
+        return None  # kills of nobody knows whom say nothing of any container
     return {name: round(sum(stream.last for stream in cgroups)) for name, cgroups in found.items()}
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from memtop.history import prometheus_past
 from memtop.history.past_series import ContainerName, PastSeries
+from memtop.history.prometheus_answers import MetricStream, QueryAnswer
 from memtop.history.prometheus_client import PrometheusClient, direct_session
 from memtop.history.prometheus_queries import (
     LAST_REASON_METRIC,
@@ -224,3 +225,12 @@ def test_a_restart_at_the_edge_of_two_grids_is_not_lost():
     seen_by_both = past([5100, 5115, 5130], restarts=[5130])
     joined = prometheus_past.extend_past(coarse, seen_by_both, 5100.0, whole, 5100.0)
     assert joined.restarts.tolist() == [3000, 5130]
+
+
+def test_kills_that_name_no_container_are_counted_for_none():
+    class Mute:
+        def instant_query(self, query, at=None):
+            return QueryAnswer((MetricStream({}, np.array([1.0]), np.array([60.0])),))
+
+    schema = MetricSchema(frozenset({OOM_EVENTS_METRIC}))
+    assert prometheus_past.child_oom_kills(Mute(), schema, (), 3600.0) is None

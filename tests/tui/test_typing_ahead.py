@@ -95,3 +95,22 @@ async def test_a_flood_of_keys_is_cut_short_and_said(play: Play, night: FakeClus
         await stage.shows("keys came faster")
         await stage.press("j")
         assert stage.app.overview.tables[OverviewPane.TOP].cursor_row == 1
+
+
+async def test_enter_after_a_filter_opens_a_row_that_the_filter_keeps(play: Play, night: FakeCluster) -> None:
+    async with play(night) as stage:
+        assert not stage.rows()[0].startswith("search")
+        await burst(stage, "/", *"search", "enter", "enter")
+        await stage.until(lambda: isinstance(stage.app.screen, PodScreen), "the open pod")
+        assert "search-0" in stage.text
+
+
+async def test_a_key_never_means_a_row_of_before_the_filter(play: Play, night: FakeCluster) -> None:
+    async with play(night) as stage:
+        overview = stage.app.overview
+        assert overview.row is not None
+        overview._filter("search")
+        assert overview.row is None
+        assert "press the key again" in overview.nothing
+        await stage.until(lambda: overview.row is not None, "the row that the filter keeps")
+        assert overview.row.pod == "search-0"

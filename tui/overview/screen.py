@@ -111,6 +111,7 @@ class Overview(LiveScreen):
         self._zoomed = False
         self._active = OverviewPane.TOP
         self._pending_selection: Timer | None = None
+        self._opens_first = False  # the first of the rows that are on their way
         self._slid = MovedRows()
         self._marks = MarkedRows()
         ascii_only = symbols == "ascii"
@@ -222,6 +223,9 @@ class Overview(LiveScreen):
             )
             self.boxes[pane].describe(subtitle=pane_subtitle(frame, len(rows), marked))
         self._draw(frame)
+        if self._opens_first and not self._rows_to_come:
+            self._opens_first = False
+            self.call_next(self.run_action, "app.open")
 
     # -- layout
 
@@ -265,6 +269,8 @@ class Overview(LiveScreen):
                 self._selection_moved()
 
     def _look_at(self, view: View) -> None:
+        if not same_rows_asked(self.view, view):
+            self._opens_first = False
         self.view = view
         self.post_message(self.ViewChanged(view))
 
@@ -315,6 +321,8 @@ class Overview(LiveScreen):
         if self.has_class("-filtering"):
             self.filter_bar.submit_in_order()
             self._close_filter()
+        elif self._rows_to_come:
+            self._opens_first = True
         else:
             await self.run_action("app.open")
 
@@ -440,7 +448,12 @@ class Overview(LiveScreen):
 
     @property
     def row(self) -> TabSubject | None:
-        """The row that the keys act on: not one that slid beneath the cursor just now, but who was there."""
+        """The row that the keys act on: not one that slid beneath the cursor just now, but who was there.
+
+        None while other rows are on their way: a key that follows a filter never means a row of before it.
+        """
+        if self._rows_to_come:
+            return None
         return self._slid.intended_row(self.tables[self._active]) or self.selected
 
     @property
@@ -451,7 +464,14 @@ class Overview(LiveScreen):
     @property
     def nothing(self) -> str:
         """Why the active pane has no row."""
+        if self.frame is not None and self._rows_to_come:
+            return "The rows asked for are on their way: press the key again"
         return "Connecting …" if self.frame is None else empty_pane_words(self.frame, self._active)
+
+    @property
+    def _rows_to_come(self) -> bool:
+        """Whether other rows, or rows in another order, were asked for than those that are shown."""
+        return self.frame is not None and not same_rows_asked(self.frame.view, self.view)
 
     def restart(self) -> None:
         """Forgets what was shown: another cluster comes."""
