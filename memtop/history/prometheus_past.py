@@ -274,7 +274,7 @@ def child_oom_kills(
         prometheus_queries.child_kills_query(schema, namespaces, seconds)
     ).streams
     found = group_by_container(streams, schema.cadvisor_labels())
-    if streams and not found:
+    if streams and not any(name.pod and name.container for name in found):
         return None  # kills of nobody knows whom say nothing of any container
     return {name: round(sum(stream.last for stream in cgroups)) for name, cgroups in found.items()}
 
