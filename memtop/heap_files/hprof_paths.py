@@ -29,8 +29,9 @@ from memtop.heap_files.hprof import (
 )
 from memtop.heap_files.object_graph import ROOT, ObjectGraph
 
-MOST_GRAPH_OBJECTS = 4_000_000
-"""Objects of a graph: 40 bytes each with what looking for paths takes, so 160 MiB."""
+MOST_GRAPH_OBJECTS = 3_200_000
+"""Objects of a graph, so that 300 MiB are kept: 2.8 million took 262 MiB, Python and its libraries among them
+(`benchmarks/heap_files.py`)."""
 MOST_REFERENCES = 12_000_000
 """References of a graph, null ones too: 8 bytes each while it is built."""
 PATH_SECONDS = 30.0
@@ -191,10 +192,9 @@ class _GraphBuilder:
         ids = ids[order]
         self.targets.reverse()  # each is let go as soon as it is done with
         targets = _joined([_places(ids, order, self.targets.pop()) for _ in range(len(self.targets))])
-        counts = _joined(self.counts).astype(np.int64)
         there = targets >= 0
-        owners_first = np.concatenate(([0], np.cumsum(counts)))
-        kept = np.concatenate(([0], np.cumsum(there)))
+        owners_first = _begins(_joined(self.counts))
+        kept = _begins(there)
         rooted = _places(ids, order, np.array(list(self.roots), np.uint64))
         roots = np.concatenate((np.arange(count, len(ids)), rooted[rooted >= 0])).astype(np.int64)
         # Null references stay out of the search and in the order, by which a field is found again.
@@ -202,13 +202,20 @@ class _GraphBuilder:
         self.first_of = owners_first
         graph = ObjectGraph(
             kept[owners_first],
-            targets[there].astype(np.int32),
+            targets[there],
             _joined(self.kinds),
             _joined(self.sizes),
             roots,
         )
         self.root_tags = dict(zip(rooted.tolist(), self.roots.values(), strict=True))
         return graph, count
+
+
+def _begins(counts: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
+    """Where each of some stretches begins, and the end of the last; 32 bits hold `MOST_REFERENCES`."""
+    begins = np.zeros(len(counts) + 1, np.int32)
+    np.cumsum(counts, dtype=np.int32, out=begins[1:])
+    return begins
 
 
 def _joined(parts: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:

@@ -70,7 +70,8 @@ class ObjectGraph:
 
     def _level(self, parents: npt.NDArray[np.int32], level: Numbers) -> Numbers:
         """Marks what the objects of a level refer to; returns what is new."""
-        starts, counts = self.first[level].astype(np.int64), np.diff(self.first)[level].astype(np.int64)
+        starts = self.first[level].astype(np.int64)
+        counts = self.first[level + 1].astype(np.int64) - starts
         total = int(counts.sum())
         ends = np.cumsum(counts)
         edges = np.arange(total) + np.repeat(starts - (ends - counts), counts)
@@ -177,17 +178,17 @@ class ObjectGraph:
         A list of a million nodes is passed by doubling: each object's ancestor's ancestor.
         """
         kinds = self.kinds[up[again]]
-        jump = self.parents.astype(np.int64)
+        jump = self.parents
         same = (jump >= 0) & np.isin(self.kinds, np.unique(kinds))
         same[same] &= np.isin(self.kinds[jump[same]], np.unique(kinds))
-        last = np.arange(len(jump))
+        last = np.arange(len(jump), dtype=np.int32)
         last[same] = jump[same]
         for _ in range(40):
             following = last[last]
             if (following == last).all():
                 break
             last = following
-        top = last[up[again]]
+        top = last[up[again]].astype(np.int64)
         up, children = up.copy(), children.copy()
         children[again] = top
         up[again] = self.parents[top]
