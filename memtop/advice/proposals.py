@@ -88,7 +88,15 @@ def _of_container(evidence: WorkloadEvidence, container: Json) -> Iterator[Propo
             known,
             request=setting.request if changeable else None,
         )
+    if evidence.health and any(one.pod in {said.pod for said in evidence.health} for one in members):
+        said = "; ".join(one.words() for one in evidence.health)
+        reason = (
+            "The heap against what lies beside it tells where growth is: a heap that is flat leaks elsewhere."
+        )
+        yield Proposal("health-figures", name, "read what it says of its own memory", reason, said)
     for code in code_advice(runtime, judged, lines):
+        if code.id == "health" and evidence.health:
+            continue  # it serves it
         yield Proposal(code.id, name, code.title, code.reason, judged.evidence(), code=code.code)
     if runtime is LanguageRuntime.UNKNOWN:
         yield Proposal(

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
+from memtop.advice.health_endpoint import HealthReading, read_health
 from memtop.analysis.judgement import Judgement
 from memtop.analysis.memory_series import Series
 from memtop.analysis.onset import Onset, find_onset
@@ -25,6 +26,7 @@ from memtop.change.audit_log import AuditEntry, AuditError, AuditLog
 from memtop.change.workload_state import WorkloadState, read_workload
 from memtop.kube.api_errors import CLUSTER_FAILURES, ApiError
 from memtop.kube.client import Client
+from memtop.kube.json_object import labels
 from memtop.kube.object_ref import ROLLING_KINDS, ObjectRef
 from memtop.kube.pod_facts import Termination
 from memtop.logs.gc_log_parsers import GcEvents
@@ -145,6 +147,7 @@ class WorkloadEvidence:
         captures: What was captured.
         missing: What is not known and why, one sentence each.
         rules: Alert rules proposed for it, one line each; empty where nobody has asked.
+        health: What its pods say of their memory themselves, where it names a port for that.
     """
 
     ref: ObjectRef
@@ -162,6 +165,7 @@ class WorkloadEvidence:
     captures: tuple[CapturedFile, ...] = ()
     missing: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
+    health: tuple[HealthReading, ...] = ()
 
     def series(self, container: str) -> tuple[Series, ...]:
         """All that is known of the containers of one name, before and after the newest change."""
@@ -255,6 +259,9 @@ async def gather_evidence(
         after = {members[0].container: (Series(drawn.times, drawn.values, limit=drawn.limit),)}
         basis = drawn.basis or "working set"
     pods = [one.pod for one in members]
+    said = labels(workload.object, "metadata", "annotations") if workload is not None else {}
+    health, silent = await read_health(client, ref.namespace, pods, said)
+    missing += silent
     try:
         plans = await run_in_thread(_plans_of, log, ref, frame.context, pods)
     except AuditError as error:
@@ -275,6 +282,7 @@ async def gather_evidence(
         plans=plans,
         captures=await run_in_thread(_captures_of, tuple(folders), ref.namespace, pods, state),
         missing=tuple(dict.fromkeys(missing)),
+        health=health,
     )
 
 

@@ -257,6 +257,7 @@ def _summary(evidence: WorkloadEvidence, container: str, onset: Onset | None) ->
         yield f"{now}."
     if evidence.judgement is not None and len(evidence.members) > 1:
         yield f"All pods together: {evidence.judgement.certainty} – {evidence.judgement.evidence()}."
+    yield from (f"{one.words()}." for one in evidence.health)
     if onset is not None and (words := _onset_words(onset)):
         yield words
     kills = sum(one.judgement.oom_kills for one in evidence.members)
