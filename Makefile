@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: dist help demo test check lint types layers mutants faults fuzz screenshots docs lock clean
+.PHONY: dist help demo test check lint types layers mutants faults fuzz soak screenshots docs lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -42,6 +42,9 @@ faults: $(READY)  ## memtop's engine through every fault of its servers (takes s
 
 fuzz: $(READY)  ## made and broken input for every decoder (takes twenty minutes)
 	$(BIN)/python benchmarks/fuzz.py --seconds 1200
+
+soak: $(READY)  ## two simulated days with faults: is memtop still as small and right (takes twelve minutes)
+	$(BIN)/python benchmarks/soak.py
 
 screenshots: $(READY)  ## a picture of every screen, from the demo
 	$(BIN)/python -m screenshots.make

@@ -138,6 +138,13 @@ async def test_an_expired_version_is_no_failure():
     assert play.rests[0] <= 0.5
 
 
+async def test_a_storm_of_expired_versions_is_answered_ever_more_rarely():
+    play = Play(*[WatchExpired("too old")] * 9)
+    await play.end()
+    assert sum(play.rests) > 20.0, "each is a list of the whole collection"
+    assert max(play.rests[-3:]) > 4 * max(play.rests[:3])
+
+
 async def test_a_key_ends_the_rest_at_once():
     ran = asyncio.Event()
     failing = asyncio.Event()
