@@ -42,6 +42,20 @@ def test_ends_by_memory_are_told_by_their_kinds():
     )
 
 
+@pytest.mark.parametrize(
+    ("samples", "lived", "words"),
+    [
+        (99, 1200.0, "no growth was seen before"),
+        (2, 1200.0, "too few samples to see it grow"),
+        (99, 4.0, "too fast to see it grow"),
+        (2, 4.0, "too fast to see it grow"),
+    ],
+)
+def test_why_a_loop_of_kills_shows_no_growth_is_said(samples, lived, words):
+    found = Judgement(Verdict.OOM_LOOP, 0.9, memory_deaths=4, samples=samples, seconds_lived=lived)
+    assert found.evidence().endswith(words)
+
+
 def test_what_dies_again_and_again_and_does_not_run_has_its_limit_after_each_start():
     found = Judgement(
         Verdict.LEAK, 0.99, 2**20, None, None, 0.0, 0.0, 9.0, 3600, 240, 3, 3, seconds_per_life=190

@@ -200,3 +200,8 @@ def test_too_little_is_unknown(count: int) -> None:
     assert onset.at is None
     assert onset.margin is None
     assert find_onset([]).kind is OnsetKind.UNKNOWN
+
+
+def test_scripts_read_what_is_known_of_an_onset_by_these_words():
+    """They stand in the JSON of ``memtop timeline``."""
+    assert [kind.value for kind in OnsetKind] == ["began", "before the window", "no climb", "unknown"]

@@ -84,6 +84,24 @@ def test_no_sentence_misses_its_duration(why, left, suspected):
         assert "10 m" in text
 
 
+@pytest.mark.parametrize(
+    ("why", "words"),
+    [
+        ("ends", "were OOM-killed every 2 h; 10 m to go to outlive that"),
+        ("not flat", "may be warming up; at least 10 m to go"),
+        ("day", "can hide in the rhythm of a day; 10 m to go"),
+        ("samples", "too few samples of the new pods to tell; 10 m to go"),
+        ("load", "does not show without; 10 m to go, or until the load is back"),
+        ("slope", "it would have shown after 20 m"),
+    ],
+)
+def test_each_reason_to_wait_is_said_as_what_it_is(why, words):
+    old = replace(side(48, 1, leaks=True), oom_kills=3, watched=6 * HOUR)
+    wait = PendingWait(why, 1200.0, 600.0)
+    text = watching_sentence(old, side(2, 3), wait, 24 * MIB, suspected=False, lately=False, bought=None)
+    assert words in text
+
+
 def test_watching_says_what_it_looks_like_so_far():
     text = watching_sentence(
         side(100, 1, leaks=True),

@@ -6,13 +6,9 @@ from dataclasses import replace
 from datetime import UTC
 
 import msgspec
-import numpy as np
 import pytest
 
-from memtop.analysis.judgement import Verdict
-from memtop.analysis.likely_causes import CauseFacts, GrownPart, LogHint, likely_causes
 from memtop.analysis.onset import Onset, OnsetKind
-from memtop.analysis.traffic import TrafficFit, TrafficVerdict
 from memtop.kube.object_ref import ObjectRef
 from memtop.timeline.cause_facts import search_log
 from memtop.timeline.cluster_changes import ClusterChange, TimelineKind
@@ -122,86 +118,6 @@ def test_table_json_and_markdown_tell_the_same() -> None:
     assert decoded["brought_by"]["revision"] == 12
     assert decoded["causes"] == []
     assert "| 2026-11-29 12:02:00 | rollout | revision 12: image v2.0.0 |" in report_markdown(TOLD, UTC)
-
-
-LEAKING = CauseFacts(
-    verdict=Verdict.LEAK, certain=True, rate=100 * MIB, level=800 * MIB, limit=1024 * MIB, age=9e5
-)
-
-
-def _gauge(first: float, last: float) -> tuple[np.ndarray, np.ndarray]:
-    return np.arange(100.0), np.linspace(first, last, 100)
-
-
-@pytest.mark.parametrize(
-    ("facts", "name"),
-    [
-        (replace(LEAKING, heap_flag="-Xmx2g", heap_flag_size=2048 * MIB), "heap larger than the limit"),
-        (replace(LEAKING, hints={"cache": LogHint(3, "cache size 90000")}), "unbounded cache"),
-        (
-            replace(LEAKING, grown=(GrownPart("java.util.HashMap$Node", 9e8, 0.7, "SessionCache"),)),
-            "unbounded cache",
-        ),
-        (
-            replace(LEAKING, hints={"listeners": LogHint(1, "MaxListeners")}),
-            "listeners that are never removed",
-        ),
-        (replace(LEAKING, gauges={"threads": _gauge(20, 900)}), "threads that are never ended"),
-        (replace(LEAKING, gauges={"sockets": _gauge(20, 900)}), "connections that are never closed"),
-        (replace(LEAKING, heap_live=(2e8,) * 12), "off the heap: direct buffers, arenas or native code"),
-        (
-            replace(
-                LEAKING, gauges={"page cache": _gauge(0, 600 * MIB), "RSS": _gauge(100 * MIB, 101 * MIB)}
-            ),
-            "page cache, not the program",
-        ),
-        (replace(LEAKING, hints={"buffered": LogHint(1, "queue full")}), "logs or messages buffered"),
-        (replace(LEAKING, verdict=Verdict.SPIKE), "large data held at once"),
-        (replace(LEAKING, verdict=Verdict.OOM_LOOP, oom_kills=5), "limit below the working heap"),
-        (replace(LEAKING, certain=False, age=1800.0), "warm-up mistaken for a leak"),
-        (
-            replace(LEAKING, verdict=Verdict.WARMUP, heap_live=(1e8,) * 12),
-            "fragmentation, or a heap that is not given back",
-        ),
-        (replace(LEAKING, grown=(GrownPart("(closure)", 9e8),)), "closures that are kept"),
-        (
-            replace(LEAKING, grown=(GrownPart("Order", 9e8, None, "static Registry.all"),)),
-            "globals that only grow",
-        ),
-        (
-            replace(LEAKING, traffic=TrafficFit(TrafficVerdict.TRAFFIC, "request", "x", 12_000.0, 800.0)),
-            "something of each request is kept",
-        ),
-        (
-            replace(LEAKING, traffic=TrafficFit(TrafficVerdict.TIME, "request", "x", without=1e7)),
-            "a job or timer that keeps what it makes",
-        ),
-    ],
-)
-def test_each_cause_comes_of_its_own_evidence_and_says_what_next(facts: CauseFacts, name: str) -> None:
-    """The rule finds it, with evidence and a next step."""
-    found = {cause.name: cause for cause in likely_causes(facts)}
-    assert name in found
-    assert found[name].evidence
-    assert found[name].next_step
-
-
-@pytest.mark.parametrize(
-    "facts",
-    [
-        CauseFacts(),
-        LEAKING,
-        CauseFacts(verdict=Verdict.STEADY, level=100 * MIB, limit=1024 * MIB),
-        replace(LEAKING, heap_flag="-Xmx512m", heap_flag_size=512 * MIB),
-        replace(LEAKING, gauges={"threads": _gauge(40, 44), "sockets": _gauge(10, 12)}),
-        replace(LEAKING, traffic=TrafficFit(TrafficVerdict.EVEN, "request", "x", 12_000.0, 800.0)),
-        replace(LEAKING, traffic=TrafficFit(TrafficVerdict.TIME, "core-second", "x", without=1e7)),
-        replace(LEAKING, traffic=TrafficFit(TrafficVerdict.BOTH, "core-second", "x", 1e8, 1e8, without=1e7)),
-    ],
-)
-def test_without_evidence_no_cause_is_named(facts: CauseFacts) -> None:
-    """Nothing points to one: that a container leaks is no cause."""
-    assert likely_causes(facts) == ()
 
 
 def test_a_log_is_searched_for_loads_caches_and_collections() -> None:
