@@ -14,7 +14,8 @@ how well leaks are told from the rest, how far rate and time to limit are off (a
 times to the limit of less than ten minutes as ten minutes), and for each kind what it was called.
 
 With --set a threshold of memtop.analysis has another value, such as ``growth_rules._ASIDE_SHARE=0.3``: the
-scores with half and with double a threshold show its effect.
+scores with half and with double a threshold show its effect. With --vary they are printed side by side, for
+the compound kinds and, as false alarms, for those of kinds.py.
 """
 
 from __future__ import annotations
@@ -107,6 +108,43 @@ def _macro_f1(made: Sequence[Made], judged: Sequence[Judgement]) -> float:
     return float(np.mean(scores))
 
 
+def set_threshold(place: str, number: float) -> None:
+    """Gives a threshold of memtop.analysis another value; it is named as ``module.NAME``."""
+    module, name = place.split(".")
+    setattr(importlib.import_module(f"memtop.analysis.{module}"), name, number)
+
+
+def print_effect(places: Sequence[str], each: int, seed: int) -> None:
+    """Prints the scores with half a threshold, as it is, and with double."""
+    compound = list(compound_kinds(seed, each))
+    ordinary = [*all_kinds(seed, each, live=False), *all_kinds(seed + 1, each, live=True)]
+    print(f"{len(compound)} compound containers, {len(ordinary)} of kinds.py")
+    heads = f"{'threshold':38s}{'F1':>7s}{'unqualified':>13s}{'macro-F1':>10s}"
+    print(f"{heads}{'false, in 1,000':>17s}{'certain':>9s}")
+    for place in places:
+        module, name = place.split(".")
+        now = float(getattr(importlib.import_module(f"memtop.analysis.{module}"), name))
+        for number in (now / 2, now, now * 2):
+            set_threshold(place, number)
+            judged = judge_named_series([NamedSeries(one.kind, one.series) for one in compound])
+            truly = np.array([one.leak for one in compound])
+            leak = np.array([verdict.verdict is Verdict.LEAK for verdict in judged])
+            sure = np.array([verdict.certainty == "leak" for verdict in judged])
+            f1 = 2 * (leak & truly).sum() / max(leak.sum() + truly.sum(), 1)
+            macro = _macro_f1(compound, judged)
+            others = judge_named_series([NamedSeries(one.kind, one.series) for one in ordinary])
+            healthy = [said for one, said in zip(ordinary, others, strict=True) if not one.leak]
+            false = np.mean([said.verdict is Verdict.LEAK for said in healthy])
+            certain = np.mean([said.certainty == "leak" for said in healthy])
+            unqualified = (sure & truly).sum() / truly.sum()
+            print(
+                f"{place + f' = {number:g}':38s}{f1:7.3f}{unqualified:13.1%}{macro:10.3f}"
+                f"{1000 * false:17.1f}{1000 * certain:9.1f}",
+                flush=True,
+            )
+        set_threshold(place, now)
+
+
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(
@@ -116,11 +154,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--compound", action="store_true", help="the compound kinds, each as often")
     parser.add_argument("--set", action="append", default=[], metavar="MODULE.NAME=NUMBER")
+    parser.add_argument("--vary", action="append", default=[], metavar="MODULE.NAME")
     asked = parser.parse_args()
     for override in asked.set:
         place, number = override.split("=")
-        module, name = place.split(".")
-        setattr(importlib.import_module(f"memtop.analysis.{module}"), name, float(number))
+        set_threshold(place, float(number))
+    if asked.vary:
+        print_effect(asked.vary, asked.each, asked.seed)
+        return
     if asked.compound:
         compound = list(compound_kinds(asked.seed, asked.each))
         print_scores(compound, judge_named_series([NamedSeries(one.kind, one.series) for one in compound]))

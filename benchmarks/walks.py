@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import io
 import os
 import sys
@@ -35,6 +36,8 @@ from tui.app import Memtop
 from tui.cli import main as run_memtop
 
 SPEED = 600.0
+CHANGE_SPEED = 240.0
+"""Times the pace of the clock, on the walk of the key ``i``, so that the engine keeps up under the hook."""
 
 
 class Walk:
@@ -55,21 +58,29 @@ class Walk:
         self.over = threading.Event()
         self._begins = begins
         self._ends = ends
-        self._bodies: dict[CodeType, bool] = {}
+        self._ended = False
+        self._passed: set[CodeType] = set()  # functions that can add nothing more
 
     def __call__(self, frame: FrameType, event: str, _: object) -> None:
         """Takes an event of the profiler."""
-        if event != "call" or self.over.is_set():
+        code = frame.f_code
+        if event != "call" or code in self._passed or self._ended:
             return
-        module, function = frame.f_globals.get("__name__", ""), frame.f_code.co_name
-        if module.partition(".")[0] not in PACKAGES or module.startswith("memtop.demo"):
+        module, function = frame.f_globals.get("__name__", ""), code.co_name
+        foreign = module.partition(".")[0] not in PACKAGES or module.startswith("memtop.demo")
+        if foreign or function == "<module>" or not code.co_flags & inspect.CO_NEWLOCALS:  # a class's body
+            self._passed.add(code)
             return
         if not self.on and self._begins is not None:
             self.on = self._begins(module, function)
-        if self.on and function != "<module>" and frame.f_code.co_flags & 0x2:  # else the body of a class
-            self.modules[module] = None
-            if self._ends is not None and self._ends(module, function):
-                self.over.set()
+        if not self.on:
+            return
+        self.modules[module] = None
+        if self._ends is None:
+            self._passed.add(code)
+        elif self._ends(module, function):
+            self._ended = True
+            self.over.set()
 
     def print(self, title: str) -> None:
         """Prints what was entered, in order."""
@@ -78,12 +89,12 @@ class Walk:
 
 
 @contextlib.asynccontextmanager
-async def opened(walk: Walk) -> AsyncIterator[Stage]:
+async def opened(walk: Walk, speed: float = SPEED) -> AsyncIterator[Stage]:
     """The app on the embedded cluster, every thread of it watched by the walk."""
-    with DemoChild(DemoOptions(pods=20, speed=SPEED)) as demo:
+    with DemoChild(DemoOptions(pods=20, speed=speed)) as demo:
         cluster = {"kubeconfig": str(demo.wait()), "namespaces": ("production",)}
         settings = settings_from({"cluster": cluster, "observe": {"keep_history": False}})
-        plan = at_speed(make_watchlist(settings, os.environ), SPEED)
+        plan = at_speed(make_watchlist(settings, os.environ), speed)
         app = Memtop(settings, plan, lambda other: make_watchlist(other, {}))
         threading.setprofile(walk)
         sys.setprofile(walk)
@@ -126,7 +137,7 @@ async def shown(stage: Stage, *words: str) -> None:
 async def change() -> None:
     """From the key to the verdict."""
     walk = Walk()
-    async with opened(walk) as stage:
+    async with opened(walk, CHANGE_SPEED) as stage:
         await shown(stage, "user-service")
         await stage.type("/user-service")
         await stage.press("enter")
@@ -136,7 +147,7 @@ async def change() -> None:
         await shown(stage, "user-service:v2.0.0")
         await stage.type("v2.1.0")
         await stage.press("enter")
-        await shown(stage, "the server accepts it")
+        await shown(stage, "the server accepts it", "kubectl set image", "Cancel")
         await stage.press("y")
         await shown(stage, "successfully rolled out")
         await stage.press("b")

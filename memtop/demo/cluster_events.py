@@ -14,9 +14,9 @@ from memtop.demo.simulated_time import rfc3339
 
 MOST_EVENTS = 5000  # the least recent events expire
 BACK_OFF_PERIOD = 12.5
-"""Seconds between two BackOff events of a container: the kubelet looks at such a pod again after its
-``backOffPeriod`` of 10 s, with a jitter of up to half of it (``pkg/kubelet``: ``kubelet.go``,
-``pod_workers.go``), so 10 to 15 s."""
+"""Seconds between two BackOff events of a container, in the middle. The kubelet takes up a pod that failed
+after ``wait.Jitter(backOffPeriod, workerBackOffPeriodJitterFactor)``: ``backOffPeriod`` is 10 s
+(``pkg/kubelet/kubelet.go``), the factor 0.5 (``pkg/kubelet/pod_workers.go``), so 10 to 15 s."""
 
 
 @dataclass(frozen=True, slots=True)
