@@ -38,8 +38,8 @@ SHORT_SECONDS, VERY_SHORT_SECONDS = 6 * 3600.0, 2 * 3600.0
 must be large too."""
 _LOWS_FACTOR = 2.0
 _LATE_SHARE = 0.5
-"""What the newest lives show of the rate that all lives claim: below it the growth has stopped. Half of it and
-double of it change none of the scores of `benchmarks/reliability.py` by more than 0.4 points."""
+"""The share of the rate that all lives claim below which the newest show that growth has stopped. Half of it
+and double of it change no score of `benchmarks/reliability.py` by more than 0.4 points."""
 _FALL_ODDS = 9.0
 """What one fall takes from the evidence of growth, log odds: it may be a collector's tooth. With 4.5 as many
 healthy containers are called leaks and 1 leak in 200 more is found; with 18 F1 falls from 0.984 to 0.959

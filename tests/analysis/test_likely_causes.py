@@ -92,9 +92,11 @@ def test_without_evidence_no_cause_is_named(facts: CauseFacts) -> None:
 
 def test_each_rule_names_a_cause_of_its_own() -> None:
     """Two rules under one name could not be told apart on a screen."""
-    causes = [cause for facts, _ in FOUND for rule in RULES if (cause := rule(facts)) is not None]
-    assert {cause.name for cause in causes} == {name for _, name in FOUND}
-    assert len({cause.next_step for cause in causes}) >= len(RULES) - 1
+    names = [{cause.name for facts, _ in FOUND if (cause := rule(facts)) is not None} for rule in RULES]
+    told = [name for one in names for name in one]
+    assert len(told) == len(set(told))
+    assert {name for _, name in FOUND} <= set(told)
+    assert all(len(one) <= 1 for one in names)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +112,8 @@ def test_each_rule_names_a_cause_of_its_own() -> None:
 )
 def test_what_grew_is_told_as_far_as_it_is_known(grown: GrownPart, words: str) -> None:
     """A share or a keeper that is not known is left out."""
-    [cause] = likely_causes(replace(LEAKING, grown=(grown,)))
+    causes = likely_causes(replace(LEAKING, grown=(grown,)))
+    cause = next(one for one in causes if one.name == "unbounded cache")
     assert cause.evidence == (f"HashMap$Node grew by {words}",)
 
 
@@ -125,8 +128,7 @@ def test_the_strongest_cause_comes_first_and_there_are_not_many() -> None:
     causes = likely_causes(facts)
     assert len(causes) == 5
     assert [cause.weight for cause in causes] == sorted((cause.weight for cause in causes), reverse=True)
-    assert causes[0].name == "unbounded cache"
-    assert causes[0].evidence[0] == "its log says it 2 times: seen"
+    assert "its log says it 2 times: seen" in causes[0].evidence
 
 
 def test_a_gauge_that_few_remember_is_taken_from_the_captures() -> None:
@@ -142,3 +144,30 @@ def test_what_is_to_be_explained_is_said_in_a_few_words() -> None:
     assert rate_words(LEAKING) == "the floor rises +100 MiB/h"
     assert rate_words(replace(LEAKING, oom_kills=2)) == "the floor rises +100 MiB/h, 2 OOM kills"
     assert rate_words(CauseFacts(verdict=Verdict.STEADY)) == "steady"
+
+
+@pytest.mark.parametrize(
+    ("grown", "name"),
+    [
+        (GrownPart("main.recordOrder", 8e6, 0.9, "main.main", 100), "a collection that only grows"),
+        (GrownPart("goroutine of main.wait", 0.0, None, "main.handle", 900), "goroutines that never end"),
+        (GrownPart("app.Order", 5e5, 0.1, "app.Order → dict", 9000), "cycles that nobody collects"),
+    ],
+)
+def test_what_grew_between_two_captures_has_its_cause(grown: GrownPart, name: str) -> None:
+    """Each of these names its cause by itself."""
+    causes = likely_causes(CauseFacts(verdict=Verdict.LEAK, rate=1e6, grown=(grown,)))
+    assert causes[0].name == name
+    assert causes[0].next_step
+
+
+def test_many_threads_come_before_the_arenas_that_they_bring() -> None:
+    """Stacks and arenas follow from threads; and memory that is merely called so is no memo of a cache."""
+    arenas = GrownPart("malloc arenas of glibc (64 MiB each)", 3e7, None, "", 6)
+    causes = likely_causes(
+        CauseFacts(verdict=Verdict.LEAK, grown=(arenas,), off_heap=3e7, between={"threads": (200.0, 600.0)})
+    )
+    assert causes[0].name == "threads that are never ended"
+    memory = GrownPart("anonymous memory", 3e7, 0.9)
+    named = [one.name for one in likely_causes(CauseFacts(verdict=Verdict.LEAK, grown=(memory,)))]
+    assert "unbounded cache" not in named

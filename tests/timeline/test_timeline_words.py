@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC
 
 import msgspec
+import numpy as np
 import pytest
 
 from memtop.analysis.onset import Onset, OnsetKind
@@ -154,30 +155,3 @@ def test_how_it_served_is_told_before_the_climb_and_since() -> None:
     assert decoded["service"][0]["most"] == 1.2
     (alone,) = service_levels({"requests": (times, slow)}, None)
     assert alone.before is None
-
-
-@pytest.mark.parametrize(
-    ("grown", "name"),
-    [
-        (GrownPart("main.recordOrder", 8e6, 0.9, "main.main", 100), "a collection that only grows"),
-        (GrownPart("goroutine of main.wait", 0.0, None, "main.handle", 900), "goroutines that never end"),
-        (GrownPart("app.Order", 5e5, 0.1, "app.Order → dict", 9000), "cycles that nobody collects"),
-    ],
-)
-def test_what_grew_between_two_captures_has_its_cause(grown: GrownPart, name: str) -> None:
-    """Each of these names its cause by itself."""
-    causes = likely_causes(CauseFacts(verdict=Verdict.LEAK, rate=1e6, grown=(grown,)))
-    assert causes[0].name == name
-    assert causes[0].next_step
-
-
-def test_many_threads_come_before_the_arenas_that_they_bring() -> None:
-    """Stacks and arenas follow from threads; and memory that is merely called so is no memo of a cache."""
-    arenas = GrownPart("malloc arenas of glibc (64 MiB each)", 3e7, None, "", 6)
-    causes = likely_causes(
-        CauseFacts(verdict=Verdict.LEAK, grown=(arenas,), off_heap=3e7, between={"threads": (200.0, 600.0)})
-    )
-    assert causes[0].name == "threads that are never ended"
-    memory = GrownPart("anonymous memory", 3e7, 0.9)
-    named = [one.name for one in likely_causes(CauseFacts(verdict=Verdict.LEAK, grown=(memory,)))]
-    assert "unbounded cache" not in named
