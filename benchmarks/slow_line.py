@@ -151,6 +151,8 @@ def words_of(delays: list[float]) -> str:
 def press_keys(terminal: SlowTerminal, count: int) -> list[float]:
     """Keys in the overview at uneven intervals; how long each took to be seen, seconds."""
     pause, waits = random.Random(2), []
+    terminal.send("g")
+    terminal.run(2)
     for key, done in key_presses(terminal):
         terminal.run(pause.uniform(0.3, 0.8))
         sent = terminal.send(key)

@@ -43,7 +43,7 @@ def observed(pods: int, *, speed: float = 1.0, churn: float = CHURN) -> Iterator
         if speed != 1.0:
             command = [sys.executable, str(HURRIED), path, f"{speed:g}"]
         with Terminal(command, width=WIDTH, height=HEIGHT) as terminal:
-            terminal.until(lambda screen: containers(screen) >= pods)
+            terminal.until(lambda screen: containers(screen) >= pods, timeout=60 + pods / 100)
             terminal.run(20)
             yield terminal
 
@@ -97,7 +97,7 @@ def keys(terminal: Terminal, count: int) -> list[float]:
     """Presses keys at uneven intervals; returns how long each took to be seen, in seconds."""
     pause = random.Random(2)
     waits: list[float] = []
-    terminal.send("j")
+    terminal.send("g")  # the cursor may rest further down, on the most urgent row
     terminal.run(1)
     for key, done in key_presses(terminal):
         terminal.run(pause.uniform(0.15, 0.5))
