@@ -31,6 +31,8 @@ MIN_SAMPLES = 12
 """Below this nothing is said of growth."""
 MIN_COLLECTING = 0.01
 """A smaller share of the time in full collections is not worth a word."""
+MIN_STALLED = 0.01
+"""A smaller share of the time spent waiting for memory is not worth a word."""
 TOO_FAST_SECONDS = 120.0
 """A life of fewer seconds leaves no curve: metrics have a sample each 15 to 60 s."""
 SUSPECTED_LEAK = "suspected leak"
@@ -92,6 +94,10 @@ class Judgement:
         heap_live: Bytes that full collections leave of a heap that is full; None where that is not known.
         heap_size: Bytes that this heap may hold.
         collecting: Share of the time that full collections take, 0..1; None where it is not known.
+        stalled: Share of the last minutes, 0..1, in which some process waited for memory (PSI); None where
+            nobody exports it. Like the next two it is of now and no part of the verdict.
+        child_kills: OOM kills of child processes within the last hour, while the container lived on.
+        swapped: Bytes that are swapped out.
     """
 
     verdict: Verdict
@@ -117,6 +123,9 @@ class Judgement:
     heap_live: float | None = None
     heap_size: float | None = None
     collecting: float | None = None
+    stalled: float | None = None
+    child_kills: float | None = None
+    swapped: float | None = None
 
     @property
     def certainty(self) -> str:
@@ -126,7 +135,21 @@ class Judgement:
         return self.verdict.value
 
     def evidence(self) -> str:
-        """One sentence that says what the verdict stands on."""
+        """One sentence that says what the verdict stands on, and what the kernel counts beside the memory."""
+        return f"{self._basis()}{self._kernel_words()}"
+
+    def _kernel_words(self) -> str:
+        said = ""
+        if self.stalled is not None and self.stalled >= MIN_STALLED:
+            said += f"; stalls on memory {share(self.stalled)} of the time"
+        if self.child_kills:
+            kills = counted(round(self.child_kills), "OOM kill")
+            said += f"; {kills} of child processes within the last hour"
+        if self.swapped:
+            said += f"; {bytes_(self.swapped)} swapped out"
+        return said
+
+    def _basis(self) -> str:
         over = f"over {duration(self.window_seconds)}{self._cuts()}"
         match self.verdict:
             case Verdict.NOT_ENOUGH_DATA:
@@ -299,6 +322,9 @@ class Judgements:
     heap_live: Floats
     heap_size: Floats
     collecting: Floats
+    stalled: Floats
+    child_kills: Floats
+    swapped: Floats
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -345,6 +371,9 @@ class Judgements:
             known(self.heap_live),
             known(self.heap_size),
             known(self.collecting),
+            known(self.stalled),
+            known(self.child_kills),
+            known(self.swapped),
         )
 
     def __iter__(self) -> Iterator[Judgement]:

@@ -108,6 +108,8 @@ def container_document(rows: FrameRows, listing: ListedContainer, now: float) ->
         "restarts_last_hour_exact": bool(rows.restarts_exact[row]),
         "oom_kills_last_hour": int(rows.ooms_hour[row]),
         "child_oom_kills_last_hour": whole_or_none(rows.child_ooms_hour[row]),
+        "memory_pressure_ratio": _rounded_or_none(rows.pressure[row]),
+        "swap_bytes": whole_or_none(rows.swap[row]),
         "memory_deaths": judgement.memory_deaths,
         "state": rows.states[row],
         "last_termination": _termination_document(rows.last_terminations[row]),

@@ -78,6 +78,13 @@ class ContainerDocument(Struct, forbid_unknown_fields=True):
     child_oom_kills_last_hour: (
         Annotated[int, Meta(description="of child processes; null where nobody counts them")] | None
     )
+    memory_pressure_ratio: (
+        Annotated[
+            float, Meta(description="share of the last 5 min in which some process waited for memory (PSI)")
+        ]
+        | None
+    )
+    swap_bytes: Annotated[int, Meta(description="swapped out; null where nobody counts it")] | None
     memory_deaths: Annotated[
         int, Meta(description="OOM kills, evictions, ends at a heap limit, in the window")
     ]

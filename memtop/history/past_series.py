@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
@@ -243,3 +243,20 @@ def drop_short_lives(series: Series) -> Series:
     life = np.searchsorted(np.sort(series.restarts), series.timestamps, "right")
     kept = (np.bincount(life)[life] >= MIN_SAMPLES_OF_LIFE) | (life == life[-1])
     return replace(series, timestamps=series.timestamps[kept], values=series.values[kept])
+
+
+@dataclass(frozen=True)
+class KernelFigures:
+    """What the kernel counts of containers beside their memory; None where nobody exports it.
+
+    Attributes:
+        child_kills: OOM kills in its cgroups within the last hour, where there were any.
+        stalled: Share of the time, 0..1, in which some process of it waited for memory.
+        swapped: Bytes that are swapped out, where there are any.
+        swap_limits: Bytes as ``container_swap_limit_bytes`` has them, where not 0.
+    """
+
+    child_kills: Mapping[ContainerName, int] | None = None
+    stalled: Mapping[ContainerName, float] | None = None
+    swapped: Mapping[ContainerName, float] | None = None
+    swap_limits: Mapping[ContainerName, float] | None = None

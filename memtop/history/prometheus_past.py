@@ -13,6 +13,7 @@ from memtop.history.past_series import (
     ORIGIN_PROMETHEUS,
     ContainerName,
     Floats,
+    KernelFigures,
     Metric,
     PastSeries,
     match_times,
@@ -24,7 +25,10 @@ from memtop.history.prometheus_client import PrometheusClient
 from memtop.history.prometheus_queries import (
     LIMITS_METRIC,
     OOM_EVENTS_METRIC,
+    PRESSURE_METRIC,
     SPEC_LIMITS_METRIC,
+    SWAP_LIMIT_METRIC,
+    SWAP_METRIC,
     MetricSchema,
     QueryGrid,
 )
@@ -250,6 +254,40 @@ def ask_past(
                     counter_steps(_first_stream(counters, name)),
                 )
     return told
+
+
+def kernel_figures(
+    prometheus: PrometheusClient, schema: MetricSchema, namespaces: Sequence[str], seconds: float
+) -> KernelFigures:
+    """What the kernel counts of every container beside its memory. Blocks.
+
+    Args:
+        prometheus: Whom to ask.
+        schema: What it calls things.
+        namespaces: Only these; empty for all.
+        seconds: Over how long kills are counted.
+
+    Raises:
+        Unreachable: No whole answer came in time.
+        ApiError: The answer was a refusal.
+        CredentialError: No credential could be had.
+    """
+
+    def asked(metric: str, query: str) -> dict[ContainerName, float] | None:
+        if metric not in schema.names:
+            return None
+        found = group_by_container(prometheus.instant_query(query).streams, schema.cadvisor_labels())
+        return {name: max(stream.last for stream in streams) for name, streams in found.items()}
+
+    def gauge(metric: str) -> dict[ContainerName, float] | None:
+        return asked(metric, prometheus_queries.gauge_query(schema, metric, namespaces))
+
+    return KernelFigures(
+        child_oom_kills(prometheus, schema, namespaces, seconds),
+        asked(PRESSURE_METRIC, prometheus_queries.pressure_query(schema, namespaces)),
+        gauge(SWAP_METRIC),
+        gauge(SWAP_LIMIT_METRIC),
+    )
 
 
 def child_oom_kills(

@@ -32,6 +32,12 @@ SPEC_LIMITS_METRIC = "container_spec_memory_limit_bytes"
 RESTARTS_METRIC = "kube_pod_container_status_restarts_total"
 LAST_REASON_METRIC = "kube_pod_container_status_last_terminated_reason"
 OOM_EVENTS_METRIC = "container_oom_events_total"
+PRESSURE_METRIC = "container_pressure_memory_waiting_seconds_total"
+"""Seconds in which some process of a cgroup waited for memory (PSI): Kubernetes 1.36, cgroup v2."""
+SWAP_METRIC = "container_memory_swap"
+SWAP_LIMIT_METRIC = "container_swap_limit_bytes"
+PRESSURE_SECONDS = 300.0
+"""Seconds over which stalls on memory are averaged, as the kernel's own avg300."""
 CLUSTER_LABELS = ("cluster", "cluster_name", "cluster_id", "k8s_cluster", "kubernetes_cluster")
 """Labels by which one Thanos or Mimir tells the clusters in it apart; the first is most usual."""
 _POD_LABELS = ("pod", "pod_name")
@@ -125,6 +131,9 @@ def probe_schema(prometheus: ProbedPrometheus, pods: Iterable[str], now: float) 
         RESTARTS_METRIC,
         LAST_REASON_METRIC,
         OOM_EVENTS_METRIC,
+        PRESSURE_METRIC,
+        SWAP_METRIC,
+        SWAP_LIMIT_METRIC,
     )
     named = f'__name__=~"{"|".join(wanted)}"'
     few = sorted(set(pods))[:PODS_PROBED]
@@ -350,12 +359,41 @@ def child_kills_query(schema: MetricSchema, namespaces: Sequence[str], seconds: 
         namespaces: Only these; empty for all.
         seconds: Over how long.
     """
+    series, labels = _of_containers(schema, OOM_EVENTS_METRIC, namespaces), schema.cadvisor_labels("id")
+    now, then = _max_by(labels, series), _max_by(labels, f"{series} offset {seconds:.0f}s")
+    return f"({now} - ({then} or {now} * 0)) > 0"
+
+
+def pressure_query(schema: MetricSchema, namespaces: Sequence[str]) -> str:
+    """The share of the time, 0..1, in which some process of each container waited for memory, of late.
+
+    Args:
+        schema: What this Prometheus calls things.
+        namespaces: Only these; empty for all.
+    """
+    window = max(PRESSURE_SECONDS, 4 * schema.interval)  # a rate needs two samples and forgives a lost one
+    return _max_by(
+        schema.cadvisor_labels(),
+        f"rate({_of_containers(schema, PRESSURE_METRIC, namespaces)}[{window:.0f}s])",
+    )
+
+
+def gauge_query(schema: MetricSchema, metric: str, namespaces: Sequence[str]) -> str:
+    """What a gauge of the kubelet says now of each container where it is not 0.
+
+    Args:
+        schema: What this Prometheus calls things.
+        metric: Its name.
+        namespaces: Only these; empty for all.
+    """
+    return f"{_max_by(schema.cadvisor_labels(), _of_containers(schema, metric, namespaces))} > 0"
+
+
+def _of_containers(schema: MetricSchema, metric: str, namespaces: Sequence[str]) -> str:
     where = [*schema.selectors, *_real_containers(schema)]
     if namespaces:
         where.append(_label_matcher("namespace", namespaces))
-    series, labels = f"{OOM_EVENTS_METRIC}{{{','.join(where)}}}", schema.cadvisor_labels("id")
-    now, then = _max_by(labels, series), _max_by(labels, f"{series} offset {seconds:.0f}s")
-    return f"({now} - ({then} or {now} * 0)) > 0"
+    return f"{metric}{{{','.join(where)}}}"
 
 
 def growers_query(

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from msgspec.structs import replace
 
 from memtop.analysis.memory_series import HeapFill
-from memtop.history.past_series import NOTICED_WITHIN, ContainerName, PastSeries
+from memtop.history.past_series import NOTICED_WITHIN, ContainerName, KernelFigures, PastSeries
 from memtop.kube.api_objects import Node, ObjectMeta, PartialObjectMetadata, Pod, PodMetrics
 from memtop.kube.pod_facts import (
     ContainerFacts,
@@ -37,6 +37,7 @@ from memtop.observe.slots import (
     DepartedContainers,
     SlotColumns,
     WordNumbers,
+    swap_room,
 )
 from memtop.quantity import bytes_or_none
 from memtop.sanitize import sanitize
@@ -316,6 +317,26 @@ class ContainerStore:
         else:
             self.full_heaps[slot] = full
         self._news_of_ends.add(slot)
+
+    def note_kernel_figures(self, figures: KernelFigures, now: float) -> None:
+        """Takes in what the kernel counts beside memory: kills of children, stalls, swap.
+
+        Args:
+            figures: Of all containers that Prometheus knows.
+            now: The cluster's time, Unix seconds.
+        """
+        self.note_child_kills(figures.child_kills, now)
+        columns, live = self.columns, self.live_slots()
+        columns.pressure[live] = np.nan  # who is not told of is not known
+        columns.swap[live] = np.nan if figures.swapped is None else 0.0
+        columns.swap_room[live] = 0.0
+        for column, told in ((columns.pressure, figures.stalled), (columns.swap, figures.swapped)):
+            for name, value in (told or {}).items():
+                if (slot := self.slot_named(*name)) is not None:
+                    column[slot] = value
+        for name, value in (figures.swap_limits or {}).items():
+            if (slot := self.slot_named(*name)) is not None:
+                columns.swap_room[slot] = swap_room(value, columns.limit[slot], columns.swap[slot])
 
     def note_child_kills(self, kills: Mapping[ContainerName, int] | None, now: float) -> None:
         """Takes in how often the OOM killer struck in containers that live on: their children died.

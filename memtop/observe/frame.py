@@ -74,6 +74,9 @@ class FrameRows:
         restarts_exact: Whether that is exact, else it is a lower bound.
         ooms_hour: OOM kills within the last hour, as far as known.
         child_ooms_hour: Those of child processes while the container lived on; NaN where nobody counts them.
+        pressure: Share of the last minutes, 0..1, in which some process waited for memory; of a workload, the
+            highest; NaN where nobody exports it.
+        swap: Bytes that are swapped out; NaN where nobody exports it.
         last_end: When it last ended, Unix seconds.
         failed: Whether its last end was a failure.
         judgements: What is judged of each; the next four are columns of it.
@@ -105,6 +108,8 @@ class FrameRows:
     restarts_exact: npt.NDArray[np.bool_]
     ooms_hour: npt.NDArray[np.int32]
     child_ooms_hour: Floats
+    pressure: Floats
+    swap: Floats
     last_end: Floats
     failed: npt.NDArray[np.bool_]
     judgements: Judgements

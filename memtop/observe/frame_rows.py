@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from memtop.analysis.judgement import LEAK_CODE, MIN_MEMORY_DEATHS, OOM_LOOP_CODE, Judgements
+from memtop.analysis.judgement import LEAK_CODE, MIN_MEMORY_DEATHS, OOM_LOOP_CODE, Judgement, Judgements
 from memtop.kube.pod_facts import ContainerKind, StateSeverity, Termination
 from memtop.observe.container_store import ContainerStore
 from memtop.observe.frame import Floats, FrameRows, WorkloadIdentity, WorkloadKey
@@ -47,7 +48,13 @@ def container_rows(
     """
     columns = store.columns
     judgements = verdicts.judgements()
-    judgements = replace(judgements, seconds_to_limit=_seconds_to_limit(columns, judgements, now))
+    judgements = replace(
+        judgements,
+        seconds_to_limit=_seconds_to_limit(columns, judgements, now),
+        stalled=columns.pressure.copy(),
+        child_kills=columns.child_ooms_hour.copy(),
+        swapped=columns.swap.copy(),
+    )
     return FrameRows(
         identities=[*store.identities],
         working_set=columns.working_set.copy(),
@@ -63,6 +70,8 @@ def container_rows(
         restarts_exact=columns.restarts_exact.copy(),
         ooms_hour=columns.ooms_hour.copy(),
         child_ooms_hour=columns.child_ooms_hour.copy(),
+        pressure=columns.pressure.copy(),
+        swap=columns.swap.copy(),
         last_end=columns.last_end.copy(),
         failed=columns.failed.copy(),
         judgements=judgements,
@@ -81,6 +90,25 @@ def container_rows(
     )
 
 
+def with_kernel_figures(judgement: Judgement, columns: SlotColumns, slots: Sequence[int]) -> Judgement:
+    """The judgement with what the kernel counts beside memory: the worst stall, the sums of the rest.
+
+    Args:
+        judgement: On a container, or on a workload's pods together.
+        columns: The store's.
+        slots: Whose.
+    """
+
+    def total(column: Floats) -> float | None:
+        known = column[slots][np.isfinite(column[slots])]
+        return float(known.sum()) if len(known) else None
+
+    stalls = columns.pressure[slots]
+    stalled = float(np.nanmax(stalls)) if np.isfinite(stalls).any() else None
+    kills, swapped = total(columns.child_ooms_hour), total(columns.swap)
+    return replace(judgement, stalled=stalled, child_kills=kills, swapped=swapped)
+
+
 def _seconds_to_limit(columns: SlotColumns, judgements: Judgements, now: float) -> Floats:
     """Seconds from now until the limit is reached, or until it ends as it did before.
 
@@ -88,7 +116,7 @@ def _seconds_to_limit(columns: SlotColumns, judgements: Judgements, now: float) 
     run now holds no memory, and nothing approaches its limit. What dies below its limit, or too fast to be
     seen to grow, has as long as its lives before had, unless the present one has outlasted them by half.
     """
-    reached = np.fmin(columns.limit - columns.held_by_others, judgements.death_level)
+    reached = np.fmin(columns.limit - columns.held_by_others + columns.swap_room, judgements.death_level)
     room = np.maximum(reached - columns.working_set, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         by_rate = np.where(np.isfinite(judgements.seconds_to_limit), room / judgements.rate * 3600.0, np.nan)
@@ -185,6 +213,12 @@ def workload_rows(groups: WorkloadGroups, rows: FrameRows, pools: WorkloadVerdic
     judgements = pools.overlay(
         select_judgements(rows.judgements, _worst_containers(groups, rows)), groups.identities
     )
+    judgements = replace(
+        judgements,
+        stalled=np.fmax.reduceat(rows.pressure[members], starts),
+        child_kills=_known_sum(rows.child_ooms_hour[members], starts),
+        swapped=_known_sum(rows.swap[members], starts),
+    )
     states, severities = _workload_states(groups, rows)
     return FrameRows(
         identities=groups.identities,
@@ -201,6 +235,8 @@ def workload_rows(groups: WorkloadGroups, rows: FrameRows, pools: WorkloadVerdic
         restarts_exact=np.logical_and.reduceat(rows.restarts_exact[members], starts),
         ooms_hour=_group_sums(rows.ooms_hour[members], starts),
         child_ooms_hour=_known_sum(rows.child_ooms_hour[members], starts),
+        pressure=np.fmax.reduceat(rows.pressure[members], starts),
+        swap=_known_sum(rows.swap[members], starts),
         last_end=np.fmax.reduceat(rows.last_end[members], starts),
         failed=np.logical_or.reduceat(rows.failed[members], starts),
         judgements=judgements,

@@ -324,7 +324,7 @@ class PastSources:
                 namespaces=self._namespaces,
                 on_change=self._on_change,
                 back=self.look_backs,
-                on_child_kills=lambda kills: self._store.note_child_kills(kills, self._now()),
+                on_kernel_figures=lambda figures: self._store.note_kernel_figures(figures, self._now()),
             )
         await self._asking.run(source)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from memtop.history.past_requests import (
     PastCache,
     PastRequest,
 )
-from memtop.history.past_series import ORIGIN_PROMETHEUS, ContainerName, Metric, PastSeries
+from memtop.history.past_series import ORIGIN_PROMETHEUS, ContainerName, KernelFigures, Metric, PastSeries
 from memtop.history.prometheus_client import PrometheusClient
 from memtop.history.prometheus_connection import (
     NotFoundReason,
@@ -71,8 +71,8 @@ class PrometheusPast:
         namespaces: Those observed; empty for all.
         on_change: Called whenever something new is remembered.
         back: What is looked at further back.
-        on_child_kills: Told how often the OOM killer struck in each container's cgroups within the last hour,
-            where it did; None if nobody counts that.
+        on_kernel_figures: Told what the kernel counts beside memory: kills of children within the last hour,
+            stalls on memory, swap.
 
     Attributes:
         asked_once: Whether the first answers have come, or are known not to come for now.
@@ -91,7 +91,7 @@ class PrometheusPast:
         namespaces: Sequence[str],
         on_change: Callable[[], None],
         back: LookBack,
-        on_child_kills: Callable[[Mapping[ContainerName, int] | None], None] = lambda kills: None,
+        on_kernel_figures: Callable[[KernelFigures], None] = lambda figures: None,
     ) -> None:
         self.asked_once = False
         self._client = client
@@ -104,7 +104,7 @@ class PrometheusPast:
         self._live = live
         self._namespaces = tuple(namespaces)
         self._on_change = on_change
-        self._on_child_kills = on_child_kills
+        self._on_kernel_figures = on_kernel_figures
         self._known_until: dict[ContainerName, float] = {}
         self._asked_at: dict[ContainerName, float] = {}
         self._whole_at: dict[ContainerName, float] = {}
@@ -150,7 +150,7 @@ class PrometheusPast:
             warnings = await self.ask_for(prometheus, schema, self._pasts.requests)
             self._tell(source, found, warnings)
             warnings += await self._ask_for_others(prometheus, schema)
-            warnings += await self._count_child_kills(prometheus, schema)
+            warnings += await self._ask_kernel_figures(prometheus, schema)
             self._tell(source, found, warnings)
             later.cancel()
             self._answered()
@@ -184,15 +184,15 @@ class PrometheusPast:
         words = f"asked for {asked:,} of {len(live):,} containers: those in view, growing or started last"
         return [*warnings, words]
 
-    async def _count_child_kills(self, prometheus: PrometheusClient, schema: MetricSchema) -> list[str]:
-        """Asks where the OOM killer struck although no container died of it; the warnings."""
+    async def _ask_kernel_figures(self, prometheus: PrometheusClient, schema: MetricSchema) -> list[str]:
+        """Asks what the kernel counts beside memory: kills of children, stalls, swap; the warnings."""
         try:
-            kills = await run_in_thread(
-                prometheus_past.child_oom_kills, prometheus, schema, self._namespaces, KILLS_SECONDS
+            figures = await run_in_thread(
+                prometheus_past.kernel_figures, prometheus, schema, self._namespaces, KILLS_SECONDS
             )
         except (ApiError, Unreachable) as error:
-            return [f"cannot say which child processes were OOM-killed: {error}"]
-        self._on_child_kills(kills)
+            return [f"cannot say which child processes were OOM-killed, nor who stalls on memory: {error}"]
+        self._on_kernel_figures(figures)
         return []
 
     def _answered(self) -> None:

@@ -13,7 +13,7 @@ from memtop.analysis.memory_series import Series
 from memtop.history.past_requests import MAX_LOOK_BACK as MOST_BACK
 from memtop.history.past_series import METRIC_WORDS
 from memtop.observe.frame import AwaitedData, FrameRows, RowDetail, WorkloadKey
-from memtop.observe.frame_rows import WorkloadGroups
+from memtop.observe.frame_rows import WorkloadGroups, with_kernel_figures
 from memtop.observe.observer import Observer
 from memtop.observe.slots import ContainerKey
 from memtop.observe.view import SourceCondition, View
@@ -65,7 +65,10 @@ class DetailBuilder:
             (key, row, until, tuple(slots)),
             (self._observer.ticks, self._observer.past_sources.verdicts.judgements()),
             np.nan_to_num(columns.usable_limit(np.array(slots))).tobytes()
-            + np.nan_to_num(columns.started_at[slots]).tobytes(),
+            + np.nan_to_num(columns.started_at[slots]).tobytes()
+            + np.nan_to_num(
+                [columns.pressure[slots], columns.swap[slots], columns.child_ooms_hour[slots]]
+            ).tobytes(),
             self._observer.workload_verdicts.get(key) if isinstance(key, WorkloadKey) else None,
             self._observer.past_sources.look_backs.version,
         )
@@ -106,7 +109,10 @@ class DetailBuilder:
         series = self._observer.past_sources.series_to_draw(slot)
         judged, basis = overlay.basis(slot)
         # The verdict of the row and no other: what is judged twice may be judged differently.
-        judgement = _with_row_forecast(overlay.judgements()[slot], until) if len(judged.values) else None
+        judgement = None
+        if len(judged.values):
+            judgement = _with_row_forecast(overlay.judgements()[slot], until)
+            judgement = with_kernel_figures(judgement, self._observer.store.columns, [slot])
         return RowDetail(
             key=key,
             row=row,
@@ -144,7 +150,9 @@ class DetailBuilder:
             request=_finite_or_none(columns.request[slots].sum()),
             restarts=tuple(sorted(time for one in series for time in one.restarts)),
             oom_kills=tuple(sorted(time for one in series for time in one.oom_kills)),
-            judgement=None if judgement is None else _with_row_forecast(judgement, until),
+            judgement=None
+            if judgement is None
+            else with_kernel_figures(_with_row_forecast(judgement, until), columns, slots),
             basis=METRIC_WORDS["working_set"],
             floor=floor,
         )

@@ -210,6 +210,8 @@ def _sort_keys(column: SortColumn, rows: FrameRows, shown: Slots) -> list[Floats
             ]
         case SortColumn.LAST_END:
             return [rows.last_end[shown]]
+        case SortColumn.PRESSURE:
+            return [rows.pressure[shown]]
         case SortColumn.PODS:
             return [rows.pods[shown].astype(np.float64)]
         case _:

@@ -59,6 +59,24 @@ class WordNumbers:
         return self._numbers.get(word, -1)
 
 
+def swap_room(swap_limit: float, limit: float, swapped: float) -> float:
+    """Bytes that a container may swap out yet, when its memory is at its limit.
+
+    The kubelet hands on what the runtime reports: with cgroup v2 the limit of swap alone, with v1 that of
+    memory and swap together, which equals the memory limit where it may not swap. What is as much as the
+    memory limit is read as the latter: at worst the limit seems nearer than it is.
+
+    Args:
+        swap_limit: ``container_swap_limit_bytes``.
+        limit: The memory limit in bytes; NaN without one, where swap moves no limit.
+        swapped: Bytes that are swapped out already; NaN where that is not known.
+    """
+    if not np.isfinite(limit):
+        return 0.0
+    allowed = swap_limit - limit if swap_limit >= limit else swap_limit
+    return max(0.0, allowed - (swapped if np.isfinite(swapped) else 0.0))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class CodedColumn(Sequence[T], Generic[T]):
     """A column of codes, read as what they stand for.
@@ -107,6 +125,11 @@ class SlotColumns:
         ooms_hour: OOM kills within the last hour, as far as known.
         child_ooms_hour: OOM kills of child processes of a container that lives on, within the last hour; NaN
             where nobody counts them.
+        pressure: Share of the last minutes, 0..1, in which some process waited for memory; NaN where nobody
+            exports it.
+        swap: Bytes that are swapped out; NaN where nobody exports it.
+        swap_room: Bytes that may be swapped out yet, on top of the limit; 0 where it may not swap or that is
+            not known.
         restarts: Restarts since the pod was created.
         failed: Whether its last end was a failure.
         kind: Index into `KINDS`.
@@ -133,6 +156,9 @@ class SlotColumns:
         "restarts_exact": (True, np.bool_),
         "ooms_hour": (0, np.int32),
         "child_ooms_hour": (np.nan, np.float64),
+        "pressure": (np.nan, np.float64),
+        "swap": (np.nan, np.float64),
+        "swap_room": (0.0, np.float64),
         "restarts": (0, np.int32),
         "failed": (False, np.bool_),
         "kind": (0, np.uint8),
@@ -157,6 +183,9 @@ class SlotColumns:
     restarts_exact: npt.NDArray[np.bool_]
     ooms_hour: npt.NDArray[np.int32]
     child_ooms_hour: npt.NDArray[np.float64]
+    pressure: npt.NDArray[np.float64]
+    swap: npt.NDArray[np.float64]
+    swap_room: npt.NDArray[np.float64]
     restarts: npt.NDArray[np.int32]
     failed: npt.NDArray[np.bool_]
     kind: npt.NDArray[np.uint8]

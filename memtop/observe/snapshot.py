@@ -30,6 +30,7 @@ from memtop.observe.frame_rows import (
     WorkloadGroups,
     container_rows,
     group_by_workload,
+    with_kernel_figures,
     workload_rows,
 )
 from memtop.observe.live_verdicts import PooledWorkload, count_leaks
@@ -76,10 +77,10 @@ def workload_members(observer: Observer, workload: PooledWorkload, rows: FrameRo
         rows: The container rows of the frame.
     """
     key, slots, pools = workload.key, workload.slots, observer.workload_verdicts
-    held = np.nan_to_num(rows.working_set[slots])
-    return WorkloadMembers(
-        key, rows, slots[np.argsort(-held, kind="stable")], pools.get(key), pools.parts(key)
-    )
+    held, pooled = np.nan_to_num(rows.working_set[slots]), pools.get(key)
+    if pooled is not None:
+        pooled = with_kernel_figures(pooled, observer.store.columns, slots.tolist())
+    return WorkloadMembers(key, rows, slots[np.argsort(-held, kind="stable")], pooled, pools.parts(key))
 
 
 MIN_SKEW_SECONDS = 30.0

@@ -102,6 +102,7 @@ class SortColumn(StrEnum):
     LAST_HOUR = "last hour"
     LAST_END = "last end"
     PODS = "pods"
+    PRESSURE = "pressure"
 
 
 @dataclass(frozen=True, slots=True)

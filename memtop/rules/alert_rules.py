@@ -7,8 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 from memtop.history.past_series import METRIC_WORDS
-from memtop.history.prometheus_queries import MEMORY_METRICS, OOM_EVENTS_METRIC, RESTARTS_METRIC
-from memtop.rules.rule_expressions import PRESSURE_METRIC, PodSelection, RuleMetrics, RuleWorkload
+from memtop.history.prometheus_queries import (
+    MEMORY_METRICS,
+    OOM_EVENTS_METRIC,
+    PRESSURE_METRIC,
+    RESTARTS_METRIC,
+)
+from memtop.rules.rule_expressions import PodSelection, RuleMetrics, RuleWorkload
 from memtop.wording import duration
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from memtop.history.prometheus_queries import MEMORY_METRICS, OOM_EVENTS_METRIC
+from memtop.history.prometheus_queries import MEMORY_METRICS, OOM_EVENTS_METRIC, PRESSURE_METRIC
 from memtop.rules.alert_rules import LOOP_SECONDS
-from memtop.rules.rule_expressions import OWNER_METRIC, PRESSURE_METRIC, PodSelection, RuleMetrics
+from memtop.rules.rule_expressions import OWNER_METRIC, PodSelection, RuleMetrics
 from memtop.rules.rule_files import MANAGED_BY
 
 TITLE = "Memory of workloads"

@@ -22,7 +22,6 @@ from memtop.history.prometheus_queries import (
     quote_promql,
 )
 
-PRESSURE_METRIC = "container_pressure_memory_waiting_seconds_total"
 OWNER_METRIC = "kube_pod_owner"
 FRESH_SCRAPES = 3
 """Scrapes within which a life must have had a sample: a dead one echoes for five minutes in Prometheus."""

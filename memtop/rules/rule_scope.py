@@ -15,6 +15,7 @@ from memtop.history.prometheus_queries import (
     LAST_REASON_METRIC,
     LIMITS_METRIC,
     OOM_EVENTS_METRIC,
+    PRESSURE_METRIC,
     PROBE_SECONDS,
     RESTARTS_METRIC,
     SPEC_LIMITS_METRIC,
@@ -35,7 +36,6 @@ from memtop.rules.alert_rules import (
 )
 from memtop.rules.rule_expressions import (
     OWNER_METRIC,
-    PRESSURE_METRIC,
     PodSelection,
     RuleMetrics,
     RuleWorkload,

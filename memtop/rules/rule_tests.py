@@ -12,11 +12,12 @@ from memtop.history.prometheus_queries import (
     LIMITS_METRIC,
     MEMORY_METRICS,
     OOM_EVENTS_METRIC,
+    PRESSURE_METRIC,
     RESTARTS_METRIC,
     SPEC_LIMITS_METRIC,
 )
 from memtop.rules.alert_rules import AlertRule, RuleSet
-from memtop.rules.rule_expressions import OWNER_METRIC, PRESSURE_METRIC, RuleMetrics, promql_duration
+from memtop.rules.rule_expressions import OWNER_METRIC, RuleMetrics, promql_duration
 from memtop.rules.rule_files import yaml_text
 
 MIB = 2**20

@@ -26,6 +26,15 @@ from memtop.analysis.judgement import Judgement, Verdict
             Judgement(Verdict.STEADY, 0.9, 0, -1, 1, window_seconds=3600, samples=240, cuts=2, oom_kills=1),
             "no lasting growth over 1 h across 2 restarts, 1 OOM kill",
         ),
+        (
+            Judgement(Verdict.STEADY, 0.9, window_seconds=3600, stalled=0.08, child_kills=3, swapped=2**20),
+            "no lasting growth over 1 h; stalls on memory 8 % of the time; 3 OOM kills of child processes "
+            "within the last hour; 1 MiB swapped out",
+        ),
+        (
+            Judgement(Verdict.STEADY, 0.9, window_seconds=3600, stalled=0.004, child_kills=0, swapped=0),
+            "no lasting growth over 1 h",
+        ),
     ],
 )
 def test_evidence_is_one_sentence_in_the_words_of_the_field(judgement, sentence):

@@ -176,6 +176,20 @@ def test_counting_kills_and_restarts(api):
     assert restarts[0][1] == 280
 
 
+def test_what_is_near_its_limit_stalls_on_memory(api):
+    rate = "rate(container_pressure_memory_waiting_seconds_total{container!=''}[5m])"
+    stalls = {metric["pod"]: value for metric, value in vector(api, rate)}
+    used = vector(
+        api, 'container_memory_working_set_bytes{container!=""} / container_spec_memory_limit_bytes < Inf'
+    )
+    assert all(0 <= value < 1 for value in stalls.values())
+    assert any(value > 0.01 for value in stalls.values())
+    calm = [metric["pod"] for metric, share in used if share < 0.6]
+    assert calm
+    assert all(stalls[pod] < 0.2 for pod in calm if pod in stalls)
+    assert {value for _, value in vector(api, "container_memory_swap")} == {0.0}
+
+
 def test_set_operators_and_top(api):
     both = 'kube_pod_owner{namespace="production"} and on (pod) kube_pod_container_status_restarts_total > 5'
     assert len(vector(api, both)) < len(vector(api, 'kube_pod_owner{namespace="production"}'))

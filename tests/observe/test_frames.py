@@ -7,12 +7,13 @@ import pytest
 
 from memtop.analysis.judgement import VERDICT_CODES, Judgement, Verdict
 from memtop.commands.frame_output import as_table
+from memtop.history.past_series import ContainerName, KernelFigures
 from memtop.kube.pod_facts import StateSeverity, Workload
 from memtop.observe.frame import WorkloadKey
 from memtop.observe.frame_rows import time_to_limit_words
 from memtop.observe.row_order import stable_argsort
 from memtop.observe.slots import ContainerKey
-from memtop.observe.view import OverviewPane, RowFilter, RowSort, SortColumn, View
+from memtop.observe.view import DEFAULT_SORTS, OverviewPane, RowFilter, RowSort, SortColumn, View
 from memtop.observe.watchlist import HistorySettings
 
 MI = 2**20
@@ -543,3 +544,27 @@ def test_equal_rows_keep_their_order_in_a_fast_sort(different):
     key[draw.random(5_000) < 0.1] = np.inf
     assert stable_argsort(key).tolist() == np.argsort(key, kind="stable").tolist()
     assert stable_argsort(key[:0]).tolist() == []
+
+
+async def test_stalls_on_memory_stand_in_the_row_the_evidence_and_the_order(shop, world):
+    a, b = ContainerName("shop", "small", "app"), ContainerName("shop", "big", "app")
+    shop.observer.store.note_kernel_figures(KernelFigures({a: 2}, {a: 0.08, b: 0.004}), world.NOW)
+    sorts = {**DEFAULT_SORTS, OverviewPane.TOP: RowSort(SortColumn.PRESSURE)}
+    frame = shop.frame(sorts=sorts)
+    assert shop.shown(sorts=sorts)[:2] == ["small", "big"]
+    evidence = {
+        who.pod: frame.rows.judgements[row].evidence()
+        for row, who in enumerate(frame.rows.identities)
+        if who is not None
+    }
+    assert "; stalls on memory 8 % of the time; 2 OOM kills of child processes" in evidence["small"]
+    assert "stalls" not in evidence["big"] + evidence["far"]
+
+
+async def test_what_may_be_swapped_out_puts_the_limit_further_away(shop, world):
+    shop.judged("small", rate=10 * MI, seconds=2 * HOUR)
+    rows, row = shop.row("small")
+    before = rows.seconds_to_limit[row]
+    limits = {ContainerName("shop", "small", "app"): 10.0 * MI}
+    shop.observer.store.note_kernel_figures(KernelFigures(swapped={}, swap_limits=limits), world.NOW)
+    assert shop.frame().rows.seconds_to_limit[row] == pytest.approx(before + HOUR)

@@ -1,12 +1,14 @@
 """The store: slots, what a container holds, and what belongs to its past."""
 
+import math
+
 import msgspec
 import numpy as np
 import pytest
 from msgspec.structs import replace
 
 from memtop.analysis.judgement import Judgements
-from memtop.history.past_series import ORIGIN_PROMETHEUS, ContainerName, PastSeries
+from memtop.history.past_series import ORIGIN_PROMETHEUS, ContainerName, KernelFigures, PastSeries
 from memtop.kube.api_objects import (
     Node,
     ObjectMeta,
@@ -17,6 +19,7 @@ from memtop.kube.api_objects import (
 from memtop.kube.pod_facts import ContainerKind, Workload
 from memtop.observe.container_store import INITIAL_SLOTS
 from memtop.observe.frame_rows import container_rows
+from memtop.observe.slots import swap_room
 from memtop.observe.view import RowFilter
 from tests.observe.conftest import NOW
 
@@ -294,6 +297,32 @@ class TestLastHour:
         assert [shelf.column("ooms_hour", name) for name in "abc"] == [0, 0, 1]
         shelf.store.note_child_kills(None, world.NOW)
         assert np.isnan(shelf.column("child_ooms_hour", "a"))
+
+    def test_stalls_and_swap_are_known_only_where_somebody_exports_them(self, shelf, world):
+        shelf.put(world.pod("a"), world.pod("b"))
+        a = ContainerName("shop", "a", "app")
+        limits = {a: 100 * 2**20}
+        shelf.store.note_kernel_figures(KernelFigures(None, {a: 0.08}, {a: 30 * 2**20}, limits), world.NOW)
+        assert shelf.column("pressure", "a") == 0.08
+        assert np.isnan(shelf.column("pressure", "b"))
+        assert [shelf.column("swap", name) for name in "ab"] == [30 * 2**20, 0]
+        assert [shelf.column("swap_room", name) for name in "ab"] == [70 * 2**20, 0]
+        shelf.store.note_kernel_figures(KernelFigures(), world.NOW)
+        assert np.isnan([shelf.column("pressure", "a"), shelf.column("swap", "a")]).all()
+        assert shelf.column("swap_room", "a") == 0
+
+    @pytest.mark.parametrize(
+        ("swap_limit", "limit", "swapped", "room"),
+        [
+            (50.0, 256.0, 10.0, 40.0),  # cgroup v2: of swap alone
+            (256.0, 256.0, 0.0, 0.0),  # cgroup v1: memory and swap together, so none
+            (300.0, 256.0, 4.0, 40.0),
+            (50.0, math.nan, 0.0, 0.0),  # without a limit there is nothing to be moved
+            (50.0, 256.0, 80.0, 0.0),
+        ],
+    )
+    def test_what_may_be_swapped_out_yet(self, swap_limit, limit, swapped, room):
+        assert swap_room(swap_limit, limit, swapped) == room
 
     def test_restarts_and_oom_kills_pass_out_of_the_hour(self, shelf, world):
         shelf.put(world.pod("a", world.container(restarts=1, last=world.ended(-10)), created=-600), at=0)

@@ -4,11 +4,12 @@ from memtop.history.prometheus_queries import (
     LAST_REASON_METRIC,
     LIMITS_METRIC,
     OOM_EVENTS_METRIC,
+    PRESSURE_METRIC,
     RESTARTS_METRIC,
     SPEC_LIMITS_METRIC,
     MetricSchema,
 )
-from memtop.rules.rule_expressions import OWNER_METRIC, PRESSURE_METRIC, RuleMetrics
+from memtop.rules.rule_expressions import OWNER_METRIC, RuleMetrics
 
 KUBELET = frozenset({"container_memory_rss", "container_memory_working_set_bytes", SPEC_LIMITS_METRIC})
 STATE = frozenset({LIMITS_METRIC, RESTARTS_METRIC, LAST_REASON_METRIC})

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from memtop import wording
-from memtop.analysis.judgement import SURE_CONFIDENCE, VERDICTS, Verdict
+from memtop.analysis.judgement import MIN_STALLED, SURE_CONFIDENCE, VERDICTS, Verdict
 from memtop.kube.pod_facts import ContainerKind, StateSeverity
 from memtop.observe.frame import Frame, FrameRows, WorkloadIdentity
 from memtop.observe.frame_rows import time_to_limit_words
@@ -38,11 +38,20 @@ _KIND_NOTES = {
 }
 
 
+STALLED_WARN = 0.10
+"""Share of the time from which stalls are shown as a warning: as the alert rule *pressure* has it."""
+
+
 @dataclass(slots=True)
 class RowHint:
     """Which of a frame's rows was named last: in the next frame its key is nearly always there again."""
 
     row: int = 0
+
+
+def has_pressure(frame: Frame) -> bool:
+    """Whether anybody exports how long processes wait for memory."""
+    return bool(np.isfinite(frame.rows.pressure).any())
 
 
 @dataclass
@@ -242,6 +251,12 @@ def _share(pane: PaneRows, row: int, width: int) -> Cell:
     return figure_text(wording.share(share), judged if judged in {"warn", "critical"} else "")
 
 
+def _pressure(pane: PaneRows, row: int, width: int) -> Cell:
+    stalled = float(pane.rows.pressure[row])
+    role = "dim" if not stalled >= MIN_STALLED else "warn" if stalled >= STALLED_WARN else ""
+    return figure_text(wording.share(stalled), role)
+
+
 def _bar(pane: PaneRows, row: int, width: int) -> Cell:
     share = float(pane.rows.share[row])
     if math.isfinite(pane.rows.limit[row]) and not math.isfinite(share):
@@ -328,4 +343,5 @@ _CELLS: dict[str, Callable[[PaneRows, int, int], Cell]] = {
     "exit": _exit,
     Order.LAST_END: _ago,
     Order.PODS: _pods,
+    Order.PRESSURE: _pressure,
 }

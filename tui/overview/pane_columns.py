@@ -22,6 +22,7 @@ _PODS = TableColumn(Order.PODS, "PODS", 5, justify="right", drop_order=3)
 _MEMORY = TableColumn(Order.MEMORY, "MEMORY", 8, justify="right")
 _LIMIT = TableColumn(Order.LIMIT, "LIMIT", 8, justify="right", drop_order=6)
 _SHARE = TableColumn(Order.SHARE, "%LIMIT", 7, justify="right")
+_PRESSURE = TableColumn(Order.PRESSURE, "PRESSURE", 9, justify="right", drop_order=4)
 _BAR = TableColumn("bar", "OF LIMIT", 10, flex=1, max_width=20, drop_order=7, sortable=False)
 _TREND = TableColumn("trend", "LAST HOUR", 9, flex=2, max_width=24, drop_order=5, sortable=False)
 _RATE = TableColumn(Order.RATE, "GROWTH", 11, justify="right", drop_order=9)
@@ -42,6 +43,7 @@ _BY_POD: dict[OverviewPane, tuple[TableColumn, ...]] = {
         _MEMORY,
         _LIMIT,
         _SHARE,
+        _PRESSURE,
         _BAR,
         _TREND,
         _RATE,
@@ -68,26 +70,28 @@ _TITLES_OF_WORST = {Order.SHARE: "WORST%", "bar": "WORST POD", Order.TIME_TO_LIM
 """Titles where a row is a workload: its figure is that of the container that is worst off, not of all."""
 
 
-def pane_columns(pane: OverviewPane, workloads: bool) -> tuple[TableColumn, ...]:
+def pane_columns(pane: OverviewPane, workloads: bool, pressure: bool = False) -> tuple[TableColumn, ...]:
     """What a pane can show, in order.
 
     Args:
         pane: Which pane.
         workloads: Whether its rows are workloads rather than containers.
+        pressure: Whether anybody exports how long processes wait for memory.
     """
+    shown = tuple(column for column in _BY_POD[pane] if pressure or column is not _PRESSURE)
     if not workloads:
-        return _BY_POD[pane]
+        return shown
     return tuple(
         replace(found, title=_TITLES_OF_WORST.get(found.key, found.title))
-        for column in _BY_POD[pane]
+        for column in shown
         for found in ((_WORKLOAD, _PODS) if column.key == Order.NAME else (column,))
         if found.key != Order.NODE
     )
 
 
-def sortable_columns(pane: OverviewPane, workloads: bool) -> list[Order]:
-    """What a pane can be sorted by, in the order of its columns."""
-    return [Order(column.key) for column in pane_columns(pane, workloads) if column.sortable]
+def sortable_columns(pane: OverviewPane, workloads: bool, pressure: bool = False) -> list[Order]:
+    """What a pane can be sorted by, in the order of its columns; see `pane_columns`."""
+    return [Order(column.key) for column in pane_columns(pane, workloads, pressure) if column.sortable]
 
 
 ASCENDING_FIRST = frozenset({Order.NAMESPACE, Order.NAME, Order.WORKLOAD, Order.NODE, Order.TIME_TO_LIMIT})

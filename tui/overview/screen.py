@@ -196,7 +196,7 @@ class Overview(LiveScreen):
             table.pin_cursor()  # what was drawn large is what a person looks at
 
     def _fill(self, frame: Frame) -> None:
-        from tui.overview.cells import PaneRows, RowHint
+        from tui.overview.cells import PaneRows, RowHint, has_pressure
 
         asked = self.frame is None or not same_rows_asked(self.frame.view, frame.view)
         self.frame = frame
@@ -209,7 +209,7 @@ class Overview(LiveScreen):
             sort = frame.view.sorts[pane]
             table.show(
                 rows,
-                columns=pane_columns(pane, frame.view.workloads),
+                columns=pane_columns(pane, frame.view.workloads, has_pressure(frame)),
                 sort=(sort.column, sort.descending),
                 empty=empty_pane_words(frame, pane),
                 afresh=asked,
@@ -306,7 +306,10 @@ class Overview(LiveScreen):
 
     def action_sort(self, step: int) -> None:
         """Sorts the active pane by its next column."""
-        choices = sortable_columns(self._active, self.view.workloads)
+        from tui.overview.cells import has_pressure
+
+        pressure = self.frame is not None and has_pressure(self.frame)
+        choices = sortable_columns(self._active, self.view.workloads, pressure)
         current = self.view.sorts[self._active].column
         at = choices.index(current) if current in choices else -1
         self._sort(self._active, choices[(at + step) % len(choices)])

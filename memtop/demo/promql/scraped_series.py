@@ -224,6 +224,46 @@ def _service_labels(pod: SimulatedPod) -> Labels:
     return {"job": "services", "instance": f"{pod.address}:8080", "namespace": pod.namespace, "pod": pod.name}
 
 
+STALL_FROM, STALL_FULL = 0.80, 0.35
+"""From which share of its limit a process begins to wait for reclaim, and which share of the time at it."""
+STALL_STEP = 60.0
+"""Seconds between the moments at which stalls are added up."""
+
+
+def rows_of_stalls(pod: SimulatedPod, now: float, oldest: float) -> Iterator[Row]:
+    """Yield the seconds in which some process of every run waited for memory: more, the nearer its limit."""
+    for row in rows_of_runs(pod, now, oldest):
+        assert row.run is not None
+        assert row.container is not None
+        stalls = _Stalls(row.run, float(row.container.limit))
+        yield Row(row.labels, row.begins, row.ends, values=stalls.seconds)
+
+
+class _Stalls:
+    """The pressure counter of one run, added up once and then only continued."""
+
+    def __init__(self, run: Run, limit: float) -> None:
+        self._run, self._limit = run, limit
+        self._sums = np.zeros(1)
+
+    def seconds(self, times: FloatArray, _amount: Amount) -> FloatArray:
+        """The counter at these moments."""
+        if not self._limit or not len(times):
+            return np.zeros(len(times))
+        begin, steps = self._run.start, int((times.max() - self._run.start) // STALL_STEP) + 2
+        if steps > len(self._sums):
+            moments = begin + STALL_STEP * np.arange(len(self._sums), steps, dtype=np.float64)
+            used = levels_of(self._run.curve, begin, moments, self._run.seed) / self._limit
+            share = np.clip((used - STALL_FROM) / (1 - STALL_FROM), 0.0, 1.0) ** 2 * STALL_FULL
+            self._sums = np.append(self._sums, self._sums[-1] + np.cumsum(share) * STALL_STEP)
+        return np.interp(times, begin + STALL_STEP * np.arange(len(self._sums)), self._sums)
+
+
+def rows_of_swap(pod: SimulatedPod, now: float, oldest: float) -> Iterator[Row]:
+    """Yield what every run has swapped out: nothing, for no node of the demo has swap."""
+    return (Row(row.labels, row.begins, row.ends) for row in rows_of_runs(pod, now, oldest))
+
+
 def _declared(pod: SimulatedPod, of: Callable[[Container], int]) -> Iterator[Row]:
     for container in pod.mains:
         if of(container):
@@ -435,6 +475,8 @@ METRICS: dict[str, Metric] = {
         Metric("http_requests_total", (rows_of_http_requests,)),
         Metric("http_request_duration_seconds_sum", (rows_of_http_seconds,)),
         Metric("http_request_duration_seconds_count", (rows_of_http_counts,)),
+        Metric("container_pressure_memory_waiting_seconds_total", (rows_of_stalls,), stale=False),
+        Metric("container_memory_swap", (rows_of_swap,), stale=False),
         Metric("kube_pod_container_resource_limits", (rows_of_limits,)),
         Metric("kube_pod_container_resource_requests", (rows_of_requests,)),
         Metric("kube_pod_container_status_restarts_total", (rows_of_restarts,)),
