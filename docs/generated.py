@@ -7,6 +7,7 @@ longer does.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,7 +85,12 @@ def figures_page() -> str:
 
 
 def _code(keys: str) -> str:
-    return " ".join(f"`{_cell(one)}`" for one in keys.split())
+    """Each key by itself, and words of a screen that are explained like keys as a whole."""
+    codes: list[str] = []
+    for part in re.split(" {2,}", keys):
+        ones = part.split()
+        codes += ones if all(len(one) == 1 or "+" in one for one in ones) else [part]
+    return " ".join(f"`{_cell(one)}`" for one in codes)
 
 
 def _cell(words: str) -> str:

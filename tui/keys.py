@@ -155,6 +155,7 @@ OVERVIEW_GROUPS = (
         "Columns",
         (
             HelpKey("1H  2+", "restarts in the last hour; 2+ where not all of it was watched"),
+            HelpKey("PRESSURE", "share of the last 5 min in which some process waited for memory"),
             HelpKey("WORST", "of a workload: the container nearest to its limit"),
         ),
     ),
@@ -162,6 +163,7 @@ OVERVIEW_GROUPS = (
         "memtop",
         (
             HelpKey("+  -", "ask for the metrics less often, more often"),
+            HelpKey("ctrl+l", "draw the screen anew, where something else has written on it"),
             HelpKey("r", "ask again now"),
             HelpKey("ctrl+p", "all commands"),
             HelpKey("q", "quit"),
