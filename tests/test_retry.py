@@ -185,8 +185,10 @@ class Answered:
 
 
 async def source(client):
+    position = WatchPosition()  # as the observer has it: one for all attempts
+
     async def run(source):
-        async for _ in list_and_watch(client, pod_collection("ns"), WatchPosition()):
+        async for _ in list_and_watch(client, pod_collection("ns"), position):
             source.set_live()
 
     await Source("pods", run, lambda: 0.0, lambda: None).loop()

@@ -225,9 +225,14 @@ class WatchPosition:
 
     Attributes:
         version: The resource version to go on from; None before the first list, or once it is too old.
+        patience: Watches in a row that may end at once and without a word before a list is asked for. It
+            doubles each time: a collection that is only quiet is not listed every few seconds.
+        gap: The waits between watches.
     """
 
     version: str | None = None
+    patience: int = MAX_EMPTY_WATCHES
+    gap: Backoff = field(default_factory=lambda: Backoff(longest=MAX_GAP))
 
 
 async def list_and_watch(
@@ -257,7 +262,7 @@ async def list_and_watch(
         Unreachable: The connection failed, was cut, fell silent, or has nothing to say again and again.
     """
     position = position or WatchPosition()
-    backoff, loop, empty = Backoff(longest=MAX_GAP), asyncio.get_running_loop(), 0
+    backoff, loop, empty = position.gap, asyncio.get_running_loop(), 0
     try:
         if position.version is None:
             async with contextlib.aclosing(
@@ -278,8 +283,11 @@ async def list_and_watch(
                     else:
                         position.version = change.object.metadata.resource_version or position.version
                         yield change
+            if events > 0:
+                position.patience = MAX_EMPTY_WATCHES
             empty = 0 if events > 0 or loop.time() - begun > EMPTY_PAUSE else empty + 1
-            if empty >= MAX_EMPTY_WATCHES:
+            if empty >= position.patience:
+                position.patience *= 2
                 _give_up_watching(collection.path, empty)
             await backoff.wait(at_least=EMPTY_PAUSE - (loop.time() - begun))
     except (WatchExpired, Unreadable):
@@ -409,7 +417,7 @@ async def _watch_once(
 
 
 def _give_up_watching(path: str, times: int) -> None:
-    raise Unreadable(f"{times} watches of {path} in a row ended at once, without a word")
+    raise Unreadable(f"{times} watches of {path} in a row ended at once, without a word", EMPTY_PAUSE)
 
 
 class _BookmarkMetadata(msgspec.Struct, rename="camel"):

@@ -178,6 +178,11 @@ async def test_watches_that_end_without_a_word_again_and_again_are_a_failure(ser
     with pytest.raises(Unreadable, match="without a word"):
         await take(updates(position=position), 99)
     assert position.version is None, "only a list tells whether there is anything"
+    asked = len(server.asked)
+    server.lists = [page()]
+    with pytest.raises(Unreadable, match="without a word"):
+        await take(updates(position=position), 99)
+    assert len(server.asked) - asked > asked, "a collection that is only quiet is listed ever more rarely"
 
 
 async def test_watches_that_end_at_once_but_tell_something_are_none(server, updates, monkeypatch):
