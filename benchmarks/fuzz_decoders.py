@@ -11,6 +11,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -126,11 +127,11 @@ def json_bytes(draw: st.DrawFn, documents: Sequence[bytes]) -> bytes:
             case 0:
                 del holder[key]
             case 1 if isinstance(holder, list):
-                holder.append(holder[key])
+                holder.append(deepcopy(holder[key]))
             case 2 if isinstance(holder, dict):
                 holder[str(draw(st.sampled_from(ODD_VALUES)))[:200]] = holder.pop(key)
-            case _:
-                holder[key] = draw(st.sampled_from(ODD_VALUES))
+            case _:  # a copy, since later steps change it
+                holder[key] = deepcopy(draw(st.sampled_from(ODD_VALUES)))
     text = json.dumps(tree[0] if tree else None, ensure_ascii=draw(st.booleans()))
     quoted = json.dumps(MARKER)[1:-1]
     text = text.replace(f'"{quoted}', "").replace(f'{quoted}"', "")

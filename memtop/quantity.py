@@ -14,6 +14,9 @@ from fractions import Fraction
 from functools import lru_cache
 
 _QUANTITY_PARTS = re.compile(r"([+-]?)(\d+(?:\.\d*)?|\.\d+)(?:[eE]([+-]?\d{1,3})|([A-Za-z]{0,2}))")
+_WHOLE = re.compile(r"[0-9]{1,18}")
+MAX_DIGITS = 1000
+"""Python reads no number of more than 4,300 digits, and the API's largest quantity has nineteen."""
 _BINARY_SUFFIXES = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 _DECIMAL_SUFFIXES = {-9: "n", -6: "u", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}
 _DECIMAL_EXPONENT = {suffix: exponent for exponent, suffix in _DECIMAL_SUFFIXES.items()}
@@ -83,6 +86,8 @@ def _read_quantity(text: str) -> Quantity:
     if match is None:
         raise QuantityError(f"{text!r} is not a quantity such as 512Mi, 2Gi or 1500M")
     sign, digits, exponent, suffix = match.groups()
+    if len(digits) > MAX_DIGITS:
+        raise QuantityError(f"a number of {len(digits):,} digits is no quantity")
     form = "decimal"
     if exponent is not None:
         form, scale = "exponent", Fraction(10) ** int(exponent)
@@ -94,6 +99,15 @@ def _read_quantity(text: str) -> Quantity:
         raise QuantityError(f"{text!r} has the unknown unit {suffix!r}; use Ki, Mi, Gi, Ti or k, M, G, T")
     value = Fraction(digits) * scale
     return Quantity(-value if sign == "-" else value, form)
+
+
+def parse_whole(text: str) -> int | None:
+    """Reads a whole number that somebody else wrote; None for what is none, or has more than 18 digits.
+
+    ``str.isdecimal`` would let 5,000 digits through, which ``int`` refuses to read.
+    """
+    stripped = text.strip()
+    return int(stripped) if _WHOLE.fullmatch(stripped) else None
 
 
 def canonical(text: str) -> str:
@@ -128,7 +142,7 @@ def percent_of(part: Quantity, whole: Quantity, *, milli: bool = False) -> int:
     return int(one / other * 100) if other else 0
 
 
-_KIBIBYTES = re.compile(r"\d+Ki")
+_KIBIBYTES = re.compile(r"\d{1,18}Ki")
 
 
 def parse_bytes(text: str) -> int:

@@ -1,10 +1,14 @@
 """Kubernetes quantities, as the API reads them."""
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memtop.quantity import QuantityError, bytes_or_none, parse_bytes
+import memtop
+from memtop.quantity import QuantityError, bytes_or_none, parse_bytes, parse_quantity, parse_whole
 
 
 @pytest.mark.parametrize(
@@ -51,3 +55,35 @@ def test_what_is_not_there_or_no_quantity_is_unknown(text):
 def test_a_quantity_of_thousands_of_digits_is_unknown():
     assert bytes_or_none("1" + "0" * 5000) is None
     assert bytes_or_none("0." + "1" * 5000 + "Gi") is None
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, "9" * 5000 + "Ki", "0." + "0" * 5000 + "1", "9" * 5000 + "e3"])
+def test_more_digits_than_python_reads_are_no_quantity(text):
+    assert parse_quantity(text) is None
+    with pytest.raises(QuantityError):
+        parse_bytes(text)
+
+
+@pytest.mark.parametrize(("text", "number"), [("12", 12), (" 7\n", 7), ("9" * 18, 10**18 - 1)])
+def test_a_whole_number_that_somebody_wrote(text, number):
+    assert parse_whole(text) == number
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1.5", "- 1", "²", "٣", "9" * 19, "9" * 5000, "max"])
+def test_what_is_no_whole_number(text):
+    assert parse_whole(text) is None
+
+
+def test_nobody_reads_whole_numbers_by_hand():
+    """``text.isdecimal()`` before ``int(text)`` lets through what ``int`` refuses."""
+    package = Path(memtop.__file__).parent
+    by_hand = {
+        str(module.relative_to(package))
+        for module in package.rglob("*.py")
+        if re.search(r"\.is(digit|decimal|numeric)\(\)", module.read_text(encoding="utf-8"))
+    }
+    assert {name for name in by_hand if not name.startswith("demo/")} == {
+        "retry.py",  # a float
+        "change/heap_flags.py",  # one letter
+        "commands/sample_tables.py",  # a float
+    }

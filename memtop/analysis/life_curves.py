@@ -239,7 +239,8 @@ def draw_curves(points: BucketPoints, lives: Ints) -> LifeCurves:
     rough = np.maximum(power * steps, 1.0)
     lean = np.bincount(row, points.cubed_steps, rows)
     fall = np.where(leaning, -lean / rough, 0.0)
-    falls = rough**3 / np.maximum(lean**2, 1.0)
+    with np.errstate(over="ignore", invalid="ignore"):  # of sizes that no memory has
+        falls = rough**3 / np.maximum(lean**2, 1.0)
     low_5, quarter, middle, three_quarters, high_95, top = quantiles(
         padded, length, (0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
     )

@@ -24,10 +24,12 @@ from memtop.kube.client import Client
 from memtop.kube.json_object import Json, has, objects, parse_timestamp, text
 from memtop.kube.object_ref import ObjectRef, fetch_object
 from memtop.log_file import get_logger
+from memtop.quantity import parse_whole
 from memtop.retry import Backoff
 
 LOGGER = get_logger("change")
 FIELD_MANAGER = "memtop"
+MAX_PID = 2**31 - 1
 LONGEST_APPLY = 600.0
 """Seconds after which no memtop waits for an answer any more: ten tries of half a minute, twice."""
 CLOCKS_DIFFER = 5.0
@@ -93,10 +95,11 @@ def was_ended(entry: AuditEntry, now: float) -> bool:
     if begun is None or now - begun > LONGEST_APPLY:
         return True
     host, _, number = entry.process.rpartition(":")
-    if host != this_process().rpartition(":")[0] or not number.isdecimal():
+    process = parse_whole(number)
+    if host != this_process().rpartition(":")[0] or process is None or process > MAX_PID:
         return False  # on another machine, with which the folder is shared: it cannot be known
     try:
-        os.kill(int(number), 0)
+        os.kill(process, 0)
     except ProcessLookupError:
         return True
     except (OSError, OverflowError):
@@ -188,9 +191,8 @@ def value_at(found: object, path: str) -> str:
             value = value.get(step)
         elif isinstance(value, list):
             named = next((one for one in value if text(one, "name") == step), None)
-            at_place = (
-                value[int(step)] if named is None and step.isdecimal() and int(step) < len(value) else None
-            )
+            place = parse_whole(step)
+            at_place = value[place] if place is not None and place < len(value) else None
             value = named if named is not None else at_place
         else:
             return ""

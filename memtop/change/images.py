@@ -13,6 +13,7 @@ from memtop.change.change_request import SetImage, pod_template
 from memtop.change.workload_state import WorkloadState
 from memtop.kube.json_object import mapping, number, objects, text
 from memtop.kube.workload_revisions import Revision
+from memtop.quantity import parse_whole
 
 LONGEST_IMAGE_NAME = 255
 LONGEST_TAG = 128
@@ -121,7 +122,7 @@ def _split_host(whole: str, text: str) -> tuple[str, str]:
         name, colon, port = first.rpartition(":") if ":" in first else (first, "", "")
     if not _HOST.fullmatch(name):
         raise ImageReferenceError(f"{name!r} in {whole!r} is no host name")
-    if colon and not (port.isdecimal() and len(port) <= 5 and 0 < int(port) < 65536):
+    if colon and not 0 < (parse_whole(port) or 0) < 65536:
         raise ImageReferenceError(f"{port!r} in {whole!r} is no port: a number from 1 to 65535 is")
     return first, rest
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from memtop.change.change_plan import LineWeight
 from memtop.kube.json_object import Json, at, flag, has, mapping, number, objects, text
+from memtop.quantity import parse_whole
 from memtop.wording import duration
 
 _PROGRESS_DEADLINE_SECONDS = 600
@@ -141,10 +142,10 @@ def int_or_percent(amount: object, total: int, default: int | str, *, up: bool) 
     """
     amount = default if amount is None else amount
     if isinstance(amount, str):
-        share = amount.removesuffix("%")
-        if not share.isdecimal():
+        share = parse_whole(amount.removesuffix("%"))
+        if share is None:
             return 0
-        part = int(share) * total / 100
+        part = share * total / 100
         return math.ceil(part) if up else math.floor(part)
     return int(amount) if isinstance(amount, int | float) else 0
 

@@ -26,7 +26,7 @@ from memtop.change.workload_state import TemplateContainer, WorkloadState
 from memtop.kube.custom_workloads import custom_workload, template_elsewhere, wait_words
 from memtop.kube.json_object import has, objects, text
 from memtop.kube.workload_revisions import Revision
-from memtop.quantity import QuantityError, parse_bytes
+from memtop.quantity import QuantityError, parse_bytes, parse_whole
 from memtop.wording import bytes_
 
 SMALLEST_MEMORY = {"limit": 4 * 1024 * 1024, "request": 4 * 1024}
@@ -109,9 +109,10 @@ def parse_replicas(text: str) -> int:
         ValueError: It is none; the sentence says so.
     """
     written = text.strip()
-    if not written.isascii() or not written.removeprefix("-").isdecimal():
+    number = parse_whole(written.removeprefix("-"))
+    if number is None or written.startswith("- "):
         raise ValueError(f"{text!r} is no whole number")
-    return int(written)
+    return -number if written.startswith("-") else number
 
 
 def undo_target(change: Undo, subject: WorkloadState) -> tuple[Revision | None, str]:
@@ -224,7 +225,7 @@ def parse_memory(written: str, what: str) -> int:
     if found > LARGEST_MEMORY:
         raise ValueError(f"the {what} {written!r} is more than the API can count")
     if found < SMALLEST_MEMORY[what]:
-        hint = f": {written}Mi may be meant" if written.isdecimal() else ""
+        hint = f": {written}Mi may be meant" if parse_whole(written) is not None else ""
         raise ValueError(f"the {what} {written!r} is {bytes_(found)}, which is too little{hint}")
     return found
 

@@ -10,6 +10,7 @@ from enum import Enum
 from pathlib import Path, PurePosixPath
 
 from memtop.heap.runtime_detection import LanguageRuntime, RuntimeProgram
+from memtop.quantity import parse_whole
 
 MIB = 1024 * 1024
 JCMD_MEMORY = 24 * MIB
@@ -202,7 +203,7 @@ def _nodejs_captures(program: RuntimeProgram, means: CaptureMeans) -> Iterator[H
         missing="Node.js was started with --disable-sigusr1: the signal would end it"
         if "--disable-sigusr1" in program.options
         else "",
-        port=int(number) if number.isdecimal() else INSPECTOR_PORT,
+        port=parse_whole(number) or INSPECTOR_PORT,
     )
 
 

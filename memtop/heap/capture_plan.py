@@ -36,7 +36,7 @@ from memtop.kube.api_errors import ApiError
 from memtop.kube.client import Client
 from memtop.kube.container_exec import ContainerRef
 from memtop.kube.json_object import Json, decode_object, flag, has, number, objects, text
-from memtop.quantity import bytes_or_none
+from memtop.quantity import bytes_or_none, parse_whole
 from memtop.wording import bytes_, duration, share
 
 NEAR_LIMIT = 0.9
@@ -414,7 +414,7 @@ def _files_left(probe: ContainerProbe) -> Iterator[HeapCapture]:
     for line in probe.lines("left"):
         if (file := _LEFT_FILE.search(line)) is not None:
             path = file[2]
-            size = next((int(word) for word in line.split()[4:5] if word.isdecimal()), 0)
+            size = next((parse_whole(word) or 0 for word in line.split()[4:5]), 0)
             yield HeapCapture(
                 f"fetch {path}",
                 CaptureMethod.LEFT,
@@ -432,7 +432,8 @@ def _free_bytes(probe: ContainerProbe, folder: str) -> int | None:
     answers = [line.split() for line in probe.lines("space") if not line.startswith("Filesystem")]
     fitting = [words for words in answers if len(words) >= 6 and folder.startswith(words[5])]
     best = max(fitting, key=lambda words: len(words[5]), default=None)
-    return int(best[3]) * 1024 if folder and best is not None and best[3].isdecimal() else None
+    free = parse_whole(best[3]) if folder and best is not None else None
+    return None if free is None else free * 1024
 
 
 def _tmpfs_folders(probe: ContainerProbe) -> set[str]:

@@ -23,6 +23,7 @@ from memtop.kube.api_errors import ApiError, CredentialError, Unreachable
 from memtop.kube.client import Client
 from memtop.kube.container_exec import ContainerRef, NoSuchProgram, NotRunning, run_command
 from memtop.kube.json_object import decode_object, mapping, number, objects, text, uid_of
+from memtop.quantity import parse_whole
 from memtop.wording import bytes_, share
 
 T = TypeVar("T")
@@ -194,11 +195,12 @@ async def _watch_memory(client: Client, plan: CapturePlan, see: Callable[[str], 
 def unreclaimable_bytes(text: str, memory: MemoryBreakdown) -> int | None:
     """What is in use without page cache, from the usage and ``memory.stat``; None without them."""
     first, _, rest = text.partition("\n")
-    if not first.strip().isdecimal():
+    used = parse_whole(first)
+    if used is None:
         return None
     stat = keyed_numbers(rest)
     if memory.version == 2:
         cache = stat.get("file", 0) - stat.get("shmem", 0)
     else:
         cache = stat.get("total_cache", 0) - stat.get("total_shmem", 0)
-    return int(first) - max(0, cache)
+    return used - max(0, cache)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from memtop.heap.container_probe import ContainerProbe, ContainerProcess, read_processes
+from memtop.quantity import parse_whole
 from memtop.wording import bytes_, share
 
 CGROUP_UNLIMITED = 1 << 62
@@ -164,13 +165,13 @@ def _read_v2(probe: ContainerProbe) -> MemoryBreakdown:
 def keyed_numbers(text: str) -> Mapping[str, int]:
     """The lines ``name number`` of a flat keyed file."""
     words = (line.split() for line in text.splitlines())
-    return {pair[0]: int(pair[1]) for pair in words if len(pair) == 2 and pair[1].isdecimal()}
+    numbers = ((pair[0], parse_whole(pair[1])) for pair in words if len(pair) == 2)
+    return {name: number for name, number in numbers if number is not None}
 
 
 def _single_number(text: str) -> int | None:
     """The number of a file that holds nothing else; None for ``max`` and for what is not there."""
-    stripped = text.strip()
-    return int(stripped) if stripped.isdecimal() else None
+    return parse_whole(text)
 
 
 def heap_or_cache_sentence(memory: MemoryBreakdown) -> str:

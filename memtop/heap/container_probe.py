@@ -17,6 +17,7 @@ from memtop.kube.api_errors import ApiError, Unreachable
 from memtop.kube.client import Client
 from memtop.kube.container_exec import ContainerRef, NoSuchProgram, run_command
 from memtop.kube.lenient_decoding import JSON_ERRORS
+from memtop.quantity import parse_whole
 from memtop.sanitize import sanitize, sanitize_bytes
 
 DEBUG_IMAGE = "busybox:1.36"
@@ -335,11 +336,12 @@ def read_processes(probe: ContainerProbe) -> tuple[ContainerProcess, ...]:
     found = []
     for fields in _statuses(probe):
         pid = fields.get("Pid", "")
-        if not pid.isdecimal() or (own and own in (pid, fields.get("PPid", ""))):
+        number = parse_whole(pid)
+        if number is None or (own and own in (pid, fields.get("PPid", ""))):
             continue
         anon, file, shared = (_status_bytes(fields, name) for name in ("RssAnon", "RssFile", "RssShmem"))
         process = ContainerProcess(
-            int(pid),
+            number,
             fields.get("Name", ""),
             _status_bytes(fields, "VmRSS"),
             anon,
@@ -349,7 +351,7 @@ def read_processes(probe: ContainerProbe) -> tuple[ContainerProcess, ...]:
             commands.get(pid, ()),
             programs.get(pid, "").removesuffix(" (deleted)"),
             folders.get(pid, ""),
-            int(fields["Threads"]) if fields.get("Threads", "").isdecimal() else None,
+            parse_whole(fields.get("Threads", "")),
             int(fields["SigCgt"], 16) if re.fullmatch("[0-9a-fA-F]{1,32}", fields.get("SigCgt", "")) else 0,
         )
         found.append(process)
@@ -369,8 +371,7 @@ def _statuses(probe: ContainerProbe) -> list[dict[str, str]]:
 
 
 def _status_bytes(fields: dict[str, str], name: str) -> int:
-    number = fields.get(name, "").removesuffix("kB").strip()
-    return int(number) * 1024 if number.isdecimal() else 0
+    return (parse_whole(fields.get(name, "").removesuffix("kB")) or 0) * 1024
 
 
 def _commands(probe: ContainerProbe) -> dict[str, tuple[str, ...]]:

@@ -29,6 +29,7 @@ from memtop.kube.container_exec import (
     exit_code_of,
     run_command,
 )
+from memtop.quantity import parse_whole
 from memtop.sanitize import sanitize, sanitize_bytes
 from memtop.wording import bytes_
 
@@ -80,14 +81,15 @@ async def measure_file(
         CredentialError: No credential could be had.
     """
     counted = await run_command(client, container_ref, ["sh", "-c", 'wc -c < "$1"', "sh", path])
-    if counted.code != 0 or not counted.output.strip().isdigit():
+    size = parse_whole(counted.output.decode("ascii", "replace"))
+    if counted.code != 0 or size is None:
         raise TransferFailedError(f"{path} is not there: {sanitize_bytes(counted.errors).strip()}")
     digest = ""
     if "sha256sum" in tools:
         summed = await run_command(client, container_ref, ["sha256sum", path], timeout=CHECKSUM_SECONDS)
         if summed.code == 0:
             digest = sanitize_bytes(summed.output).split(" ")[0].lstrip("\\")
-    return RemoteFile(container_ref, path, int(counted.output), digest, tools)
+    return RemoteFile(container_ref, path, size, digest, tools)
 
 
 def partial_path(target: Path) -> Path:

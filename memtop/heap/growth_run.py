@@ -44,6 +44,7 @@ from memtop.heap_files.heap_reader import read_heap, read_heap_file
 from memtop.heap_files.text_reports import ARENA, read_memory_map
 from memtop.kube.client import Client
 from memtop.kube.container_exec import ContainerRef, run_command
+from memtop.quantity import parse_whole
 from memtop.sanitize import sanitize_bytes
 from memtop.wording import bytes_, counted, duration
 
@@ -319,7 +320,7 @@ async def look_at_process(client: Client, plan: CapturePlan) -> ProcessMoment:
         mappings = read_memory_map(smaps)
     except HeapFileError:
         mappings = None
-    count = int(files.strip()) if files.strip().isdecimal() else 0
+    count = parse_whole(files) or 0
     process = next((one for one in memory.processes if one.pid == pid), None) if memory is not None else None
     jvm = None
     if plan.program.runtime is LanguageRuntime.JVM and "jcmd" in plan.probe.tools:

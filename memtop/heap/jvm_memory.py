@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from memtop.heap.capture_methods import SMALL_JVM
 from memtop.kube.client import Client
 from memtop.kube.container_exec import ContainerRef, run_command
+from memtop.quantity import parse_whole
 from memtop.sanitize import sanitize_bytes
 from memtop.wording import bytes_
 
@@ -118,8 +119,7 @@ def resident_heap(smaps: str, ranges: Sequence[tuple[int, int]]) -> int | None:
             start = int(head[1], 16)
             inside = any(begin <= start < end for begin, end in ranges)
         elif inside and line.startswith("Rss:"):
-            size = line.split()[1]
-            total += int(size) * KIB if size.isdecimal() else 0
+            total += (parse_whole(line.split()[1]) or 0) * KIB
     return total
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from memtop.heap.capture_methods import CaptureMeans, CaptureMethod, HeapCapture
 from memtop.heap.runtime_detection import RuntimeProgram
+from memtop.quantity import parse_whole
 
 MIB = 1024 * 1024
 REMOTE_EXEC_SINCE = (3, 14)
@@ -120,7 +121,7 @@ def python_object_captures(program: RuntimeProgram, means: CaptureMeans) -> Iter
     """
     pid = program.process.pid
     remote = f"{means.folder or '/tmp'}/memtop-{means.stamp}-{pid}-objects.txt"
-    version = tuple(int(part) for part in program.version.split(".") if part.isdecimal())
+    version = tuple(part for part in map(parse_whole, program.version.split(".")) if part is not None)
     folder = "" if means.folder else "the container may write nowhere that memtop knows"
     pause = "Python stands still while it counts: about a second for every million objects."
     takes = max(16 * MIB, program.process.anon // 10)

@@ -20,6 +20,7 @@ from memtop.heap_files.heap_contents import (
     summarise_types,
 )
 from memtop.kube.lenient_decoding import JSON_ERRORS
+from memtop.quantity import parse_whole
 
 PYTHON_COUNTS_MARK = "memtop object counts"
 """The first words of the list that memtop has a Python program write: ``BYTES OBJECTS TYPE`` a line,
@@ -195,8 +196,8 @@ def _mappings(lines: Iterable[str]) -> Iterator[tuple[int, int, str, int]]:
             current = found
         elif current is not None and line.startswith("Rss:"):
             words = line.split()
-            if len(words) > 1 and words[1].isdecimal():
-                yield int(current[1], 16), int(current[2], 16), current[5].strip(), int(words[1]) * 1024
+            if len(words) > 1 and (size := parse_whole(words[1])) is not None:
+                yield int(current[1], 16), int(current[2], 16), current[5].strip(), size * 1024
             current = None
 
 

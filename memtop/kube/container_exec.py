@@ -24,6 +24,7 @@ from memtop.kube.client import Client
 from memtop.kube.lenient_decoding import JSON_ERRORS, decode_lenient
 from memtop.kube.pod_facts import container_facts
 from memtop.kube.websocket import open_websocket
+from memtop.quantity import parse_whole
 from memtop.sanitize import sanitize
 
 EXEC_PROTOCOL = "v4.channel.k8s.io"
@@ -296,8 +297,8 @@ def _parse_end(data: bytes) -> ExecEnd:
     if said.status == "Success":
         return ExecEnd(0)
     for cause in said.details.causes if said.details is not None else ():
-        if cause.reason == "ExitCode" and cause.message.isdecimal():
-            return ExecEnd(int(cause.message), sanitize(said.message))
+        if cause.reason == "ExitCode" and (code := parse_whole(cause.message)) is not None:
+            return ExecEnd(code, sanitize(said.message))
     return ExecEnd(None, sanitize(said.message))
 
 

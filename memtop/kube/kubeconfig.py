@@ -18,6 +18,7 @@ from memtop.kube import kubeconfig_files
 from memtop.kube.api_errors import KubeconfigError
 from memtop.kube.connection_target import Auth, ClusterTarget
 from memtop.kube.kubeconfig_files import ClusterEntry, Kubeconfig, UserEntry
+from memtop.quantity import parse_whole
 from memtop.sanitize import sanitize
 
 _DEFAULT_PORT = {"http": 80, "https": 443}
@@ -87,10 +88,10 @@ def _no_proxy_matches(entry: str, host: str, port: int) -> bool:
 def _split_port(entry: str) -> tuple[str, int | None]:
     if entry.startswith("["):
         name, _, port = entry[1:].partition("]:")
-        return name.removesuffix("]"), int(port) if port.isdigit() else None
+        return name.removesuffix("]"), parse_whole(port)
     if entry.count(":") == 1:
         name, _, port = entry.partition(":")
-        return name, int(port) if port.isdigit() else None
+        return name, parse_whole(port)
     return entry, None
 
 

@@ -21,6 +21,7 @@ import msgspec
 from msgspec import inspect
 
 from memtop.kube.api_errors import Unreadable
+from memtop.quantity import parse_whole
 from memtop.sanitize import sanitize
 
 T = TypeVar("T")
@@ -187,8 +188,8 @@ class _Fitting:
                 raise self._misfit(value, "a text")
             case inspect.IntType():
                 wanted = int
-                if isinstance(value, str) and value.strip().isdecimal():
-                    return int(value)
+                if isinstance(value, str) and (number := parse_whole(value)) is not None:
+                    return number
                 if isinstance(value, float) and value.is_integer():
                     return int(value)
             case inspect.FloatType():

@@ -34,7 +34,7 @@ from memtop.kube.json_object import (
 )
 from memtop.kube.lenient_decoding import JSON_ERRORS
 from memtop.kube.object_ref import ROLLING_KINDS, ObjectRef, fetch_object
-from memtop.quantity import bytes_or_none
+from memtop.quantity import bytes_or_none, parse_whole
 from memtop.sanitize import sanitize
 
 TEMPLATE_HASH = "pod-template-hash"
@@ -243,7 +243,7 @@ def _is_controlled_by(workload: Json, found: Json) -> bool:
 
 
 def _parse_count(written: str) -> int:
-    return int(written) if written.isascii() and written.isdecimal() else 0
+    return parse_whole(written) or 0
 
 
 def _parse_numbers(written: str) -> Iterator[int]:
