@@ -364,6 +364,9 @@ class ScreenSettings(SettingsSection):
     symbols: Literal["braille", "block", "ascii"] = "braille"
     """What graphs are drawn with."""
 
+    tips: Switch = True
+    """Whether empty places of the screen say what can be done from there."""
+
 
 @dataclass(frozen=True)
 class DiagnosticsSettings(SettingsSection):

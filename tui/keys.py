@@ -163,10 +163,10 @@ OVERVIEW_GROUPS = (
         "memtop",
         (
             HelpKey("+  -", "ask for the metrics less often, more often"),
-            HelpKey("ctrl+l", "draw the screen anew, where something else has written on it"),
             HelpKey("r", "ask again now"),
             HelpKey("ctrl+p", "all commands"),
             HelpKey("q", "quit"),
+            HelpKey("ctrl+l", "draw the screen anew, where something else has written on it"),
         ),
     ),
     CHANGE_GROUP,

@@ -404,7 +404,8 @@ class LiveTable(ScrollView, can_focus=True):
         if self._note and y == self.size.height - 1:
             return (self._note,), "livetable--note"
         if row >= len(self._rows):
-            return (self._empty if y == 2 and not len(self._rows) else "",), "livetable--note"
+            said = [] if len(self._rows) else self._empty.split("\n")
+            return (said[y - 2] if 0 <= y - 2 < len(said) else "",), "livetable--note"
         track = scroll_thumb(y - 1, self._page, len(self._rows), scrolled, self._bar)
         part = "row"
         if row == self._cursor:

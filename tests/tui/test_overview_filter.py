@@ -25,6 +25,16 @@ class TestFilter:
             await stage.press("escape")
             await stage.until(lambda: plot.trend is not None, "the first row's graph again")
 
+    @pytest.mark.parametrize("tips", [True, False])
+    async def test_an_empty_pane_says_what_can_be_done_from_there(
+        self, play: Play, night: FakeCluster, tips: bool
+    ) -> None:
+        async with play(night, size=(120, 40), ui={"tips": tips}) as stage:
+            await stage.press("slash")
+            await stage.paste("nobody")
+            await stage.shows("Nothing matches /nobody")
+            assert ("Tip: esc clears the filter" in stage.text) is tips
+
     @pytest.mark.parametrize(
         ("text", "left"),
         [

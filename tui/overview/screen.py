@@ -114,6 +114,7 @@ class Overview(LiveScreen):
         self._opens_first = False  # the first of the rows that are on their way
         self._slid = MovedRows()
         self._marks = MarkedRows()
+        self._tips = settings.ui.tips
         ascii_only = symbols == "ascii"
         self.tables = {
             pane: LiveTable(
@@ -211,7 +212,7 @@ class Overview(LiveScreen):
                 rows,
                 columns=pane_columns(pane, frame.view.workloads, has_pressure(frame)),
                 sort=(sort.column, sort.descending),
-                empty=empty_pane_words(frame, pane),
+                empty=empty_pane_words(frame, pane, tips=self._tips),
                 afresh=asked,
                 rest=frame.urgent if pane is OverviewPane.TOP else 0,
             )

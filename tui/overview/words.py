@@ -181,6 +181,7 @@ PANE_TITLES = {
     OverviewPane.RESTARTS: "Restarts",
     OverviewPane.GROWTH: "Growth",
 }
+CONNECTING = "Connecting …"
 EMPTY_PANE_WORDS = {
     OverviewPane.TOP: "No container in sight",
     OverviewPane.RESTARTS: "Nothing has restarted",
@@ -188,12 +189,31 @@ EMPTY_PANE_WORDS = {
 }
 
 
-def empty_pane_words(frame: Frame, pane: OverviewPane) -> str:
-    """What a pane without rows says."""
+PANE_TIPS = {
+    OverviewPane.TOP: "n chooses another namespace, c another context",
+    OverviewPane.RESTARTS: "what restarts is listed here with its last end; p shows the log before it",
+    OverviewPane.GROWTH: "what grows is listed here; L then tells since when, h what grew",
+}
+FILTER_TIP = "esc clears the filter; is=leaking and !text work too, f shows what the header counts"
+
+
+def empty_pane_words(frame: Frame, pane: OverviewPane, *, tips: bool = False) -> str:
+    """What a pane without rows says; a second line says what can be done from there.
+
+    Args:
+        frame: The frame.
+        pane: Which pane.
+        tips: Whether the second line is wanted.
+    """
+    words, tip = _empty_words(frame, pane), FILTER_TIP if frame.view.filter else PANE_TIPS[pane]
+    return f"{words}\nTip: {tip}" if tips and words != CONNECTING else words
+
+
+def _empty_words(frame: Frame, pane: OverviewPane) -> str:
     if frame.view.filter:
         return f"Nothing matches /{frame.view.filter.text}"
     if any(source.name == "pods" and source.state is SourceCondition.CONNECTING for source in frame.sources):
-        return "Connecting …"
+        return CONNECTING
     if pane is OverviewPane.GROWTH and frame.counts.growing is None:
         return _awaited_words(frame)
     return EMPTY_PANE_WORDS[pane]
