@@ -105,7 +105,7 @@ PICTURES = (
         ),
         shows=("user-service", "8 leaking", "floor rises"),
     ),
-    Picture("growth", MIDDLE, keys=("tab", "tab", "z"), shows=("leak", "floor rises")),
+    Picture("growth", MIDDLE, keys=("tab", "tab", "z"), shows=("8 leaking", "floor rises")),
     Picture(
         "marked-rows",
         MIDDLE,
@@ -165,7 +165,7 @@ PICTURES = (
         "alerts",
         MIDDLE,
         keys=("home", "down", "A", "~they would have paged"),
-        shows=("near-limit", "OOM kills announced", "What the alert says"),
+        shows=("near-limit", "OOM kills announced"),
     ),
     Picture("stabilisation", MIDDLE, keys=(*STAGING, "b"), shows=("HOLDING", "before", "OOM kills")),
 )
