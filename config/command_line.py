@@ -15,6 +15,7 @@ from typing import Any
 
 from config.commands import (
     BY_NAME,
+    CHECK,
     COMMANDS,
     CONFIG,
     DEBUG,
@@ -75,7 +76,9 @@ def read(argv: Sequence[str]) -> CommandLine:
     if spellings & {HELP.name, HELP.short}:
         return CommandLine(BY_NAME["help"], _known_words(words), {}, (), None)
     if VERSION.name in spellings:
-        return CommandLine(BY_NAME["version"], (), {}, (), None)
+        if CHECK.name not in spellings:
+            return CommandLine(BY_NAME["version"], (), {}, (), None)
+        typed, words = [flag for flag in typed if flag.spelling != VERSION.name], ["doctor", *words]
     command, arguments = BY_NAME["debug"], tuple[str, ...]()
     if DEBUG.name not in spellings:
         command, arguments = _command(words, once=ONCE.name in spellings)

@@ -107,7 +107,7 @@ def _output(words: str, *choices: str) -> CommandFlag:
 
 
 HELP = CommandFlag("--help", "Show this help.", short="-h")
-VERSION = CommandFlag("--version", "Show the version.")
+VERSION = CommandFlag("--version", "Show the version; with --check also what this installation lacks.")
 CONFIG = CommandFlag(
     "--config",
     "The settings file; by default config.toml in the configuration folder.",
@@ -116,6 +116,7 @@ CONFIG = CommandFlag(
 )
 DEBUG = CommandFlag("--debug", "Show versions and paths, for a report of a fault.")
 EVERYWHERE = (CONFIG, HELP, VERSION, DEBUG)
+CHECK = _switch("--check", "Begin with the version, as memtop --version --check does.")
 DEMO = _switch("--demo", "Open the embedded demo cluster; it needs no cluster of yours.")
 ONCE = _switch("--once", "Print what the screen would show, once, and end.")
 _SINCE = _time("--since", "Only what is not older than that.")
@@ -189,7 +190,7 @@ COMMANDS = (
         "Print the effective settings and where each comes from.",
         flags=(_output("How to print them.", "table", "toml", "json"),),
     ),
-    CliCommand("doctor", "Check what memtop can reach and may do.", flags=(DEMO,)),
+    CliCommand("doctor", "Check what memtop can reach and may do.", flags=(DEMO, CHECK)),
     CliCommand(
         "classify",
         "Judge recorded series: one line of JSON for each.",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import platform
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ import msgspec
 
 from config.private_files import private_folder
 from config.sources import state_folder
+from memtop import __version__
 from memtop.background import run_in_thread
 from memtop.commands import doctor_api_checks
 from memtop.commands.doctor_api_checks import CheckMark, Finding, failed, optional_missing, passed
@@ -225,7 +227,8 @@ def run_doctor(invocation: Invocation, out: TextIO) -> int:
     """Checks everything and prints a line for each.
 
     Args:
-        invocation: The settings; its option ``demo`` checks the embedded cluster.
+        invocation: The settings; its option ``demo`` checks the embedded cluster, and ``check`` says first
+            which version of memtop this is, of which Python.
         out: Where the report goes.
 
     Returns:
@@ -234,6 +237,8 @@ def run_doctor(invocation: Invocation, out: TextIO) -> int:
     settings = invocation.settings
     findings: list[Finding] = []
     plain = not speaks_unicode(out)
+    if invocation.options.get("check"):
+        print(f"memtop {__version__}, Python {platform.python_version()}", file=out)
 
     def tell(finding: Finding) -> None:
         findings.append(finding)

@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+import memtop
 from config.invocation import parse
 from memtop.commands import doctor, doctor_api_checks
 from memtop.commands.doctor_api_checks import CheckMark, failed, optional_missing, passed
@@ -163,6 +164,17 @@ def test_no_kubeconfig(tmp_path, monkeypatch):
     code = doctor.run_doctor(parse(["doctor", "--kubeconfig", str(tmp_path / "gone")], os.environ), out)
     assert code == 1
     assert out.getvalue().startswith("!! kubeconfig")
+
+
+def test_the_version_and_what_the_installation_lacks(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    out = io.StringIO()
+    invocation = parse(["--version", "--check", "--kubeconfig", str(tmp_path / "gone")], os.environ)
+    assert doctor.run_doctor(invocation, out) == 1
+    lines = out.getvalue().splitlines()
+    assert lines[0].startswith(f"memtop {memtop.__version__}, Python 3.")
+    for words in ("kubeconfig", "terminal", "state"):
+        line(lines, words)
 
 
 def test_a_state_folder_that_cannot_be_written(tmp_path, monkeypatch):
