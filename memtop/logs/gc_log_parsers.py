@@ -72,7 +72,7 @@ def _unified(text: str) -> HeapReading | None:
     if (heap := _UNIFIED_SHARES.search(text, found.start())) is not None:
         before, unit_before, part_before, after, unit_after, part_after = heap.groups()
         sizes = (parse_size(before, unit_before), parse_size(after, unit_after))
-        parts = (float(part_before), float(part_after))
+        parts = (int(part_before), int(part_after))
         size, part = max(zip(sizes, parts, strict=True), key=lambda pair: pair[1])
         return HeapReading(ReadingKind.CONCURRENT, sizes[1], sizes[0], size * 100 / part if part else None)
     return None if pause is None else HeapReading(ReadingKind.PAUSE, pause_seconds=pause)

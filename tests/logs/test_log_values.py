@@ -249,6 +249,7 @@ def test_what_a_collection_left_counts_more_than_what_is_used() -> None:
         "current memory usage: 512 iB",
         "gc 5 @0.1s 0%: 0.1.2+0.4+0.1 ms clock, 0.1 ms cpu, 4->4->1 MB, 5 MB goal",  # two over each other
         "GC(3) Pause Young 1M(" + "9" * 400 + "%)->1M(" + "9" * 400 + "%) 1ms",
+        "GC(3) Pause Young 1M(" + "9" * 5000 + "%)->1M(" + "9" * 5000 + "%) 1ms",
         "heap usage " + "9" * 400 + "%",
         "heap: " + "9" * 400 + " MB / 10 MB",
         "full GC took " + "9" * 400 + " s",
