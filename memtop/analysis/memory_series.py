@@ -117,6 +117,17 @@ class Series:
             self.limit,
         )
 
+    def since(self, moment: float) -> Series:
+        """Samples from a moment on, Unix seconds, and restarts and OOM kills after it, likewise."""
+        kept = self.timestamps >= moment
+        return Series(
+            self.timestamps[kept],
+            self.values[kept],
+            self.restarts[self.restarts > moment],
+            self.oom_kills[self.oom_kills > moment],
+            self.limit,
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class RaggedTimes:

@@ -238,7 +238,7 @@ def _old_containers(
             if len(past) and past.times[0] >= change.changed_at:
                 continue  # of neither: made after the change
         live = seen.series(guess=past is None) if seen is not None and metric == "working_set" else None
-        series = _series_since(_joined_series(past, live, limit), begin)
+        series = _joined_series(past, live, limit).since(begin)
         if len(series.values) < 1 or (seen is None and series.timestamps[0] >= change.changed_at):
             continue
         first, last = float(series.timestamps[0]), float(series.timestamps[-1])
@@ -281,7 +281,7 @@ def _new_containers(
             series = with_live_limit(past, series)
         end = now if one.is_present else one.last_seen
         yield _KnownContainer(
-            one.pod, _series_since(series, change.changed_at), max(one.created, change.changed_at), end
+            one.pod, series.since(change.changed_at), max(one.created, change.changed_at), end
         )
     living = {one.pod for one in watched.values()}
     for name, of in (*memory, *disk):
@@ -317,17 +317,6 @@ def _past_since(past: PastSeries, moment: float) -> PastSeries:
         past.restarts[past.restarts > moment],
         past.oom_kills[past.oom_kills > moment],
         past.limit,
-    )
-
-
-def _series_since(series: Series, moment: float) -> Series:
-    kept = series.timestamps >= moment
-    return Series(
-        series.timestamps[kept],
-        series.values[kept],
-        series.restarts[series.restarts > moment],
-        series.oom_kills[series.oom_kills > moment],
-        series.limit,
     )
 
 

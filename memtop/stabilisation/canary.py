@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 import msgspec
 import numpy as np
 
-from memtop.analysis.memory_series import Series
 from memtop.analysis.stability_evidence import ChangeEvidence, LoadSeries, SideFigures, StabilityVerdict
 from memtop.analysis.stability_sentences import slope_words
 from memtop.analysis.stability_waits import observe_side
@@ -127,7 +126,7 @@ def evidence_since(evidence: ChangeEvidence, moment: float) -> ChangeEvidence:
     """What is known from a moment on (Unix seconds) of the pods that still ran then."""
     kept = [place for place, (_, end) in enumerate(evidence.spans) if end > moment]
     return ChangeEvidence(
-        tuple(_series_from(evidence.series[place], moment) for place in kept),
+        tuple(evidence.series[place].since(moment) for place in kept),
         tuple((max(evidence.spans[place][0], moment), evidence.spans[place][1]) for place in kept),
         evidence.limit,
         tuple(
@@ -135,17 +134,6 @@ def evidence_since(evidence: ChangeEvidence, moment: float) -> ChangeEvidence:
             for one in evidence.loads
             if (inside := one.times >= moment).any()
         ),
-    )
-
-
-def _series_from(series: Series, moment: float) -> Series:
-    kept = series.timestamps >= moment
-    return Series(
-        series.timestamps[kept],
-        series.values[kept],
-        series.restarts[series.restarts > moment],
-        series.oom_kills[series.oom_kills > moment],
-        series.limit,
     )
 
 

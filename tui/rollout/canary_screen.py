@@ -11,7 +11,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from memtop.analysis.stability_evidence import StabilityVerdict
 from memtop.kube.client import Client
 from memtop.kube.object_ref import ObjectRef
 from memtop.stabilisation.canary import (
@@ -30,7 +29,7 @@ from memtop.wording import duration
 from tui.following_screen import FollowingScreen
 from tui.keys import CANARY_HELP
 from tui.pod.tab import AskCluster
-from tui.stabilisation.words_and_curves import curves_by_clock, wrap_sentence
+from tui.stabilisation.words_and_curves import VERDICT_SIGNS, curves_by_clock, wrap_sentence
 from widgets.key_and_filter_bars import KeyBar
 from widgets.line_widget import TextBlock
 from widgets.memory_plots import BeforeAfterPlot
@@ -39,12 +38,6 @@ from widgets.styled_text import Symbols, cut, literal, shorten
 _VERDICT_LINES, _NAME_WIDTH = 4, 21
 _ROOMY_HEIGHT, _TALL_HEIGHT = 26, 34
 """Lines of the screen from which there are seven facts, and from which there are all."""
-_SIGNS = {
-    StabilityVerdict.WATCHING: ("◌", "~", "accent"),
-    StabilityVerdict.HOLDING: ("✔", "+", "ok"),
-    StabilityVerdict.ONLY_POSTPONED: ("!", "!", "warn"),
-}
-_BAD_SIGN = ("✖", "X", "critical")
 
 
 def comparison_lines(found: CanaryComparison, width: int, symbols: Symbols) -> list[Text]:
@@ -55,7 +48,7 @@ def comparison_lines(found: CanaryComparison, width: int, symbols: Symbols) -> l
         width: Width in cells.
         symbols: Which characters are drawn with.
     """
-    sign, plain, role = _SIGNS.get(found.verdict, _BAD_SIGN)
+    sign, plain, role = VERDICT_SIGNS[found.verdict]
     lasted = duration(found.until - found.since)
     head = f"{found.container}: {found.changed}; both over the same {lasted}"
     lines = [Text(f" {plain if symbols == 'ascii' else sign} ", role)]

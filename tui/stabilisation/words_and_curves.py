@@ -108,7 +108,7 @@ def _lives_by_age(series: Series, *, begun: bool) -> Iterator[tuple[Curve, bool]
         yield ((times - start).tolist(), series.values[inside].tolist()), killed
 
 
-_VERDICT_SIGNS = {
+VERDICT_SIGNS = {
     StabilityVerdict.WATCHING: ("◌", "~", "accent"),
     StabilityVerdict.HOLDING: ("✔", "+", "ok"),
     StabilityVerdict.STILL_LEAKING: ("✖", "X", "critical"),
@@ -126,7 +126,7 @@ _SHORT_FACTS = ("growth of the floor", "OOM kills", "restarts", "highest memory"
 def verdict_lines(seen: StabilisationState, now: float, width: int, symbols: Symbols) -> list[Text]:
     """The verdict, plain and first; what was changed; why, in up to three lines; how much longer."""
     stability = seen.stability
-    sign, plain, role = _VERDICT_SIGNS[stability.verdict]
+    sign, plain, role = VERDICT_SIGNS[stability.verdict]
     head = Text().append(f" {plain if symbols == 'ascii' else sign} ", role)
     head.append(stability.verdict.value.upper(), role)
     if stability.watched_seconds is not None and stability.verdict is StabilityVerdict.HOLDING:
